@@ -1,0 +1,66 @@
+//! Documents: what people write, one file a kind.
+//!
+//! These are the domain types: units are parsed, defaults are filled in, and no illegal value fits.
+//! How they are read from YAML is the business of the decoder.
+
+use serde::{Deserialize, Serialize};
+
+mod chaos;
+mod criterion;
+mod drill;
+mod load;
+mod service;
+mod slo;
+mod text;
+
+pub use self::chaos::{
+    ActsOn, BlastRadius, ChaosExperiment, Fault, Hours, Mode, OnNoData, Probe, ProbeKind, Safety,
+    Selector, Step, Target,
+};
+pub use self::criterion::{Comparison, Criterion, CriterionError, Metric, Unit};
+pub use self::drill::{Drill, Phase, RegressionLimits, Role};
+pub use self::load::{LoadTest, Route, Shape, StatusCheck};
+pub use self::service::{AllowFaults, Dependency, Finder, Instance, Service, Start};
+pub use self::slo::{Indicator, Quantile, Slo};
+pub use self::text::{Piece, Reference, ResolveError, Text};
+
+/// A document of any kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+pub enum Document {
+    /// What is drilled.
+    Service(Service),
+    /// What is promised.
+    #[serde(rename = "SLO")]
+    Slo(Slo),
+    /// How it is loaded.
+    LoadTest(LoadTest),
+    /// How it is broken.
+    ChaosExperiment(ChaosExperiment),
+    /// All of it together.
+    Drill(Drill),
+}
+
+impl Document {
+    /// The kind as written in the envelope.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Service(_) => "Service",
+            Self::Slo(_) => "SLO",
+            Self::LoadTest(_) => "LoadTest",
+            Self::ChaosExperiment(_) => "ChaosExperiment",
+            Self::Drill(_) => "Drill",
+        }
+    }
+
+    /// `metadata.name`.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Service(it) => &it.name,
+            Self::Slo(it) => &it.name,
+            Self::LoadTest(it) => &it.name,
+            Self::ChaosExperiment(it) => &it.name,
+            Self::Drill(it) => &it.name,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Event: something that happened during a run. The journal is a list of them, one a line.
+//!
+//! The conductor decides by events alone, so a journal replays to the same verdict.
+
+use std::collections::BTreeMap;
+
+use evenkeel_units::Moment;
+use serde::{Deserialize, Serialize};
+
+use crate::frame::Frame;
+use crate::plan::{Footprint, Plan, RunHead};
+
+/// An event and when it happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// After the start of the run.
+    #[serde(rename = "at_seconds")]
+    pub at: Moment,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Go: the first event of every run.
+    Started {
+        /// Which run.
+        run: RunHead,
+        /// What will be done.
+        plan: Box<Plan>,
+    },
+    /// What the run needs could not be had: the service did not start, a port was taken, a target is
+    /// not there.
+    PreflightFailed {
+        /// Why, as a sentence for people.
+        reason: String,
+        /// Whether a rule refused it (blast radius, hours, `allowFaults`), rather than the world.
+        refused: bool,
+    },
+    /// Everything the run needs is there: the service answers, links are open, targets are known.
+    Ready,
+    /// A probe was answered.
+    Probed {
+        /// Index in the plan's steady state.
+        probe: usize,
+        /// Whether it held.
+        held: bool,
+        /// What was seen, for people.
+        detail: String,
+    },
+    /// Load is being sent; its seconds count from here.
+    LoadStarted,
+    /// A second of load.
+    Second {
+        /// As counted.
+        frame: Frame,
+    },
+    /// No more load is sent, and every request has its outcome.
+    LoadEnded {
+        /// Why it ended early, when it did.
+        error: Option<String>,
+    },
+    /// A fault acts.
+    FaultBegan {
+        /// Index in the plan.
+        fault: usize,
+        /// What it hit, by name, such as `gateway-2 (pid 4711)`.
+        targets: Vec<String>,
+    },
+    /// A fault could not be brought about. It has been taken back as far as it went.
+    FaultFailed {
+        /// Index in the plan.
+        fault: usize,
+        /// Why.
+        error: String,
+    },
+    /// A fault has been taken back.
+    FaultEnded {
+        /// Index in the plan.
+        fault: usize,
+        /// What shows that it acted.
+        evidence: Evidence,
+        /// Why it could not be taken back, when it could not.
+        error: Option<String>,
+    },
+    /// A moment came that the conductor had asked to be woken at.
+    Tick,
+    /// Somebody or something asked the run to end.
+    Interrupted {
+        /// Name of the signal, such as `SIGINT`.
+        signal: String,
+    },
+    /// The guardian is gone; without it nothing may be broken.
+    GuardianLost,
+    /// What the run itself cost: the last event of every run.
+    Measured {
+        /// As measured.
+        footprint: Footprint,
+    },
+}
+
+/// What shows that a fault acted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Whether it did.
+    pub acted: bool,
+    /// For people, such as `1 204 segments delayed by 803 ms in the median`.
+    pub summary: String,
+    /// The counters behind it, with the unit in each name.
+    pub counters: BTreeMap<String, f64>,
+}

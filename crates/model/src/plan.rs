@@ -1,0 +1,123 @@
+//! Plan: a drill with every reference resolved; what will be done, before anything is done.
+//!
+//! A dry run prints it, the conductor runs it, the journal begins with it, and a replay judges by it.
+
+use std::time::Duration;
+
+use evenkeel_units::duration::seconds;
+use evenkeel_units::{Moment, Seed};
+use serde::{Deserialize, Serialize};
+
+use crate::document::{
+    Criterion, Fault, LoadTest, Probe, RegressionLimits, Role, Safety, Service, Shape, Slo, Target,
+};
+
+/// Everything a run needs to know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Name of the drill.
+    pub drill: String,
+    /// For people.
+    pub description: Option<String>,
+    /// What is believed.
+    pub hypothesis: Option<String>,
+    /// The service.
+    pub service: Service,
+    /// The promises it is judged by.
+    pub objectives: Vec<Slo>,
+    /// The requests.
+    pub load: LoadTest,
+    /// When each phase begins and ends, after the start of the load.
+    pub phases: Vec<PlannedPhase>,
+    /// When each fault acts, after the start of the load; in order of time.
+    pub faults: Vec<PlannedFault>,
+    /// Questions about the steady state.
+    pub steady_state: Vec<Probe>,
+    /// The strictest of all limits.
+    pub safety: Safety,
+    /// What must hold.
+    pub success: Vec<Criterion>,
+    /// How much worse than the stored baseline is a regression.
+    pub regression: RegressionLimits,
+    /// The seed of every random choice.
+    pub seed: Seed,
+}
+
+/// A phase with its times.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedPhase {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// The load in it.
+    pub shape: Shape,
+    /// When it begins.
+    #[serde(rename = "from_seconds")]
+    pub from: Moment,
+    /// When it ends.
+    #[serde(rename = "to_seconds")]
+    pub to: Moment,
+}
+
+/// A fault with its times.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedFault {
+    /// For people: what and where, such as `latency +800ms · payment`. Unique within the plan.
+    pub label: String,
+    /// Name of the experiment it belongs to.
+    pub experiment: String,
+    /// What is done.
+    pub fault: Fault,
+    /// To what; `None` for faults of this host.
+    pub target: Option<Target>,
+    /// When it begins.
+    #[serde(rename = "from_seconds")]
+    pub from: Moment,
+    /// When it is taken back. For one-shot faults: the end of its phase, until when recovery is awaited.
+    #[serde(rename = "to_seconds")]
+    pub to: Moment,
+}
+
+impl Plan {
+    /// How long load is sent.
+    pub fn length(&self) -> Duration {
+        self.phases.last().map_or(Duration::ZERO, |it| it.to.elapsed())
+    }
+
+    /// The phase at a moment after the start of the load.
+    pub fn phase_at(&self, moment: Moment) -> Option<usize> {
+        self.phases.iter().position(|it| it.from <= moment && moment < it.to)
+    }
+
+    /// Arrivals planned for the whole run; `None` when a phase is of the closed model.
+    pub fn arrivals(&self) -> Option<f64> {
+        self.phases.iter().map(|it| it.shape.due(it.shape.length())).sum()
+    }
+}
+
+/// How a run is told apart from others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunHead {
+    /// Name of its folder: the drill's name and when it began.
+    pub id: String,
+    /// When it began, on people's clocks.
+    pub started: String,
+    /// Version of Evenkeel.
+    pub version: String,
+}
+
+/// Where a replay finds an earlier run's figures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Footprint {
+    /// Share of a core that conducting took, beside the load and the proxy.
+    pub conducting_cpu_ratio: f64,
+    /// CPU time that sending the load took.
+    #[serde(rename = "load_cpu_seconds", with = "seconds")]
+    pub load_cpu: Duration,
+    /// CPU time that the proxy took.
+    #[serde(rename = "proxy_cpu_seconds", with = "seconds")]
+    pub proxy_cpu: Duration,
+    /// Most memory the process had resident.
+    pub peak_memory_bytes: u64,
+}
