@@ -95,6 +95,11 @@ pub enum Event {
     },
     /// The guardian is gone; without it nothing may be broken.
     GuardianLost,
+    /// Something is still broken after everything was tried; `evenkeel chaos recover` tries again.
+    NotMended {
+        /// What and why, as a sentence for people.
+        reason: String,
+    },
     /// What the run itself cost: the last event of every run.
     Measured {
         /// As measured.

@@ -366,7 +366,9 @@ pub struct SecondFigures {
     pub missed: u64,
     /// Requests under way at its end.
     pub in_flight: u64,
-    /// Median response time of requests answered right; `None` without any.
+    /// Mean response time of requests answered right; `None` without any.
+    pub mean_seconds: Option<f64>,
+    /// Median.
     pub p50_seconds: Option<f64>,
     /// 95th percentile.
     pub p95_seconds: Option<f64>,

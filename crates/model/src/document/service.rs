@@ -12,6 +12,7 @@
 //!   instances:
 //!     gateway-1: {port: 7401}
 //!     gateway-2: {port: 7402}
+//!     gateway-3: {port: 7403}
 //!   dependencies:
 //!     payment: {listen: "127.0.0.1:7451", upstream: "127.0.0.1:7411"}
 //!   allowFaults: [latency, kill]

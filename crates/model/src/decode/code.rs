@@ -1,0 +1,134 @@
+//! The stable names of findings. Names stay when messages get better; a number is never used twice.
+//!
+//! `EK-D…`: a document cannot be read. `EK-L…`: documents do not fit together. `EK-W…`: advice.
+
+/// The stable name of a kind of finding.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Code {
+    name: &'static str,
+    explanation: &'static str,
+    in_schema: bool,
+}
+
+impl Code {
+    const fn new(name: &'static str, explanation: &'static str) -> Self {
+        Self { name, explanation, in_schema: false }
+    }
+
+    /// Of a finding that the JSON Schema makes as well.
+    const fn of_schema(name: &'static str, explanation: &'static str) -> Self {
+        Self { name, explanation, in_schema: true }
+    }
+
+    /// Such as `EK-D003`.
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// Why it is a finding, and what to do.
+    pub const fn explanation(self) -> &'static str {
+        self.explanation
+    }
+
+    /// Whether every finding of this code is one of the JSON Schema, too.
+    pub const fn in_schema(self) -> bool {
+        self.in_schema
+    }
+}
+
+/// What `evenkeel explain` says about a code; `None` when there is no such code.
+pub fn explain(code: &str) -> Option<&'static str> {
+    codes::ALL.iter().find(|it| it.name.eq_ignore_ascii_case(code)).map(|it| it.explanation)
+}
+
+macro_rules! codes {
+    ($($constant:ident = $make:ident($name:literal, $explanation:literal);)*) => {
+        /// Every code there is.
+        pub mod codes {
+            use super::Code;
+
+            $(#[doc = $explanation] pub const $constant: Code = Code::$make($name, $explanation);)*
+
+            /// In the order of their names.
+            pub const ALL: &[Code] = &[$($constant),*];
+        }
+    };
+}
+
+codes! {
+    NOT_UTF8 = new("EK-D001", "The file is not UTF-8 text. The place is that of the first byte that is not. Save the file as UTF-8 in your editor.");
+    SYNTAX = new("EK-D002", "The text is not YAML 1.2. The place is where the reader noticed; the mistake is there or just above: an indentation, a bracket or a quote. Reading goes on at the next `---`.");
+    UNKNOWN_FIELD = of_schema("EK-D003", "A field that nobody reads is more often a typo than a wish, so it is an error. Field names are in camelCase, as in `maxDuration`.");
+    MISSING_FIELD = of_schema("EK-D004", "A field that has no default is missing.");
+    TYPE = of_schema("EK-D005", "A value is of another sort than its field wants: a list where a map belongs, or a number where a text belongs. A text that looks like a number, a boolean or nothing must be quoted.");
+    UNIT = of_schema("EK-D006", "Every quantity carries its unit: durations `250ms` or `1m30s`, rates `800/s`, shares `99.9%`, amounts `64KiB`, bandwidths `1MiB/s`, hours `18:00-06:00`.");
+    RANGE = new("EK-D007", "The value is well formed but cannot be meant; the message says why.");
+    KIND = of_schema("EK-D008", "The kind of a document is one of Service, SLO, LoadTest, ChaosExperiment and Drill.");
+    API_VERSION = of_schema("EK-D009", "Every document begins with `apiVersion: evenkeel.dev/v1`, so that later versions can tell which words it means.");
+    NAME = of_schema("EK-D010", "Names are labels as RFC 1123 has them: 1 to 63 lowercase letters, digits and `-`, with a letter or digit at both ends. They become names of folders and of metrics.");
+    DUPLICATE_NAME = new("EK-D011", "Two documents of one kind have one name, so a reference to it could mean either.");
+    ONE_KEY = of_schema("EK-D012", "The map has exactly one key, which says what kind of thing it is, as in `latency: {delay: 200ms}`. Two things in a list are two items, each with its own `-`.");
+    CHOICE = of_schema("EK-D013", "The word is none of those that may stand here.");
+    DUPLICATE_KEY = new("EK-D014", "A key is given twice in one map; which value is meant cannot be known.");
+    TOO_LARGE = new("EK-D015", "Files larger than 8 MiB are refused before they are read, so that no file can exhaust memory.");
+    TOO_DEEP = new("EK-D016", "Lists and maps may be nested 64 levels deep, so that no file can exhaust the stack.");
+    TOO_MANY = new("EK-D017", "A file may have 1,024 documents and 1,000,000 values, with aliases expanded, so that no file can exhaust memory.");
+    ANCHOR = new("EK-D018", "An alias `*name` repeats the value with the anchor `&name` above it in the same document, and cannot stand inside of it. Tags (`!name`) have no meaning here.");
+    NOTHING = new("EK-D019", "The file has no document in it.");
+    LOOPBACK = new("EK-D020", "The proxy through which a dependency is called listens on this host alone (127.0.0.1 or ::1): what breaks a link must not be reachable from elsewhere.");
+    JITTER = new("EK-D021", "Jitter is the largest deviation from the delay. Larger than the delay it would ask for answers before their requests.");
+    REQUEST = new("EK-D022", "A part of a request could not be sent as HTTP, or would change its framing: methods are uppercase words, paths begin with `/` and have no spaces, header names are tokens, header values have no line breaks.");
+    REFERENCE = of_schema("EK-D023", "Secrets are not written into documents but referred to: `${env:NAME}` is an environment variable, `${file:PATH}` the content of a file. `$${` stands for a plain `${`.");
+    CONDITION = of_schema("EK-D024", "A condition is a figure, a comparison and a limit with its unit, such as `p95 < 500ms` or `error_rate > 10% for 3s`.");
+    EXCLUSIVE = of_schema("EK-D025", "Of these fields, exactly one says what is meant.");
+    AMBIGUOUS = new("EK-D026", "Two parts of one document have one name, so reports could not tell them apart.");
+    ADDRESS = of_schema("EK-D027", "The address is not one that can be called: base URLs are `http://host:port` without a path, other URLs `http://host:port/path`, and addresses `host:port`.");
+    TOO_MANY_FINDINGS = new("EK-D028", "The file has more mistakes than are worth showing. Mend some and check again.");
+    UNREADABLE = new("EK-D029", "The operating system did not let us read the file.");
+
+    MISSING = new("EK-L001", "A document refers to another that is in none of the files given. Give the file that has it, or mend the name.");
+    TOO_LONG = new("EK-L002", "The phases of the drill take longer than its `duration` allows.");
+    OUTSIDE_PHASE = new("EK-L003", "A fault begins or ends after the phase it belongs to. Its times count from the start of the phase.");
+    OUTLIVES_LIMIT = new("EK-L004", "A fault lasts longer than `safety.maxDuration` allows; the guardian would take it back too early and the drill would prove nothing.");
+    FEW_SAMPLES = new("EK-L005", "A percentile needs answers beyond it to mean anything. We ask for ten: expected requests x (1 - q) >= 10, so 1,000 requests for p99 and 10,000 for p99.9. With fewer, the figure is one unlucky request.");
+    NOT_ALLOWED = new("EK-L006", "The owners of the service did not agree to this kind of fault. `allowFaults` of the service lists those they agree to; by default there are none.");
+    UNSUITABLE_TARGET = new("EK-L007", "Faults of links (latency, bandwidth, blackHole, refuse, reset, httpErrors) need a target with `dependency`; faults of processes (kill, pause, restart) need one with `instances`, `pid`, `executable` or `port`.");
+    NO_SUCH_TARGET = new("EK-L008", "The target names a dependency that the service does not have, or a pattern that matches none of its instances.");
+    BLAST_RADIUS = new("EK-L009", "The fault could never act within the blast radius: it would hit nothing, or more than the limit allows. Percentages never round above the limit: 30% of 3 instances is none.");
+    NO_ABORT = new("EK-L010", "The drill breaks something and has no condition that stops it when too much breaks. Give `safety.abort`, such as `error_rate > 50% for 5s`.");
+    NO_SUCH_ROUTE = new("EK-L011", "The objective counts requests of a route that the load does not send, so it would judge nothing.");
+    NO_ADDRESS = new("EK-L012", "The load does not say where to send requests: give it a `url`, or name a service that has one.");
+    OVERLAP = new("EK-L013", "Two faults act on one link at one time. What the service would see is neither of them, and no effect could be told from the other.");
+    TIME_ZONE = new("EK-L014", "Not the name of a time zone of the IANA data base, such as `Europe/Paris` or `UTC`.");
+    NO_RECOVERY = new("EK-L015", "A recovery time is asked for, and no phase comes after the faults in which it could be seen. Add a phase with `role: recovery`.");
+    NO_SHAPE = new("EK-L016", "Neither the drill has phases nor its load test a shape, so nothing says how many requests to send.");
+    HOURS = new("EK-L017", "The hours of the drill and of its experiments are given in different time zones, or leave no minute of the day in which faults may act.");
+    OTHER_SERVICE = new("EK-L018", "The drill is about one service, and this is about another.");
+    NO_FAULT = new("EK-L019", "Recovery and detection times are counted from faults, and the drill has none.");
+    NO_OBJECTIVE = new("EK-L020", "The drill has neither objectives nor success criteria, so nothing could fail.");
+    SUSTAINED = new("EK-L021", "`for` belongs to conditions that are watched while a drill runs. A success criterion is judged once, over the whole run.");
+    NOT_WATCHABLE = new("EK-L022", "The figure is known only after the drill, so nothing can be aborted by it.");
+    TOO_MANY_FAULTS = new("EK-L023", "A drill may have 1,000 faults. The effect of more could not be told apart, and no file may ask us for work without end.");
+
+    UNUSED = new("EK-W001", "No drill uses the document. Check that the drill refers to it by the right name.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_is_used_twice_and_each_is_explained() {
+        assert!(codes::ALL.windows(2).all(|it| {
+            let [a, b] = [it[0].name, it[1].name];
+            a < b || a.starts_with("EK-L") && b.starts_with("EK-W")
+        }));
+        assert!(codes::ALL.iter().all(|it| it.explanation.ends_with('.')));
+    }
+
+    #[test]
+    fn a_code_is_explained_in_any_case() {
+        assert_eq!(explain("ek-d003"), Some(codes::UNKNOWN_FIELD.explanation()));
+        assert_eq!(explain("EK-X999"), None);
+    }
+}

@@ -1,0 +1,43 @@
+//! What a `ChaosExperiment` is made of.
+
+use super::faults::{TARGET, steps};
+use super::safety::{SAFETY, probes};
+use crate::decode::codec::{List, Object};
+use crate::decode::fields::Fields;
+use crate::decode::values::condition::conditions;
+use crate::decode::values::prose;
+use crate::document::{ActsOn, ChaosExperiment};
+
+pub(super) const SPEC: Object<ChaosExperiment> =
+    Object { title: "ChaosExperiment", fields: experiment };
+
+fn experiment(f: &mut Fields<'_>) -> Option<ChaosExperiment> {
+    let description = f.optional("description", "For people.", prose());
+    let sentence = "What is believed, and shall be disproved if it is wrong.";
+    let hypothesis = f.optional("hypothesis", sentence, prose());
+    let sentence = "What must hold before, is watched during, and must hold again after.";
+    let steady_state = f.or_empty("steadyState", sentence, probes());
+    let sentence = "The target of the faults that name none of their own.";
+    let target = f.optional("target", sentence, TARGET);
+    let sentence = "What happens: faults with their times.";
+    let method = f.required("method", sentence, List { of: steps(), min: 1 });
+    let safety = f.or_empty("safety", "The limits within which it may act.", SAFETY);
+    let sentence = "What must hold for the hypothesis to stand.";
+    let success = f.or_empty("success", sentence, conditions());
+
+    let mut method = method?;
+    for step in &mut method {
+        if step.target.is_none() && step.fault.acts_on() != ActsOn::Host {
+            step.target.clone_from(&target);
+        }
+    }
+    Some(ChaosExperiment {
+        name: String::new(),
+        description,
+        hypothesis,
+        steady_state: steady_state?,
+        method,
+        safety: safety?,
+        success: success?,
+    })
+}

@@ -1,0 +1,319 @@
+//! Values: durations, rates, shares, names. Each is read by one function and described by one pattern;
+//! addresses and parts of requests are in [`request`].
+
+use std::time::Duration;
+
+use evenkeel_units::{Bytes, Rate, Ratio, UnitError, parse_duration};
+use serde_json::{Value as Json, json};
+
+use super::codec::{Codec, Definitions, Problem, Takes, Word, choice, cut, quoted};
+use super::{Findings, codes};
+use crate::document::{Hours, Mode, Quantile, Text};
+use crate::yaml::{Node, Place};
+
+pub(super) mod condition;
+pub(super) mod request;
+
+pub(super) const NUMBER: &str = r"(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)";
+pub(super) const PERCENT: &str = r"(?:0*100(?:\.0*)?|0*[0-9]{1,2}(?:\.[0-9]*)?|\.[0-9]+)\s*%";
+
+pub(super) fn duration_pattern() -> String {
+    format!(r"(?:{NUMBER}\s*(?:ns|us|µs|ms|s|m|h|d)\s*)+")
+}
+
+pub(super) fn rate_pattern() -> String {
+    format!(r"{NUMBER}\s*(?:/ *(?:s|sec|m|min|h)|rps)")
+}
+
+/// A pattern for a whole text, with examples.
+pub(super) fn whole(pattern: &str, examples: &[&str]) -> Json {
+    json!({"pattern": format!(r"^\s*{pattern}\s*$"), "examples": examples})
+}
+
+/// Makes `write 300ms` a sentence.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|it| it.to_ascii_uppercase());
+    let rest: String = first.into_iter().chain(characters).collect();
+    if rest.ends_with(['.', '?']) { rest } else { format!("{rest}.") }
+}
+
+pub(super) fn unit(error: &UnitError) -> Problem {
+    Problem::new(codes::UNIT, quoted(&error.problem, 160), sentence(&quoted(&error.help, 200)))
+}
+
+fn range(message: String, help: &str) -> Problem {
+    Problem::new(codes::RANGE, message, help)
+}
+
+fn duration_schema() -> Json {
+    whole(&duration_pattern(), &["250ms", "30s", "1m30s"])
+}
+
+/// A duration; may be none.
+pub(super) fn duration() -> Word<Duration> {
+    let parse = |text: &str| parse_duration(text).map_err(|it| unit(&it));
+    let expected = "a duration such as `30s`";
+    Word { expected, takes: Takes::Text, parse, schema: duration_schema }
+}
+
+/// A duration in which something happens.
+pub(super) fn length() -> Word<Duration> {
+    let parse = |text: &str| match parse_duration(text) {
+        Err(error) => Err(unit(&error)),
+        Ok(Duration::ZERO) => Err(range(
+            format!("`{}` is no time at all", cut(text)),
+            "Nothing can happen in no time; give a duration such as `30s`.",
+        )),
+        Ok(it) => Ok(it),
+    };
+    Word { parse, ..duration() }
+}
+
+/// A rate; may be nothing a second.
+pub(super) fn rate() -> Word<Rate> {
+    let parse = |text: &str| match text.parse::<Rate>() {
+        Err(error) => Err(unit(&error)),
+        Ok(it) if it.get() > 10e6 => Err(range(
+            format!("`{}` is more than 10,000,000/s", cut(text)),
+            "No single host sends that many requests.",
+        )),
+        Ok(it) => Ok(it),
+    };
+    let schema = || whole(&rate_pattern(), &["800/s", "50/m"]);
+    Word { expected: "a rate such as `100/s`", takes: Takes::Text, parse, schema }
+}
+
+/// A rate at which something happens.
+pub(super) fn busy_rate() -> Word<Rate> {
+    let parse = |text: &str| match (rate().parse)(text) {
+        Ok(it) if it.get() <= 0.0 => {
+            Err(range(format!("`{}` sends nothing", cut(text)), "Give a rate such as `100/s`."))
+        }
+        other => other,
+    };
+    Word { parse, ..rate() }
+}
+
+/// A share between 0 % and 100 %.
+pub(super) fn share() -> Word<Ratio> {
+    let parse = |text: &str| text.parse::<Ratio>().map_err(|it| unit(&it));
+    let schema = || whole(PERCENT, &["5%", "99.9%"]);
+    Word { expected: "a share such as `30%`", takes: Takes::Text, parse, schema }
+}
+
+/// A share of something, more than nothing.
+pub(super) fn some_share() -> Word<Ratio> {
+    let parse = |text: &str| match (share().parse)(text) {
+        Ok(Ratio::ZERO) => {
+            Err(range(format!("`{}` is none at all", cut(text)), "Give a share above 0%."))
+        }
+        other => other,
+    };
+    Word { parse, ..share() }
+}
+
+/// What an objective promises: less than everything.
+pub(super) fn promise() -> Word<Ratio> {
+    let parse = |text: &str| match (share().parse)(text) {
+        Ok(Ratio::ONE) => Err(range(
+            "a promise of 100% leaves no error budget".to_owned(),
+            "Promise less than everything, such as `99.9%`.",
+        )),
+        Ok(Ratio::ZERO) => Err(range(
+            "a promise of 0% promises nothing".to_owned(),
+            "Promise something, such as `99.9%`.",
+        )),
+        other => other,
+    };
+    Word { parse, ..share() }
+}
+
+const BYTES: &str = "(?:B|kB|KB|MB|GB|KiB|MiB|GiB|TiB)";
+
+/// An amount of memory.
+pub(super) fn amount() -> Word<Bytes> {
+    let parse = |text: &str| match text.parse::<Bytes>() {
+        Err(error) => Err(unit(&error)),
+        Ok(Bytes(0)) => {
+            Err(range(format!("`{}` is nothing", cut(text)), "Give some, such as `64MiB`."))
+        }
+        Ok(it) => Ok(it),
+    };
+    let schema = || whole(&format!(r"{NUMBER}\s*{BYTES}"), &["64KiB", "2GB"]);
+    Word { expected: "an amount such as `64MiB`", takes: Takes::Text, parse, schema }
+}
+
+/// An amount a second.
+pub(super) fn bandwidth() -> Word<Bytes> {
+    let parse = |text: &str| match evenkeel_units::bytes::parse_bandwidth(text) {
+        Err(error) => Err(unit(&error)),
+        Ok(Bytes(0)) => Err(range(
+            format!("`{}` is nothing", cut(text)),
+            "Use the fault `blackHole` to let nothing through.",
+        )),
+        Ok(it) => Ok(it),
+    };
+    let schema = || whole(&format!(r"{NUMBER}\s*{BYTES}\s*/s"), &["64KiB/s", "1MB/s"]);
+    Word { expected: "a bandwidth such as `1MiB/s`", takes: Takes::Text, parse, schema }
+}
+
+/// A percentile.
+pub(super) fn quantile() -> Word<Quantile> {
+    let parse = |text: &str| {
+        Quantile::parse(text).ok_or_else(|| {
+            let message = format!("`{}` is not a percentile", cut(text));
+            Problem::new(
+                codes::UNIT,
+                message,
+                "Write one between p0 and p100, such as `p99` or `p99.9`.",
+            )
+        })
+    };
+    let schema =
+        || json!({"pattern": format!("^{}$", condition::QUANTILE), "examples": ["p99", "p99.9"]});
+    Word { expected: "a percentile such as `p99`", takes: Takes::Text, parse, schema }
+}
+
+/// Hours of the day.
+pub(super) fn hours() -> Word<Hours> {
+    let parse = |text: &str| {
+        Hours::parse(text).ok_or_else(|| {
+            let message = format!("`{}` are no hours of a day", cut(text));
+            Problem::new(codes::UNIT, message, "Write them such as `09:00-17:30` or `22:00-06:00`.")
+        })
+    };
+    let schema = || {
+        let minute = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]";
+        whole(&format!(r"{minute}\s*-\s*(?:{minute}|24:00)"), &["09:00-17:00", "22:00-06:00"])
+    };
+    Word { expected: "hours such as `09:00-17:00`", takes: Takes::Text, parse, schema }
+}
+
+/// A name that others refer to: a label of RFC 1123.
+pub(super) fn name() -> Word<String> {
+    let parse = |text: &str| {
+        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let ends = [text.bytes().next(), text.bytes().last()];
+        let fits = text.len() <= 63
+            && text.bytes().all(|it| inner(it) || it == b'-')
+            && ends.iter().all(|it| it.is_some_and(inner));
+        if fits {
+            return Ok(text.to_owned());
+        }
+        let lower: String = text.to_lowercase().chars().take(63).collect();
+        let fixed = lower.replace(|it: char| !it.is_ascii_lowercase() && !it.is_ascii_digit(), "-");
+        let fixed = fixed.trim_matches('-');
+        let help = match fixed.is_empty() {
+            true => "Use 1 to 63 lowercase letters, digits and `-`.".to_owned(),
+            false => {
+                format!("Use 1 to 63 lowercase letters, digits and `-`, such as `{fixed}`.")
+            }
+        };
+        Err(Problem::new(codes::NAME, format!("`{}` is not a name", cut(text)), help))
+    };
+    let schema =
+        || json!({"pattern": "^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$", "examples": ["shop"]});
+    Word { expected: "a name", takes: Takes::Text, parse, schema }
+}
+
+/// A name for people, in reports.
+pub(super) fn title() -> Word<String> {
+    let parse = |text: &str| {
+        let fits = (1..=64).contains(&text.chars().count())
+            && !text.chars().any(char::is_control)
+            && text.trim() == text;
+        if fits {
+            return Ok(text.to_owned());
+        }
+        let help = "Use 1 to 64 printable characters, without blanks at the ends.";
+        Err(Problem::new(codes::NAME, format!("`{}` is not a name for reports", cut(text)), help))
+    };
+    let schema = || {
+        let pattern = r"^(?!\s)[^\u0000-\u001f\u007f-\u009f]{1,64}(?<!\s)$";
+        json!({"pattern": pattern, "examples": ["checkout"]})
+    };
+    Word { expected: "a name", takes: Takes::Text, parse, schema }
+}
+
+/// Text for people.
+pub(super) fn prose() -> Word<String> {
+    let parse = |text: &str| Ok(text.to_owned());
+    Word { expected: "a text", takes: Takes::Scalars, parse, schema: || json!({}) }
+}
+
+/// What may stand between references.
+const REFERENCES: &str = r"(?:[^$]|\$(?!\{)|\$\$\{|\$\{(?:env|file):[^}]+\})*$";
+
+pub(super) fn parse_text(text: &str) -> Result<Text, Problem> {
+    Text::parse(text).map_err(|sentence| {
+        let (problem, help) = sentence.split_once(": ").unwrap_or((&sentence, ""));
+        Problem::new(codes::REFERENCE, problem, self::sentence(help))
+    })
+}
+
+/// Text that may refer to secrets.
+pub(super) fn text() -> Word<Text> {
+    let schema =
+        || json!({"pattern": format!("^{REFERENCES}"), "examples": ["Bearer ${env:TOKEN}"]});
+    Word { expected: "a text", takes: Takes::Scalars, parse: parse_text, schema }
+}
+
+/// How many of the candidates of a fault are hit.
+pub(super) fn mode() -> Word<Mode> {
+    let parse = |text: &str| match text.trim() {
+        "one" => Ok(Mode::One),
+        "all" => Ok(Mode::All),
+        other if other.ends_with('%') => (some_share().parse)(other).map(Mode::Share),
+        other => match other.parse() {
+            Ok(count) if count > 0 => Ok(Mode::Count(count)),
+            Ok(_) => Err(range("`0` hits nothing".to_owned(), "Give one or more.")),
+            Err(_) => {
+                let message = format!("`{}` does not say how many", cut(other));
+                let help = "Write `one`, `all`, a number such as `2`, or a share such as `30%`.";
+                Err(Problem::new(codes::CHOICE, message, help))
+            }
+        },
+    };
+    let schema = || {
+        let pattern = format!(r"^\s*(?:one|all|[0-9]+|{PERCENT})\s*$");
+        json!({"anyOf": [
+            {"type": "integer", "minimum": 1},
+            {"type": "string", "pattern": pattern, "examples": ["one", "all", "30%"]},
+        ]})
+    };
+    Word { expected: "`one`, `all`, a number or a share", takes: Takes::Readable, parse, schema }
+}
+
+/// One word of a few.
+pub(super) struct Choice<T: 'static> {
+    /// For people, with its article.
+    pub(super) expected: &'static str,
+    pub(super) words: Vec<(&'static str, T)>,
+}
+
+impl<T: Clone> Codec for Choice<T> {
+    type Value = T;
+
+    fn read(&self, node: &Node, at: Place, found: &mut Findings) -> Option<T> {
+        let read = Word {
+            expected: self.expected,
+            takes: Takes::Text,
+            parse: |text| Ok(text.to_owned()),
+            schema: || json!({}),
+        };
+        let text = read.read(node, at, found)?;
+        let word = self.words.iter().find(|(it, _)| *it == text);
+        if word.is_none() {
+            let known: Vec<_> = self.words.iter().map(|(it, _)| *it).collect();
+            let message = format!("`{}` is not {}", cut(&text), self.expected);
+            let place = if node.place.length > 0 { node.place } else { at };
+            found.report(codes::CHOICE, place, message, choice(&text, &known));
+        }
+        word.map(|(_, value)| value.clone())
+    }
+
+    fn schema(&self, _: &mut Definitions) -> Json {
+        json!({"enum": self.words.iter().map(|(it, _)| *it).collect::<Vec<_>>()})
+    }
+}

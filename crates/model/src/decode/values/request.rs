@@ -1,0 +1,343 @@
+//! Addresses and the parts of a request. What is sent is checked here, so that no document can add a
+//! header or a second request by a line break.
+
+use std::net::SocketAddr;
+
+use serde_json::json;
+
+use super::{REFERENCES, cut, parse_text};
+use crate::decode::codec::{Problem, Takes, Word};
+use crate::decode::codes;
+use crate::document::{Finder, Piece, StatusCheck, Text};
+
+const AUTHORITY: &str = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])";
+
+/// Splits `host:port`; the port may be absent.
+fn authority(text: &str) -> Option<(&str, Option<&str>)> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (inner, after) = rest.split_once(']')?;
+            let fits = inner.bytes().all(|it| it.is_ascii_hexdigit() || it == b':' || it == b'.');
+            let port = if after.is_empty() { None } else { Some(after.strip_prefix(':')?) };
+            return (!inner.is_empty() && fits).then_some((text, port));
+        }
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let fits = host.bytes().all(|it| it.is_ascii_alphanumeric() || b"._-".contains(&it));
+    (!host.is_empty() && fits).then_some((host, port))
+}
+
+fn port(text: &str) -> Result<u16, Problem> {
+    let digits = (1..=5).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_digit());
+    if !digits {
+        let message = format!("`{}` is not a port", cut(text));
+        return Err(Problem::new(codes::ADDRESS, message, "Write a number such as `8080`."));
+    }
+    match text.parse() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => {
+            let message = format!("there is no port {text}");
+            Err(Problem::new(codes::RANGE, message, "Ports are numbers from 1 to 65535."))
+        }
+    }
+}
+
+/// Reads `http://host:port`, and what comes after it; the port becomes visible.
+fn url_parts(text: &str) -> Result<(String, &str), Problem> {
+    let wrong = |help: &str| {
+        Problem::new(codes::ADDRESS, format!("`{}` is not a URL we can call", cut(text)), help)
+    };
+    let Some(rest) = text.strip_prefix("http://") else {
+        return Err(match text.starts_with("https://") {
+            true => wrong("TLS is not spoken yet; call the service behind its TLS with `http://`."),
+            false => wrong("Write a URL such as `http://127.0.0.1:8080`."),
+        });
+    };
+    let (host_port, path) = match rest.find(['/', '?', '#']) {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    let Some((_, explicit)) = authority(host_port) else {
+        return Err(wrong("Write a host and a port, such as `http://127.0.0.1:8080`."));
+    };
+    match explicit {
+        Some(text) => port(text).map(|_| (format!("http://{host_port}"), path)),
+        None => Ok((format!("http://{host_port}:80"), path)),
+    }
+}
+
+/// A URL without a path.
+pub(in crate::decode) fn base_url() -> Word<String> {
+    let parse = |text: &str| match url_parts(text)? {
+        (base, "" | "/") => Ok(base),
+        (base, path) => {
+            let message = format!("`{}` is a path, and only the base is wanted here", cut(path));
+            let help = format!("Write `{}`, and the paths in `routes`.", cut(&base));
+            Err(Problem::new(codes::ADDRESS, message, help))
+        }
+    };
+    let schema = || {
+        let pattern = format!("^http://{AUTHORITY}(?::[0-9]{{1,5}})?/?$");
+        json!({"pattern": pattern, "examples": ["http://127.0.0.1:8080"]})
+    };
+    Word { expected: "a URL such as `http://127.0.0.1:8080`", takes: Takes::Text, parse, schema }
+}
+
+/// A URL with a path.
+pub(in crate::decode) fn url() -> Word<String> {
+    let parse = |text: &str| {
+        let (base, path) = url_parts(text)?;
+        let fits = path.bytes().all(|it| it.is_ascii_graphic() && it != b'#');
+        if !fits || path.starts_with('?') {
+            let message = format!("`{}` is not a path that can be asked for", cut(path));
+            let help = "Begin with `/`; write blanks and other letters as %20 and the like.";
+            return Err(Problem::new(codes::ADDRESS, message, help));
+        }
+        Ok(format!("{base}{}", if path.is_empty() { "/" } else { path }))
+    };
+    let schema = || {
+        let pattern = format!(r"^http://{AUTHORITY}(?::[0-9]{{1,5}})?(?:/[!-\x22$-~]*)?$");
+        json!({"pattern": pattern, "examples": ["http://127.0.0.1:8080/health"]})
+    };
+    Word { expected: "a URL", takes: Takes::Text, parse, schema }
+}
+
+/// `host:port`.
+pub(in crate::decode) fn address() -> Word<String> {
+    let parse = |text: &str| match authority(text) {
+        Some((_, Some(number))) => port(number).map(|_| text.to_owned()),
+        _ => {
+            let message = format!("`{}` is not an address", cut(text));
+            Err(Problem::new(
+                codes::ADDRESS,
+                message,
+                "Write `host:port`, such as `127.0.0.1:5432`.",
+            ))
+        }
+    };
+    let schema = || json!({"pattern": format!("^{AUTHORITY}:[0-9]{{1,5}}$"), "examples": ["127.0.0.1:5432"]});
+    Word { expected: "an address such as `127.0.0.1:5432`", takes: Takes::Text, parse, schema }
+}
+
+/// An address of this host alone.
+pub(in crate::decode) fn loopback() -> Word<SocketAddr> {
+    let parse = |text: &str| {
+        let numeric = match text.strip_prefix("localhost:") {
+            Some(port) => format!("127.0.0.1:{port}"),
+            None => text.to_owned(),
+        };
+        match numeric.parse::<SocketAddr>() {
+            Ok(it) if !it.ip().is_loopback() => {
+                let message = format!("`{}` can be reached from other hosts", cut(text));
+                let help = format!("Listen on `127.0.0.1:{}`.", it.port());
+                Err(Problem::new(codes::LOOPBACK, message, help))
+            }
+            Ok(it) if it.port() == 0 => {
+                let message = "port 0 is a different port each time";
+                let help = "Give the port at which the service calls the dependency.";
+                Err(Problem::new(codes::RANGE, message, help))
+            }
+            Ok(it) => Ok(it),
+            Err(_) => {
+                let message = format!("`{}` is not an address of this host", cut(text));
+                let help = "Write an address such as `127.0.0.1:7451`.";
+                Err(Problem::new(codes::ADDRESS, message, help))
+            }
+        }
+    };
+    // The schema only knows the shape: how high the numbers may be is for the decoder to say.
+    let schema = || json!({"pattern": r"^(?:localhost|[0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$", "examples": ["127.0.0.1:7451"]});
+    Word { expected: "an address such as `127.0.0.1:7451`", takes: Takes::Text, parse, schema }
+}
+
+fn refuse(message: String, help: &str) -> Problem {
+    Problem::new(codes::REQUEST, message, help)
+}
+
+/// Whether all that stands written fits.
+fn literals(text: &Text, fits: impl Fn(char) -> bool) -> bool {
+    text.pieces.iter().all(|piece| match piece {
+        Piece::Literal(it) => it.chars().all(&fits),
+        Piece::Reference(_) => true,
+    })
+}
+
+/// The path and query of a request.
+pub(in crate::decode) fn path() -> Word<Text> {
+    let parse = |text: &str| {
+        let read = parse_text(text)?;
+        if !text.starts_with('/') {
+            let message = format!("the path `{}` does not begin with `/`", cut(text));
+            return Err(refuse(
+                message,
+                "Write it from the root of the service on, such as `/products`.",
+            ));
+        }
+        if !literals(&read, |it| it.is_ascii_graphic() && it != '#') {
+            let message =
+                format!("the path `{}` has characters that a path cannot have", cut(text));
+            let help = "Write blanks and other letters as %20 and the like, and leave `#` away.";
+            return Err(refuse(message, help));
+        }
+        Ok(read)
+    };
+    let schema =
+        || json!({"pattern": format!("^(?=/){REFERENCES}"), "examples": ["/products?page=1"]});
+    Word { expected: "a path such as `/products`", takes: Takes::Text, parse, schema }
+}
+
+/// An HTTP method.
+pub(in crate::decode) fn method() -> Word<String> {
+    let parse = |text: &str| {
+        let fits = (1..=20).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_uppercase());
+        // CONNECT and TRACE answer with something else than a response of the service.
+        if fits && !["CONNECT", "TRACE"].contains(&text) {
+            return Ok(text.to_owned());
+        }
+        let upper = text.to_ascii_uppercase();
+        let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+        let help = match known.contains(&upper.as_str()) {
+            true => format!("Write `{upper}`."),
+            false => format!("Use one of {}.", known.join(", ")),
+        };
+        Err(refuse(format!("`{}` is not a method we can send", cut(text)), &help))
+    };
+    let schema =
+        || json!({"pattern": "^(?!CONNECT$|TRACE$)[A-Z]{1,20}$", "examples": ["GET", "POST"]});
+    Word { expected: "a method such as `GET`", takes: Takes::Text, parse, schema }
+}
+
+const OURS: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "upgrade"];
+
+/// The name of a header.
+pub(in crate::decode) fn header_name() -> Word<String> {
+    let parse = |text: &str| {
+        let token = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
+        if !(1..=128).contains(&text.len()) || !text.bytes().all(token) {
+            let message = format!("`{}` is not the name of a header", cut(text));
+            return Err(refuse(message, "Use letters, digits and `-`, such as `content-type`."));
+        }
+        if OURS.contains(&text.to_ascii_lowercase().as_str()) {
+            let message = format!("the header `{text}` is ours to send");
+            return Err(refuse(
+                message,
+                "Leave it away: it follows from the address and the body.",
+            ));
+        }
+        Ok(text.to_owned())
+    };
+    let schema =
+        || json!({"pattern": r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$", "examples": ["content-type"]});
+    Word { expected: "a header", takes: Takes::Text, parse, schema }
+}
+
+/// The value of a header.
+pub(in crate::decode) fn header_value() -> Word<Text> {
+    let parse = |text: &str| {
+        let read = parse_text(text)?;
+        match literals(&read, |it| it == '\t' || !it.is_control()) {
+            true => Ok(read),
+            false => Err(refuse(
+                "the value of the header has a line break or another control character".to_owned(),
+                "Write it on one line.",
+            )),
+        }
+    };
+    let schema =
+        || json!({"pattern": format!("^{REFERENCES}"), "examples": ["Bearer ${env:TOKEN}"]});
+    Word { expected: "a text", takes: Takes::Scalars, parse, schema }
+}
+
+/// Status codes that are right.
+pub(in crate::decode) fn status() -> Word<StatusCheck> {
+    let parse = |text: &str| {
+        let code = |it: &str| {
+            let it = it.trim();
+            it.parse::<u16>().ok().filter(|code| it.len() == 3 && (100..600).contains(code))
+        };
+        let read = match (text.strip_suffix("xx"), text.split_once('-')) {
+            (Some(class), _) => class
+                .parse::<u16>()
+                .ok()
+                .filter(|it| class.len() == 1 && (1..6).contains(it))
+                .map(|it| (it * 100, it * 100 + 99)),
+            (None, Some((from, to))) => code(from).zip(code(to)),
+            (None, None) => code(text).map(|it| (it, it)),
+        };
+        match read {
+            Some((from, to)) if from <= to => Ok(StatusCheck { from, to }),
+            Some((from, to)) => Err(Problem::new(
+                codes::RANGE,
+                format!("no status lies between {from} and {to}"),
+                format!("Write `{to}-{from}`."),
+            )),
+            None => Err(Problem::new(
+                codes::CHOICE,
+                format!("`{}` is not a status", cut(text)),
+                "Write a status such as `200`, a class such as `2xx`, or a range such as `200-204`.",
+            )),
+        }
+    };
+    let schema = || {
+        let pattern = r"^(?:[1-5]xx|\s*[1-5][0-9]{2}\s*(?:-\s*[1-5][0-9]{2}\s*)?)$";
+        json!({"anyOf": [
+            {"type": "integer", "minimum": 100, "maximum": 599},
+            {"type": "string", "pattern": pattern, "examples": ["2xx", "200-204"]},
+        ]})
+    };
+    Word { expected: "a status such as `200` or `2xx`", takes: Takes::Readable, parse, schema }
+}
+
+/// The path or file name of a program.
+pub(in crate::decode) fn executable() -> Word<Finder> {
+    let parse = |text: &str| argument_text(text).map(Finder::Executable);
+    let schema = || json!({"minLength": 1, "examples": ["nginx"]});
+    Word { expected: "the name of a program", takes: Takes::Text, parse, schema }
+}
+
+fn argument_text(text: &str) -> Result<String, Problem> {
+    match text.is_empty() || text.contains('\0') {
+        true => Err(Problem::new(
+            codes::RANGE,
+            "the text is empty or has a NUL character",
+            "Give the path or the file name of a program.",
+        )),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// An argument of a program; numbers are taken as written.
+pub(in crate::decode) fn argument() -> Word<String> {
+    let parse = |text: &str| match text.contains('\0') {
+        true => Err(Problem::new(
+            codes::RANGE,
+            "an argument has a NUL character",
+            "Programs cannot be given one; remove it.",
+        )),
+        false => Ok(text.to_owned()),
+    };
+    Word { expected: "a text", takes: Takes::Scalars, parse, schema: || json!({}) }
+}
+
+/// Names of instances, where `*` stands for anything.
+pub(in crate::decode) fn name_pattern() -> Word<String> {
+    let parse = |text: &str| {
+        let fits = (1..=63).contains(&text.len())
+            && text
+                .bytes()
+                .all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || b"*-".contains(&it));
+        match fits {
+            true => Ok(text.to_owned()),
+            false => Err(Problem::new(
+                codes::NAME,
+                format!("`{}` is no pattern of names", cut(text)),
+                "Write a name such as `gateway-1`, or `gateway-*` for all that begin so.",
+            )),
+        }
+    };
+    let schema = || json!({"pattern": "^[-a-z0-9*]{1,63}$", "examples": ["gateway-*"]});
+    Word { expected: "a name or a pattern such as `gateway-*`", takes: Takes::Text, parse, schema }
+}

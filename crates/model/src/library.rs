@@ -1,0 +1,211 @@
+//! Library: the documents of all files given, looked up by kind and name.
+//!
+//! Every document in it is whole; those with mistakes are remembered by name only, so that references to
+//! them are not called missing as well.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use evenkeel_units::Seed;
+
+use crate::decode::{Code, Decoded, Findings, codes, decode, guess};
+use crate::document::{ChaosExperiment, Document, Drill, LoadTest, Service, Slo};
+use crate::yaml::{self, Node, Place, Source};
+use crate::{Diagnostic, Plan};
+
+mod cast;
+mod merge;
+mod plan;
+
+pub(crate) use self::cast::{Acting, Cast, MAX_FAULTS, step_path};
+pub(crate) use self::merge::givers;
+
+/// A document with its file and its places.
+#[derive(Clone, Debug)]
+pub struct Item {
+    source: usize,
+    decoded: Decoded,
+}
+
+impl Item {
+    /// What it says.
+    pub const fn document(&self) -> &Document {
+        &self.decoded.document
+    }
+
+    /// Whether it stands inside a drill, with a name that was made for it.
+    pub fn is_inline(&self) -> bool {
+        self.document().name().contains('/')
+    }
+
+    /// The tree of its `spec`.
+    pub(crate) const fn spec(&self) -> &Node {
+        &self.decoded.spec
+    }
+
+    /// Where its name stands.
+    pub const fn name_place(&self) -> Place {
+        self.decoded.name_place
+    }
+}
+
+/// The documents of some files.
+#[derive(Clone, Debug, Default)]
+pub struct Library {
+    sources: Vec<Source>,
+    items: Vec<Item>,
+    /// Where each document is among the items, by kind and name.
+    index: BTreeMap<&'static str, BTreeMap<String, usize>>,
+    broken: BTreeSet<(&'static str, String)>,
+}
+
+impl Library {
+    /// Reads files, given by name and content, and says what is wrong in each by itself.
+    pub fn read(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> (Self, Vec<Diagnostic>) {
+        let mut library = Self::default();
+        let mut diagnostics = Vec::new();
+        for (name, bytes) in files {
+            let mut found = Findings::default();
+            let yaml::Text { source, roots, lost } = yaml::read(&name, bytes, &mut found);
+            found.set_source(source);
+            library.broken.extend(lost.iter().filter_map(|it| guess(it)));
+            if roots.is_empty() && found.count() == 0 {
+                let help = "Begin one with `apiVersion: evenkeel.dev/v1`.";
+                let place = Place::default();
+                found.report(codes::NOTHING, place, "there is no document in the file", help);
+            }
+            for root in roots {
+                let reading = decode(root, &mut found);
+                library.broken.extend(reading.broken);
+                for decoded in reading.documents {
+                    library.add(decoded, &name, &mut found);
+                }
+            }
+            let (source, findings) = found.into_parts();
+            diagnostics.extend(findings);
+            library.sources.push(source);
+        }
+        (library, diagnostics)
+    }
+
+    /// Adds a document of the file that is being read, which is called `file`.
+    fn add(&mut self, decoded: Decoded, file: &str, found: &mut Findings) {
+        let (kind, name) = (decoded.document.kind(), decoded.document.name());
+        if let Some(first) = self.get(kind, name) {
+            let file = self.sources.get(first.source).map_or(file, Source::name);
+            let message = format!("a second {kind} called `{name}`");
+            let help =
+                format!("The first is at {file}:{}; rename one of them.", first.name_place().line);
+            found.report(codes::DUPLICATE_NAME, decoded.name_place, message, help);
+            return;
+        }
+        self.index.entry(kind).or_default().insert(name.to_owned(), self.items.len());
+        self.items.push(Item { source: self.sources.len(), decoded });
+    }
+
+    /// Reads files, and says what is wrong in each and between them, file by file.
+    pub fn check(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> (Self, Vec<Diagnostic>) {
+        let (library, mut diagnostics) = Self::read(files);
+        diagnostics.extend(crate::lint::lint(&library));
+        let order: BTreeMap<&str, usize> =
+            library.sources.iter().enumerate().map(|(n, it)| (it.name(), n)).collect();
+        diagnostics.sort_by_cached_key(|it| {
+            let file = order.get(it.file.as_str()).copied();
+            (file, it.line == 0, it.line, it.column, it.code.clone())
+        });
+        (library, diagnostics)
+    }
+
+    /// Every document, in the order of the files.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// The document of a kind and a name.
+    pub fn get(&self, kind: &str, name: &str) -> Option<&Item> {
+        self.index.get(kind)?.get(name).and_then(|it| self.items.get(*it))
+    }
+
+    /// The names of the drills, in the order of the files.
+    pub fn drills(&self) -> Vec<&str> {
+        self.names("Drill").collect()
+    }
+
+    /// A drill.
+    pub fn drill(&self, name: &str) -> Option<&Drill> {
+        match self.get("Drill", name)?.document() {
+            Document::Drill(it) => Some(it),
+            _ => None,
+        }
+    }
+
+    /// A service.
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        match self.get("Service", name)?.document() {
+            Document::Service(it) => Some(it),
+            _ => None,
+        }
+    }
+
+    /// An objective.
+    pub fn slo(&self, name: &str) -> Option<&Slo> {
+        match self.get("SLO", name)?.document() {
+            Document::Slo(it) => Some(it),
+            _ => None,
+        }
+    }
+
+    /// A load test.
+    pub fn load_test(&self, name: &str) -> Option<&LoadTest> {
+        match self.get("LoadTest", name)?.document() {
+            Document::LoadTest(it) => Some(it),
+            _ => None,
+        }
+    }
+
+    /// An experiment.
+    pub fn experiment(&self, name: &str) -> Option<&ChaosExperiment> {
+        match self.get("ChaosExperiment", name)?.document() {
+            Document::ChaosExperiment(it) => Some(it),
+            _ => None,
+        }
+    }
+
+    /// What a drill will do, with every reference resolved.
+    ///
+    /// # Errors
+    /// What is wrong with the drill, or with what it refers to.
+    pub fn plan(&self, drill: &str, seed: Seed) -> Result<Plan, Vec<Diagnostic>> {
+        plan::plan(self, drill, seed)
+    }
+
+    /// The names of the documents of a kind that others may refer to.
+    pub(crate) fn names(&self, kind: &'static str) -> impl Iterator<Item = &str> {
+        let items = self.items.iter().filter(move |it| it.document().kind() == kind);
+        items.filter(|it| !it.is_inline()).map(|it| it.document().name())
+    }
+
+    /// Whether there is such a document, but with mistakes in it.
+    pub(crate) fn is_broken(&self, kind: &'static str, name: &str) -> bool {
+        self.broken.contains(&(kind, name.to_owned()))
+    }
+
+    /// A finding at `path` of the spec of a document.
+    pub(crate) fn finding(
+        &self,
+        item: &Item,
+        path: &str,
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Diagnostic {
+        let place = match item.spec().at(path) {
+            Some(_) if !path.is_empty() => item.spec().locate(path),
+            // What is absent is missed where the document says its name.
+            _ => item.name_place(),
+        };
+        match self.sources.get(item.source) {
+            Some(source) => source.diagnostic(code, place, message, help),
+            None => unreachable!("every document is of a file that was read"),
+        }
+    }
+}

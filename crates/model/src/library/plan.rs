@@ -1,0 +1,111 @@
+//! From a drill to its plan.
+
+use evenkeel_units::{Moment, Seed};
+
+use super::{Cast, Library, merge};
+use crate::Diagnostic;
+use crate::decode::codes;
+use crate::document::{LoadTest, Selector, Target};
+use crate::plan::{Plan, PlannedFault, PlannedPhase};
+use crate::yaml::{Place, Source};
+
+/// What a drill will do.
+pub(super) fn plan(library: &Library, drill: &str, seed: Seed) -> Result<Plan, Vec<Diagnostic>> {
+    let Some(cast) = Cast::of(library, drill) else {
+        return Err(vec![no_such_drill(library, drill)]);
+    };
+    let findings = crate::lint::lint_drill(library, &cast);
+    let errors: Vec<_> = findings.into_iter().filter(Diagnostic::is_error).collect();
+    match (cast.service, cast.load) {
+        (Some(service), Some((_, load))) if errors.is_empty() => {
+            let url = load.url.clone().or_else(|| {
+                let named = load.service.as_deref().and_then(|it| library.service(it));
+                named.and_then(|it| it.url.clone()).or_else(|| service.url.clone())
+            });
+            Ok(Plan {
+                drill: cast.drill.name.clone(),
+                description: cast.drill.description.clone(),
+                hypothesis: cast.drill.hypothesis.clone(),
+                service: service.clone(),
+                objectives: cast.objectives.iter().map(|(_, it)| (*it).clone()).collect(),
+                load: LoadTest { url, ..load.clone() },
+                phases: phases(&cast),
+                faults: faults(&cast),
+                steady_state: merge::steady_state(&cast),
+                safety: cast.safety(),
+                success: merge::success(&cast),
+                regression: cast.drill.regression,
+                seed,
+            })
+        }
+        _ if errors.is_empty() => Err(vec![library.finding(
+            cast.item,
+            "",
+            codes::MISSING,
+            "what the drill refers to has mistakes of its own",
+            "Mend those first.",
+        )]),
+        _ => Err(errors),
+    }
+}
+
+fn no_such_drill(library: &Library, name: &str) -> Diagnostic {
+    let names = library.drills();
+    let help = match (crate::decode::nearest(name, names.iter().copied()), names.as_slice()) {
+        (Some(nearest), _) => format!("Did you mean `{nearest}`?"),
+        (None, []) => "There is no Drill in the files given.".to_owned(),
+        (None, _) => format!("There are {}.", names.join(", ")),
+    };
+    let file = library.sources.first().map_or("-", Source::name);
+    let message = format!("there is no Drill called `{name}`");
+    let code = codes::MISSING;
+    Source::new(file, String::new()).diagnostic(code, Place::default(), message, help)
+}
+
+fn phases(cast: &Cast<'_>) -> Vec<PlannedPhase> {
+    let times = cast.times.iter().zip(cast.times.iter().skip(1));
+    let planned = cast.phases.iter().zip(times).map(|(phase, (from, to))| PlannedPhase {
+        name: phase.name.clone(),
+        role: phase.role,
+        shape: phase.shape,
+        from: Moment::at(*from),
+        to: Moment::at(*to),
+    });
+    planned.collect()
+}
+
+fn faults(cast: &Cast<'_>) -> Vec<PlannedFault> {
+    let mut acting = cast.faults.clone();
+    acting.sort_by_key(|it| (it.from, it.to));
+    let mut planned: Vec<PlannedFault> = Vec::with_capacity(acting.len());
+    for it in acting {
+        let plain = match &it.step.target {
+            Some(target) => format!("{} · {}", it.step.fault, target.select),
+            None => it.step.fault.to_string(),
+        };
+        let numbered = (2..).map(|n| format!("{plain} ({n})"));
+        let mut free = std::iter::once(plain.clone()).chain(numbered);
+        let label = free.find(|label| !planned.iter().any(|it| it.label == *label));
+        planned.push(PlannedFault {
+            label: label.unwrap_or_default(),
+            experiment: it.experiment.name.clone(),
+            fault: it.step.fault.clone(),
+            target: it.step.target.as_ref().map(|target| resolved(target, &cast.drill.service)),
+            from: Moment::at(it.from),
+            to: Moment::at(it.to),
+        });
+    }
+    planned
+}
+
+/// The target with its service said.
+fn resolved(target: &Target, drilled: &str) -> Target {
+    let mut target = target.clone();
+    match &mut target.select {
+        Selector::Process(_) => {}
+        Selector::Instances { service, .. } | Selector::Dependency { service, .. } => {
+            service.get_or_insert_with(|| drilled.to_owned());
+        }
+    }
+    target
+}

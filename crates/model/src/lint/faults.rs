@@ -1,0 +1,262 @@
+//! Faults that cannot act, may not act, or could not be told apart.
+
+use evenkeel_units::Human;
+
+use super::{Lint, few};
+use crate::decode::{codes, nearest};
+use crate::document::{ActsOn, ChaosExperiment, Document, Fault, Selector, Service, Step, Target};
+use crate::library::{Acting, Cast, Item, MAX_FAULTS};
+
+/// What is wrong with the faults of an experiment whatever drill uses it.
+pub(super) fn of_experiment(lint: &mut Lint<'_>, item: &Item) {
+    let Document::ChaosExperiment(experiment) = item.document() else { return };
+    for (n, step) in experiment.method.iter().enumerate() {
+        suits(lint, item, n, step);
+        outlives(lint, item, experiment, n, step);
+    }
+}
+
+fn path(item: &Item, number: usize, step: &Step, field: &str) -> String {
+    crate::library::step_path(item, number, step, field)
+}
+
+/// Where the target of a step stands: its own, or that of the experiment.
+fn target_path(item: &Item, number: usize, step: &Step, field: &str) -> String {
+    let own = format!("method/{number}/{}/target", step.fault.kind());
+    let whole = if item.spec().at(&own).is_some() { own } else { "target".to_owned() };
+    let exact = format!("{whole}/{field}");
+    match (item.spec().at(&exact), item.spec().at(&whole)) {
+        (Some(_), _) => exact,
+        (None, Some(_)) => whole,
+        (None, None) => format!("method/{number}"),
+    }
+}
+
+/// Faults of links need a link, faults of processes need processes.
+fn suits(lint: &mut Lint<'_>, item: &Item, number: usize, step: &Step) {
+    let kind = step.fault.kind();
+    let (needs, help) = match step.fault.acts_on() {
+        ActsOn::Host => return,
+        ActsOn::Link => {
+            ("a link", "Aim it at a `dependency`, such as `target: {dependency: payment}`.")
+        }
+        ActsOn::Process => (
+            "processes",
+            "Aim it at `instances`, a `pid`, an `executable` or a `port`, such as `target: {instances: gateway-*}`.",
+        ),
+    };
+    let suits = match (step.target.as_ref().map(|it| &it.select), step.fault.acts_on()) {
+        (None, _) => {
+            let message = format!("`{kind}` has no target");
+            let path = format!("method/{number}");
+            lint.report(item, &path, codes::UNSUITABLE_TARGET, message, help);
+            return;
+        }
+        (Some(Selector::Dependency { .. }), acts_on) => acts_on == ActsOn::Link,
+        (Some(Selector::Instances { .. } | Selector::Process(_)), acts_on) => {
+            acts_on == ActsOn::Process
+        }
+    };
+    if !suits {
+        let message = format!("`{kind}` acts on {needs}, and its target is none");
+        let path = target_path(item, number, step, "");
+        lint.report(item, &path, codes::UNSUITABLE_TARGET, message, help);
+    }
+}
+
+/// No fault may live longer than its own experiment allows.
+fn outlives(lint: &mut Lint<'_>, item: &Item, of: &ChaosExperiment, number: usize, step: &Step) {
+    let limit = of.safety.max_duration;
+    if let Some(duration) = step.duration.filter(|it| *it > limit) {
+        let message =
+            format!("{} is longer than `maxDuration` of {}", Human(duration), Human(limit));
+        let help = "Shorten the fault, or raise `safety.maxDuration`.";
+        let path = path(item, number, step, "duration");
+        lint.report(item, &path, codes::OUTLIVES_LIMIT, message, help);
+    }
+}
+
+/// What is wrong with faults in a drill.
+pub(super) fn of_drill(lint: &mut Lint<'_>, cast: &Cast<'_>) {
+    let limit = cast.safety().max_duration;
+    for acting in &cast.faults {
+        within_phase(lint, cast, acting);
+        let own = acting.experiment.safety.max_duration;
+        if let Some(duration) = acting.step.duration.filter(|it| *it > limit && *it <= own) {
+            let (duration, limit) = (Human(duration), Human(limit));
+            let message = format!("{duration} is longer than the drill's `maxDuration` of {limit}");
+            let help = "Shorten the fault, or raise `safety.maxDuration`.";
+            let path = acting.path("duration");
+            lint.report(acting.item, &path, codes::OUTLIVES_LIMIT, message, help);
+        }
+        let target = acting.step.target.as_ref();
+        match (target, target.and_then(|it| cast.service_of(it))) {
+            (Some(target), Some(name)) if name != cast.drill.service => {
+                other_service(lint, cast, acting, target, name);
+            }
+            _ => {
+                if let Some(service) = cast.service {
+                    allowed(lint, acting, service);
+                    if let Some(target) = target {
+                        exists(lint, acting, service, target);
+                    }
+                }
+            }
+        }
+    }
+    overlaps(lint, cast);
+    if cast.is_cut {
+        let message = format!("more than {MAX_FAULTS} faults in one drill");
+        let help = "Nobody could tell their effects apart; use several drills.";
+        lint.report(cast.item, "phases", codes::TOO_MANY_FAULTS, message, help);
+    }
+}
+
+fn other_service(
+    lint: &mut Lint<'_>,
+    cast: &Cast<'_>,
+    acting: &Acting<'_>,
+    target: &Target,
+    name: &str,
+) {
+    // A name of nothing, and a name of something else.
+    let path = target_path(acting.item, acting.number, acting.step, "service");
+    let library = lint.library;
+    if library.service(name).is_none() && !library.is_broken("Service", name) {
+        let help = match nearest(name, library.names("Service")) {
+            Some(nearest) => format!("Did you mean `{nearest}`?"),
+            None => format!("The drill is about `{}`.", cast.drill.service),
+        };
+        let message = format!("there is no Service called `{name}`");
+        lint.report(acting.item, &path, codes::MISSING, message, help);
+        return;
+    }
+    let message = format!("`{}` is of the service `{name}`", target.select);
+    let help = format!(
+        "The drill is about `{}`, and only what belongs to it may be broken.",
+        cast.drill.service
+    );
+    lint.report(acting.item, &path, codes::OTHER_SERVICE, message, help);
+}
+
+fn within_phase(lint: &mut Lint<'_>, cast: &Cast<'_>, acting: &Acting<'_>) {
+    let Some(phase) = cast.phases.get(acting.phase) else { return };
+    let end = cast.times.get(acting.phase + 1).copied().unwrap_or_default();
+    let length = Human(phase.shape.length());
+    let (field, what) = if acting.from >= end {
+        ("at", format!("begins {} into", Human(acting.step.at)))
+    } else if acting.to > end {
+        let ends = acting.step.at.saturating_add(acting.step.duration.unwrap_or_default());
+        ("duration", format!("ends {} into", Human(ends)))
+    } else {
+        return;
+    };
+    let message = format!("the fault {what} the phase `{}` of {length}", phase.name);
+    let help = "Move or shorten the fault, or lengthen the phase.";
+    lint.report(acting.item, &acting.path(field), codes::OUTSIDE_PHASE, message, help);
+}
+
+fn allowed(lint: &mut Lint<'_>, acting: &Acting<'_>, service: &Service) {
+    let kind = acting.step.fault.kind();
+    if service.allow_faults.allows(kind) {
+        return;
+    }
+    let message = format!("the service `{}` does not allow `{kind}`", service.name);
+    let help = format!("If its owners agree, add `{kind}` to its `allowFaults`.");
+    let path = format!("method/{}/{kind}", acting.number);
+    let whole = format!("method/{}", acting.number);
+    let path = if acting.item.spec().at(&path).is_some() { path } else { whole };
+    lint.report(acting.item, &path, codes::NOT_ALLOWED, message, help);
+}
+
+/// Whether a name fits a pattern in which `*` stands for anything.
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces.next().and_then(|it| name.strip_prefix(it)) else { return false };
+    let Some(last) = pieces.next_back() else { return rest.is_empty() };
+    for piece in pieces {
+        match rest.split_once(piece) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+fn exists(lint: &mut Lint<'_>, acting: &Acting<'_>, service: &Service, target: &Target) {
+    let known =
+        |names: Vec<&str>, what: &str, name: &str| match nearest(name, names.iter().copied()) {
+            Some(nearest) => format!("Did you mean `{nearest}`?"),
+            None if names.is_empty() => format!("`{}` has no {what}.", service.name),
+            None => format!("`{}` has {}.", service.name, few(&names)),
+        };
+    match &target.select {
+        Selector::Process(_) => {}
+        Selector::Dependency { name, .. } => {
+            let names: Vec<_> = service.dependencies.iter().map(|it| it.name.as_str()).collect();
+            if !names.contains(&name.as_str()) {
+                let message = format!("`{}` has no dependency `{name}`", service.name);
+                let help = known(names, "dependencies", name);
+                let path = target_path(acting.item, acting.number, acting.step, "dependency");
+                lint.report(acting.item, &path, codes::NO_SUCH_TARGET, message, help);
+            }
+        }
+        Selector::Instances { pattern, .. } => {
+            let names: Vec<_> = service.instances.iter().map(|it| it.name.as_str()).collect();
+            if !names.iter().any(|it| fits(pattern, it)) {
+                let message = format!("no instance of `{}` is called `{pattern}`", service.name);
+                // The nearest of many is a poor guess at a pattern of them.
+                let help = match pattern.contains('*') && !names.is_empty() {
+                    true => format!("`{}` has {}.", service.name, few(&names)),
+                    false => known(names, "instances", pattern),
+                };
+                let path = target_path(acting.item, acting.number, acting.step, "instances");
+                lint.report(acting.item, &path, codes::NO_SUCH_TARGET, message, help);
+            }
+        }
+    }
+}
+
+fn overlaps(lint: &mut Lint<'_>, cast: &Cast<'_>) {
+    let mut links: Vec<&Acting<'_>> = cast
+        .faults
+        .iter()
+        .filter(|it| it.link().is_some() && it.step.fault.acts_on() == ActsOn::Link)
+        .collect();
+    links.sort_by_key(|it| (it.link(), it.from));
+    // By link and time, a fault overlaps an earlier one exactly when it begins before the latest end so far.
+    let mut latest: Option<&Acting<'_>> = None;
+    for acting in links {
+        if let Some(before) = latest.filter(|it| it.link() == acting.link()) {
+            if acting.from < before.to {
+                let link = acting.link().unwrap_or_default();
+                let fault: &Fault = &before.step.fault;
+                let message = format!(
+                    "`{}` begins while `{fault}` still acts on `{link}`",
+                    acting.step.fault.kind()
+                );
+                let help = "Let one end before the next begins.";
+                lint.report(acting.item, &acting.path("at"), codes::OVERLAP, message, help);
+            }
+            if acting.to <= before.to {
+                continue;
+            }
+        }
+        latest = Some(acting);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for pattern in ["gateway-1", "gateway-*", "*", "*-1", "g*y*1", "**"] {
+            assert!(fits(pattern, "gateway-1"), "{pattern}");
+        }
+        for pattern in ["gateway", "gateway-2*", "*2", "gateway-1-*", ""] {
+            assert!(!fits(pattern, "gateway-1"), "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Limits that are missing, contradict each other, or cannot be met.
+
+use super::Lint;
+use super::faults::fits;
+use crate::decode::codes;
+use crate::document::{ActsOn, Document, Hours, Metric, ProbeKind, Safety, Selector, Target};
+use crate::library::{Acting, Cast, Item, givers};
+
+/// What is wrong with the limits of one document.
+pub(super) fn of_document(lint: &mut Lint<'_>, item: &Item) {
+    let (safety, probes) = match item.document() {
+        Document::ChaosExperiment(it) => (&it.safety, &it.steady_state),
+        Document::Drill(it) => (&it.safety, &it.steady_state),
+        Document::Service(_) | Document::Slo(_) | Document::LoadTest(_) => return,
+    };
+    if jiff::tz::TimeZone::get(&safety.time_zone).is_err() {
+        let message = format!("`{}` is not a time zone", safety.time_zone);
+        let help = "Write a name of the IANA data base, such as `Europe/Paris` or `UTC`.";
+        lint.report(item, "safety/timeZone", codes::TIME_ZONE, message, help);
+    }
+    for (n, abort) in safety.abort.iter().enumerate() {
+        watchable(lint, item, &format!("safety/abort/{n}"), abort.metric);
+    }
+    for (n, probe) in probes.iter().enumerate() {
+        if let ProbeKind::Load { criterion } = probe.kind {
+            watchable(lint, item, &format!("steadyState/{n}/load"), criterion.metric);
+        }
+    }
+    if !is_ever_allowed(&safety.allowed_hours, &safety.restricted_hours) {
+        never_allowed(lint, item);
+    }
+}
+
+fn watchable(lint: &mut Lint<'_>, item: &Item, path: &str, metric: Metric) {
+    if matches!(metric, Metric::RecoveryTime | Metric::DetectionTime) {
+        let message = format!("`{metric}` is known only after the drill");
+        let help = "Watch `error_rate`, `availability` or a response time; judge this one under `success`.";
+        lint.report(item, path, codes::NOT_WATCHABLE, message, help);
+    }
+}
+
+fn is_ever_allowed(allowed: &[Hours], restricted: &[Hours]) -> bool {
+    (0..1440).any(|minute| {
+        let within = |hours: &[Hours]| hours.iter().any(|it| it.contains(minute));
+        (allowed.is_empty() || within(allowed)) && !within(restricted)
+    })
+}
+
+fn never_allowed(lint: &mut Lint<'_>, item: &Item) {
+    let message = "there is no minute of the day in which faults may act";
+    let help = "Shorten `restrictedHours`, or add to `allowedHours`.";
+    lint.report(item, "safety/restrictedHours", codes::HOURS, message, help);
+}
+
+/// Something is broken, and nothing stops it.
+pub(super) fn no_abort(lint: &mut Lint<'_>, item: &Item) {
+    let message = "there are faults, and no condition that stops them";
+    let help = "Add `safety: {abort: [\"error_rate > 50% for 5s\"]}`.";
+    lint.report(item, "safety", codes::NO_ABORT, message, help);
+}
+
+/// What is wrong with the limits of a drill and its experiments together.
+pub(super) fn of_drill(lint: &mut Lint<'_>, cast: &Cast<'_>) {
+    let safety = cast.safety();
+    if !cast.faults.is_empty() && safety.abort.is_empty() {
+        no_abort(lint, cast.item);
+    }
+    hours(lint, cast, &safety);
+    for acting in &cast.faults {
+        if let Some(target) = &acting.step.target {
+            blast_radius(lint, cast, acting, target, &safety);
+        }
+    }
+}
+
+fn hours(lint: &mut Lint<'_>, cast: &Cast<'_>, safety: &Safety) {
+    let givers = givers(cast);
+    let has_hours = |it: &Safety| !(it.allowed_hours.is_empty() && it.restricted_hours.is_empty());
+    let mut zones = givers.iter().filter(|(_, it)| has_hours(it));
+    if let Some((_, first)) = zones.next() {
+        for (item, other) in zones.filter(|(_, it)| it.time_zone != first.time_zone) {
+            let (a, b) = (&first.time_zone, &other.time_zone);
+            let message = format!("hours in `{b}`, and others of the same drill in `{a}`");
+            let help = "Write all hours of a drill and its experiments in one time zone.";
+            lint.report(item, "safety/timeZone", codes::HOURS, message, help);
+        }
+    }
+    let alone =
+        givers.iter().all(|(_, it)| is_ever_allowed(&it.allowed_hours, &it.restricted_hours));
+    if alone && !is_ever_allowed(&safety.allowed_hours, &safety.restricted_hours) {
+        never_allowed(lint, cast.item);
+    }
+}
+
+fn blast_radius(
+    lint: &mut Lint<'_>,
+    cast: &Cast<'_>,
+    acting: &Acting<'_>,
+    target: &Target,
+    safety: &Safety,
+) {
+    let (Selector::Instances { pattern, .. }, Some(service)) = (&target.select, cast.service)
+    else {
+        return;
+    };
+    let suits = acting.step.fault.acts_on() == ActsOn::Process;
+    if !suits || cast.service_of(target) != Some(service.name.as_str()) {
+        return;
+    }
+    let candidates = service.instances.iter().filter(|it| fits(pattern, &it.name)).count();
+    let (hit, radius) = (target.mode.of(candidates), safety.blast_radius);
+    let limit = radius.max_instances.map(|it| (it, it.floor_of(candidates)));
+    let healthy = radius.min_healthy.unwrap_or_default() as usize;
+    let path = acting.path("target/mode");
+    let (message, help) = if candidates == 0 {
+        // Reported as a target that does not exist.
+        return;
+    } else if hit == 0 {
+        let message = format!("the target hits none of {candidates} instances");
+        let help = "Shares are rounded down; write a larger one, or a number such as `mode: one`.";
+        (message, help.to_owned())
+    } else if let Some((share, most)) = limit.filter(|(_, most)| hit > *most) {
+        let most = if most == 0 { "none".to_owned() } else { most.to_string() };
+        (
+            format!(
+                "{hit} of {candidates} instances would be hit, and `maxInstances: {share}` is {most} of them"
+            ),
+            format!(
+                "Shares are rounded down; hit fewer, or write `maxInstances: {}%`.",
+                percent(hit, candidates)
+            ),
+        )
+    } else if candidates - hit < healthy {
+        let left = candidates - hit;
+        (
+            format!(
+                "{left} of {candidates} instances would stay untouched, and `minHealthy` is {healthy}"
+            ),
+            "Hit fewer, run more instances, or lower `minHealthy`.".to_owned(),
+        )
+    } else {
+        return;
+    };
+    lint.report(acting.item, &path, codes::BLAST_RADIUS, message, help);
+}
+
+/// The least whole percentage that allows `hit` of `candidates`.
+fn percent(hit: usize, candidates: usize) -> usize {
+    (hit * 100).div_ceil(candidates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_percentage_that_is_proposed_is_enough() {
+        for candidates in 1..200 {
+            for hit in 1..=candidates {
+                let share = evenkeel_units::Ratio::percent(percent(hit, candidates) as u32);
+                assert!(share.floor_of(candidates) >= hit, "{hit} of {candidates}");
+            }
+        }
+    }
+}

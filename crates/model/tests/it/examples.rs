@@ -1,0 +1,71 @@
+//! Every example that is shown anywhere can be used as it stands.
+
+use evenkeel_model::{Library, render};
+use evenkeel_units::Seed;
+
+const EXAMPLES: [(&str, &str); 2] = [
+    ("checkout.yaml", include_str!("../../../../examples/checkout.yaml")),
+    ("nginx.yaml", include_str!("../../../../examples/nginx.yaml")),
+];
+
+/// The page of the manual of each kind, which is the head of its source.
+const PAGES: [(&str, &str); 5] = [
+    ("service.rs", include_str!("../../src/document/service.rs")),
+    ("slo.rs", include_str!("../../src/document/slo.rs")),
+    ("load.rs", include_str!("../../src/document/load.rs")),
+    ("chaos.rs", include_str!("../../src/document/chaos.rs")),
+    ("drill.rs", include_str!("../../src/document/drill.rs")),
+];
+
+/// The YAML of the head of a source.
+fn example(source: &str) -> String {
+    let head = source.lines().map_while(|it| it.strip_prefix("//!"));
+    let head: Vec<_> = head.map(|it| it.strip_prefix(' ').unwrap_or(it)).collect();
+    let body =
+        head.iter().skip_while(|it| **it != "```yaml").skip(1).take_while(|it| **it != "```");
+    body.map(|it| format!("{it}\n")).collect()
+}
+
+#[test]
+fn every_file_of_the_examples_is_clean_and_can_be_planned() {
+    for (name, text) in EXAMPLES {
+        let (library, found) = Library::check([(name.to_owned(), text.into())]);
+        assert!(found.is_empty(), "{}", render(&found, false));
+        for drill in library.drills() {
+            let plan = library.plan(drill, Seed(7)).map_err(|it| render(&it, false)).unwrap();
+            assert!(plan.load.url.is_some());
+        }
+    }
+}
+
+#[test]
+fn every_file_of_the_examples_is_in_the_test() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let is_yaml = path.extension().is_some_and(|it| it == "yaml" || it == "yml");
+        let name = path.file_name().unwrap_or_default();
+        assert!(!is_yaml || EXAMPLES.iter().any(|(it, _)| *it == name), "{path:?}");
+    }
+}
+
+#[test]
+fn every_page_of_the_manual_can_be_read() {
+    for (name, source) in PAGES {
+        let (library, found) = Library::read([(name.to_owned(), example(source).into())]);
+        assert!(found.is_empty(), "{}", render(&found, false));
+        assert_eq!(library.items().len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn the_pages_of_the_manual_fit_together() {
+    // The page of the drill promises an availability that no page of an SLO shows.
+    let more = "apiVersion: evenkeel.dev/v1\nkind: SLO\nmetadata: {name: checkout-availability}\n\
+                spec: {sli: availability, objective: 99%}\n";
+    let pages = PAGES.map(|(name, source)| (name.to_owned(), example(source).into_bytes()));
+    let pages = pages.into_iter().chain([("more.yaml".to_owned(), more.into())]);
+    let (library, found) = Library::check(pages);
+    assert!(found.is_empty(), "{}", render(&found, false));
+    assert!(library.plan("checkout", Seed(7)).is_ok());
+}
