@@ -1,1 +1,50 @@
-//! resilience.
+//! Resilience patterns: what a service does so that its neighbour's bad minute stays its neighbour's.
+//!
+//! Every pattern here is a state machine that is told the time as a [`Moment`] and told what
+//! happened. It neither sleeps, nor calls, nor reads a clock, so that an hour of outage is tested in
+//! a millisecond and one machine serves a service, a load generator and a simulation alike.
+//!
+//! ```text
+//! breaker      Breaker: stop calling what keeps failing, then try again carefully
+//! retry        Backoff: how long to wait before the next attempt, with full jitter
+//!              RetryBudget: how many second attempts the neighbour can bear
+//! stale_cache  StaleCache: yesterday's answer is better than none, up to a point
+//! ```
+//!
+//! A call through all three, in the order in which they belong:
+//!
+//! ```
+//! use std::time::Duration;
+//! use evenkeel_resilience::{breaker, retry, stale_cache::{Lookup, StaleCache}};
+//! use evenkeel_units::Moment;
+//!
+//! let mut cache = StaleCache::new(Duration::from_secs(5), Duration::from_secs(600), 1_000);
+//! let mut breaker = breaker::Breaker::new(breaker::Policy::default());
+//! let mut budget = retry::RetryBudget::new(retry::BudgetPolicy::default());
+//!
+//! let now = Moment::at(Duration::from_secs(1));
+//! if !matches!(cache.look(now, &"alice"), Lookup::Fresh(_)) {
+//!     budget.deposit(now);
+//!     let permit = breaker.admit(now)?;
+//!     // … the call itself happens out here, under a timeout …
+//!     breaker.record(now, permit, breaker::Outcome::Success);
+//!     cache.insert(now, "alice", "a red kettle");
+//! }
+//! assert!(matches!(cache.look(now, &"alice"), Lookup::Fresh(&"a red kettle")));
+//! # Ok::<(), breaker::Rejected>(())
+//! ```
+//!
+//! Deliberately absent, so far: `tower` layers and any async API (a shell drives the machines);
+//! failure-rate and slow-call windows, bulkhead, deadlines, hedging, rate limits, load shedding,
+//! balancing and failover; single flight in the cache. The machines take `&mut self`; sharing one is
+//! the shell's business.
+//!
+//! [`Moment`]: evenkeel_units::Moment
+
+pub mod breaker;
+pub mod retry;
+pub mod stale_cache;
+
+pub use breaker::Breaker;
+pub use retry::{Backoff, RetryBudget};
+pub use stale_cache::StaleCache;

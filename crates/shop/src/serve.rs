@@ -1,0 +1,115 @@
+//! The answering end of HTTP: accepts on loopback, reads whole small requests, drains when told.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Requests larger than this are refused; a checkout has a hundred bytes.
+const REQUEST_MAX: usize = 64 << 10;
+
+/// What answers requests.
+pub(crate) trait Answers: Send + Sync + 'static {
+    /// Answers one request, whose body has been read.
+    fn answer(
+        self: &Arc<Self>,
+        request: Request<Bytes>,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+}
+
+/// Serves until `stop` ends, then lets requests under way finish for at most `drain`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    service: Arc<impl Answers>,
+    stop: impl Future<Output = ()>,
+    drain: Duration,
+) {
+    let (closing, closed) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut stop = pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, Arc::clone(&service), closed.clone()));
+                }
+                // Out of file descriptors, most likely: give some back before asking again.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            },
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+        }
+    }
+    drop(listener);
+    closing.send_replace(true);
+    let all = async { while connections.join_next().await.is_some() {} };
+    // Whoever is not finished by then is cut off; that is what the limit is for.
+    tokio::time::timeout(drain, all).await.unwrap_or_default();
+}
+
+async fn connection(
+    stream: TcpStream,
+    service: Arc<impl Answers>,
+    mut closed: watch::Receiver<bool>,
+) {
+    stream.set_nodelay(true).unwrap_or_default();
+    let exchange = service_fn(move |request| {
+        let service = Arc::clone(&service);
+        async move { Ok::<_, Infallible>(exchange(&service, request).await) }
+    });
+    let mut connection =
+        pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), exchange));
+    tokio::select! {
+        // A connection that breaks has told its caller already.
+        _ = connection.as_mut() => return,
+        _ = closed.wait_for(|it| *it) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await.unwrap_or_default();
+}
+
+async fn exchange(
+    service: &Arc<impl Answers>,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    match Limited::new(body, REQUEST_MAX).collect().await {
+        Ok(body) => service.answer(Request::from_parts(head, body.to_bytes())).await,
+        Err(_) => error(StatusCode::PAYLOAD_TOO_LARGE, "the request is larger than 64 KiB"),
+    }
+}
+
+/// An answer in JSON.
+pub(crate) fn reply(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+    raw(status, "application/json", body.to_string())
+}
+
+/// An answer that says what is wrong, in JSON.
+pub(crate) fn error(status: StatusCode, what: impl Into<String>) -> Response<Full<Bytes>> {
+    reply(status, &json!({ "error": what.into() }))
+}
+
+/// An answer as it stands.
+pub(crate) fn raw(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
