@@ -1,0 +1,76 @@
+//! Servers on loopback that do as a test tells them.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+
+/// A right answer with a body of five bytes.
+pub(crate) const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+
+/// Listens, and gives every connection a thread and its number.
+pub(crate) fn serve(talk: impl Fn(&mut Talk, usize) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let talk = Arc::new(talk);
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let stream = stream.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let talk = Arc::clone(&talk);
+            std::thread::spawn(move || talk(&mut Talk { stream, bytes: Vec::new() }, number));
+        }
+    });
+    address
+}
+
+/// Answers every request of every connection with `answer`.
+pub(crate) fn answering(answer: &'static [u8]) -> SocketAddr {
+    serve(move |talk, _| {
+        while talk.request().is_some() {
+            talk.say(answer);
+        }
+    })
+}
+
+/// An address that refuses connections.
+pub(crate) fn refusing() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// The server's side of one connection.
+pub(crate) struct Talk {
+    stream: TcpStream,
+    bytes: Vec<u8>,
+}
+
+impl Talk {
+    /// The next request up to the end of its head; `None` when the client has closed.
+    pub(crate) fn request(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.bytes.windows(4).position(|it| it == b"\r\n\r\n") {
+                let rest = self.bytes.split_off(end + 4);
+                let head = std::mem::replace(&mut self.bytes, rest);
+                return Some(String::from_utf8(head).unwrap());
+            }
+            let mut piece = [0; 4096];
+            match self.stream.read(&mut piece) {
+                Ok(0) => return None,
+                Ok(length) => self.bytes.extend_from_slice(&piece[..length]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Sends bytes; a client that is gone does not hear them.
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        if self.stream.write_all(bytes).is_err() {
+            self.bytes.clear();
+        }
+    }
+
+    /// Waits until the client has closed.
+    pub(crate) fn wait_for_the_end(&mut self) {
+        while self.request().is_some() {}
+    }
+}
