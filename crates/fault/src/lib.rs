@@ -1,1 +1,50 @@
-//! fault.
+//! Faults: planned as data, applied under a guard, and undone, even after a crash.
+//!
+//! ```text
+//! faults     the face: open, resolve, begin, end, close; one drill's faults
+//! kind       one fault, one file: what it simulates, what it needs, what shows that it acted
+//! plan       steps and their undos, as data
+//! target     who is hit, by the seed
+//! safety     may this act, now? every reason against it
+//! process    finding processes, and never a stranger or ourselves
+//! proxy      the links to dependencies, and what can be laid on them
+//! burner     CPU and memory, burnt and held in a child of ours
+//! journal    every undo on disk before its step
+//! mend       carrying out an undo, and reading back that it worked
+//! guardian   a second process that mends when the first one is gone
+//! recover    mending what both of them left behind
+//! ```
+//!
+//! Two things must never happen here: a fault that stays behind, and a fault that silently did nothing.
+//! Against the first there are the journal, the guardian and `recover`; against the second every fault
+//! returns [`Evidence`](evenkeel_model::event::Evidence).
+//!
+//! Deliberately absent: deciding when a fault begins or whether a run goes on (the conductor does), load
+//! and probes (other hands), and any command line built from text.
+
+mod act;
+pub mod burner;
+mod faults;
+pub mod guardian;
+mod image;
+mod journal;
+pub mod kind;
+mod mend;
+pub mod plan;
+pub mod process;
+pub mod proxy;
+mod recover;
+pub mod safety;
+#[cfg(test)]
+mod sample;
+pub mod target;
+
+pub use act::ActError;
+pub use faults::{FaultError, Faults, Preview, preview};
+pub use guardian::Reexec;
+pub use journal::state_dir;
+pub use plan::MARK;
+pub use process::{Process, find};
+pub use recover::{Recovered, recover};
+pub use safety::{Refusal, permit};
+pub use target::Resolved;

@@ -1,0 +1,248 @@
+//! Acting: carrying out one step, and what is needed later to end it and to show that it acted.
+
+use std::io;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_model::document::Finder;
+use evenkeel_units::Bytes;
+use rustix::process::Signal;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::Child;
+use tokio::task::JoinHandle;
+
+use crate::burner::Work;
+use crate::guardian::Reexec;
+use crate::image::{Image, start};
+use crate::kind::Restarted;
+use crate::mend::{TERMINATE_MAX, successor, until};
+use crate::plan::MARK;
+use crate::process::stat::{since_boot, ticks_since_boot};
+use crate::process::{Process, State};
+use crate::proxy::{Counts, Proxy, Toxic};
+
+/// How long a signal may take to act.
+const SIGNAL_MAX: Duration = Duration::from_secs(2);
+/// How long a burner may take to hold all that it was asked to.
+const BURNER_READY_MAX: Duration = Duration::from_secs(30);
+/// How long a burner may take to end once its pipe is closed.
+const BURNER_END_MAX: Duration = Duration::from_secs(1);
+/// How long others have to start a process again before we do.
+const OTHERS_MAX: Duration = Duration::from_secs(1);
+/// A process that was started and ends within this time has not come back.
+const SETTLED: Duration = Duration::from_millis(100);
+
+/// A step that was carried out.
+#[derive(Debug)]
+pub(crate) enum Deed {
+    Laid { link: String, toxic: Toxic, counts: Arc<Counts>, refused: bool },
+    Stopped { process: Process, since: Duration },
+    Killed,
+    Restarting(JoinHandle<Restarted>),
+    Burning(Burner),
+}
+
+/// Why a step could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// It ended in between.
+    #[error("{0} is not there any more")]
+    Gone(Process),
+    /// The signal had no effect.
+    #[error("{0} took the signal and did not change within 2s")]
+    Unmoved(Process),
+    /// The signal could not be sent.
+    #[error("cannot signal {process}")]
+    Signal {
+        /// To whom.
+        process: Process,
+        /// Why not.
+        #[source]
+        error: io::Error,
+    },
+    /// What it takes to start it again cannot be read.
+    #[error("cannot restart {process}: what it takes to start it again cannot be read")]
+    Image {
+        /// Whom.
+        process: Process,
+        /// Why not.
+        #[source]
+        error: io::Error,
+    },
+    /// The child that burns or holds cannot be started.
+    #[error("cannot start the burner")]
+    Burner(#[source] io::Error),
+    /// The link did not do as told.
+    #[error(transparent)]
+    Proxy(#[from] crate::proxy::ProxyError),
+}
+
+pub(crate) async fn lay(
+    proxy: &mut Proxy,
+    link: String,
+    fault: usize,
+    toxic: Toxic,
+    limit: Duration,
+) -> Result<Deed, ActError> {
+    let counts = match proxy.lay(&link, fault, toxic.clone(), limit).await {
+        Ok(counts) => counts,
+        Err(error) => {
+            // What made it fail is the one worth telling.
+            proxy.lift(&link, fault).await.unwrap_or_default();
+            return Err(error.into());
+        }
+    };
+    let refused = toxic == Toxic::Refuse && refuses(proxy, &link).await;
+    Ok(Deed::Laid { link, toxic, counts, refused })
+}
+
+/// Whether a connect of ours to the link is refused.
+pub(crate) async fn refuses(proxy: &Proxy, link: &str) -> bool {
+    let Some(address) = proxy.address(link) else { return false };
+    let connect = tokio::time::timeout(Duration::from_secs(1), TcpStream::connect(address)).await;
+    matches!(connect, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+pub(crate) async fn stop(process: Process) -> Result<Deed, ActError> {
+    signal(&process, Signal::STOP)?;
+    if until(SIGNAL_MAX, || process.state() != State::Running).await {
+        return Ok(Deed::Stopped { process, since: since_boot() });
+    }
+    Err(ActError::Unmoved(process))
+}
+
+pub(crate) async fn kill(process: Process) -> Result<Deed, ActError> {
+    match process.signal(Signal::KILL) {
+        // Another of its family may have taken it along.
+        Ok(_) => {}
+        Err(error) => return Err(ActError::Signal { process, error }),
+    }
+    match until(SIGNAL_MAX, || !process.is_alive()).await {
+        true => Ok(Deed::Killed),
+        false => Err(ActError::Unmoved(process)),
+    }
+}
+
+/// Tells a process to end; the rest happens on its own, because a service may take its time.
+pub(crate) fn restart(
+    process: Process,
+    family: Vec<Process>,
+    image: Image,
+    finder: Finder,
+) -> Result<Deed, ActError> {
+    let (after, since) = (ticks_since_boot(), since_boot());
+    signal(&process, Signal::TERM)?;
+    Ok(Deed::Restarting(tokio::spawn(async move {
+        let ended = || !family.iter().any(Process::is_alive) && !process.is_alive();
+        if !until(TERMINATE_MAX, ended).await {
+            for it in family.iter().chain([&process]) {
+                if let Err(error) = it.signal(Signal::KILL) {
+                    let error = format!("cannot kill {it}: {error}");
+                    return Restarted { away: None, by_us: false, error: Some(error) };
+                }
+            }
+            until(SIGNAL_MAX, ended).await;
+        }
+        come_back(&image, &finder, after, since).await
+    })))
+}
+
+async fn come_back(image: &Image, finder: &Finder, after: u64, since: Duration) -> Restarted {
+    let away = |it: &Process| {
+        crate::process::stat::ticks(it.start_time)
+            .saturating_sub(since)
+            .max(Duration::from_nanos(1))
+    };
+    let others = async {
+        loop {
+            match successor(&image.arguments, finder, after) {
+                Ok(Some(found)) => return found,
+                Ok(None) | Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    };
+    if let Ok(found) = tokio::time::timeout(OTHERS_MAX, others).await {
+        return Restarted { away: Some(away(&found)), by_us: false, error: None };
+    }
+    let failed = |error: String| Restarted { away: None, by_us: true, error: Some(error) };
+    match start(&image.program, &image.arguments, &image.directory, &image.secret) {
+        Err(error) => failed(format!("cannot start {} again: {error}", image.program.display())),
+        Ok(started) => match until(SETTLED, || !started.is_alive()).await {
+            true => failed(format!("{started} was started again and ended at once")),
+            false => Restarted { away: Some(away(&started)), by_us: true, error: None },
+        },
+    }
+}
+
+fn signal(process: &Process, signal: Signal) -> Result<(), ActError> {
+    match process.signal(signal) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(ActError::Gone(process.clone())),
+        Err(error) => Err(ActError::Signal { process: process.clone(), error }),
+    }
+}
+
+/// A child that burns or holds, and its pipe, which is its life.
+#[derive(Debug)]
+pub(crate) struct Burner {
+    child: Child,
+    process: Option<Process>,
+    since: Duration,
+    used_before: Duration,
+}
+
+/// What a burner had used when it was ended.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct Used {
+    pub(crate) cpu: Duration,
+    pub(crate) time: Duration,
+    pub(crate) resident: Bytes,
+}
+
+impl Burner {
+    pub(crate) async fn start(
+        reexec: &Reexec,
+        work: Work,
+        mark: &str,
+        limit: Duration,
+    ) -> Result<Self, ActError> {
+        let mut command = reexec.command("burner");
+        command.args(work.arguments(limit)).env(MARK, mark).process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().map_err(ActError::Burner)?;
+        let process = child.id().and_then(Process::of);
+        let said = child
+            .stdout
+            .take()
+            .ok_or_else(|| ActError::Burner(io::ErrorKind::BrokenPipe.into()))?;
+        let mut said = BufReader::new(said).lines();
+        match tokio::time::timeout(BURNER_READY_MAX, said.next_line()).await {
+            Ok(Ok(Some(line))) if line == "ready" => {}
+            _ => {
+                let error = io::Error::other("it did not get ready");
+                return Err(ActError::Burner(error));
+            }
+        }
+        let used_before = process.as_ref().and_then(Process::stat).map(|it| it.cpu_time());
+        let used_before = used_before.unwrap_or_default();
+        Ok(Self { child, process, since: since_boot(), used_before })
+    }
+
+    /// Closes its pipe and sees that it is gone.
+    pub(crate) async fn end(mut self) -> (Used, io::Result<()>) {
+        let stat = self.process.as_ref().and_then(Process::stat);
+        let used = stat.map(|it| Used {
+            cpu: it.cpu_time().saturating_sub(self.used_before),
+            time: since_boot().saturating_sub(self.since),
+            resident: Bytes(it.resident_bytes()),
+        });
+        drop(self.child.stdin.take());
+        let ended = match tokio::time::timeout(BURNER_END_MAX, self.child.wait()).await {
+            Ok(ended) => ended.map(|_| ()),
+            Err(_) => self.child.kill().await,
+        };
+        (used.unwrap_or_default(), ended)
+    }
+}

@@ -1,0 +1,107 @@
+//! From a planned fault to the processes and links that it hits, now; and the dry run that shows it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use evenkeel_model::document::{Selector, Service};
+use evenkeel_model::plan::PlannedFault;
+use evenkeel_units::Seed;
+
+use super::error::FaultError;
+use crate::kind::{Aim, Hit};
+use crate::plan::Plan;
+use crate::process::{Process, families, find};
+use crate::target::{Candidate, Resolved, resolve};
+
+/// What lives by itself ends this much after it should have been ended.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// What a fault would do, for a dry run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preview {
+    /// Who would be hit.
+    pub resolved: Resolved,
+    /// The steps.
+    pub plan: Plan,
+    /// Those who are hit and do not run yet, because the drill starts them.
+    pub pending: Vec<String>,
+}
+
+impl fmt::Display for Preview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.resolved.hit().map(|it| it.name.as_str()).collect();
+        let of = self.resolved.candidates.len();
+        writeln!(f, "{}: {} ({} of {of})", self.resolved.label, names.join(", "), names.len())?;
+        for name in &self.pending {
+            writeln!(f, "pending {name}: resolved once the drill has started it")?;
+        }
+        write!(f, "{}", self.plan)
+    }
+}
+
+/// What every fault of a plan would do, without doing any of it.
+pub fn preview(plan: &evenkeel_model::Plan) -> Result<Vec<Preview>, FaultError> {
+    let preview = |fault: &PlannedFault| {
+        let (resolved, mut hits) = locate(&plan.service, fault, plan.seed)?;
+        let runs = |it: &Hit| it.finder.is_none() || !it.family.is_empty();
+        if plan.service.start.is_none() {
+            must_run(&hits, &fault.label)?;
+        }
+        let pending = hits.iter().filter(|it| !runs(it)).map(|it| it.name.clone()).collect();
+        hits.retain(runs);
+        let planned = aim(fault, "dry-run", &hits).plan();
+        let label = fault.label.clone();
+        let planned = planned.map_err(|error| FaultError::Plan { label, error })?;
+        Ok(Preview { resolved, plan: planned, pending })
+    };
+    plan.faults.iter().map(preview).collect()
+}
+
+/// Looks for everybody whom a fault hits. Families are empty where nobody runs.
+pub(super) fn locate(
+    service: &Service,
+    fault: &PlannedFault,
+    seed: Seed,
+) -> Result<(Resolved, Vec<Hit>), FaultError> {
+    let mut found: BTreeMap<String, Vec<Process>> = BTreeMap::new();
+    let mut candidates = Vec::new();
+    if let Some(select @ Selector::Process(finder)) = fault.target.as_ref().map(|it| &it.select) {
+        for family in families(find(finder).map_err(FaultError::Look)?) {
+            let Some(head) = family.first() else { continue };
+            let name = head.to_string();
+            candidates.push(Candidate { name: name.clone(), finder: Some(finder.clone()) });
+            found.insert(name, family);
+        }
+        if candidates.is_empty() && service.start.is_some() {
+            // The drill may be about to start it.
+            candidates.push(Candidate { name: select.to_string(), finder: Some(finder.clone()) });
+        }
+    }
+    let resolved = resolve(fault, service, &candidates, seed)?;
+    let hit = |it: &Candidate| {
+        let family = match (&it.finder, found.get(&it.name)) {
+            (_, Some(family)) => family.clone(),
+            (Some(finder), None) => {
+                families(find(finder).map_err(FaultError::Look)?).into_iter().flatten().collect()
+            }
+            (None, None) => Vec::new(),
+        };
+        Ok(Hit { name: it.name.clone(), finder: it.finder.clone(), family })
+    };
+    let hits = resolved.hit().map(hit).collect::<Result<_, FaultError>>()?;
+    Ok((resolved, hits))
+}
+
+/// Everybody who is named has to be there.
+pub(super) fn must_run(hits: &[Hit], label: &str) -> Result<(), FaultError> {
+    match hits.iter().find(|it| it.finder.is_some() && it.family.is_empty()) {
+        Some(it) => Err(FaultError::NotRunning { label: label.to_owned(), name: it.name.clone() }),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn aim<'a>(fault: &'a PlannedFault, mark: &'a str, hits: &'a [Hit]) -> Aim<'a> {
+    let limit = (fault.to - fault.from).saturating_add(SLACK);
+    Aim { fault: &fault.fault, limit, mark, hits }
+}

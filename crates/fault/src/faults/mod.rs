@@ -1,0 +1,261 @@
+//! The face of this crate: the faults of one drill, from the first link opened to the last thing mended.
+//!
+//! ```text
+//! open ─ resolve ─ begin … end ─ begin … end ─ close
+//!   │                │       │                   ╰ all undone, guardian dismissed, journal removed
+//!   │                │       ╰ undone, read back, and what shows that it acted
+//!   │                ╰ undo on disk, then the step
+//!   ╰ links listen, guardian on its post
+//! ```
+//!
+//! Beats to the guardian go out from the runtime that called `open`. On a single-threaded runtime, which
+//! is what the shell of a drill uses, a loop that hangs stops beating, and the guardian mends.
+
+mod end;
+mod error;
+mod locate;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use evenkeel_model::document::{Fault, Finder, Service};
+use evenkeel_model::plan::PlannedFault;
+use evenkeel_units::Seed;
+
+use self::locate::{aim, locate, must_run};
+use crate::act::{self, ActError, Burner, Deed};
+use crate::burner::Work;
+use crate::guardian::{Guardian, GuardianError, Reexec};
+use crate::image::Secret;
+use crate::journal::Journal;
+use crate::kind::{self, Hit};
+use crate::plan::{MARK, Op, Step, Undo};
+use crate::process::Process;
+use crate::process::stat::{since_boot, ticks_since_boot};
+use crate::proxy::Proxy;
+use crate::target::Resolved;
+
+pub use self::error::FaultError;
+pub use self::locate::{Preview, preview};
+
+/// The faults of one drill. Everything is undone when it is closed, and by the guardian when it is lost.
+#[derive(Debug)]
+pub struct Faults {
+    service: Service,
+    seed: Seed,
+    run: String,
+    proxy: Proxy,
+    journal: Journal,
+    guardian: Guardian,
+    burner: Reexec,
+    active: BTreeMap<usize, Active>,
+    /// What starting a process again needs beside the journal, by the number of its undo.
+    secrets: BTreeMap<usize, Secret>,
+}
+
+/// A fault that acts.
+#[derive(Debug)]
+struct Active {
+    fault: Fault,
+    hits: Vec<Hit>,
+    deeds: Vec<Deed>,
+    undos: Vec<(usize, Undo)>,
+    /// When it began, on the clock of start times.
+    began: Duration,
+    began_ticks: u64,
+}
+
+impl Faults {
+    /// Opens the links, begins the undo journal, and puts the guardian on its post. Nothing is broken yet.
+    /// `limit`: after this time the guardian mends everything, whatever happens.
+    pub async fn open(
+        service: &Service,
+        run: &str,
+        seed: Seed,
+        state_dir: &Path,
+        guardian: &Reexec,
+        burner: Reexec,
+        limit: Duration,
+    ) -> Result<Self, FaultError> {
+        let proxy = Proxy::start(&service.dependencies, seed)?;
+        let failed = |error| FaultError::Journal { directory: state_dir.to_owned(), error };
+        let mut journal = Journal::create(state_dir, run).map_err(failed)?;
+        // Before anything is started: whatever carries our mark ends with us.
+        let undo = Undo::KillMarked { mark: run.to_owned() };
+        journal.undo("everything the run starts", &undo).map_err(failed)?;
+        let guardian = match Guardian::spawn(guardian, &journal, limit).await {
+            Ok(guardian) => guardian,
+            Err(error) => {
+                journal.remove().map_err(failed)?;
+                return Err(error.into());
+            }
+        };
+        Ok(Self {
+            service: service.clone(),
+            seed,
+            run: run.to_owned(),
+            proxy,
+            journal,
+            guardian,
+            burner,
+            active: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+        })
+    }
+
+    /// A variable for the environment of whatever the run starts. What carries it ends with the run, also
+    /// children that leave the process group; `close` kills what is left of it, so end politely before.
+    pub fn mark(&self) -> (&'static str, &str) {
+        (MARK, &self.run)
+    }
+
+    /// Takes charge of a process group that the run started: the guardian kills it when we are gone.
+    pub fn adopt(&mut self, leader: u32) -> Result<(), FaultError> {
+        let process = Process::of(leader);
+        let leads = |it: &Process| it.stat().is_some_and(|it| it.group == leader);
+        // Ours would be killed with everything in it.
+        let process = process.filter(leads).filter(|it| it.pid != std::process::id());
+        let Some(process) = process else {
+            return Err(FaultError::NotLeading { pid: leader });
+        };
+        let undo = Undo::KillGroup { leader: process, pgid: leader };
+        self.write(|it| it.undo("a service that the run started", &undo))?;
+        Ok(())
+    }
+
+    /// Where a link listens.
+    pub fn address(&self, dependency: &str) -> Option<std::net::SocketAddr> {
+        self.proxy.address(dependency)
+    }
+
+    /// Who would be hit by every fault of the plan, now. Everybody named has to run.
+    pub fn resolve(&self, plan: &evenkeel_model::Plan) -> Result<Vec<Resolved>, FaultError> {
+        let resolve = |fault| {
+            let (resolved, hits) = locate(&self.service, fault, self.seed)?;
+            must_run(&hits, &fault.label)?;
+            Ok(resolved)
+        };
+        plan.faults.iter().map(resolve).collect()
+    }
+
+    /// Brings a fault about. Returns what it hit, such as `gateway-2 (pid 4711)`. An error means that it
+    /// has been taken back as far as it had come.
+    pub async fn begin(
+        &mut self,
+        index: usize,
+        fault: &PlannedFault,
+    ) -> Result<Vec<String>, FaultError> {
+        let label = &fault.label;
+        if self.guardian.is_lost() {
+            return Err(GuardianError::Lost.into());
+        }
+        if self.active.contains_key(&index) {
+            return Err(FaultError::Twice { label: label.clone() });
+        }
+        let (_, hits) = locate(&self.service, fault, self.seed)?;
+        must_run(&hits, label)?;
+        let mark = format!("{}/{index}", self.run);
+        let plan = aim(fault, &mark, &hits).plan();
+        let plan = plan.map_err(|error| FaultError::Plan { label: label.clone(), error })?;
+        let names = hits.iter().map(Hit::to_string).collect();
+        let mut active = Active {
+            fault: fault.fault.clone(),
+            hits,
+            deeds: Vec::new(),
+            undos: Vec::new(),
+            began: since_boot(),
+            began_ticks: ticks_since_boot(),
+        };
+        for step in plan.steps {
+            if let Err(error) = self.apply(index, step, label, &mut active, &mark).await {
+                self.active.insert(index, active);
+                // What could not be taken back stays in the journal, and `close` tries again.
+                let (_, _) = self.end(index).await;
+                return Err(error);
+            }
+        }
+        self.active.insert(index, active);
+        Ok(names)
+    }
+
+    async fn apply(
+        &mut self,
+        index: usize,
+        step: Step,
+        label: &str,
+        active: &mut Active,
+        mark: &str,
+    ) -> Result<(), FaultError> {
+        let mut id = None;
+        if step.undo != Undo::None {
+            let written = self.write(|it| it.undo(label, &step.undo))?;
+            active.undos.push((written, step.undo));
+            id = Some(written);
+        }
+        let deed = match step.apply {
+            Op::Lay { link, toxic, limit } => {
+                act::lay(&mut self.proxy, link, index, toxic, limit).await
+            }
+            Op::Stop { process } => act::stop(process).await,
+            Op::Kill { process } => act::kill(process).await,
+            Op::Restart { process } => self.restart(process, id, active).await,
+            Op::Burn { load, cores, limit } => {
+                let work = Work::Cpu { load, cores };
+                Burner::start(&self.burner, work, mark, limit).await.map(Deed::Burning)
+            }
+            Op::Hold { amount, limit } => {
+                let work = Work::Memory { amount };
+                Burner::start(&self.burner, work, mark, limit).await.map(Deed::Burning)
+            }
+        };
+        let deed = deed.map_err(|error| FaultError::Act { label: label.to_owned(), error })?;
+        active.deeds.push(deed);
+        Ok(())
+    }
+
+    async fn restart(
+        &mut self,
+        process: Process,
+        id: Option<usize>,
+        active: &Active,
+    ) -> Result<Deed, ActError> {
+        let image = kind::image(&process);
+        let image = image.map_err(|error| ActError::Image { process: process.clone(), error })?;
+        if let Some(id) = id {
+            // Without the guardian's copy a kill of ours amid the restart would lose the environment.
+            let kept = self.guardian.keep(id, &image.secret).await;
+            let lost = |error| ActError::Image { process: process.clone(), error };
+            kept.map_err(|error| lost(io::Error::other(error)))?;
+            self.secrets.insert(id, image.secret.clone());
+        }
+        let hit = active.hits.iter().find(|it| it.family.first() == Some(&process));
+        let (family, finder) = hit.map_or_else(
+            || (Vec::new(), Finder::Pid(process.pid)),
+            |it| {
+                let finder = it.finder.clone();
+                (it.family.clone(), finder.unwrap_or(Finder::Pid(process.pid)))
+            },
+        );
+        act::restart(process, family, image, finder)
+    }
+
+    /// Ends when the guardian is gone; then nothing may be broken any more, and all has to be mended.
+    pub fn guardian_lost(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.guardian.lost()
+    }
+
+    /// CPU time that the links have used.
+    pub fn proxy_cpu_time(&self) -> Duration {
+        self.proxy.cpu_time()
+    }
+
+    fn write<T>(
+        &mut self,
+        what: impl FnOnce(&mut Journal) -> io::Result<T>,
+    ) -> Result<T, FaultError> {
+        let directory = self.journal.path().parent().unwrap_or(Path::new("/")).to_owned();
+        what(&mut self.journal).map_err(|error| FaultError::Journal { directory, error })
+    }
+}

@@ -1,0 +1,67 @@
+//! `pause`: processes stop (SIGSTOP), and go on at the end (SIGCONT).
+//!
+//! Simulates a long garbage collection, a stalled virtual machine, a disk that hangs: the process is there,
+//! its port accepts connections, and nothing answers.
+//!
+//! ```yaml
+//! - pause: {target: {instances: worker-1}, at: 10s, duration: 5s}
+//! ```
+//!
+//! Needs: the same user as the process, or root. Release class C: when we are gone, the guardian lets them
+//! go on. A process that somebody else has stopped is refused, since it is not ours to continue. Evidence:
+//! the kernel showed it stopped, at the beginning and at the end, and for how long.
+
+use std::io;
+use std::time::Duration;
+
+use evenkeel_model::event::Evidence;
+use evenkeel_units::Human;
+
+use super::{Aim, Kind, count};
+use crate::plan::{Op, Release, Step, Undo};
+use crate::process::State;
+
+pub(super) const KIND: Kind = Kind {
+    name: "pause",
+    release: Release::Guardian,
+    needs: "the same user as the process, or root",
+    about: "- pause: {target: {instances: worker-1}, at: 10s, duration: 5s}",
+    plan,
+};
+
+fn plan(aim: &Aim<'_>) -> io::Result<Vec<Step>> {
+    // Before anything is in the journal: its undo would continue a process that others have stopped.
+    if let Some(it) = aim.processes().find(|it| it.state() == State::Stopped) {
+        return Err(io::Error::other(format!("{it} is already stopped, and not by us")));
+    }
+    let steps = aim.processes().map(|it| Step {
+        apply: Op::Stop { process: it.clone() },
+        undo: Undo::Continue { process: it.clone() },
+    });
+    Ok(steps.collect())
+}
+
+/// What became of a process.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Paused {
+    /// It was seen stopped, and was so at the end.
+    pub(crate) held: bool,
+    pub(crate) time: Duration,
+}
+
+pub(crate) fn evidence(paused: &[Paused]) -> Evidence {
+    let held = paused.iter().filter(|it| it.held).count();
+    let time = paused.iter().map(|it| it.time).min().unwrap_or_default();
+    let mut summary =
+        format!("{} stopped for {}", count(paused.len() as u64, "process"), Human(time))
+            .replace("processs", "processes");
+    if held < paused.len() {
+        summary.push_str(", not all of them to the end");
+    }
+    let counters = [
+        ("processes_stopped", paused.len() as f64),
+        ("processes_stopped_to_the_end", held as f64),
+        ("stopped_seconds", time.as_secs_f64()),
+    ];
+    super::evidence(held > 0, summary, &counters)
+}

@@ -1,0 +1,81 @@
+//! `restart`: processes are told to end (SIGTERM, after 5 s SIGKILL) and come back.
+//!
+//! Simulates a deployment, or an operator who restarts. If nobody (a service manager, a supervisor) has
+//! started it again within a second, we do: the same program, arguments, directory and environment.
+//! Resource limits, namespaces, cgroup and sockets that were handed over at the start do not come back
+//! that way, so prefer services that somebody looks after.
+//!
+//! ```yaml
+//! - restart: {target: {instances: gateway-*, mode: one}, at: 10s}
+//! ```
+//!
+//! Needs: the same user as the process, or root. Release class C: when we are gone amid it, the guardian
+//! starts it again. The environment is a secret and never on disk: if tool *and* guardian are killed
+//! amid a restart, `recover` can only say what to start by hand. Evidence: a new process runs in its place.
+
+use std::io;
+use std::time::Duration;
+
+use evenkeel_model::document::Finder;
+use evenkeel_model::event::Evidence;
+use evenkeel_units::Human;
+
+use super::{Aim, Kind, count};
+use crate::plan::{Op, Release, Step, Undo};
+use crate::process::stat::ticks_since_boot;
+
+pub(super) const KIND: Kind = Kind {
+    name: "restart",
+    release: Release::Guardian,
+    needs: "the same user as the process, or root",
+    about: "- restart: {target: {instances: gateway-*, mode: one}, at: 10s}",
+    plan,
+};
+
+fn plan(aim: &Aim<'_>) -> io::Result<Vec<Step>> {
+    let heads = aim.hits.iter().filter_map(|it| Some((it.family.first()?, &it.finder)));
+    heads
+        .map(|(head, finder)| {
+            let image = super::image(head)?;
+            let undo = Undo::StartAgain {
+                process: head.clone(),
+                program: image.program,
+                arguments: image.arguments,
+                directory: image.directory,
+                finder: finder.clone().unwrap_or(Finder::Pid(head.pid)),
+                after: ticks_since_boot(),
+            };
+            // What the run itself started ends with the run, so nobody has to start it after that.
+            let undo = if image.is_ours { Undo::None } else { undo };
+            Ok(Step { apply: Op::Restart { process: head.clone() }, undo })
+        })
+        .collect()
+}
+
+/// What became of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Restarted {
+    /// How long it was away; `None`: it did not come back.
+    pub(crate) away: Option<Duration>,
+    /// Nobody else started it.
+    pub(crate) by_us: bool,
+    pub(crate) error: Option<String>,
+}
+
+pub(crate) fn evidence(restarted: &[Restarted]) -> Evidence {
+    let back: Vec<Duration> = restarted.iter().filter_map(|it| it.away).collect();
+    let slowest = back.iter().max().copied().unwrap_or_default();
+    let summary = match back.len() {
+        0 => "nothing came back".to_owned(),
+        number => {
+            format!("{} restarted, away for {}", count(number as u64, "target"), Human(slowest))
+        }
+    };
+    let by_us = restarted.iter().filter(|it| it.by_us).count();
+    let counters = [
+        ("targets_restarted", back.len() as f64),
+        ("targets_started_by_us", by_us as f64),
+        ("slowest_return_seconds", slowest.as_secs_f64()),
+    ];
+    super::evidence(!back.is_empty() && back.len() == restarted.len(), summary, &counters)
+}

@@ -1,0 +1,278 @@
+//! Mending: carrying out an undo, and reading back that it worked.
+//!
+//! The tool, its guardian and `recover` all mend with this, so it does not matter which of them gets
+//! there first: a second time is harmless. Whoever is gone, or somebody else by now, is left alone.
+
+use std::io;
+use std::time::Duration;
+
+use evenkeel_model::document::Finder;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::image::{Secret, start};
+use crate::journal::Journal;
+use crate::plan::{MARK, Undo};
+use crate::process::stat::{self, Stat};
+use crate::process::{Process, State, find};
+
+/// How often it is looked whether something has come about.
+const LOOK: Duration = Duration::from_millis(5);
+/// How long a signal may take to act: the kernel needs microseconds, a loaded host sometimes more.
+const SIGNAL_MAX: Duration = Duration::from_secs(2);
+/// How long a process that was told to end may take to do so.
+pub(crate) const TERMINATE_MAX: Duration = Duration::from_secs(5);
+
+/// What mending found.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Mended {
+    /// It was broken, and is whole.
+    Undone,
+    /// There was nothing to mend.
+    WasFine,
+}
+
+impl Mended {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Undone => "undone",
+            Self::WasFine => "was fine",
+        }
+    }
+}
+
+/// Why something could not be mended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MendError {
+    #[error("cannot signal {process}: {error}")]
+    Signal { process: Process, error: io::Error },
+    #[error("{what} is still there after 2s")]
+    StillThere { what: String },
+    #[error("{process} is still stopped after 2s")]
+    StillStopped { process: Process },
+    #[error("{process} was ended and its environment is lost: tool and guardian were both killed")]
+    EnvironmentLost { process: Process },
+    #[error("cannot start {process} again: {error}")]
+    Start { process: Process, error: io::Error },
+    #[error("cannot look through the processes of this host: {0}")]
+    Look(#[from] io::Error),
+}
+
+/// Carries out an undo. `secret` is what starting a process again needs beside the journal.
+pub(crate) async fn mend(undo: &Undo, secret: Option<&Secret>) -> Result<Mended, MendError> {
+    match undo {
+        Undo::None => Ok(Mended::WasFine),
+        Undo::Continue { process } => go_on(process).await,
+        Undo::KillGroup { leader, pgid } => kill_group(leader, *pgid).await,
+        Undo::KillMarked { mark } => kill_marked(mark).await,
+        Undo::StartAgain { process, program, arguments, directory, finder, after } => {
+            // It may have been told to end and be about to.
+            if !until(TERMINATE_MAX, || !process.is_alive()).await
+                || successor(arguments, finder, *after)?.is_some()
+            {
+                return Ok(Mended::WasFine);
+            }
+            let lost = || MendError::EnvironmentLost { process: process.clone() };
+            let secret = secret.ok_or_else(lost)?;
+            start(program, arguments, directory, secret)
+                .map_err(|error| MendError::Start { process: process.clone(), error })?;
+            Ok(Mended::Undone)
+        }
+    }
+}
+
+/// Mends all that a journal holds open, the last first, and notes it there. Starting processes again
+/// comes last, because it may have to wait. Returns what could not be mended.
+pub(crate) async fn mend_all<'a>(
+    journal: &mut Journal,
+    secret: impl Fn(usize) -> Option<&'a Secret>,
+    mut note: impl FnMut(&Undo, Result<Mended, &MendError>),
+) -> io::Result<usize> {
+    let ledger = journal.read()?;
+    let slow = |undo: &Undo| matches!(undo, Undo::StartAgain { .. });
+    let open = ledger.open.iter().rev();
+    let (last, first): (Vec<_>, Vec<_>) = open.partition(|(_, (_, undo))| slow(undo));
+    let mut failed = 0;
+    for (id, (_, undo)) in first.into_iter().chain(last) {
+        let mended = mend(undo, secret(*id)).await;
+        note(undo, mended.as_ref().copied());
+        match mended {
+            Ok(mended) => journal.done(*id, mended.name())?,
+            Err(error) => {
+                failed += 1;
+                journal.failed(*id, &error.to_string())?;
+            }
+        }
+    }
+    Ok(failed)
+}
+
+async fn go_on(process: &Process) -> Result<Mended, MendError> {
+    if process.state() != State::Stopped {
+        return Ok(Mended::WasFine);
+    }
+    signal(process, Signal::CONT)?;
+    match until(SIGNAL_MAX, || process.state() != State::Stopped).await {
+        true => Ok(Mended::Undone),
+        false => Err(MendError::StillStopped { process: process.clone() }),
+    }
+}
+
+async fn kill_group(leader: &Process, pgid: u32) -> Result<Mended, MendError> {
+    // While its leader is there, even as a zombie, the number of a group cannot be given to another.
+    // Members that outlive it are told by their mark.
+    let alive = || stat::all().map(|it| it.into_iter().any(|it| it.group == pgid && it.is_alive()));
+    let ours = leader.stat().is_some_and(|it| it.group == pgid);
+    let own = Stat::of(std::process::id()).map(|it| it.group);
+    if !ours || own == Some(pgid) || !alive()? {
+        return Ok(Mended::WasFine);
+    }
+    let number = i32::try_from(pgid).ok().and_then(Pid::from_raw);
+    let sent = number.map_or(Ok(()), |it| kill_process_group(it, Signal::KILL));
+    if let Err(error) = sent
+        && error != Errno::SRCH
+    {
+        return Err(MendError::Signal { process: leader.clone(), error: error.into() });
+    }
+    match until(SIGNAL_MAX, || alive().is_ok_and(|it| !it)).await {
+        true => Ok(Mended::Undone),
+        false => Err(MendError::StillThere { what: format!("process group {pgid}") }),
+    }
+}
+
+async fn kill_marked(mark: &str) -> Result<Mended, MendError> {
+    let mut mended = Mended::WasFine;
+    let mut quiet = 0;
+    for _ in 0..100 {
+        let marked = marked(mark)?;
+        quiet = if marked.is_empty() { quiet + 1 } else { 0 };
+        // Twice: a child that was just being started shows its mark only a moment later.
+        if quiet == 2 {
+            return Ok(mended);
+        }
+        for process in marked {
+            signal(&process, Signal::KILL)?;
+            mended = Mended::Undone;
+        }
+        tokio::time::sleep(LOOK * 2).await;
+    }
+    Err(MendError::StillThere { what: format!("a process started under {MARK}={mark}") })
+}
+
+/// Living processes that were started under a mark or one below it.
+pub(crate) fn marked(mark: &str) -> io::Result<Vec<Process>> {
+    let own = std::process::id();
+    let fits = |found: &str| {
+        found.strip_prefix(mark).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let pids = stat::pids()?.into_iter().filter(|it| *it != own && *it != 1);
+    let marked = pids.filter(|it| stat::variable(*it, MARK).is_some_and(|it| fits(&it)));
+    Ok(marked.filter_map(Process::of).filter(Process::is_alive).collect())
+}
+
+/// Who runs in the place of a process that ended: found in the same way, or with the same arguments,
+/// and started after this many ticks since boot.
+pub(crate) fn successor(
+    arguments: &[String],
+    finder: &Finder,
+    after: u64,
+) -> io::Result<Option<Process>> {
+    if let Some(found) = find(finder)?.into_iter().find(|it| it.start_time >= after) {
+        return Ok(Some(found));
+    }
+    let younger = stat::all()?.into_iter().filter(|it| it.start_time >= after && it.is_alive());
+    let mut alike = younger.filter(|it| {
+        let found = stat::arguments(it.pid);
+        !found.is_empty()
+            && found.len() == arguments.len()
+            && found.iter().zip(arguments).all(|(found, ours)| found == ours.as_str())
+    });
+    Ok(alike.find(|it| it.pid != std::process::id()).map(Process::from))
+}
+
+fn signal(process: &Process, signal: Signal) -> Result<bool, MendError> {
+    process.signal(signal).map_err(|error| MendError::Signal { process: process.clone(), error })
+}
+
+/// Waits until something is so, at most this long. `false`: it never was.
+pub(crate) async fn until(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
+    let look = async {
+        while !is_so() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(limit, look).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt;
+    use std::process::{Child, Command};
+
+    fn sleeper() -> (Child, Process) {
+        let child = Command::new("sleep").arg("300").process_group(0).spawn().unwrap();
+        let process = Process::of(child.id()).unwrap();
+        (child, process)
+    }
+
+    fn end(mut child: Child) {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[tokio::test]
+    async fn continuing_twice_is_harmless() {
+        let (child, process) = sleeper();
+        process.signal(Signal::STOP).unwrap();
+        assert!(until(SIGNAL_MAX, || process.state() == State::Stopped).await);
+        let undo = Undo::Continue { process };
+        assert_eq!(mend(&undo, None).await.unwrap(), Mended::Undone);
+        assert_eq!(mend(&undo, None).await.unwrap(), Mended::WasFine);
+        end(child);
+    }
+
+    #[tokio::test]
+    async fn a_stranger_who_got_the_number_is_left_alone() {
+        let (child, process) = sleeper();
+        process.signal(Signal::STOP).unwrap();
+        assert!(until(SIGNAL_MAX, || process.state() == State::Stopped).await);
+        let mut earlier = process.clone();
+        earlier.start_time -= 1;
+        let pgid = process.pid;
+        for undo in [
+            Undo::Continue { process: earlier.clone() },
+            Undo::KillGroup { leader: earlier, pgid },
+            Undo::KillMarked { mark: format!("nobody-{pgid}") },
+        ] {
+            assert_eq!(mend(&undo, None).await.unwrap(), Mended::WasFine, "{undo}");
+        }
+        assert_eq!(process.state(), State::Stopped);
+        end(child);
+    }
+
+    #[tokio::test]
+    async fn a_group_is_killed_once() {
+        let (child, process) = sleeper();
+        let undo = Undo::KillGroup { pgid: process.pid, leader: process };
+        assert_eq!(mend(&undo, None).await.unwrap(), Mended::Undone);
+        assert_eq!(mend(&undo, None).await.unwrap(), Mended::WasFine);
+        end(child);
+    }
+
+    #[tokio::test]
+    async fn without_its_environment_nothing_is_started_again() {
+        let (child, process) = sleeper();
+        end(child);
+        let undo = Undo::StartAgain {
+            process,
+            program: "/bin/sleep".into(),
+            arguments: vec!["sleep".to_owned(), "never-started".to_owned()],
+            directory: "/".into(),
+            finder: Finder::Executable("no-such-program".to_owned()),
+            after: u64::MAX,
+        };
+        let error = mend(&undo, None).await.unwrap_err().to_string();
+        assert!(error.contains("its environment is lost"), "{error}");
+    }
+}

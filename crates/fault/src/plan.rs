@@ -1,0 +1,254 @@
+//! What a fault will do to a host, written down before anything is done.
+//!
+//! A [`Plan`] is data. A dry run prints it, a test compares it with a snapshot, and every [`Undo`] is in
+//! the journal, on disk, *before* the step that it belongs to is applied; so whoever finds the journal
+//! after a crash can mend what was broken.
+//!
+//! ```text
+//! release    the fault ends with us because …                     examples
+//! lifetime   … it lives in a process or descriptor of ours       latency, refuse, cpu, memory
+//! guardian   … a second process undoes it from the journal       pause, restart
+//! one-shot   … it has no end: recovery is observed               kill
+//! ```
+//!
+//! An undo is idempotent, checks whom it is about to touch (pid and start time, within this boot), and
+//! does nothing when that one is gone or is somebody else's.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use evenkeel_model::document::Finder;
+use evenkeel_units::duration::seconds;
+use evenkeel_units::{Bytes, Human, Ratio};
+use serde::{Deserialize, Serialize};
+
+use crate::process::Process;
+use crate::proxy::Toxic;
+
+/// Steps in the order they are applied; undone in reverse.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What ends the fault when we are gone.
+    pub release: Release,
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+/// One change, and how it is taken back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Makes the change.
+    pub apply: Op,
+    /// Takes it back.
+    pub undo: Undo,
+}
+
+/// What ends a fault when the tool is gone.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Release {
+    /// Class A: it lives in a process or descriptor of ours, and the kernel ends it.
+    Lifetime,
+    /// Class C: the guardian undoes it from the journal.
+    Guardian,
+    /// Class D: nothing to undo.
+    OneShot,
+}
+
+/// The few things that are done to a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// Lay a fault on a link of ours.
+    Lay {
+        /// Name of the dependency.
+        link: String,
+        /// What it does.
+        toxic: Toxic,
+        /// It ends by itself after this time.
+        #[serde(rename = "limit_seconds", with = "seconds")]
+        limit: Duration,
+    },
+    /// Stop a process.
+    Stop {
+        /// Whom.
+        process: Process,
+    },
+    /// Kill a process.
+    Kill {
+        /// Whom.
+        process: Process,
+    },
+    /// End a process and see that it comes back.
+    Restart {
+        /// Whom.
+        process: Process,
+    },
+    /// Burn CPU in a child of ours.
+    Burn {
+        /// Share of each core.
+        load: Ratio,
+        /// How many cores; 0 for all.
+        cores: u32,
+        /// It ends by itself after this time.
+        #[serde(rename = "limit_seconds", with = "seconds")]
+        limit: Duration,
+    },
+    /// Hold memory in a child of ours.
+    Hold {
+        /// How much.
+        amount: Bytes,
+        /// It ends by itself after this time.
+        #[serde(rename = "limit_seconds", with = "seconds")]
+        limit: Duration,
+    },
+}
+
+/// How a change is taken back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undo {
+    /// Nothing to take back, or the kernel does it when our process or descriptor goes.
+    None,
+    /// Let a stopped process go on.
+    Continue {
+        /// Whom we stopped.
+        process: Process,
+    },
+    /// Kill a process group of ours.
+    KillGroup {
+        /// Its leader. Without it the group may be a stranger's, and only the mark tells.
+        leader: Process,
+        /// Its number.
+        pgid: u32,
+    },
+    /// Kill every process that was started under this mark in its environment, and what it started.
+    KillMarked {
+        /// Value of [`MARK`]; marks below it (`run/3` below `run`) count too.
+        mark: String,
+    },
+    /// Start a process again that we ended.
+    StartAgain {
+        /// Whom we ended.
+        process: Process,
+        /// Its program.
+        program: PathBuf,
+        /// Its arguments, its name first. Everybody on the host could read them already.
+        arguments: Vec<String>,
+        /// Its working directory.
+        directory: PathBuf,
+        /// How whoever replaced it is found, so that it is not started twice.
+        finder: Finder,
+        /// Clock ticks since boot; whoever started before is not its replacement.
+        after: u64,
+    },
+}
+
+/// Names the run in the environment of every process that a run starts; children inherit it even when
+/// they leave the process group or the session.
+pub const MARK: &str = "EVENKEEL_RUN";
+
+impl Undo {
+    /// What a person would type to do the same; `None` where there is nothing to type.
+    pub fn by_hand(&self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Continue { process } => Some(format!("kill -CONT {}", process.pid)),
+            Self::KillGroup { pgid, .. } => Some(format!("kill -KILL -- -{pgid}")),
+            Self::KillMarked { mark } => Some(format!(
+                "grep -lzE '^{MARK}={mark}(/|$)' /proc/[0-9]*/environ   # then kill -KILL those pids"
+            )),
+            Self::StartAgain { program, directory, .. } => Some(format!(
+                "start {} again in {}, as its service manager or you do",
+                program.display(),
+                directory.display()
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lifetime => "A (ends with this process)",
+            Self::Guardian => "C (undone by the guardian)",
+            Self::OneShot => "D (one-shot: recovery is observed)",
+        })
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lay { link, toxic, limit } => {
+                write!(f, "lay {toxic} on the link to {link}, at most {}", Human(*limit))
+            }
+            Self::Stop { process } => write!(f, "stop {process}"),
+            Self::Kill { process } => write!(f, "kill {process}"),
+            Self::Restart { process } => write!(f, "terminate {process} and see it come back"),
+            Self::Burn { load, cores: 0, limit } => {
+                write!(f, "burn {load} of every core, at most {}", Human(*limit))
+            }
+            Self::Burn { load, cores, limit } => {
+                write!(f, "burn {load} of {cores} cores, at most {}", Human(*limit))
+            }
+            Self::Hold { amount, limit } => {
+                write!(f, "hold {amount} of memory, at most {}", Human(*limit))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Undo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("nothing"),
+            Self::Continue { process } => write!(f, "continue {process}"),
+            Self::KillGroup { leader, pgid } => write!(f, "kill group {pgid} of {leader}"),
+            Self::KillMarked { mark } => write!(f, "kill what was started under {MARK}={mark}"),
+            Self::StartAgain { process, program, arguments, .. } => {
+                let count = arguments.len().saturating_sub(1);
+                write!(
+                    f,
+                    "start {} again with its {count} arguments, unless {process} is back",
+                    program.display()
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "release {}", self.release)?;
+        for Step { apply, undo } in &self.steps {
+            writeln!(f, "apply   {apply}")?;
+            writeln!(f, "undo    {undo}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_reads_like_a_list_of_deeds() {
+        let process = Process { pid: 4711, start_time: 5, name: "worker".to_owned() };
+        let plan = Plan {
+            release: Release::Guardian,
+            steps: vec![Step {
+                apply: Op::Stop { process: process.clone() },
+                undo: Undo::Continue { process },
+            }],
+        };
+        assert_eq!(
+            plan.to_string(),
+            "release C (undone by the guardian)\n\
+             apply   stop worker (pid 4711)\n\
+             undo    continue worker (pid 4711)\n"
+        );
+    }
+}

@@ -1,0 +1,291 @@
+//! One connection through a link: two lanes, and whatever lies on the link between them.
+//!
+//! A connection does all it can without waiting (read, sort, delay, send), then waits for whichever
+//! comes first: a socket, the alarm of the next segment, or a change of what lies on the link. So a fault
+//! acts on connections that were there before it, and ends on them, too.
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::alarm::Alarm;
+use super::http::Requests;
+use super::lane::Lane;
+use super::toxic::{Laid, Toxics};
+
+/// Read at a time.
+const READ_BYTES: usize = 64 * 1024;
+/// Turns in a row before other connections have theirs.
+const TURNS_MAX: u32 = 32;
+/// A dependency that does not even answer a connect is given up; the client has long done so.
+const CONNECT_MAX: Duration = Duration::from_secs(30);
+
+/// Index of the direction from client to dependency, and of the one back.
+const UP: usize = 0;
+const DOWN: usize = 1;
+
+thread_local! {
+    /// One for all connections: none of them waits while it holds it.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// What lies on a link, as every connection of it sees it.
+pub(crate) type Sight = watch::Receiver<Arc<Toxics>>;
+
+/// Serves one accepted client until both sides are done or the link cuts it off.
+pub(crate) async fn serve(client: TcpStream, upstream: &str, mut sight: Sight, rng: ChaCha8Rng) {
+    let watch = sight.clone();
+    let upstream = tokio::select! {
+        it = connect(&client, upstream, &mut sight) => it,
+        () = refused(watch, &client) => return,
+    };
+    let Some(upstream) = upstream else { return reset(&client) };
+    let toxics = sight.borrow_and_update().clone();
+    let mut connection = Connection {
+        client,
+        upstream,
+        up: Lane::new(UP),
+        down: Lane::new(DOWN),
+        requests: Requests::default(),
+        quiet: true,
+        swallowed: false,
+        toxics,
+        sight,
+        rng,
+        alarm: Alarm::default(),
+    };
+    if connection.run().await.is_err() {
+        reset(&connection.client);
+        reset(&connection.upstream);
+    }
+}
+
+/// Connects to the dependency. `None`: the client is to be cut off.
+async fn connect(client: &TcpStream, upstream: &str, sight: &mut Sight) -> Option<TcpStream> {
+    if swallow(client, sight).await {
+        return None;
+    }
+    let upstream = tokio::time::timeout(CONNECT_MAX, TcpStream::connect(upstream)).await.ok()?;
+    let upstream = upstream.ok()?;
+    // Without it the kernel would add delays that nobody asked for.
+    [client, &upstream].into_iter().try_for_each(|it| it.set_nodelay(true)).ok()?;
+    Some(upstream)
+}
+
+/// While a black hole lies on the link, whoever connects is let in and heard by nobody. `true`: the
+/// client lost something, and must not go on as if nothing had been.
+async fn swallow(client: &TcpStream, sight: &mut Sight) -> bool {
+    let mut lost = false;
+    let mut scratch = [0; 4096];
+    loop {
+        let Some(laid) = sight.borrow_and_update().black_hole().cloned() else { return lost };
+        let read = tokio::select! {
+            changed = sight.changed() => if changed.is_err() { return true } else { continue },
+            ready = client.readable() => ready.and_then(|()| client.try_read(&mut scratch)),
+        };
+        match read {
+            Ok(0) => return true,
+            Ok(bytes) => note_swallowed(&laid, bytes, &mut lost),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return true,
+        }
+    }
+}
+
+fn note_swallowed(laid: &Laid, bytes: usize, swallowed: &mut bool) {
+    if !std::mem::replace(swallowed, true) {
+        laid.counts.swallowed.fetch_add(1, Ordering::Relaxed);
+    }
+    laid.counts.swallowed_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+}
+
+/// Ends, with the client cut off, when the link begins to refuse.
+async fn refused(mut sight: Sight, client: &TcpStream) {
+    let Ok(toxics) = sight.wait_for(|it| it.refuse().is_some()).await else {
+        return reset(client);
+    };
+    if let Some(laid) = toxics.refuse() {
+        laid.counts.reset.fetch_add(1, Ordering::Relaxed);
+    }
+    reset(client);
+}
+
+/// Makes the close that follows a reset instead of a polite end. A socket that cannot be told so is
+/// closed in any case.
+fn reset(stream: &TcpStream) {
+    rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO)).unwrap_or_default();
+}
+
+struct Connection {
+    client: TcpStream,
+    upstream: TcpStream,
+    up: Lane,
+    down: Lane,
+    requests: Requests,
+    /// Every request so far seems to have its answer: the last bytes came from the dependency.
+    quiet: bool,
+    swallowed: bool,
+    toxics: Arc<Toxics>,
+    sight: Sight,
+    rng: ChaCha8Rng,
+    alarm: Alarm,
+}
+
+impl Connection {
+    /// Until both directions have ended; an error means that both sides are to be reset.
+    async fn run(&mut self) -> io::Result<()> {
+        let mut turns = 0;
+        while !(self.up.write_ended && self.down.write_ended) {
+            if self.sight.has_changed().map_err(io::Error::other)? {
+                self.toxics = self.sight.borrow_and_update().clone();
+                self.changed()?;
+            }
+            if SCRATCH.with_borrow_mut(|scratch| self.turn(scratch, Instant::now()))? {
+                turns += 1;
+                if turns % TURNS_MAX == 0 {
+                    tokio::task::yield_now().await;
+                }
+                continue;
+            }
+            let next = [self.up.next, self.down.next].into_iter().flatten().min();
+            tokio::select! {
+                biased;
+                changed = self.sight.changed() => {
+                    changed.map_err(io::Error::other)?;
+                    // Seen again at the top.
+                    self.sight.mark_changed();
+                }
+                it = self.client.readable(), if self.up.wants_read() => it?,
+                it = self.upstream.readable(), if self.down.wants_read() => it?,
+                it = self.upstream.writable(), if self.up.wants_write => it?,
+                it = self.client.writable(), if self.down.wants_write => it?,
+                () = self.alarm.until(next) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What lies on the link is not what it was.
+    fn changed(&mut self) -> io::Result<()> {
+        if let Some(laid) = self.toxics.refuse() {
+            laid.counts.reset.fetch_add(1, Ordering::Relaxed);
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        if let Some(laid) = self.toxics.black_hole().cloned() {
+            let lost = self.up.clear() + self.down.clear();
+            if lost > 0 {
+                note_swallowed(&laid, lost, &mut self.swallowed);
+            }
+        } else if self.swallowed {
+            // Its streams have holes in them now.
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        if !self.toxics.has_http_errors() {
+            let head = self.requests.leave();
+            self.up.push(head, Instant::now(), Duration::ZERO);
+        }
+        Ok(())
+    }
+
+    /// Does what can be done at once. `true`: something moved, so there may be more.
+    fn turn(&mut self, scratch: &mut [u8], now: Instant) -> io::Result<bool> {
+        let mut moved = false;
+        if self.up.wants_read() {
+            match self.client.try_read(scratch) {
+                Ok(bytes) => {
+                    self.take_request(scratch.get(..bytes).unwrap_or_default(), now)?;
+                    moved = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.down.wants_read() {
+            match self.upstream.try_read(scratch) {
+                Ok(bytes) => {
+                    self.take_answer(scratch.get(..bytes).unwrap_or_default(), now)?;
+                    moved = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.toxics.black_hole().is_none() {
+            moved |= self.up.flush(&self.upstream, &self.toxics, now)?;
+            moved |= self.down.flush(&self.client, &self.toxics, now)?;
+        }
+        Ok(moved)
+    }
+
+    fn take_request(&mut self, bytes: &[u8], now: Instant) -> io::Result<()> {
+        if self.stopped(bytes)? {
+            self.up.read_ended |= bytes.is_empty();
+            return Ok(());
+        }
+        if bytes.is_empty() {
+            self.up.end(now, Duration::ZERO);
+            return Ok(());
+        }
+        if !self.toxics.has_http_errors() && !self.requests.is_within() {
+            self.quiet = false;
+            return self.up.pass(bytes, &self.upstream, &self.toxics, now);
+        }
+        let toxics = self.toxics.clone();
+        let sorted = self.requests.sort(bytes, self.quiet, |free| toxics.answers(free));
+        if !toxics.has_http_errors() {
+            let head = self.requests.leave();
+            self.up.push(head, now, Duration::ZERO);
+        }
+        if !sorted.forward.is_empty() {
+            self.quiet = false;
+        }
+        self.up.push(sorted.forward, now, Duration::ZERO);
+        let delay = self.toxics.delay(&mut self.rng);
+        self.down.push(sorted.answer, now, delay);
+        if sorted.close {
+            self.up.end(now, Duration::ZERO);
+            self.down.end(now, delay);
+        }
+        Ok(())
+    }
+
+    fn take_answer(&mut self, bytes: &[u8], now: Instant) -> io::Result<()> {
+        if self.stopped(bytes)? {
+            self.down.read_ended |= bytes.is_empty();
+            return Ok(());
+        }
+        self.quiet = true;
+        if !bytes.is_empty() && !self.toxics.has_latency() {
+            return self.down.pass(bytes, &self.client, &self.toxics, now);
+        }
+        let delay = self.toxics.delay(&mut self.rng);
+        match bytes.is_empty() {
+            true => self.down.end(now, delay),
+            false => self.down.push(bytes.to_vec(), now, delay),
+        }
+        Ok(())
+    }
+
+    /// Whether these bytes get no further. An error: nor does the connection.
+    fn stopped(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        if let Some(laid) = self.toxics.reset()
+            && !bytes.is_empty()
+        {
+            laid.counts.reset.fetch_add(1, Ordering::Relaxed);
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        let Some(laid) = self.toxics.black_hole() else { return Ok(false) };
+        let laid = laid.clone();
+        // An end that nobody hears of is lost, too.
+        note_swallowed(&laid, bytes.len(), &mut self.swallowed);
+        let both = self.up.read_ended && self.down.read_ended;
+        if both { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(true) }
+    }
+}

@@ -1,0 +1,270 @@
+//! The proxy: every link of a service to what it depends on, led through us for the time of a drill.
+//!
+//! ```text
+//!   service ──▶ listen (loopback) ─ up ─▶ upstream: the dependency
+//!           ◀─ down: late, slow, lost, … ─
+//! ```
+//!
+//! A latency is added as a whole to the way back, to every segment of every answer: so each round trip
+//! gains exactly the delay, on connections that have long been open as on new ones. Connecting itself
+//! is not delayed; it is the kernel that accepts.
+//!
+//! The proxy has a thread of its own with its own runtime: its CPU time can be told from that of the
+//! rest, and a load generator that is busy does not make a link slow that should be fast. Everything
+//! here ends with the process, at the latest; each toxic also ends by itself when its time is up.
+
+mod alarm;
+mod connection;
+mod http;
+mod lane;
+mod link;
+mod toxic;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use evenkeel_model::document::Dependency;
+use evenkeel_units::Seed;
+use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, getsockname, socket_with};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+
+use self::link::Link;
+use self::toxic::{Laid, Toxics};
+
+pub use self::toxic::{Counts, Toxic};
+
+/// How long a link may take to stop or to resume listening.
+const SETTLE_MAX: Duration = Duration::from_secs(2);
+
+/// All links of a service. They end when this is dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    links: BTreeMap<String, Entry>,
+    seed: Seed,
+    runtime: Handle,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+    thread_id: i32,
+}
+
+#[derive(Debug)]
+struct Entry {
+    address: SocketAddr,
+    toxics: watch::Sender<Arc<Toxics>>,
+    listens: watch::Receiver<bool>,
+    expiries: BTreeMap<usize, AbortHandle>,
+}
+
+/// Why the links cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// Links listen on loopback only: a fault must not become a service for others.
+    #[error(
+        "the link to `{link}` would listen on {address}, which others can reach: use 127.0.0.1"
+    )]
+    NotLoopback {
+        /// Name of the dependency.
+        link: String,
+        /// As written.
+        address: SocketAddr,
+    },
+    /// The address cannot be had.
+    #[error("cannot listen on {address} for the link to `{link}`")]
+    Bind {
+        /// Name of the dependency.
+        link: String,
+        /// As written.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The thread of the proxy cannot be started.
+    #[error("cannot start the proxy")]
+    Start(#[source] io::Error),
+    /// There is no such link.
+    #[error("there is no link to `{link}`")]
+    Unknown {
+        /// As asked for.
+        link: String,
+    },
+    /// The link did not do what it was told.
+    #[error("the link to `{link}` did not {what} within 2s")]
+    Stuck {
+        /// Name of the dependency.
+        link: String,
+        /// What it was told.
+        what: &'static str,
+    },
+}
+
+impl Proxy {
+    /// Opens a link for each dependency.
+    pub fn start(dependencies: &[Dependency], seed: Seed) -> Result<Self, ProxyError> {
+        let mut links = BTreeMap::new();
+        let mut tasks = Vec::new();
+        for dependency in dependencies {
+            let (link, address) = (dependency.name.clone(), dependency.listen);
+            if !address.ip().is_loopback() {
+                return Err(ProxyError::NotLoopback { link, address });
+            }
+            let (toxics, sight) = watch::channel(Arc::default());
+            let (listens, listening) = watch::channel(true);
+            let bound = bind(address).map_err(|error| {
+                let link = link.clone();
+                ProxyError::Bind { link, address, error }
+            });
+            let (listener, address) = bound?;
+            let upstream = Arc::from(dependency.upstream.as_str());
+            tasks.push((Link { name: link.clone(), upstream, seed, sight, listens }, listener));
+            let expiries = BTreeMap::new();
+            links.insert(link, Entry { address, toxics, listens: listening, expiries });
+        }
+        let runtime =
+            Builder::new_current_thread().enable_all().build().map_err(ProxyError::Start)?;
+        let handle = runtime.handle().clone();
+        let (stop, mut stopped) = watch::channel(false);
+        let (tell, told) = mpsc::channel();
+        let work = async move {
+            let mut links = JoinSet::new();
+            for (link, listener) in tasks {
+                links.spawn(link.run(listener));
+            }
+            // A sender that is gone means the same as being told.
+            stopped.wait_for(|it| *it).await.map(|_| ()).unwrap_or_default();
+        };
+        let thread = std::thread::Builder::new()
+            .name("evenkeel-proxy".to_owned())
+            .spawn(move || {
+                tell.send(rustix::thread::gettid().as_raw_pid()).unwrap_or_default();
+                runtime.block_on(work);
+            })
+            .map_err(ProxyError::Start)?;
+        let thread_id = told.recv().map_err(|it| ProxyError::Start(io::Error::other(it)))?;
+        Ok(Self { links, seed, runtime: handle, stop, thread: Some(thread), thread_id })
+    }
+
+    /// Where a link listens, also when its document left the choice of the port to us.
+    pub fn address(&self, link: &str) -> Option<SocketAddr> {
+        self.links.get(link).map(|it| it.address)
+    }
+
+    /// Lays a toxic on a link, under the number of its fault. It ends by itself after `limit`.
+    pub async fn lay(
+        &mut self,
+        link: &str,
+        fault: usize,
+        toxic: Toxic,
+        limit: Duration,
+    ) -> Result<Arc<Counts>, ProxyError> {
+        let refuses = toxic == Toxic::Refuse;
+        let chance = self.seed.stream(&format!("fault/toxic/{link}/{fault}"));
+        let laid = Laid::new(toxic, chance);
+        let counts = laid.counts.clone();
+        let entry = self.entry(link)?;
+        change(&entry.toxics, |it| {
+            it.insert(fault, laid);
+        });
+        let toxics = entry.toxics.clone();
+        let expiry = async move {
+            tokio::time::sleep(limit).await;
+            change(&toxics, |it| {
+                it.remove(&fault);
+            });
+        };
+        let expiry = self.runtime.spawn(expiry).abort_handle();
+        let entry = self.entry(link)?;
+        entry.expiries.insert(fault, expiry);
+        if refuses {
+            entry.settle(link, false).await?;
+        }
+        Ok(counts)
+    }
+
+    /// Takes a toxic off a link. Harmless when it is not there any more.
+    pub async fn lift(&mut self, link: &str, fault: usize) -> Result<(), ProxyError> {
+        let entry = self.entry(link)?;
+        if let Some(expiry) = entry.expiries.remove(&fault) {
+            expiry.abort();
+        }
+        change(&entry.toxics, |it| {
+            it.remove(&fault);
+        });
+        let refuses = entry.toxics.borrow().refuse().is_some();
+        entry.settle(link, !refuses).await
+    }
+
+    /// CPU time that all links together have used.
+    pub fn cpu_time(&self) -> Duration {
+        let path = format!("/proc/self/task/{}", self.thread_id);
+        let precise = std::fs::read_to_string(format!("{path}/schedstat"));
+        let precise = precise.ok().and_then(|it| it.split(' ').next()?.parse().ok());
+        if let Some(nanos) = precise {
+            return Duration::from_nanos(nanos);
+        }
+        let stat = std::fs::read_to_string(format!("{path}/stat")).unwrap_or_default();
+        crate::process::stat::Stat::parse(&stat).map(|it| it.cpu_time()).unwrap_or_default()
+    }
+
+    fn entry(&mut self, link: &str) -> Result<&mut Entry, ProxyError> {
+        let unknown = || ProxyError::Unknown { link: link.to_owned() };
+        self.links.get_mut(link).ok_or_else(unknown)
+    }
+}
+
+impl Entry {
+    async fn settle(&mut self, link: &str, listens: bool) -> Result<(), ProxyError> {
+        let settled = self.listens.wait_for(|it| *it == listens);
+        match tokio::time::timeout(SETTLE_MAX, settled).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => {
+                let what = if listens { "listen again" } else { "stop listening" };
+                Err(ProxyError::Stuck { link: link.to_owned(), what })
+            }
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            // A panic of the proxy has been printed; there is nothing left to end.
+            thread.join().unwrap_or_default();
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    // The standard library sets SO_REUSEADDR, so connections of an earlier drill that linger do not
+    // keep the port.
+    let listener = match address.port() {
+        0 => {
+            // The kernel lets a port go that it chose itself as soon as nobody listens on it, and a link
+            // that refuses has to keep it. So it is reserved here and then asked for by number.
+            let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+            let kind = SocketType::STREAM;
+            let flags = SocketFlags::CLOEXEC;
+            let reserved = socket_with(family, kind, flags, None)?;
+            set_socket_reuseaddr(&reserved, true)?;
+            rustix::net::bind(&reserved, &address)?;
+            let chosen = SocketAddr::try_from(getsockname(&reserved)?)?;
+            TcpListener::bind(chosen)?
+        }
+        _ => TcpListener::bind(address)?,
+    };
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+fn change(toxics: &watch::Sender<Arc<Toxics>>, by: impl FnOnce(&mut BTreeMap<usize, Laid>)) {
+    toxics.send_modify(|it| by(&mut Arc::make_mut(it).0));
+}

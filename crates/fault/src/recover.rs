@@ -1,0 +1,79 @@
+//! Recover: mending what a run left behind when both it and its guardian were killed.
+//!
+//! A run that is alive is left alone, and so is one whose guardian is still mending: they hold the lock
+//! of their journal. A journal of an earlier boot is about processes that no longer exist.
+
+use std::io;
+use std::path::Path;
+
+use crate::journal::{Journal, Ledger, list};
+use crate::mend::{MendError, Mended, mend_all};
+use crate::plan::Undo;
+use crate::process::stat::boot_id;
+
+/// What became of one run's journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// The run.
+    pub run: String,
+    /// It is alive, or its guardian is; nothing was touched.
+    pub is_alive: bool,
+    /// What was still broken, and is whole now.
+    pub undone: Vec<String>,
+    /// What was fine already, or is gone.
+    pub was_fine: Vec<String>,
+    /// What is still broken. The journal stays until a later call mends it.
+    pub failed: Vec<Unmended>,
+}
+
+/// Something that could not be mended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmended {
+    /// What should have been done.
+    pub what: String,
+    /// Why it did not work.
+    pub error: String,
+    /// What a person can type to do it.
+    pub by_hand: Option<String>,
+}
+
+/// Mends everything that runs before this one left behind in this directory, the journals of dead runs
+/// being removed once all in them is mended. One entry a run, in the order of their names.
+pub async fn recover(state_dir: &Path) -> io::Result<Vec<Recovered>> {
+    let mut all = Vec::new();
+    for path in list(state_dir)? {
+        let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+        let run = name.split(".undo.").next().unwrap_or_default().to_owned();
+        let mut recovered = Recovered { run, ..Recovered::default() };
+        match Journal::abandoned(path) {
+            Ok(Some(journal)) => take_over(journal, &mut recovered).await?,
+            Ok(None) => recovered.is_alive = true,
+            // Its guardian finished a moment ago.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        }
+        all.push(recovered);
+    }
+    Ok(all)
+}
+
+async fn take_over(mut journal: Journal, recovered: &mut Recovered) -> io::Result<()> {
+    let ledger: Ledger = journal.read()?;
+    if ledger.boot.is_some_and(|it| it != boot_id()) {
+        recovered.was_fine = ledger.open.values().map(|(_, undo)| undo.to_string()).collect();
+        return journal.remove();
+    }
+    let note = |undo: &Undo, mended: Result<Mended, &MendError>| match mended {
+        Ok(Mended::Undone) => recovered.undone.push(undo.to_string()),
+        Ok(Mended::WasFine) => recovered.was_fine.push(undo.to_string()),
+        Err(error) => recovered.failed.push(Unmended {
+            what: undo.to_string(),
+            error: error.to_string(),
+            by_hand: undo.by_hand(),
+        }),
+    };
+    match mend_all(&mut journal, |_| None, note).await? {
+        0 => journal.remove(),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,256 @@
+//! Who is hit: the candidates of a fault, and those of them that the seed picks.
+//!
+//! ```text
+//! instances: gateway-*   the service's instances whose names match
+//! process: {port: 5432}  families of processes on this host
+//! dependency: payment    one link
+//! nothing                this host
+//! ```
+//!
+//! Picking is pure: the same seed and candidates give the same hits. A percentage is rounded down,
+//! because a limit is a limit; 30 % of three instances is nobody, and that is said as an error rather
+//! than rounded up to one.
+
+use evenkeel_model::document::{ActsOn, Finder, Mode, Selector, Service};
+use evenkeel_model::plan::PlannedFault;
+use evenkeel_units::Seed;
+use rand::RngExt;
+
+/// The candidates of a fault and those that are hit, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// Label of the fault.
+    pub label: String,
+    /// What the fault acts on.
+    pub acts_on: ActsOn,
+    /// Whose they are: the service, or the search for processes outside of it; `None` for the host.
+    pub owner: Option<String>,
+    /// Everybody who could be hit.
+    pub candidates: Vec<Candidate>,
+    /// Indices of those who are, in order.
+    pub hits: Vec<usize>,
+}
+
+/// Somebody who can be hit: an instance, a family of processes, a link, or this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its name, such as `gateway-2`.
+    pub name: String,
+    /// How its processes are found, when it has any.
+    pub finder: Option<Finder>,
+}
+
+impl Resolved {
+    /// Those who are hit.
+    pub fn hit(&self) -> impl Iterator<Item = &Candidate> {
+        self.hits.iter().filter_map(|it| self.candidates.get(*it))
+    }
+}
+
+/// Why a target cannot be resolved.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// The fault needs one.
+    #[error("`{label}` has no target: name instances, a process or a dependency")]
+    Missing {
+        /// Of the fault.
+        label: String,
+    },
+    /// The target is of the wrong kind.
+    #[error("`{label}` acts on {needs}, and its target is {target}")]
+    WrongKind {
+        /// Of the fault.
+        label: String,
+        /// What it acts on.
+        needs: &'static str,
+        /// What was named.
+        target: String,
+    },
+    /// It names a service that the drill does not have.
+    #[error("`{label}` aims at service `{named}`, and this drill is about `{service}`")]
+    OtherService {
+        /// Of the fault.
+        label: String,
+        /// As written.
+        named: String,
+        /// The drill's.
+        service: String,
+    },
+    /// Nobody matches.
+    #[error("`{label}` finds no {what}")]
+    Nobody {
+        /// Of the fault.
+        label: String,
+        /// What was looked for.
+        what: String,
+    },
+    /// The share of the candidates is less than one.
+    #[error("`{label}` hits none of its {candidates} candidates: shares are rounded down")]
+    NoneOfThem {
+        /// Of the fault.
+        label: String,
+        /// How many there are.
+        candidates: usize,
+    },
+}
+
+/// Resolves the target of a fault. `processes` are the names of the families that a process selector
+/// found on this host; other selectors do not look at it.
+pub fn resolve(
+    fault: &PlannedFault,
+    service: &Service,
+    processes: &[Candidate],
+    seed: Seed,
+) -> Result<Resolved, TargetError> {
+    let label = fault.label.clone();
+    let acts_on = fault.fault.acts_on();
+    let wrong = |needs, target: &Selector| TargetError::WrongKind {
+        label: fault.label.clone(),
+        needs,
+        target: target.to_string(),
+    };
+    let of_drill = |named: &Option<String>| match named {
+        Some(named) if *named != service.name => Err(TargetError::OtherService {
+            label: fault.label.clone(),
+            named: named.clone(),
+            service: service.name.clone(),
+        }),
+        _ => Ok(Some(service.name.clone())),
+    };
+    let target = fault.target.as_ref();
+    let (owner, candidates) = match (acts_on, target.map(|it| &it.select)) {
+        (ActsOn::Host, _) => (None, vec![Candidate { name: "this host".to_owned(), finder: None }]),
+        (_, None) => return Err(TargetError::Missing { label }),
+        (ActsOn::Link, Some(Selector::Dependency { service: named, name })) => {
+            let links = service.dependencies.iter().filter(|it| it.name == *name);
+            let links = links.map(|it| Candidate { name: it.name.clone(), finder: None });
+            (of_drill(named)?, links.collect())
+        }
+        (ActsOn::Process, Some(Selector::Instances { service: named, pattern })) => {
+            let instances = service.instances.iter().filter(|it| matches(pattern, &it.name));
+            let instances = instances
+                .map(|it| Candidate { name: it.name.clone(), finder: Some(it.find.clone()) });
+            (of_drill(named)?, instances.collect())
+        }
+        (ActsOn::Process, Some(select @ Selector::Process(_))) => {
+            (Some(select.to_string()), processes.to_vec())
+        }
+        (ActsOn::Link, Some(select)) => return Err(wrong("a dependency", select)),
+        (ActsOn::Process, Some(select)) => return Err(wrong("processes", select)),
+    };
+    if candidates.is_empty() {
+        let what = target.map(|it| it.select.to_string()).unwrap_or_default();
+        return Err(TargetError::Nobody { label, what: format!("`{what}`") });
+    }
+    let mode = target.map_or(Mode::All, |it| it.mode);
+    let hits = pick(mode, candidates.len(), seed, &label);
+    if hits.is_empty() {
+        return Err(TargetError::NoneOfThem { label, candidates: candidates.len() });
+    }
+    Ok(Resolved { label, acts_on, owner, candidates, hits })
+}
+
+/// Picks by the seed, in order of the candidates.
+fn pick(mode: Mode, candidates: usize, seed: Seed, label: &str) -> Vec<usize> {
+    let mut rng = seed.stream(&format!("fault/targets/{label}"));
+    let mut order: Vec<usize> = (0..candidates).collect();
+    let wanted = mode.of(candidates);
+    // The first steps of a Fisher-Yates shuffle.
+    for place in 0..wanted {
+        order.swap(place, rng.random_range(place..candidates));
+    }
+    order.truncate(wanted);
+    order.sort_unstable();
+    order
+}
+
+/// Whether a name fits a pattern, where `*` stands for any text.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let head = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(head) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(tail) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+    use evenkeel_model::document::{Fault, Target};
+    use evenkeel_units::Ratio;
+    use proptest::prelude::*;
+
+    fn kill(pattern: &str, mode: Mode) -> PlannedFault {
+        let select = Selector::Instances { service: None, pattern: pattern.to_owned() };
+        sample::fault(Fault::Kill, Some(Target { select, mode }))
+    }
+
+    #[test]
+    fn a_pattern_finds_the_instances_that_fit() {
+        let service = sample::service(&["gateway-1", "gateway-2", "worker-1"]);
+        let resolved = resolve(&kill("gateway-*", Mode::All), &service, &[], Seed(1)).unwrap();
+        let names: Vec<_> = resolved.hit().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["gateway-1", "gateway-2"]);
+    }
+
+    #[test]
+    fn a_share_of_less_than_one_is_an_error_and_not_one() {
+        let service = sample::service(&["a", "b", "c"]);
+        let fault = kill("*", Mode::Share(Ratio::percent(30)));
+        let error = resolve(&fault, &service, &[], Seed(1)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`kill · sample` hits none of its 3 candidates: shares are rounded down"
+        );
+    }
+
+    #[test]
+    fn a_fault_of_links_refuses_processes() {
+        let service = sample::service(&["a"]);
+        let target = kill("a", Mode::One).target;
+        let error = resolve(&sample::fault(Fault::Refuse, target), &service, &[], Seed(1));
+        assert!(matches!(error, Err(TargetError::WrongKind { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, name, fits) in [
+            ("gateway-*", "gateway-1", true),
+            ("*-1", "gateway-1", true),
+            ("g*y-*", "gateway-1", true),
+            ("*", "", true),
+            ("gateway", "gateway-1", false),
+            ("a*a", "a", false),
+            ("*b*", "abc", true),
+        ] {
+            assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hits_are_distinct_candidates_never_more_than_asked_and_the_same_for_a_seed(
+            seed: u64, candidates in 1usize..40, percent in 0u32..=100,
+        ) {
+            let mode = Mode::Share(Ratio::percent(percent));
+            let hits = pick(mode, candidates, Seed(seed), "x");
+            prop_assert!(hits.len() * 100 <= candidates * percent as usize);
+            prop_assert!(hits.windows(2).all(|it| it[0] < it[1]));
+            prop_assert!(hits.iter().all(|it| *it < candidates));
+            prop_assert_eq!(hits, pick(mode, candidates, Seed(seed), "x"));
+        }
+
+        #[test]
+        fn no_pattern_makes_it_panic(pattern in "[a*é]{0,8}", name in "[aé-]{0,8}") {
+            prop_assert!(matches(&pattern, &name) || pattern != "*");
+        }
+    }
+}

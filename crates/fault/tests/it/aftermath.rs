@@ -1,0 +1,276 @@
+//! Nothing stays broken: not when the tool is killed, not when its guardian is, too.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use evenkeel_fault::process::State;
+use evenkeel_fault::{MARK, Process, find, recover};
+use evenkeel_model::document::{Fault, Finder};
+use evenkeel_units::{Clock, Ratio, SystemClock};
+
+use crate::stage::{Victim, fault, on_workers, open, service, state_dir, until};
+
+/// Kills in one test; a long run of it is for the slow suite.
+const ROUNDS: u64 = 16;
+
+/// A tool in a process of its own: this very test binary, running only [`the_tool_of_another_test`].
+struct Tool {
+    child: Child,
+    said: BufReader<std::process::ChildStdout>,
+}
+
+impl Tool {
+    fn breaks(victim: &Victim, state: &Path) -> Self {
+        let mut tool = Self::start(victim, state);
+        let mut line = String::new();
+        while !line.contains("broken") {
+            line.clear();
+            assert!(tool.said.read_line(&mut line).unwrap() > 0, "the tool ended early");
+        }
+        tool
+    }
+
+    fn start(victim: &Victim, state: &Path) -> Self {
+        Self::with("pause", victim, state)
+    }
+
+    fn with(deed: &str, victim: &Victim, state: &Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "aftermath::the_tool_of_another_test",
+                "--nocapture",
+                "--include-ignored",
+            ])
+            .env("VICTIM", victim.0.id().to_string())
+            .env("DEED", deed)
+            .env("EVENKEEL_STATE_DIR", state)
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        Self { child, said }
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+#[ignore = "run by the other tests, in a process that they kill"]
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "how it tells the other test that it is done")]
+async fn the_tool_of_another_test() {
+    let Ok(victim) = std::env::var("VICTIM") else { return };
+    let mut service = service(None, &[]);
+    service.instances.push(evenkeel_model::document::Instance {
+        name: "worker-0".to_owned(),
+        find: Finder::Pid(victim.parse().unwrap()),
+    });
+    let mut faults = open(&service, &evenkeel_fault::state_dir()).await;
+    let (mark, run) = faults.mark();
+    let mut stray = Command::new("setsid");
+    let mut stray =
+        stray.args(["sleep", "302"]).env(mark, run).stdout(Stdio::null()).spawn().unwrap();
+    // It runs until it is killed, as does this test.
+    std::thread::spawn(move || stray.wait());
+    let restarts = std::env::var("DEED").is_ok_and(|it| it == "restart");
+    let deed = if restarts { Fault::Restart } else { Fault::Pause };
+    faults.begin(0, &on_workers(deed)).await.unwrap();
+    let burn = Fault::Cpu { load: Ratio::percent(5), cores: 1 };
+    faults.begin(1, &fault(burn, None)).await.unwrap();
+    println!("broken");
+    std::future::pending::<()>().await;
+}
+
+/// Living processes that were started under the mark of the run in this directory, and its guardian.
+fn left_by(state: &Path) -> Vec<u32> {
+    let run = state.file_name().unwrap().to_str().unwrap().trim_start_matches('.');
+    let mark = format!("{MARK}={run}");
+    let carries = |pid: &u32| {
+        let of = |file: &str| std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&of("environ")).into_owned();
+        let called = String::from_utf8_lossy(&of("cmdline")).into_owned();
+        text.contains(&mark) || called.contains(state.to_str().unwrap())
+    };
+    let all = std::fs::read_dir("/proc").unwrap();
+    let pids = all.filter_map(|it| it.unwrap().file_name().to_str()?.parse().ok());
+    let found: Vec<u32> = pids.filter(carries).collect();
+    found.into_iter().filter(|it| Process::of(*it).is_some_and(|it| it.is_alive())).collect()
+}
+
+fn guardian_in(state: &Path) -> Process {
+    let called = |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let all = std::fs::read_dir("/proc").unwrap();
+    let mut pids = all.filter_map(|it| it.unwrap().file_name().to_str()?.parse().ok());
+    let is = |it: &u32| {
+        let text = String::from_utf8_lossy(&called(it)).into_owned();
+        text.contains("\0guardian\0") && text.contains(state.to_str().unwrap())
+    };
+    Process::of(pids.find(is).expect("a guardian")).unwrap()
+}
+
+fn journals(state: &Path) -> usize {
+    std::fs::read_dir(state).unwrap().count()
+}
+
+fn kill(pid: u32) {
+    let status = Command::new("sh").args(["-c", "kill -KILL $0", &pid.to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+#[tokio::test]
+async fn when_the_tool_is_killed_the_guardian_mends_everything_and_leaves() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let mut tool = Tool::breaks(&victim, state.path());
+    assert_eq!(victim.process().state(), State::Stopped);
+    assert!(left_by(state.path()).len() >= 3, "guardian, burner and stray");
+    tool.kill();
+    until(|| victim.process().state() == State::Running).await;
+    until(|| left_by(state.path()).is_empty() && journals(state.path()) == 0).await;
+}
+
+#[tokio::test]
+async fn killed_at_any_moment_it_leaves_nothing_behind() {
+    let victim = Victim::sleep();
+    let mut slowest = Duration::ZERO;
+    for round in 0..ROUNDS {
+        let state = state_dir();
+        let mut tool = Tool::start(&victim, state.path());
+        // From before there is a guardian until long after everything is broken.
+        tokio::time::sleep(Duration::from_millis(round * 160 / ROUNDS)).await;
+        tool.kill();
+        let clock = SystemClock::start();
+        until(|| left_by(state.path()).is_empty()).await;
+        slowest = slowest.max(clock.now().elapsed());
+        assert_eq!(victim.process().state(), State::Running, "round {round}");
+        // A guardian that was just being started still has to find out that it is alone.
+        while journals(state.path()) > 0 {
+            for it in recover(state.path()).await.unwrap() {
+                assert!(it.undone.is_empty() && it.failed.is_empty(), "{it:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    // Promised is a second; the rest is for hosts whose every core is busy.
+    assert!(slowest < Duration::from_secs(3), "{slowest:?}");
+}
+
+#[tokio::test]
+async fn when_the_tool_is_killed_amid_a_restart_the_guardian_starts_the_process_again() {
+    let state = state_dir();
+    let mut command = Command::new("sleep");
+    let mut victim = Victim::of(command.arg("304").env("SECRET", "of-the-victim"));
+    let mut tool = Tool::with("restart", &victim, state.path());
+    // Told to end; the tool now waits whether others start it again.
+    victim.0.wait().unwrap();
+    tool.kill();
+    let again = || {
+        let found = find(&Finder::Executable("sleep".to_owned())).unwrap();
+        let is = |it: &Process| {
+            let read = |file| std::fs::read(format!("/proc/{}/{file}", it.pid)).unwrap_or_default();
+            let secret = b"SECRET=of-the-victim";
+            read("cmdline") == b"sleep\x00304\x00"
+                && read("environ").windows(secret.len()).any(|it| it == secret)
+        };
+        found.into_iter().find(is)
+    };
+    until(|| again().is_some()).await;
+    until(|| left_by(state.path()).is_empty() && journals(state.path()) == 0).await;
+    kill(again().unwrap().pid);
+}
+
+#[tokio::test]
+async fn when_the_tool_hangs_the_guardian_mends() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let tool = Tool::breaks(&victim, state.path());
+    let status =
+        Command::new("sh").args(["-c", "kill -STOP $0", &tool.child.id().to_string()]).status();
+    assert!(status.unwrap().success());
+    until(|| victim.process().state() == State::Running).await;
+}
+
+#[tokio::test]
+async fn when_both_are_killed_recover_mends_and_a_second_time_finds_nothing() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let mut tool = Tool::breaks(&victim, state.path());
+    let alive = recover(state.path()).await.unwrap();
+    assert!(alive.len() == 1 && alive[0].is_alive, "{alive:?}");
+    assert_eq!(victim.process().state(), State::Stopped, "a live run is left alone");
+    let guardian = guardian_in(state.path());
+    // The guardian first: it would mend in the moment between.
+    kill(guardian.pid);
+    tool.kill();
+    until(|| !guardian.is_alive()).await;
+    assert_eq!(victim.process().state(), State::Stopped);
+    let recovered = recover(state.path()).await.unwrap();
+    assert_eq!(recovered.len(), 1);
+    assert!(recovered[0].failed.is_empty() && !recovered[0].is_alive, "{recovered:?}");
+    let went_on = format!("continue {}", victim.process());
+    assert!(recovered[0].undone.contains(&went_on), "{recovered:?}");
+    assert_eq!(victim.process().state(), State::Running);
+    until(|| left_by(state.path()).is_empty()).await;
+    assert_eq!(recover(state.path()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_torn_journal_is_mended_as_far_as_it_was_written() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let process = victim.process();
+    let stopped =
+        Command::new("sh").args(["-c", "kill -STOP $0", &process.pid.to_string()]).status();
+    assert!(stopped.unwrap().success());
+    until(|| process.state() == State::Stopped).await;
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let undo = format!(
+        r#"{{"head":{{"run":"torn","boot":"{}","tool":null}}}}
+{{"undo":{{"id":0,"fault":"pause","undo":{{"continue":{{"process":{{"pid":{},"start_time":{},"name":"sleep"}}}}}}}}}}
+{{"undo":{{"id":1,"fault":"pause","undo":{{"contin"#,
+        boot.trim(),
+        process.pid,
+        process.start_time
+    );
+    std::fs::write(state.path().join("torn.undo.jsonl"), undo).unwrap();
+    let recovered = recover(state.path()).await.unwrap();
+    assert_eq!(recovered[0].undone, [format!("continue {process}")]);
+    assert_eq!((process.state(), journals(state.path())), (State::Running, 0));
+}
+
+#[tokio::test]
+async fn a_tool_that_loses_its_guardian_is_told_and_breaks_nothing_more() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let mut faults = open(&service(None, &[&victim]), state.path()).await;
+    faults.begin(0, &on_workers(Fault::Pause)).await.unwrap();
+    let lost = faults.guardian_lost();
+    kill(guardian_in(state.path()).pid);
+    tokio::time::timeout(crate::stage::PATIENCE, lost).await.expect("it is told");
+    let error = faults.begin(1, &on_workers(Fault::Kill)).await.unwrap_err();
+    assert!(error.to_string().contains("the guardian is gone"), "{error}");
+    assert_eq!(faults.end_all().await.len(), 1);
+    assert_eq!(victim.process().state(), State::Running);
+    faults.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_service_that_the_run_started_ends_with_it() {
+    let state = state_dir();
+    let mut faults = open(&service(None, &[]), state.path()).await;
+    let (mark, run) = faults.mark();
+    let mut service =
+        Command::new("sleep").arg("303").env(mark, run).process_group(0).spawn().unwrap();
+    faults.adopt(service.id()).unwrap();
+    assert!(faults.adopt(std::process::id()).is_err(), "our own group is not to be killed");
+    faults.close().await.unwrap();
+    assert!(!service.wait().unwrap().success());
+}

@@ -1,0 +1,10 @@
+//! Faults through the public face, on real victims: children of the test, each in its own process group,
+//! and servers on loopback.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
+
+mod aftermath;
+mod host;
+mod links;
+mod processes;
+mod stage;

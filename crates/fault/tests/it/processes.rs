@@ -1,0 +1,152 @@
+//! Processes are stopped, killed and restarted, what became of them is told, and nobody else is touched.
+
+use std::process::Command;
+
+use evenkeel_fault::process::State;
+use evenkeel_fault::{Process, preview};
+use evenkeel_model::document::{Fault, Finder};
+use evenkeel_units::Seed;
+
+use crate::stage::{Victim, on_workers, open, service, state_dir, until};
+
+#[tokio::test]
+async fn a_paused_process_goes_on_at_the_end() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let mut faults = open(&service(None, &[&victim]), state.path()).await;
+    let names = faults.begin(0, &on_workers(Fault::Pause)).await.unwrap();
+    assert_eq!(names, [format!("worker-0 (pid {})", victim.0.id())]);
+    assert_eq!(victim.process().state(), State::Stopped);
+    let (evidence, error) = faults.end(0).await;
+    assert_eq!(error, None);
+    assert!(
+        evidence.acted && evidence.summary.starts_with("1 process stopped for"),
+        "{evidence:?}"
+    );
+    assert_eq!(victim.process().state(), State::Running);
+    faults.close().await.unwrap();
+    assert_eq!(std::fs::read_dir(state.path()).unwrap().count(), 0, "the journal is removed");
+}
+
+#[tokio::test]
+async fn ending_twice_is_harmless_and_a_pause_that_others_ended_is_told() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let mut faults = open(&service(None, &[&victim]), state.path()).await;
+    faults.begin(0, &on_workers(Fault::Pause)).await.unwrap();
+    signal("CONT", victim.0.id());
+    until(|| victim.process().state() == State::Running).await;
+    let (evidence, error) = faults.end(0).await;
+    assert_eq!((evidence.acted, error), (false, None));
+    assert!(evidence.summary.ends_with("not all of them to the end"), "{evidence:?}");
+    assert_eq!(faults.end(0).await.1, None);
+    faults.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_process_that_others_have_stopped_is_not_ours_to_pause() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    signal("STOP", victim.0.id());
+    until(|| victim.process().state() == State::Stopped).await;
+    let mut faults = open(&service(None, &[&victim]), state.path()).await;
+    let error = faults.begin(0, &on_workers(Fault::Pause)).await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.ends_with("is already stopped, and not by us"), "{cause}");
+    faults.close().await.unwrap();
+    // Nor may the refusal, the close or the guardian have continued it.
+    assert_eq!(victim.process().state(), State::Stopped);
+}
+
+#[tokio::test]
+async fn a_killed_process_is_gone_and_did_not_come_back() {
+    let (mut victim, state) = (Victim::sleep(), state_dir());
+    let mut faults = open(&service(None, &[&victim]), state.path()).await;
+    faults.begin(0, &on_workers(Fault::Kill)).await.unwrap();
+    assert!(!victim.0.wait().unwrap().success());
+    let (evidence, error) = faults.end(0).await;
+    assert_eq!(error, None);
+    assert!(evidence.acted, "{evidence:?}");
+    assert_eq!(evidence.summary, "1 target killed, none came back");
+    faults.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_process_that_is_restarted_runs_again_with_its_arguments_and_environment() {
+    let state = state_dir();
+    let mut command = Command::new("sleep");
+    let mut victim = Victim::of(command.arg("301").env("SECRET", "of-the-victim"));
+    let old = victim.process();
+    let mut faults = open(&service(None, &[&victim]), state.path()).await;
+    faults.begin(0, &on_workers(Fault::Restart)).await.unwrap();
+    for entry in std::fs::read_dir(state.path()).unwrap() {
+        let journal = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(journal.contains("start_again") && !journal.contains("of-the-victim"), "{journal}");
+    }
+    victim.0.wait().unwrap();
+    let (evidence, error) = faults.end(0).await;
+    assert_eq!(error, None);
+    assert!(evidence.acted && evidence.counters["targets_started_by_us"] >= 1.0, "{evidence:?}");
+    let found = evenkeel_fault::find(&Finder::Executable("sleep".to_owned())).unwrap();
+    let arguments = |it: &Process| std::fs::read(format!("/proc/{}/cmdline", it.pid));
+    let again = found.iter().find(|it| arguments(it).is_ok_and(|it| it == b"sleep\x00301\x00"));
+    let again = again.expect("it runs again");
+    assert_ne!((again.pid, again.start_time), (old.pid, old.start_time));
+    let environment = std::fs::read(format!("/proc/{}/environ", again.pid)).unwrap();
+    assert!(String::from_utf8(environment).unwrap().contains("SECRET=of-the-victim"));
+    faults.close().await.unwrap();
+    assert!(again.is_alive(), "it was somebody's before us, and stays");
+    signal("KILL", again.pid);
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let victim = Victim::sleep();
+    let pid = victim.0.id();
+    let plan = evenkeel_model::Plan {
+        service: service(None, &[&victim]),
+        faults: vec![on_workers(Fault::Pause)],
+        ..empty_plan()
+    };
+    let text = preview(&plan).unwrap()[0].to_string();
+    assert_eq!(
+        text,
+        format!(
+            "pause: worker-0 (1 of 1)\n\
+             release C (undone by the guardian)\n\
+             apply   stop sleep (pid {pid})\n\
+             undo    continue sleep (pid {pid})\n"
+        )
+    );
+    assert_eq!(victim.process().state(), State::Running);
+}
+
+fn empty_plan() -> evenkeel_model::Plan {
+    evenkeel_model::Plan {
+        drill: String::new(),
+        description: None,
+        hypothesis: None,
+        service: service(None, &[]),
+        objectives: Vec::new(),
+        load: evenkeel_model::document::LoadTest {
+            name: String::new(),
+            description: None,
+            service: None,
+            url: None,
+            shape: None,
+            routes: Vec::new(),
+            timeout: std::time::Duration::ZERO,
+            connections: 1,
+            success: Vec::new(),
+        },
+        phases: Vec::new(),
+        faults: Vec::new(),
+        steady_state: Vec::new(),
+        safety: evenkeel_model::document::Safety::default(),
+        success: Vec::new(),
+        regression: evenkeel_model::document::RegressionLimits::default(),
+        seed: Seed(1),
+    }
+}
+
+fn signal(name: &str, pid: u32) {
+    let status = Command::new("sh").args(["-c", "kill -$0 $1", name, &pid.to_string()]).status();
+    assert!(status.unwrap().success());
+}
