@@ -1,1 +1,32 @@
-//! report.
+//! Reports: an outcome in the form that a person or a program wants to read it in.
+//!
+//! ```text
+//! format    the formats, and the one list of them
+//! text      the end of a run on a terminal; two runs side by side
+//! html      one file that opens anywhere: verdict, charts, checks, and everything behind them
+//! json      for programs, with a published schema
+//! junit     for build servers
+//! markdown  for the summary of a build or a comment
+//! live      what is shown while a run is under way
+//! chart     the chart kit behind the HTML
+//! steps     seconds put together into as many steps as a chart can show
+//! figure    how figures are written
+//! mark      marks and words for how something ended
+//! ```
+//!
+//! Outcome in, text out, and the same text every time. Deliberately absent: files, terminals, clocks,
+//! the network, and any judgement: what a report says has been decided before.
+
+mod chart;
+mod figure;
+pub mod format;
+pub mod html;
+pub mod json;
+pub mod junit;
+pub mod live;
+mod mark;
+pub mod markdown;
+mod steps;
+pub mod text;
+
+pub use format::{Format, UnknownFormat, render};

@@ -1,0 +1,121 @@
+//! Faults: what was done to what, what shows that it acted, and how the service took it.
+
+use evenkeel_model::outcome::FaultFigures;
+use evenkeel_units::Moment;
+use maud::{Markup, html};
+
+use super::piece::{self, Card};
+use super::view::View;
+use crate::chart::stroke::Pen;
+use crate::figure;
+use crate::mark::Tone;
+
+/// Targets named before the rest is counted.
+const TARGETS: usize = 4;
+
+pub(super) fn table(view: &View) -> Option<Markup> {
+    let faults = &view.outcome.faults;
+    if faults.is_empty() {
+        return None;
+    }
+    let body = html! {
+        div.scroll tabindex="0" role="region" aria-label="Faults" {
+            table.stack.faults {
+                thead {
+                    tr {
+                        th scope="col" { "Fault" }
+                        th scope="col" { "When" }
+                        th scope="col" { "Evidence" }
+                        th.r scope="col" { "Showed after" }
+                        th.r scope="col" { "Recovered after" }
+                    }
+                }
+                tbody { @for (index, it) in faults.iter().enumerate() { (row(view, index + 1, it)) } }
+            }
+        }
+    };
+    let card = Card {
+        id: "faults",
+        title: "Faults",
+        note: "what was done, what shows that it acted, how the service took it".to_owned(),
+        legend: piece::legend(&[
+            ("cbad", piece::Ink::Box, "fault active"),
+            ("cok", piece::Ink::Box, "recovering"),
+        ]),
+        body,
+    };
+    Some(card.render())
+}
+
+fn row(view: &View, number: usize, it: &FaultFigures) -> Markup {
+    let (tone, word) = match (&it.error, it.evidence.acted) {
+        (Some(_), _) => (Tone::Bad, "error"),
+        (None, true) => (Tone::Good, "acted"),
+        (None, false) => (Tone::Doubt, "not shown"),
+    };
+    let summary = if it.evidence.summary.is_empty() && it.error.is_none() {
+        "nothing shows that it acted"
+    } else {
+        &it.evidence.summary
+    };
+    html! {
+        tr {
+            td.name {
+                span.number { (number) } " " (it.label)
+                small {
+                    @if it.targets.is_empty() { "no target" }
+                    @for (index, target) in it.targets.iter().take(TARGETS).enumerate() {
+                        @if index > 0 { ", " } (target)
+                    }
+                    @if it.targets.len() > TARGETS { " and " (it.targets.len() - TARGETS) " more" }
+                }
+            }
+            td.when data-name="When" { (when(it)) (strip(view, it)) }
+            td.evidence data-name="Evidence" {
+                (piece::pill(tone, word)) " "
+                span { (summary) }
+                @if let Some(error) = &it.error { small.bad { (error) } }
+            }
+            td.r data-name="Showed after" { (it.detected_after.map_or_else(|| "never".to_owned(), figure::span)) }
+            td.r data-name="Recovered after" { (recovered(it)) }
+        }
+    }
+}
+
+fn when(it: &FaultFigures) -> String {
+    let clock = |it: Moment| figure::clock(it.as_secs_f64());
+    match (it.from, it.to) {
+        (None, _) => "never began".to_owned(),
+        (Some(from), Some(to)) if to > from => format!("{} to {}", clock(from), clock(to)),
+        (Some(from), _) => format!("at {}", clock(from)),
+    }
+}
+
+fn recovered(it: &FaultFigures) -> Markup {
+    match (it.from, it.detected_after, it.recovered_after) {
+        (None, _, _) => html! { (figure::NONE) },
+        (Some(_), _, None) => html! { b.bad { "not in this run" } },
+        (Some(_), None, Some(_)) => html! { "was never unwell" },
+        (Some(_), Some(_), Some(time)) => html! { b.ok { (figure::span(time)) } },
+    }
+}
+
+/// When in the run it acted, and how long the service took to be well again.
+fn strip(view: &View, it: &FaultFigures) -> Markup {
+    let Some(from) = it.from.map(Moment::as_secs_f64) else {
+        return html! {};
+    };
+    let to = it.to.map_or(from, Moment::as_secs_f64);
+    let x = view.time.x(from);
+    let end = view.time.x(to).max(x + 8.0);
+    let well = view.time.x(to + it.recovered_after.map_or(view.time.hi(), |it| it.as_secs_f64()));
+    let (mut acting, mut mending) = (Pen::default(), Pen::default());
+    acting.rect((x, 1000.0), end - x, 1000.0);
+    mending.rect((end, 1000.0), (well - end).max(0.0), 1000.0);
+    html! {
+        svg.strip viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true" {
+            path.acting d=(acting.done()) {}
+            path.mending d=(mending.done()) {}
+        }
+    }
+}

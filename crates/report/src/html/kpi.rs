@@ -1,0 +1,176 @@
+//! The five figures: how much, how slow, how often right, how soon well again, at what cost.
+
+use evenkeel_model::outcome::{BudgetFigures, FaultFigures, Figures};
+use evenkeel_units::Moment;
+use maud::{Markup, html};
+
+use super::piece;
+use super::view::View;
+use crate::chart::spark::spark;
+use crate::chart::stroke::Pen;
+use crate::figure;
+use crate::mark::{self, Tone};
+
+/// Nothing for a run in which nothing was sent: five dashes say less than none.
+pub(super) fn cards(view: &View) -> Markup {
+    if !view.has_time() && view.outcome.totals == Figures::default() {
+        return html! {};
+    }
+    html! {
+        div.kpis {
+            (requests(view))
+            (p99(view))
+            (availability(view))
+            (recovery(view))
+            (budget(view))
+        }
+    }
+}
+
+fn card(tone: Tone, name: &str, value: Markup, note: Markup, foot: Markup) -> Markup {
+    html! {
+        section.card.kpi.(tone.class()) {
+            h2 { (name) }
+            p.v { (value) }
+            p.note { (note) }
+            (foot)
+        }
+    }
+}
+
+/// Tone of a figure by the check on it; plain when nothing was asked of it.
+fn judged(view: &View, words: &[&str]) -> Tone {
+    view.check_on(words).map_or(Tone::Plain, |it| mark::check(it.result))
+}
+
+fn requests(view: &View) -> Markup {
+    let totals = &view.outcome.totals;
+    let (number, unit) = figure::short_count(totals.sent);
+    let note = html! {
+        "peak " b { (figure::rate(totals.peak_per_second)) }
+        @if totals.missed > 0 { " · " b { (figure::count(totals.missed)) } " never sent" }
+    };
+    let each = view.steps.steps.iter();
+    let sparked: Vec<_> =
+        each.map(|it| (it.seconds > 0).then(|| it.rate(it.good + it.bad))).collect();
+    card(Tone::Plain, "Requests", html! { (number) small { (unit) } }, note, spark(&sparked))
+}
+
+fn p99(view: &View) -> Markup {
+    let totals = &view.outcome.totals;
+    let check = view.check_on(&["p99"]);
+    let note = html! {
+        @match (check, totals.p99_seconds) {
+            (_, None) => "no request was answered right",
+            (Some(it), _) => { "limit " b { (it.limit) } },
+            (None, Some(_)) => { "median " b { (figure::time_or_none(totals.p50_seconds)) } },
+        }
+        @if let Some(time) = view.baseline().and_then(|it| it.p99_seconds) {
+            " · baseline " b { (figure::time(time)) }
+        }
+    };
+    // By its logarithm, as in the chart below, or one bad second would flatten all others.
+    let sparked: Vec<_> =
+        view.steps.steps.iter().map(|it| it.p99.map(|it| it.max(1e-6).ln())).collect();
+    let value = piece::big(&figure::time_or_none(totals.p99_seconds));
+    card(judged(view, &["p99"]), "p99 response time", value, note, spark(&sparked))
+}
+
+fn availability(view: &View) -> Markup {
+    let totals = &view.outcome.totals;
+    let note = html! {
+        @match (totals.failed, totals.missed) {
+            (0, 0) if totals.good > 0 => "nothing failed",
+            (0, 0) => "nothing was sent",
+            (failed, 0) => { b { (figure::count(failed)) } " failed" },
+            (failed, missed) => { b { (figure::count(failed)) } " failed · " b { (figure::count(missed)) } " never sent" },
+        }
+    };
+    let sparked: Vec<_> = view.steps.steps.iter().map(|it| it.bad_ratio().map(|it| -it)).collect();
+    let value = piece::big(&figure::share_or_none(totals.availability_ratio));
+    let words = ["availability", "error_rate", "error rate"];
+    card(judged(view, &words), "Availability", value, note, spark(&sparked))
+}
+
+fn recovery(view: &View) -> Markup {
+    let faults: Vec<&FaultFigures> = view.acted().map(|(_, _, it)| it).collect();
+    let lost = faults.iter().filter(|it| it.recovered_after.is_none()).count();
+    let slowest = faults.iter().filter_map(|it| it.recovered_after).max();
+    let check = view.check_on(&["recovery"]);
+    let (tone, value) = match slowest {
+        _ if faults.is_empty() => (Tone::Plain, figure::NONE.to_owned()),
+        _ if lost > 0 => (Tone::Bad, "never".to_owned()),
+        slowest => (
+            check.map_or(Tone::Good, |it| mark::check(it.result)),
+            figure::span(slowest.unwrap_or_default()),
+        ),
+    };
+    let seen = faults.iter().filter_map(|it| it.detected_after).max();
+    let note = html! {
+        @if faults.is_empty() { "nothing was broken" }
+        @else if lost > 0 { "after " b { (lost) } " of " b { (faults.len()) } " faults" }
+        @else if let Some(seen) = seen { "shown within " b { (figure::span(seen)) } }
+        @else { "no fault was noticed" }
+        @if let Some(check) = check.filter(|_| !faults.is_empty()) { " · limit " b { (check.limit) } }
+    };
+    card(tone, "Time to recover", piece::big(&value), note, strip(view))
+}
+
+/// When each fault acted, and how long the service took to be well again.
+fn strip(view: &View) -> Markup {
+    let faults: Vec<_> = view.acted().take(6).collect();
+    if faults.is_empty() {
+        return html! {};
+    }
+    let (mut acting, mut mending) = (Pen::default(), Pen::default());
+    let row = 900.0 / faults.len() as f64;
+    for (index, (_, from, it)) in faults.iter().enumerate() {
+        let to = it.to.map_or(*from, Moment::as_secs_f64);
+        let well = to + it.recovered_after.map_or(view.time.hi(), |it| it.as_secs_f64());
+        let foot = (index + 1) as f64 * row - row * 0.2;
+        let (x, end) = (view.time.x(*from), view.time.x(to).max(view.time.x(*from) + 6.0));
+        acting.rect((x, foot), end - x, row * 0.6);
+        mending.rect((end, foot), (view.time.x(well) - end).max(0.0), row * 0.6);
+    }
+    html! {
+        svg.spark.strip viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true" {
+            path.acting d=(acting.done()) {}
+            path.mending d=(mending.done()) {}
+        }
+    }
+}
+
+fn budget(view: &View) -> Markup {
+    let budgets = view.outcome.budgets.iter();
+    let worst = budgets.max_by(|a, b| a.spent_ratio.total_cmp(&b.spent_ratio));
+    let Some(worst) = worst else {
+        let note = html! { "no objective with a budget" };
+        return card(Tone::Plain, "Budget spent", html! { (figure::NONE) }, note, html! {});
+    };
+    let mut bad = 0;
+    let sparked: Vec<_> = view
+        .steps
+        .steps
+        .iter()
+        .map(|it| {
+            bad += it.bad;
+            Some(bad as f64)
+        })
+        .collect();
+    let note = html! {
+        b { (figure::minutes(worst.window_spent_minutes)) } " of " (figure::minutes(worst.window_budget_minutes))
+        " in " (figure::time(worst.window.as_secs_f64()))
+    };
+    let value = piece::big(&figure::share(worst.spent_ratio));
+    card(spent(worst), "Budget spent", value, note, spark(&sparked))
+}
+
+/// Tone of a budget: overspent, as good as spent, or fine.
+pub(super) fn spent(it: &BudgetFigures) -> Tone {
+    match it.spent_ratio {
+        ratio if ratio > 1.0 => Tone::Bad,
+        ratio if ratio > 0.75 => Tone::Doubt,
+        ratio if ratio.is_finite() => Tone::Good,
+        _ => Tone::Plain,
+    }
+}

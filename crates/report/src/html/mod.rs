@@ -1,0 +1,134 @@
+//! HTML: a run on one page, in one file that opens anywhere.
+//!
+//! ```text
+//! view     what every section looks at: the outcome, its steps, its objectives as lines
+//! piece    pills, cards, tables: what sections are made of
+//! top      name, hypothesis, verdict
+//! kpi      the five figures
+//! latency  percentiles over time, and the heatmap
+//! load     throughput and errors; response time by percentile
+//! checks   what decided the exit code
+//! faults   what was done, what shows that it acted, and how the service took it
+//! budget   error budgets as water levels; objectives on a scale of nines
+//! score    the score and its parts
+//! details  phases, routes, steady state, guards, and the run itself
+//! ```
+//!
+//! The verdict comes first, then the reasons, then everything else. The page asks the network for
+//! nothing, and its policy forbids it to. Without its script it reads the same: the script only adds
+//! a readout under the pointer and the choice of theme. All text is escaped by the template.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use evenkeel_model::Outcome;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest as _, Sha256};
+
+mod budget;
+mod checks;
+mod details;
+mod faults;
+mod kpi;
+mod latency;
+mod load;
+mod piece;
+mod score;
+mod top;
+mod view;
+
+use self::view::View;
+
+const STYLE: &str = include_str!("../../assets/report.css");
+const SCRIPT: &str = include_str!("../../assets/report.js");
+/// The mark: a level line through a circle.
+const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32' \
+                    fill='none' stroke='%2358b7ff' stroke-width='3' stroke-linecap='round'%3E%3Ccircle \
+                    cx='16' cy='16' r='10'/%3E%3Cpath d='M2 16h28'/%3E%3C/svg%3E";
+
+/// Writes an outcome as a page.
+pub fn render(outcome: &Outcome) -> String {
+    let view = View::new(outcome);
+    let title = format!("{} · {} · Evenkeel", outcome.plan.drill, outcome.verdict.result.word());
+    let sections = sections(&view);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy());
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="referrer" content="no-referrer";
+                meta name="generator" content=(format!("Evenkeel {}", outcome.run.version));
+                title { (title) }
+                link rel="icon" href=(PreEscaped(ICON));
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a.skip href="#verdict" { "Skip to the verdict" }
+                (piece::inks())
+                (top::bar(&view))
+                main {
+                    (top::title(&view))
+                    (top::verdict(&view))
+                    (kpi::cards(&view))
+                    (contents(&sections))
+                    @for section in &sections { (section.body) }
+                }
+                footer {
+                    p { "Written by Evenkeel " (outcome.run.version) ". One file; it asks the network for nothing." }
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// A part of the page with a place in its contents.
+struct Section {
+    id: &'static str,
+    name: &'static str,
+    body: Markup,
+}
+
+fn sections(view: &View) -> Vec<Section> {
+    let section = |id, name, body: Option<Markup>| body.map(|body| Section { id, name, body });
+    let all = [
+        section("latency", "Latency", latency::percentiles(view)),
+        section("heatmap", "Heatmap", latency::heatmap(view)),
+        section("load", "Load", load::pair(view)),
+        section("checks", "Checks", checks::table(view)),
+        section("faults", "Faults", faults::table(view)),
+        section("budgets", "Budgets", budget::cards(view)),
+        section("score", "Score", score::card(view)),
+        section("phases", "Phases", details::phases(view)),
+        section("routes", "Routes", details::routes(view)),
+        section("safety", "Safety", details::safety(view)),
+        section("run", "Run", Some(details::run(view))),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+fn contents(sections: &[Section]) -> Markup {
+    if sections.len() < 3 {
+        return html! {};
+    }
+    html! {
+        nav.contents aria-label="Contents" {
+            ul { @for it in sections { li { a href={ "#" (it.id) } { (it.name) } } } }
+        }
+    }
+}
+
+/// What the page may do: show its own style, run its own script, and nothing else. Positions within
+/// charts are style attributes; older browsers know no policy for these alone.
+fn policy() -> String {
+    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
+    format!(
+        "default-src 'none'; script-src {}; style-src 'unsafe-inline'; style-src-elem {}; \
+         style-src-attr 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
+        hash(SCRIPT),
+        hash(STYLE),
+    )
+}

@@ -1,0 +1,310 @@
+//! The schema of the plan within a report: what was to be done, with every default filled in.
+
+use serde_json::{Value, json};
+
+use super::schema::{any, count, list, maybe, number, object, one_of, ratio, seconds, text};
+
+pub(super) fn run() -> Value {
+    object([
+        ("id", text("The drill's name and when it began.")),
+        ("started", text("When it began, on people's clocks.")),
+        ("version", text("Version of Evenkeel.")),
+    ])
+}
+
+pub(super) fn footprint() -> Value {
+    object([
+        ("conducting_cpu_ratio", number("Share of a core that conducting took.")),
+        ("load_cpu_seconds", seconds("CPU time that sending the load took.")),
+        ("proxy_cpu_seconds", seconds("CPU time that the proxy took.")),
+        ("peak_memory_bytes", count("Most memory the process had resident.")),
+    ])
+}
+
+pub(super) fn plan() -> Value {
+    object([
+        ("drill", text("Name of the drill.")),
+        ("description", maybe(text("For people."))),
+        ("hypothesis", maybe(text("What is believed."))),
+        ("service", service()),
+        ("objectives", list(objective(), "The promises it is judged by.")),
+        ("load", load()),
+        ("phases", list(phase(), "When each phase begins and ends.")),
+        ("faults", list(planned_fault(), "When each fault acts.")),
+        ("steady_state", list(probe(), "Questions about the steady state.")),
+        ("safety", safety()),
+        ("success", list(criterion(), "What must hold.")),
+        ("regression", regression()),
+        ("seed", count("The seed of every random choice.")),
+    ])
+}
+
+pub(super) fn role() -> Value {
+    one_of(&["warmup", "baseline", "load", "recovery"], "What the phase was for.")
+}
+
+/// A map with one key, which says what kind it is.
+fn kind(name: &str, content: Value) -> Value {
+    object([(name, content)])
+}
+
+fn service() -> Value {
+    let start = object([
+        ("command", list(text("A word."), "Program and arguments.")),
+        ("ready", text("URL that answers 2xx once the service can take requests.")),
+        ("timeout_seconds", seconds("How long it may take.")),
+    ]);
+    let instance = object([("name", text("Its name.")), ("find", finder())]);
+    let dependency = object([
+        ("name", text("Its name.")),
+        ("listen", text("Where the proxy listens.")),
+        ("upstream", text("The real dependency.")),
+    ]);
+    let allow = any(vec![
+        one_of(&["none", "all"], "No fault, or every fault."),
+        kind("only", list(text("A kind of fault."), "Only these.")),
+    ]);
+    object([
+        ("name", text("Its name.")),
+        ("description", maybe(text("For people."))),
+        ("url", maybe(text("Where requests go."))),
+        ("start", maybe(start)),
+        ("instances", list(instance, "Processes by name.")),
+        ("dependencies", list(dependency, "Links by name.")),
+        ("allow_faults", allow),
+    ])
+}
+
+fn finder() -> Value {
+    any(vec![
+        kind("pid", count("By number.")),
+        kind("executable", text("By its program.")),
+        kind("port", count("By the TCP port it listens on.")),
+    ])
+}
+
+fn objective() -> Value {
+    let threshold = || ("threshold_seconds", seconds("The limit."));
+    let indicator = any(vec![
+        json!({"const": "availability"}),
+        kind("latency", object([threshold()])),
+        kind("percentile", object([("quantile", ratio("Which percentile.")), threshold()])),
+        kind("error_rate", object([("max", ratio("The limit."))])),
+        kind("throughput", object([("min", number("The limit, each second."))])),
+    ]);
+    object([
+        ("name", text("Its name.")),
+        ("description", maybe(text("For people."))),
+        ("service", maybe(text("The service it is about."))),
+        ("route", maybe(text("Only requests of this route count."))),
+        ("indicator", indicator),
+        ("objective", maybe(ratio("The promised share of good events."))),
+        ("window_seconds", seconds("The time over which the promise holds.")),
+    ])
+}
+
+fn load() -> Value {
+    let pair = json!({
+        "type": "array",
+        "prefixItems": [{"type": "string"}, {"type": "string"}],
+        "minItems": 2,
+        "maxItems": 2,
+    });
+    let status = object([("from", count("The first.")), ("to", count("The last."))]);
+    let route = object([
+        ("name", text("Its name.")),
+        ("weight", count("Its share among the routes.")),
+        ("method", text("HTTP method.")),
+        ("path", text("Path and query.")),
+        ("headers", list(pair, "Name and value; secrets stay references.")),
+        ("body", maybe(text("Body; secrets stay references."))),
+        ("status", list(status, "Which status codes are right.")),
+        ("body_contains", list(text("A text."), "What the body of an answer must contain.")),
+    ]);
+    object([
+        ("name", text("Its name.")),
+        ("description", maybe(text("For people."))),
+        ("service", maybe(text("The service whose URL is loaded."))),
+        ("url", maybe(text("Where requests go."))),
+        ("shape", maybe(shape())),
+        ("routes", list(route, "What is requested.")),
+        ("timeout_seconds", seconds("A request is given up after this time.")),
+        ("connections", count("The most connections at a time.")),
+        ("success", list(criterion(), "What must hold.")),
+    ])
+}
+
+fn shape() -> Value {
+    let rate = |name| (name, number("Arrivals a second."));
+    let time = |name| (name, seconds("A length of time."));
+    any(vec![
+        kind("constant", object([rate("rate"), time("duration_seconds")])),
+        kind("ramp", object([rate("from"), rate("to"), time("duration_seconds")])),
+        kind(
+            "step",
+            object([
+                rate("start"),
+                rate("step"),
+                ("steps", count("How many.")),
+                time("hold_seconds"),
+            ]),
+        ),
+        kind(
+            "spike",
+            object([
+                rate("base"),
+                rate("peak"),
+                time("lead_seconds"),
+                time("hold_seconds"),
+                time("tail_seconds"),
+            ]),
+        ),
+        kind("soak", object([rate("rate"), time("ramp_up_seconds"), time("duration_seconds")])),
+        kind(
+            "users",
+            object([
+                ("users", count("How many at once.")),
+                time("think_time_seconds"),
+                time("duration_seconds"),
+            ]),
+        ),
+    ])
+}
+
+fn phase() -> Value {
+    object([
+        ("name", text("Its name.")),
+        ("role", role()),
+        ("shape", shape()),
+        ("from_seconds", seconds("When it begins, after the start of the load.")),
+        ("to_seconds", seconds("When it ends.")),
+    ])
+}
+
+fn planned_fault() -> Value {
+    object([
+        ("label", text("What and where.")),
+        ("experiment", text("Name of the experiment it belongs to.")),
+        ("fault", fault()),
+        ("target", maybe(target())),
+        ("from_seconds", seconds("When it begins, after the start of the load.")),
+        ("to_seconds", seconds("When it is taken back.")),
+    ])
+}
+
+fn fault() -> Value {
+    let latency = object([
+        ("delay_seconds", seconds("Added to each segment.")),
+        ("jitter_seconds", seconds("Largest random deviation.")),
+    ]);
+    let errors = object([("share", ratio("The share.")), ("status", count("The status code."))]);
+    let cpu =
+        object([("load", ratio("Share of each core.")), ("cores", count("How many; 0 for all."))]);
+    let plain = ["black_hole", "refuse", "reset", "kill", "pause", "restart"];
+    any(vec![
+        one_of(&plain, "A fault without parameters."),
+        kind("latency", latency),
+        kind("bandwidth", object([("rate", count("Bytes a second."))])),
+        kind("http_errors", errors),
+        kind("cpu", cpu),
+        kind("memory", object([("amount", count("Bytes."))])),
+    ])
+}
+
+fn target() -> Value {
+    let select = any(vec![
+        kind("process", finder()),
+        kind(
+            "instances",
+            object([
+                ("service", maybe(text("The service."))),
+                ("pattern", text("Names, where `*` stands for anything.")),
+            ]),
+        ),
+        kind(
+            "dependency",
+            object([("service", maybe(text("The service."))), ("name", text("Its name."))]),
+        ),
+    ]);
+    let mode = any(vec![
+        one_of(&["one", "all"], "How many of the candidates."),
+        kind("count", count("This many.")),
+        kind("share", ratio("This share, rounded down.")),
+    ]);
+    object([("select", select), ("mode", mode)])
+}
+
+fn probe() -> Value {
+    let within = || ("within_seconds", seconds("The answer must come within this time."));
+    let http = object([
+        ("url", text("Absolute URL.")),
+        ("status", count("Expected status.")),
+        within(),
+        ("contains", maybe(text("Text that the body must contain."))),
+    ]);
+    let kinds = any(vec![
+        kind("http", http),
+        kind("tcp", object([("address", text("Host and port.")), within()])),
+        kind("process", object([("find", finder())])),
+        kind("load", object([("criterion", criterion())])),
+    ]);
+    object([("kind", kinds), ("every_seconds", seconds("How often it is asked."))])
+}
+
+fn criterion() -> Value {
+    let plain = [
+        "error_rate",
+        "availability",
+        "mean_response_time",
+        "max_response_time",
+        "throughput",
+        "recovery_time",
+        "detection_time",
+    ];
+    let metric = any(vec![
+        one_of(&plain, "A figure of a run."),
+        kind("percentile", ratio("Which percentile of the response time.")),
+    ]);
+    object([
+        ("metric", metric),
+        ("comparison", one_of(&["<", "<=", ">", ">="], "How it is compared.")),
+        ("limit", number("In the base unit of the figure.")),
+        ("sustained_seconds", maybe(seconds("It must hold for this long without a break."))),
+    ])
+}
+
+fn safety() -> Value {
+    let hours = || {
+        list(
+            object([
+                ("from_minute", count("First minute of the day.")),
+                ("to_minute", count("The minute after the last.")),
+            ]),
+            "Hours of a day.",
+        )
+    };
+    let radius = object([
+        ("max_instances", maybe(ratio("Share of the candidates of a target."))),
+        ("max_services", maybe(count("How many services."))),
+        ("min_healthy", maybe(count("How many candidates must stay untouched."))),
+    ]);
+    object([
+        ("max_duration_seconds", seconds("No fault lives longer.")),
+        ("blast_radius", radius),
+        ("allowed_hours", hours()),
+        ("restricted_hours", hours()),
+        ("time_zone", text("IANA name of the zone of those hours.")),
+        ("abort", list(criterion(), "The run is aborted as soon as one of these holds.")),
+        ("on_no_data", one_of(&["abort", "continue"], "What silence means.")),
+    ])
+}
+
+fn regression() -> Value {
+    object([
+        ("mean", ratio("Growth of the mean response time.")),
+        ("p95", ratio("Growth of p95.")),
+        ("p99", ratio("Growth of p99.")),
+        ("error_rate", ratio("Growth of the error rate.")),
+        ("throughput", ratio("Loss of throughput.")),
+    ])
+}

@@ -1,0 +1,135 @@
+//! The JSON and its schema describe each other.
+
+use evenkeel_model::Outcome;
+use evenkeel_model::document::{
+    AllowFaults, Criterion, Fault, Finder, Indicator, Metric, Mode, Probe, ProbeKind, Selector,
+    Shape, Start, Target,
+};
+use evenkeel_model::outcome::Ending;
+use evenkeel_report::json;
+use evenkeel_units::{Bytes, Rate, Ratio};
+use serde_json::Value;
+use std::time::Duration;
+
+use crate::fixture;
+
+fn written(outcome: &Outcome) -> Value {
+    serde_json::from_str(&json::render(outcome)).unwrap()
+}
+
+#[track_caller]
+fn assert_fits(outcome: &Outcome) {
+    let validator = jsonschema::validator_for(&json::schema()).unwrap();
+    let report = written(outcome);
+    let errors: Vec<_> =
+        validator.iter_errors(&report).map(|it| format!("{}: {it}", it.instance_path())).collect();
+    assert_eq!(errors, [""; 0]);
+}
+
+#[test]
+fn every_report_follows_the_published_schema() {
+    for (_, outcome) in fixture::all().into_iter().filter(|(name, _)| *name != "not-numbers") {
+        assert_fits(&outcome);
+    }
+}
+
+#[test]
+fn an_unknown_or_missing_key_does_not_follow_the_schema() {
+    let validator = jsonschema::validator_for(&json::schema()).unwrap();
+    let mut report = written(&fixture::failing());
+    report["plan"]["surprise"] = Value::from(1);
+    assert!(!validator.is_valid(&report));
+    let mut report = written(&fixture::failing());
+    report["totals"].as_object_mut().unwrap().remove("p99_seconds");
+    assert!(!validator.is_valid(&report));
+}
+
+#[test]
+fn the_name_of_the_schema_comes_first_and_the_rest_is_read_back() {
+    let outcome = fixture::failing();
+    let text = json::render(&outcome);
+    assert!(
+        text.starts_with("{\n  \"schema\": \"evenkeel.dev/report/v1\",\n  \"run\": {"),
+        "{text:.80}"
+    );
+    assert_eq!(serde_json::from_str::<Outcome>(&text).unwrap(), outcome);
+}
+
+/// Variants that no single drill has at once; each must fit, or the schema has drifted.
+#[test]
+fn every_variant_of_the_plan_follows_the_schema() {
+    let mut it = fixture::failing();
+    let (second, rate) = (Duration::from_secs(1), Rate::per_second(5.0).unwrap());
+    let shapes = [
+        Shape::Constant { rate, duration: second },
+        Shape::Ramp { from: rate, to: rate, duration: second },
+        Shape::Step { start: rate, step: rate, steps: 2, hold: second },
+        Shape::Spike { base: rate, peak: rate, lead: second, hold: second, tail: second },
+        Shape::Soak { rate, ramp_up: second, duration: second },
+        Shape::Users { users: 4, think_time: second, duration: second },
+    ];
+    for shape in shapes {
+        it.plan.load.shape = Some(shape);
+        assert_fits(&it);
+    }
+    let (half, status, cores) = (Ratio::percent(50), 503, 2);
+    let faults = [
+        Fault::Latency { delay: second, jitter: second },
+        Fault::Bandwidth { rate: Bytes(64) },
+        Fault::BlackHole,
+        Fault::Refuse,
+        Fault::Reset,
+        Fault::HttpErrors { share: half, status },
+        Fault::Kill,
+        Fault::Pause,
+        Fault::Restart,
+        Fault::Cpu { load: half, cores },
+        Fault::Memory { amount: Bytes(64) },
+    ];
+    assert_eq!(faults.len(), Fault::KINDS.len());
+    for fault in faults {
+        it.plan.faults[0].fault = fault;
+        assert_fits(&it);
+    }
+    let service = || Some("shop".to_owned());
+    let targets = [
+        (Selector::Process(Finder::Pid(7)), Mode::One),
+        (Selector::Process(Finder::Executable("nginx".to_owned())), Mode::All),
+        (Selector::Process(Finder::Port(80)), Mode::Count(2)),
+        (Selector::Instances { service: service(), pattern: "*".to_owned() }, Mode::Share(half)),
+        (Selector::Dependency { service: service(), name: "payment".to_owned() }, Mode::One),
+    ];
+    for (select, mode) in targets {
+        it.plan.faults[0].target = Some(Target { select, mode });
+        assert_fits(&it);
+    }
+    it.plan.faults[0].target = None;
+    let indicators = [
+        Indicator::Availability,
+        Indicator::ErrorRate { max: half },
+        Indicator::Throughput { min: rate },
+    ];
+    for indicator in indicators {
+        it.plan.objectives[0].indicator = indicator;
+        assert_fits(&it);
+    }
+    for (_, metric) in Metric::NAMES {
+        it.plan.success =
+            vec![Criterion { metric, ..Criterion::parse("p99 < 1s for 3s").unwrap() }];
+        assert_fits(&it);
+    }
+    let kinds = [
+        ProbeKind::Tcp { address: "127.0.0.1:80".to_owned(), within: second },
+        ProbeKind::Process { find: Finder::Pid(7) },
+    ];
+    it.plan.steady_state = kinds.map(|kind| Probe { kind, every: second }).to_vec();
+    it.plan.service.start = Some(Start { command: vec![], ready: String::new(), timeout: second });
+    for allow in [AllowFaults::None, AllowFaults::All] {
+        it.plan.service.allow_faults = allow;
+        assert_fits(&it);
+    }
+    for ending in [Ending::Aborted, Ending::Refused, Ending::Inconclusive, Ending::CouldNotRun] {
+        it.verdict.result = ending;
+        assert_fits(&it);
+    }
+}
