@@ -1,2 +1,84 @@
-//! Chores of the house.
-fn main() {}
+//! Chores of the house: run the tests with what they need, and check the rules of the house.
+//!
+//! Deliberately absent: anything that a plain `cargo` command does already.
+
+mod packages;
+mod tidy;
+
+use std::env;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask test [-- ARGUMENTS OF CARGO TEST]   install what the tests need, run them all
+       cargo xtask tidy                               check the rules of the house alone";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (chore, rest) = match arguments.split_first() {
+        Some((chore, rest)) => (chore.as_str(), rest),
+        None => ("help", arguments.as_slice()),
+    };
+    let rest = rest.strip_prefix(&["--".to_owned()]).unwrap_or(rest);
+    let done = match (chore, rest) {
+        ("test", extra) => test(extra),
+        ("tidy", []) => tidy(),
+        ("help" | "--help" | "-h", []) => say(USAGE).map(|()| 0),
+        _ => say(USAGE).map(|()| 2),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            // Nobody is left to be told when standard error is closed.
+            drop(say(&format!("error: {error:#}")));
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Tells the person who waits. Results go to standard output; chores have none.
+fn say(text: &str) -> Result<()> {
+    writeln!(io::stderr(), "{text}").context("cannot write to standard error")
+}
+
+/// The root of the project.
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn test(extra: &[String]) -> Result<u8> {
+    packages::install_missing()?;
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root()).args(["test", "--locked"]);
+    // `--workspace` would win over a package that was asked for.
+    if !extra.iter().any(|it| it == "--package" || it.starts_with("-p")) {
+        cargo.arg("--workspace");
+    }
+    cargo.args(extra).env("PATH", packages::search_path()?);
+    // What `cargo run` tells this program about itself is not true for the tests.
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    let status = cargo.status().context("cannot run cargo")?;
+    match status.code() {
+        Some(code) => Ok(u8::try_from(code).unwrap_or(1)),
+        None => bail!("cargo test was ended by a signal ({status})"),
+    }
+}
+
+fn tidy() -> Result<u8> {
+    let violations = tidy::check(root())?;
+    for violation in &violations {
+        say(&violation.to_string())?;
+    }
+    match violations.len() {
+        0 => say("every rule of the house holds").map(|()| 0),
+        many => say(&format!("{many} violations")).map(|()| 1),
+    }
+}

@@ -1,1 +1,73 @@
-fn main() {}
+//! `evenkeel`: the reliability workbench. Arguments in, exit code out.
+
+mod args;
+mod exit;
+mod live;
+mod screen;
+mod verb;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Verb};
+use crate::exit::{Exit, Failure};
+use crate::screen::Screen;
+
+fn main() -> ExitCode {
+    // A panic is our bug, whatever the verb was: it has a code of its own.
+    std::panic::catch_unwind(|| run(Cli::parse())).unwrap_or_else(|_| Exit::BUG.into())
+}
+
+fn run(cli: Cli) -> ExitCode {
+    match cli.verb {
+        Verb::Guardian(args) => evenkeel_fault::guardian::run(&args.rest),
+        Verb::Burn(args) => evenkeel_fault::burner::run(&args.rest),
+        _ => for_people(cli).into(),
+    }
+}
+
+fn for_people(cli: Cli) -> Exit {
+    let screen = Screen::new(&cli.global);
+    let moved = match &cli.global.directory {
+        Some(directory) => std::env::set_current_dir(directory).map_err(|error| {
+            Failure::usage(format!("cannot go to {}: {error}", directory.display()))
+        }),
+        None => Ok(()),
+    };
+    match moved.and_then(|()| dispatch(cli.verb, &screen)) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            screen.complain(&failure);
+            failure.exit
+        }
+    }
+}
+
+fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Demo(args) => on_runtime(verb::demo::run(args, screen)),
+        Verb::Init(args) => on_runtime(verb::init::run(args, screen)),
+        Verb::Check(args) => verb::check::run(&args, screen),
+        Verb::Explain(args) => verb::schema::explain(&args, screen),
+        Verb::Schema(args) => verb::schema::run(&args, screen),
+        Verb::Plan(args) => verb::plan::run(&args, screen),
+        Verb::Drill(args::Drill::Run(args)) => on_runtime(verb::drill::run(args, screen)),
+        Verb::Drill(args::Drill::List(args)) => verb::runs::list(&args, screen),
+        Verb::Drill(args::Drill::Show(args)) => verb::runs::show(&args, screen),
+        Verb::Drill(args::Drill::Compare(args)) => verb::runs::compare(&args, screen),
+        Verb::Report(args) => verb::runs::report(&args, screen),
+        Verb::Chaos(args::Chaos::Recover) => on_runtime(verb::chaos::recover(screen)),
+        Verb::Chaos(args::Chaos::Faults) => verb::chaos::faults(screen),
+        Verb::Shop(args) => verb::shop::run(*args),
+        Verb::ShopPart(args) => verb::shop::part(*args),
+        // These two end with a code of their own before this.
+        Verb::Guardian(_) | Verb::Burn(_) => Ok(Exit::OK),
+    }
+}
+
+/// Runs a verb on a runtime of one thread: conducting is waiting, and load has a thread of its own.
+fn on_runtime<T>(verb: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::bug(format!("cannot start: {error}")))?.block_on(verb)
+}

@@ -1,0 +1,270 @@
+//! Checks: everything that had to hold, each with limit, measurement, baseline and margin.
+
+use evenkeel_model::document::{
+    Comparison, Criterion, Indicator, Metric, ProbeKind, Role, Slo, Unit,
+};
+use evenkeel_model::outcome::{Check, CheckKind, CheckResult};
+use evenkeel_units::Human;
+
+use crate::conductor::Finish;
+use crate::objective::{Measured, implied, measure};
+use crate::recovery::Recovery;
+use crate::run::{Run, When};
+use crate::tally::Tally;
+
+/// Share of the planned load that must have been sent.
+const LOAD_REACHED: f64 = 0.99;
+
+/// Every check of a run, in the order of its sources.
+pub(crate) fn checks(run: &Run, recoveries: &[Recovery]) -> Vec<Check> {
+    let mut checks = Vec::new();
+    checks.extend(run.plan.objectives.iter().flat_map(|slo| objective(run, slo)));
+    checks.extend(run.plan.success.iter().map(|it| success(run, it, recoveries)));
+    checks.extend((0..run.plan.steady_state.len()).filter_map(|probe| steady(run, probe)));
+    checks.extend(load(run));
+    checks.extend((0..run.faults.len()).filter_map(|fault| evidence(run, fault)));
+    checks.extend(undo(run));
+    checks
+}
+
+/// A limit for people: `≤ 300ms`.
+pub(crate) fn limit_text(criterion: &Criterion) -> String {
+    let symbol = match criterion.comparison {
+        Comparison::Below => "<",
+        Comparison::AtMost => "≤",
+        Comparison::Above => ">",
+        Comparison::AtLeast => "≥",
+    };
+    let text = criterion.to_string();
+    let limit =
+        text.split_once(criterion.comparison.symbol()).map_or("", |(_, limit)| limit.trim());
+    format!("{symbol} {limit}")
+}
+
+/// A measurement for people; what never came is no number.
+pub(crate) fn value_text(metric: Metric, value: Option<f64>) -> String {
+    match value {
+        None => "no data".to_owned(),
+        Some(value) if value.is_infinite() => match metric {
+            Metric::RecoveryTime => "did not recover".to_owned(),
+            _ => "no answer".to_owned(),
+        },
+        Some(value) => metric.show(value),
+    }
+}
+
+fn margin(criterion: &Criterion, value: Option<f64>) -> String {
+    let (Some(value), limit) = (value.filter(|it| it.is_finite()), criterion.limit) else {
+        return String::new();
+    };
+    match criterion.metric.unit() {
+        // Shares near one differ in what is missing to one: 99.8 % is twice 99.9 %.
+        Unit::Ratio if criterion.metric == Metric::Availability && limit < 1.0 => {
+            format!("{:.1} × budget", (1.0 - value) / (1.0 - limit))
+        }
+        Unit::Ratio | Unit::Seconds | Unit::PerSecond if limit > 0.0 => {
+            format!("{:+.0}%", (value / limit - 1.0) * 100.0)
+        }
+        _ => String::new(),
+    }
+}
+
+/// A check of one figure.
+fn figure(name: String, kind: CheckKind, measured: &Measured, baseline: Option<f64>) -> Check {
+    let Measured { criterion, value, kept } = measured;
+    Check {
+        name,
+        kind,
+        phase: None,
+        result: match kept {
+            Some(true) => CheckResult::Pass,
+            Some(false) => CheckResult::Fail,
+            None => CheckResult::Inconclusive,
+        },
+        limit: limit_text(criterion),
+        measured: value_text(criterion.metric, *value),
+        baseline: baseline.map(|it| value_text(criterion.metric, Some(it))).unwrap_or_default(),
+        margin: margin(criterion, *value),
+        measured_value: value.filter(|it| it.is_finite()),
+        limit_value: Some(criterion.limit),
+    }
+}
+
+/// An objective over the whole run, and, for information, in each phase.
+fn objective(run: &Run, slo: &Slo) -> Vec<Check> {
+    let calm = run.undisturbed();
+    let baseline = if calm.is_empty() { None } else { measure(&run.plan, slo, calm).value };
+    let name = format!("{}: {}", slo.name, promise(slo));
+    let whole = measure(&run.plan, slo, run.judged());
+    let mut first = figure(name.clone(), CheckKind::Objective, &whole, baseline);
+    // One bad request in the size of the budget: with fewer requests than that, a pass says nothing.
+    let least = implied(slo).map_or(0.0, |it| 1.0 / it.rest().get().max(1e-9));
+    if first.result == CheckResult::Pass && (Tally::of(run.judged()).total() as f64) < least {
+        first.result = CheckResult::Inconclusive;
+        first.measured = format!("{} (too few requests)", first.measured);
+    }
+    let mut all = vec![first];
+    for (index, phase) in
+        run.plan.phases.iter().enumerate().filter(|(_, it)| it.role != Role::Warmup)
+    {
+        let measured = measure(&run.plan, slo, run.frames_of(index));
+        if measured.value.is_some() {
+            let check = figure(name.clone(), CheckKind::Objective, &measured, baseline);
+            all.push(Check { phase: Some(phase.name.clone()), result: CheckResult::Info, ..check });
+        }
+    }
+    all
+}
+
+/// What an objective is about, for people.
+pub(crate) fn promise(slo: &Slo) -> String {
+    let what = match slo.indicator {
+        Indicator::Availability => "availability".to_owned(),
+        Indicator::Latency { threshold } => format!("answered within {}", Human(threshold)),
+        Indicator::Percentile { quantile, .. } => quantile.to_string(),
+        Indicator::ErrorRate { .. } => "error rate".to_owned(),
+        Indicator::Throughput { .. } => "throughput".to_owned(),
+    };
+    match &slo.route {
+        Some(route) => format!("{what} of {route}"),
+        None => what,
+    }
+}
+
+fn success(run: &Run, criterion: &Criterion, recoveries: &[Recovery]) -> Check {
+    let began: Vec<_> = recoveries
+        .iter()
+        .zip(&run.faults)
+        .filter(|(_, it)| it.from.is_some())
+        .map(|(it, _)| *it)
+        .collect();
+    let longest = |times: Vec<f64>| times.into_iter().max_by(f64::total_cmp);
+    let value = match criterion.metric {
+        Metric::RecoveryTime => longest(
+            began
+                .iter()
+                .map(|it| it.recovered_after.map_or(f64::INFINITY, |it| it.as_secs_f64()))
+                .collect(),
+        ),
+        Metric::DetectionTime => longest(
+            began.iter().filter_map(|it| it.detected_after).map(|it| it.as_secs_f64()).collect(),
+        ),
+        metric => Tally::of(run.judged()).figure(metric),
+    };
+    let calm = run.undisturbed();
+    let baseline = if calm.is_empty() { None } else { Tally::of(calm).figure(criterion.metric) };
+    let kept = value.map(|it| criterion.holds(it));
+    let measured = Measured { criterion: *criterion, value, kept };
+    figure(criterion.metric.to_string(), CheckKind::Success, &measured, baseline)
+}
+
+/// Whether the steady state came back.
+fn steady(run: &Run, probe: usize) -> Option<Check> {
+    let question = &run.plan.steady_state[probe].kind;
+    let check = |held: Option<bool>, measured: String| Check {
+        name: format!("steady state again: {question}"),
+        kind: CheckKind::SteadyState,
+        phase: None,
+        result: match held {
+            Some(true) => CheckResult::Pass,
+            Some(false) => CheckResult::Fail,
+            None => CheckResult::Inconclusive,
+        },
+        limit: "holds".to_owned(),
+        measured,
+        baseline: String::new(),
+        margin: String::new(),
+        measured_value: None,
+        limit_value: None,
+    };
+    if run.finish != Some(Finish::Completed) {
+        return None;
+    }
+    if let ProbeKind::Load { criterion } = question {
+        let value = after(run).figure(criterion.metric);
+        return Some(check(
+            value.map(|it| criterion.holds(it)),
+            value_text(criterion.metric, value),
+        ));
+    }
+    let last = run.probes.iter().rfind(|it| it.probe == probe && it.when == When::After);
+    let measured =
+        last.map_or("not asked", |it| if it.held { "holds" } else { it.detail.as_str() });
+    Some(check(last.map(|it| it.held), measured.to_owned()))
+}
+
+/// The load after everything was mended: the recovery phase's last seconds, or those of the run.
+pub(crate) fn after(run: &Run) -> Tally {
+    const SECONDS: usize = 5;
+    let sent: Vec<_> = run.frames.iter().filter(|it| it.planned > 0).collect();
+    Tally::of(sent.into_iter().rev().take(SECONDS))
+}
+
+fn load(run: &Run) -> Option<Check> {
+    let tally = Tally::of(&run.frames);
+    if !run.load_began || tally.planned() == 0 {
+        return None;
+    }
+    let reached = 1.0 - tally.missed() as f64 / tally.planned() as f64;
+    Some(Check {
+        name: "planned load reached".to_owned(),
+        kind: CheckKind::Load,
+        phase: None,
+        result: if reached >= LOAD_REACHED { CheckResult::Pass } else { CheckResult::Fail },
+        limit: "≥ 99%".to_owned(),
+        measured: format!("{:.2}%", reached * 100.0),
+        baseline: String::new(),
+        margin: match tally.missed() {
+            0 => String::new(),
+            missed => format!("{missed} never sent"),
+        },
+        measured_value: Some(reached),
+        limit_value: Some(LOAD_REACHED),
+    })
+}
+
+fn evidence(run: &Run, fault: usize) -> Option<Check> {
+    let (planned, track) = (&run.plan.faults[fault], &run.faults[fault]);
+    if track.from.is_none() && track.error.is_none() && run.finish != Some(Finish::Completed) {
+        return None; // The run ended before its time came.
+    }
+    let acted = track.evidence.acted;
+    Some(Check {
+        name: format!("fault acted: {}", planned.label),
+        kind: CheckKind::Evidence,
+        phase: None,
+        result: if acted { CheckResult::Pass } else { CheckResult::Inconclusive },
+        limit: "evidence".to_owned(),
+        measured: match (&track.error, track.evidence.summary.is_empty()) {
+            (Some(error), _) => error.clone(),
+            (None, true) => "no evidence".to_owned(),
+            (None, false) => track.evidence.summary.clone(),
+        },
+        baseline: String::new(),
+        margin: String::new(),
+        measured_value: None,
+        limit_value: None,
+    })
+}
+
+fn undo(run: &Run) -> Option<Check> {
+    let began = run.faults.iter().filter(|it| it.from.is_some()).count();
+    let planned = run.plan.faults.iter().zip(&run.faults);
+    let left = planned.filter(|(_, it)| it.left_behind).map(|(it, _)| it.label.as_str());
+    let left: Vec<_> = left.chain(run.not_mended.as_deref()).collect();
+    (began > 0 || !left.is_empty()).then(|| Check {
+        name: "everything mended".to_owned(),
+        kind: CheckKind::Undo,
+        phase: None,
+        result: if left.is_empty() { CheckResult::Pass } else { CheckResult::Fail },
+        limit: "all undone".to_owned(),
+        measured: match left.is_empty() {
+            true => format!("{began} of {began} undone"),
+            false => format!("left behind: {}", left.join(", ")),
+        },
+        baseline: String::new(),
+        margin: String::new(),
+        measured_value: None,
+        limit_value: None,
+    })
+}

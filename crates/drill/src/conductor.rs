@@ -1,0 +1,454 @@
+//! The conductor: decides what a drill does next.
+//!
+//! Events go in, commands come out, and the present moment is an argument. There is no input or output,
+//! no task and no channel in this file, so a test plays a ninety-minute drill in a millisecond, and a
+//! recorded run replays exactly. `shell` owns the sockets, the timers and the guards.
+//!
+//! ```text
+//! Idle ─▶ Preflight ─▶ Before ─▶ Loading ─▶ Undoing ─▶ Stopping ─▶ After ─▶ Done
+//!                        │          │ guard, signal, lost guardian, failed fault
+//!                        │          └──────▶ Undoing: what is broken is mended before anything else
+//!                        └ no steady state: nothing was broken, so there is nothing to undo
+//! ```
+
+use std::time::Duration;
+
+use evenkeel_model::document::ProbeKind;
+use evenkeel_model::{Event, Frame, Plan};
+use evenkeel_units::Moment;
+
+use crate::guard::{Guards, Trip};
+use crate::tally::Tally;
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// See to it that everything is there: the service, the links, the targets, the permission.
+    Prepare,
+    /// Ask a probe.
+    Ask(usize),
+    /// Begin sending load.
+    StartLoad,
+    /// Bring a fault about.
+    BeginFault(usize),
+    /// Take a fault back.
+    EndFault(usize),
+    /// Stop sending load.
+    StopLoad,
+    /// Nothing is left to do.
+    Finish(Finish),
+}
+
+/// Why a run came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// Everything was done.
+    Completed,
+    /// It could not begin.
+    CouldNotRun(String),
+    /// A rule refused it.
+    Refused(String),
+    /// A guard stopped it.
+    Guard(Trip),
+    /// The guardian was lost.
+    GuardianLost,
+    /// A fault could not be brought about.
+    FaultFailed {
+        /// Which.
+        fault: usize,
+        /// Why.
+        error: String,
+    },
+    /// Load could not be sent.
+    LoadFailed(String),
+    /// Somebody asked for it.
+    Interrupted(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stage {
+    Idle,
+    Preflight,
+    Before(Asking),
+    Starting,
+    Loading,
+    Undoing,
+    Stopping,
+    After(Asking),
+    Done,
+}
+
+/// Probes that were asked once each, and asked again when they did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Asking {
+    /// By probe: tries left, or `None` when it is answered.
+    left: Vec<Option<u8>>,
+    again_at: Option<Moment>,
+}
+
+/// A probe may fail this often before its answer counts: one lost packet is no unsteady state.
+const TRIES: u8 = 3;
+const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(500);
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Fault {
+    Planned,
+    Beginning,
+    Acting,
+    Ending,
+    Over,
+}
+
+/// The decision maker of one drill.
+#[derive(Clone, Debug)]
+pub struct Conductor {
+    stage: Stage,
+    plan: Option<Plan>,
+    load_began: Option<Moment>,
+    load_is_over: bool,
+    faults: Vec<Fault>,
+    guards: Guards,
+    seen: Vec<Frame>,
+    next_ask: Vec<Moment>,
+    finish: Finish,
+}
+
+impl Default for Conductor {
+    fn default() -> Self {
+        Self {
+            stage: Stage::Idle,
+            plan: None,
+            load_began: None,
+            load_is_over: false,
+            faults: Vec::new(),
+            guards: Guards::new(&[], evenkeel_model::document::OnNoData::Continue),
+            seen: Vec::new(),
+            next_ask: Vec::new(),
+            finish: Finish::Completed,
+        }
+    }
+}
+
+impl Conductor {
+    /// Takes in one event and answers with what to do about it.
+    pub fn on(&mut self, now: Moment, event: &Event) -> Vec<Command> {
+        match (self.stage.clone(), event) {
+            (Stage::Idle, Event::Started { plan, .. }) => {
+                self.faults = vec![Fault::Planned; plan.faults.len()];
+                self.guards = Guards::new(&plan.safety.abort, plan.safety.on_no_data);
+                self.plan = Some(plan.as_ref().clone());
+                self.stage = Stage::Preflight;
+                vec![Command::Prepare]
+            }
+            (Stage::Preflight, Event::PreflightFailed { reason, refused }) => {
+                let reason = reason.clone();
+                self.end(if *refused {
+                    Finish::Refused(reason)
+                } else {
+                    Finish::CouldNotRun(reason)
+                })
+            }
+            (Stage::Preflight, Event::Ready) => self.ask(Stage::Before),
+            // Load is on its way: it is stopped the ordinary way once it has begun.
+            (Stage::Starting, Event::Interrupted { signal }) => {
+                self.finish = Finish::Interrupted(signal.clone());
+                Vec::new()
+            }
+            (Stage::Starting, Event::GuardianLost) => {
+                self.finish = Finish::GuardianLost;
+                Vec::new()
+            }
+            (
+                Stage::Preflight | Stage::Before(_) | Stage::After(_),
+                Event::Interrupted { signal },
+            ) => self.end(Finish::Interrupted(signal.clone())),
+            (Stage::Preflight | Stage::Before(_), Event::GuardianLost) => {
+                self.end(Finish::GuardianLost)
+            }
+            (Stage::Before(asking), Event::Probed { probe, held, detail }) => {
+                self.answered(now, asking, *probe, *held, detail, Stage::Before)
+            }
+            (Stage::After(asking), Event::Probed { probe, held, detail }) => {
+                self.answered(now, asking, *probe, *held, detail, Stage::After)
+            }
+            (Stage::Before(asking), Event::Tick) => self.ask_again(now, asking, Stage::Before),
+            (Stage::After(asking), Event::Tick) => self.ask_again(now, asking, Stage::After),
+            (Stage::Starting, Event::LoadStarted) => {
+                self.load_began = Some(now);
+                self.next_ask = self
+                    .plan
+                    .iter()
+                    .flat_map(|plan| &plan.steady_state)
+                    .map(|it| now + it.every)
+                    .collect();
+                self.stage = Stage::Loading;
+                if self.finish == Finish::Completed { self.timeline(now) } else { self.undo() }
+            }
+            (Stage::Starting, Event::LoadEnded { error }) => self.end(Finish::LoadFailed(
+                error.clone().unwrap_or_else(|| "load ended before it began".to_owned()),
+            )),
+            (Stage::Loading, Event::Second { frame }) => {
+                self.seen.push(frame.clone());
+                match self.guards.on(frame) {
+                    Some(trip) => self.stop(Finish::Guard(trip)),
+                    None => Vec::new(),
+                }
+            }
+            (Stage::Loading, Event::Tick) => self.timeline(now),
+            (Stage::Loading, Event::Interrupted { signal }) => {
+                self.stop(Finish::Interrupted(signal.clone()))
+            }
+            (Stage::Loading, Event::GuardianLost) => self.stop(Finish::GuardianLost),
+            (Stage::Loading, Event::LoadEnded { error }) => {
+                self.load_is_over = true;
+                self.stop(error.clone().map_or(Finish::Completed, Finish::LoadFailed))
+            }
+            (Stage::Undoing | Stage::Stopping, Event::LoadEnded { .. }) => {
+                self.load_is_over = true;
+                self.go_on()
+            }
+            (Stage::Loading | Stage::Undoing, Event::FaultBegan { fault, .. }) => {
+                self.set(*fault, Fault::Acting);
+                if self.stage == Stage::Undoing { self.undo() } else { Vec::new() }
+            }
+            (Stage::Loading | Stage::Undoing, Event::FaultFailed { fault, error }) => {
+                self.set(*fault, Fault::Over);
+                match self.stage {
+                    Stage::Undoing => self.go_on(),
+                    _ => self.stop(Finish::FaultFailed { fault: *fault, error: error.clone() }),
+                }
+            }
+            (Stage::Loading | Stage::Undoing, Event::FaultEnded { fault, .. }) => {
+                self.set(*fault, Fault::Over);
+                if self.stage == Stage::Undoing { self.go_on() } else { Vec::new() }
+            }
+            // Late events of an earlier stage are expected and mean nothing now.
+            _ => Vec::new(),
+        }
+    }
+
+    /// When the conductor wants a [`Event::Tick`] next.
+    pub fn next_wake(&self) -> Option<Moment> {
+        match &self.stage {
+            Stage::Before(asking) | Stage::After(asking) => asking.again_at,
+            Stage::Loading => {
+                let (plan, began) = (self.plan.as_ref()?, self.load_began?);
+                let of_faults = plan.faults.iter().zip(&self.faults).filter_map(
+                    |(planned, state)| match state {
+                        Fault::Planned => Some(began + planned.from.elapsed()),
+                        Fault::Acting => Some(began + planned.to.elapsed()),
+                        Fault::Beginning | Fault::Ending | Fault::Over => None,
+                    },
+                );
+                let of_probes = plan.steady_state.iter().zip(&self.next_ask);
+                let of_probes =
+                    of_probes.filter(|(probe, _)| is_asked(&probe.kind)).map(|(_, at)| *at);
+                of_faults.chain(of_probes).min()
+            }
+            _ => None,
+        }
+    }
+
+    /// When load began.
+    pub const fn load_began(&self) -> Option<Moment> {
+        self.load_began
+    }
+
+    /// The abort conditions, for those who show how near they are.
+    pub const fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    /// Whether nothing is left to do, and why.
+    pub fn finished(&self) -> Option<&Finish> {
+        (self.stage == Stage::Done).then_some(&self.finish)
+    }
+
+    /// Why the run is coming to its end, from the moment that is decided.
+    pub fn stopping(&self) -> Option<&Finish> {
+        matches!(self.stage, Stage::Undoing | Stage::Stopping | Stage::After(_) | Stage::Done)
+            .then_some(&self.finish)
+    }
+
+    /// Whether a fault may be in place.
+    pub fn is_acting(&self, fault: usize) -> bool {
+        matches!(self.faults.get(fault), Some(Fault::Acting | Fault::Ending))
+    }
+
+    /// What is due by now: faults that begin or end, probes that are asked.
+    fn timeline(&mut self, now: Moment) -> Vec<Command> {
+        let (Some(plan), Some(began)) = (self.plan.take(), self.load_began) else {
+            return Vec::new();
+        };
+        let elapsed = Moment::at(now - began);
+        let mut commands = Vec::new();
+        let first_fault = !self.faults.iter().any(|it| *it != Fault::Planned);
+        for (index, planned) in plan.faults.iter().enumerate() {
+            match self.faults[index] {
+                Fault::Acting if planned.to <= elapsed => {
+                    self.faults[index] = Fault::Ending;
+                    commands.push(Command::EndFault(index));
+                }
+                Fault::Planned if planned.from <= elapsed => {
+                    if first_fault && let Some(reason) = self.unsteady(&plan) {
+                        self.plan = Some(plan);
+                        return self.stop(Finish::CouldNotRun(reason));
+                    }
+                    self.faults[index] = Fault::Beginning;
+                    commands.push(Command::BeginFault(index));
+                }
+                _ => {}
+            }
+        }
+        for (index, probe) in plan.steady_state.iter().enumerate() {
+            if is_asked(&probe.kind) && self.next_ask[index] <= now {
+                self.next_ask[index] = now + probe.every.max(Duration::from_millis(100));
+                commands.push(Command::Ask(index));
+            }
+        }
+        self.plan = Some(plan);
+        commands
+    }
+
+    /// What the load says against a steady state, before anything is broken.
+    fn unsteady(&self, plan: &Plan) -> Option<String> {
+        let tally = Tally::of(&self.seen);
+        plan.steady_state.iter().find_map(|probe| match &probe.kind {
+            ProbeKind::Load { criterion } => {
+                let value = tally.figure(criterion.metric)?;
+                let shown = criterion.metric.show(value);
+                (!criterion.holds(value))
+                    .then(|| format!("no steady state before the first fault: {criterion} was asked for, {shown} measured"))
+            }
+            _ => None,
+        })
+    }
+
+    /// Ends what is broken, then everything else.
+    fn stop(&mut self, finish: Finish) -> Vec<Command> {
+        self.finish = finish;
+        self.undo()
+    }
+
+    fn undo(&mut self) -> Vec<Command> {
+        self.stage = Stage::Undoing;
+        let mut commands = Vec::new();
+        for (index, fault) in self.faults.iter_mut().enumerate() {
+            match fault {
+                Fault::Acting => {
+                    *fault = Fault::Ending;
+                    commands.push(Command::EndFault(index));
+                }
+                Fault::Planned => *fault = Fault::Over,
+                Fault::Beginning | Fault::Ending | Fault::Over => {}
+            }
+        }
+        commands.extend(self.go_on());
+        commands
+    }
+
+    /// Goes on once nothing is broken: load is stopped, then the steady state is asked for again.
+    fn go_on(&mut self) -> Vec<Command> {
+        if self.faults.iter().any(|it| *it != Fault::Over) {
+            return Vec::new();
+        }
+        match (&self.stage, self.load_is_over) {
+            (Stage::Undoing, false) => {
+                self.stage = Stage::Stopping;
+                vec![Command::StopLoad]
+            }
+            (_, true) if self.finish == Finish::Completed => self.ask(Stage::After),
+            (_, true) => self.end(self.finish.clone()),
+            _ => Vec::new(),
+        }
+    }
+
+    fn end(&mut self, finish: Finish) -> Vec<Command> {
+        self.stage = Stage::Done;
+        self.finish = finish.clone();
+        vec![Command::Finish(finish)]
+    }
+
+    fn ask(&mut self, stage: fn(Asking) -> Stage) -> Vec<Command> {
+        let probes = self.plan.iter().flat_map(|plan| &plan.steady_state);
+        let left: Vec<_> = probes.map(|it| is_asked(&it.kind).then_some(TRIES)).collect();
+        let commands: Vec<_> = left
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| it.is_some())
+            .map(|(index, _)| Command::Ask(index))
+            .collect();
+        self.stage = stage(Asking { left, again_at: None });
+        if commands.is_empty() { self.asked(true, "", stage) } else { commands }
+    }
+
+    fn answered(
+        &mut self,
+        now: Moment,
+        mut asking: Asking,
+        probe: usize,
+        held: bool,
+        detail: &str,
+        stage: fn(Asking) -> Stage,
+    ) -> Vec<Command> {
+        let Some(left) = asking.left.get_mut(probe) else { return Vec::new() };
+        match left {
+            None => return Vec::new(), // An answer to a question of an earlier stage.
+            Some(_) if held => *left = None,
+            Some(1) => return self.asked(false, detail, stage),
+            Some(tries) => {
+                *tries -= 1;
+                asking.again_at = Some(now + PAUSE_BETWEEN_TRIES);
+            }
+        }
+        let all = asking.left.iter().all(Option::is_none);
+        self.stage = stage(asking);
+        if all { self.asked(true, "", stage) } else { Vec::new() }
+    }
+
+    fn ask_again(
+        &mut self,
+        now: Moment,
+        mut asking: Asking,
+        stage: fn(Asking) -> Stage,
+    ) -> Vec<Command> {
+        if asking.again_at.is_none_or(|at| now < at) {
+            return Vec::new();
+        }
+        asking.again_at = None;
+        let again =
+            asking.left.iter().enumerate().filter(|(_, left)| left.is_some_and(|it| it < TRIES));
+        let commands = again.map(|(index, _)| Command::Ask(index)).collect();
+        self.stage = stage(asking);
+        commands
+    }
+
+    /// Every probe has been answered.
+    fn asked(&mut self, held: bool, detail: &str, stage: fn(Asking) -> Stage) -> Vec<Command> {
+        match stage(Asking { left: Vec::new(), again_at: None }) {
+            Stage::Before(_) if held => {
+                self.stage = Stage::Starting;
+                vec![Command::StartLoad]
+            }
+            Stage::Before(_) => {
+                self.end(Finish::CouldNotRun(format!("no steady state before the drill: {detail}")))
+            }
+            // Whether the steady state came back is judged, and changes nothing about what is done.
+            _ => self.end(Finish::Completed),
+        }
+    }
+
+    fn set(&mut self, fault: usize, state: Fault) {
+        if let Some(it) = self.faults.get_mut(fault) {
+            *it = state;
+        }
+    }
+}
+
+/// Whether a probe is asked at all; figures of the load are read off its frames.
+const fn is_asked(probe: &ProbeKind) -> bool {
+    !matches!(probe, ProbeKind::Load { .. })
+}
+
+#[cfg(test)]
+mod tests;

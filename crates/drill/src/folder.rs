@@ -1,0 +1,127 @@
+//! Folder: where runs are kept on disk.
+//!
+//! ```text
+//! evenkeel-runs/
+//!   checkout-20261121-140200/   journal.jsonl report.html report.json junit.xml report.md service.log
+//!   baselines/checkout.json     the report that later runs of the drill are compared with
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use evenkeel_model::Outcome;
+
+/// File name of the journal in a run's folder.
+pub const JOURNAL: &str = "journal.jsonl";
+
+/// The folder of all runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runs {
+    root: PathBuf,
+}
+
+impl Runs {
+    /// Runs are kept in `root`, which need not exist yet.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Makes a folder for a run of `drill` that begins at `started`; its name is the run's id.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn create(&self, drill: &str, started: jiff::Timestamp) -> io::Result<(String, PathBuf)> {
+        fs::create_dir_all(&self.root)?;
+        let base = format!("{}-{}", drill.replace('/', "-"), started.strftime("%Y%m%d-%H%M%S"));
+        // Two runs in one second are told apart by a number.
+        for number in 1..1000 {
+            let id = if number == 1 { base.clone() } else { format!("{base}-{number}") };
+            let path = self.root.join(&id);
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok((id, path)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("too many runs named {base}")))
+    }
+
+    /// Folders of runs, the newest last.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed; a missing one is empty.
+    pub fn list(&self) -> io::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut runs = Vec::new();
+        for entry in entries {
+            let journal = entry?.path().join(JOURNAL);
+            if let Ok(begun) =
+                fs::metadata(&journal).and_then(|it| it.created().or_else(|_| it.modified()))
+            {
+                runs.push((begun, journal.with_file_name("")));
+            }
+        }
+        runs.sort();
+        Ok(runs.into_iter().map(|(_, path)| path).collect())
+    }
+
+    /// The folder of a run that is named by its id, by its path, or by `last`.
+    pub fn find(&self, name: &str) -> Option<PathBuf> {
+        let named = [self.root.join(name), PathBuf::from(name)];
+        let last =
+            || self.list().ok().and_then(|runs| runs.last().cloned()).filter(|_| name == "last");
+        named.into_iter().find(|it| it.join(JOURNAL).is_file()).or_else(last)
+    }
+
+    fn baseline_file(&self, drill: &str) -> PathBuf {
+        self.root.join("baselines").join(format!("{}.json", drill.replace('/', "-")))
+    }
+
+    /// The stored baseline of a drill.
+    ///
+    /// # Errors
+    /// When there is one that cannot be read.
+    pub fn baseline(&self, drill: &str) -> io::Result<Option<Outcome>> {
+        match fs::read(self.baseline_file(drill)) {
+            Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Stores a run as the baseline that later runs of its drill are compared with.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn store_baseline(&self, outcome: &Outcome) -> io::Result<PathBuf> {
+        let file = self.baseline_file(&outcome.plan.drill);
+        fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
+        fs::write(&file, serde_json::to_vec_pretty(outcome)?)?;
+        Ok(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_runs_in_one_second_get_folders_of_their_own() {
+        let root = tempfile::tempdir().unwrap();
+        let runs = Runs::at(root.path());
+        let now: jiff::Timestamp = "2026-11-21T14:02:00Z".parse().unwrap();
+        let (first, _) = runs.create("checkout", now).unwrap();
+        let (second, _) = runs.create("checkout", now).unwrap();
+        assert_eq!([first, second], ["checkout-20261121-140200", "checkout-20261121-140200-2"]);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_has_no_runs() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(Runs::at(root.path().join("none")).list().unwrap(), Vec::<PathBuf>::new());
+    }
+}

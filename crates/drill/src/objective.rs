@@ -1,0 +1,119 @@
+//! Objectives, as a run is judged by them.
+
+use evenkeel_model::document::{Criterion, Indicator, Metric, Slo};
+use evenkeel_model::{Answer, Distribution, Frame, Plan};
+use evenkeel_slo::{Budget, Counts, count};
+use evenkeel_units::Ratio;
+
+use crate::tally::Tally;
+
+/// The share of good events that an objective promises: its own, or the one its limit implies. A p99 within
+/// 500 ms is a promise of 99 %; an error rate of at most 1 % is one as well.
+pub(crate) fn implied(slo: &Slo) -> Option<Ratio> {
+    match slo.indicator {
+        Indicator::Percentile { quantile, .. } => Some(quantile.ratio()),
+        Indicator::ErrorRate { max } => Some(max.rest()),
+        Indicator::Availability | Indicator::Latency { .. } => slo.objective,
+        Indicator::Throughput { .. } => None,
+    }
+}
+
+/// The answers of a second that an objective is about.
+pub(crate) fn series_of<'a>(
+    plan: &'a Plan,
+    frame: &'a Frame,
+    slo: &'a Slo,
+) -> impl Iterator<Item = (Answer, &'a Distribution)> {
+    let of_route = |route: usize| match (&slo.route, plan.load.routes.get(route)) {
+        (None, _) => true,
+        (Some(name), Some(route)) => *name == route.name,
+        (Some(_), None) => false,
+    };
+    frame
+        .series
+        .iter()
+        .filter(move |it| of_route(it.route))
+        .map(|it| (it.answer, &it.response_micros))
+}
+
+/// Good and all events of an objective in `frames`.
+pub(crate) fn counts<'a>(
+    plan: &'a Plan,
+    slo: &'a Slo,
+    frames: impl IntoIterator<Item = &'a Frame>,
+) -> Counts {
+    let mut sum = Counts::default();
+    for frame in frames {
+        let missed = if slo.route.is_none() { frame.missed } else { 0 };
+        sum += count(slo.indicator, series_of(plan, frame, slo), missed);
+    }
+    sum
+}
+
+/// The budget of an objective in `frames`; `None` for throughput, which promises no share.
+pub(crate) fn budget<'a>(
+    plan: &'a Plan,
+    slo: &'a Slo,
+    frames: impl IntoIterator<Item = &'a Frame>,
+) -> Option<Budget> {
+    implied(slo).map(|objective| Budget { objective, counts: counts(plan, slo, frames) })
+}
+
+/// What an objective asks for, and what was measured of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Measured {
+    /// The limit.
+    pub criterion: Criterion,
+    /// The figure in the base unit; `None` without data.
+    pub value: Option<f64>,
+    /// Whether the promise was kept; `None` without data.
+    pub kept: Option<bool>,
+}
+
+/// Measures an objective in `frames`.
+pub(crate) fn measure<'a>(
+    plan: &'a Plan,
+    slo: &'a Slo,
+    frames: impl IntoIterator<Item = &'a Frame> + Clone,
+) -> Measured {
+    use evenkeel_model::document::Comparison::{AtLeast, AtMost};
+    let tally = match slo
+        .route
+        .as_ref()
+        .and_then(|name| plan.load.routes.iter().position(|it| it.name == *name))
+    {
+        Some(route) => Tally::of_route(frames.clone(), route),
+        None => Tally::of(frames.clone()),
+    };
+    let limit =
+        |metric, comparison, limit| Criterion { metric, comparison, limit, sustained: None };
+    let budget = budget(plan, slo, frames);
+    let ratio = budget.and_then(|it| it.counts.ratio());
+    let kept = budget.and_then(Budget::kept);
+    let objective = implied(slo).map_or(0.0, Ratio::get);
+    match slo.indicator {
+        Indicator::Availability | Indicator::Latency { .. } => Measured {
+            criterion: limit(Metric::Availability, AtLeast, objective),
+            value: ratio,
+            kept,
+        },
+        Indicator::Percentile { quantile, threshold } => Measured {
+            criterion: limit(Metric::Percentile(quantile), AtMost, threshold.as_secs_f64()),
+            value: tally.answered_within(quantile.get()),
+            kept,
+        },
+        Indicator::ErrorRate { max } => Measured {
+            criterion: limit(Metric::ErrorRate, AtMost, max.get()),
+            value: ratio.map(|it| 1.0 - it),
+            kept,
+        },
+        Indicator::Throughput { min } => {
+            let value = tally.figure(Metric::Throughput);
+            Measured {
+                criterion: limit(Metric::Throughput, AtLeast, min.get()),
+                value,
+                kept: value.map(|it| it >= min.get()),
+            }
+        }
+    }
+}

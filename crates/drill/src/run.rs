@@ -1,0 +1,215 @@
+//! Run: what the events of a journal add up to.
+//!
+//! A fold without opinions: it puts each event where judges look for it. The reason why the run ended is
+//! asked of the conductor itself, which is fed the same events again.
+
+use std::time::Duration;
+
+use evenkeel_model::document::Role;
+use evenkeel_model::event::Evidence;
+use evenkeel_model::plan::{Footprint, RunHead};
+use evenkeel_model::{Entry, Event, Frame, Plan};
+use evenkeel_units::Moment;
+
+use crate::conductor::{Conductor, Finish};
+
+/// What happened in a run. Moments are after the start of the load.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Which run.
+    pub head: RunHead,
+    /// What was to be done.
+    pub plan: Plan,
+    /// Each second of load.
+    pub frames: Vec<Frame>,
+    /// By planned fault.
+    pub faults: Vec<FaultTrack>,
+    /// Answers of probes, in order.
+    pub probes: Vec<ProbeAnswer>,
+    /// Why it ended; `None` when the journal stops before its end.
+    pub finish: Option<Finish>,
+    /// When a guard stopped it.
+    pub tripped_at: Option<Moment>,
+    /// Whether load was ever sent.
+    pub load_began: bool,
+    /// What is still broken after the run.
+    pub not_mended: Option<String>,
+    /// What it cost.
+    pub footprint: Option<Footprint>,
+}
+
+/// What became of a planned fault.
+#[derive(Clone, Debug, Default)]
+pub struct FaultTrack {
+    /// When it began to act.
+    pub from: Option<Moment>,
+    /// When it was taken back.
+    pub to: Option<Moment>,
+    /// What it hit.
+    pub targets: Vec<String>,
+    /// What shows that it acted.
+    pub evidence: Evidence,
+    /// Why it did not begin, or was not taken back.
+    pub error: Option<String>,
+    /// Whether it began and was not taken back.
+    pub left_behind: bool,
+}
+
+/// One answer of a probe.
+#[derive(Clone, Debug)]
+pub struct ProbeAnswer {
+    /// Which probe.
+    pub probe: usize,
+    /// Where in the run.
+    pub when: When,
+    /// Whether it held.
+    pub held: bool,
+    /// What was seen.
+    pub detail: String,
+}
+
+/// Where in a run a probe was asked.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Before load.
+    Before,
+    /// During load.
+    During,
+    /// After load.
+    After,
+}
+
+/// A list of events is not a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the journal does not begin with the start of a run")]
+pub struct NoRun;
+
+impl Run {
+    /// Adds up `entries`.
+    ///
+    /// # Errors
+    /// When they do not begin with [`Event::Started`].
+    pub fn of(entries: &[Entry]) -> Result<Self, NoRun> {
+        let Some(Entry { event: Event::Started { run: head, plan }, .. }) = entries.first() else {
+            return Err(NoRun);
+        };
+        let mut run = Self {
+            head: head.clone(),
+            plan: plan.as_ref().clone(),
+            frames: Vec::new(),
+            faults: vec![FaultTrack::default(); plan.faults.len()],
+            probes: Vec::new(),
+            finish: None,
+            tripped_at: None,
+            load_began: false,
+            not_mended: None,
+            footprint: None,
+        };
+        let mut conductor = Conductor::default();
+        let mut load_is_over = false;
+        for Entry { at, event } in entries {
+            conductor.on(*at, event);
+            let began = conductor.load_began();
+            let after_load_began = Moment::at(began.map_or(Duration::ZERO, |began| *at - began));
+            run.load_began = began.is_some();
+            match event {
+                Event::Second { frame } => run.frames.push(frame.clone()),
+                Event::LoadEnded { .. } => load_is_over = true,
+                Event::Probed { probe, held, detail } => {
+                    let when = match (began.is_some(), load_is_over) {
+                        (false, _) => When::Before,
+                        (true, false) => When::During,
+                        (true, true) => When::After,
+                    };
+                    run.probes.push(ProbeAnswer {
+                        probe: *probe,
+                        when,
+                        held: *held,
+                        detail: detail.clone(),
+                    });
+                }
+                Event::FaultBegan { fault, targets } => {
+                    if let Some(track) = run.faults.get_mut(*fault) {
+                        track.from = Some(after_load_began);
+                        track.targets.clone_from(targets);
+                        track.left_behind = true;
+                    }
+                }
+                Event::FaultFailed { fault, error } => {
+                    if let Some(track) = run.faults.get_mut(*fault) {
+                        track.error = Some(error.clone());
+                    }
+                }
+                Event::FaultEnded { fault, evidence, error } => {
+                    if let Some(track) = run.faults.get_mut(*fault) {
+                        track.to = Some(after_load_began);
+                        track.evidence = evidence.clone();
+                        track.error.clone_from(error);
+                        track.left_behind = error.is_some();
+                    }
+                }
+                Event::NotMended { reason } => run.not_mended = Some(reason.clone()),
+                Event::Measured { footprint } => run.footprint = Some(footprint.clone()),
+                _ => {}
+            }
+            if let (Some(Finish::Guard(_)), None) = (conductor.stopping(), run.tripped_at) {
+                run.tripped_at = Some(after_load_began);
+            }
+        }
+        run.finish = conductor.finished().cloned();
+        Ok(run)
+    }
+
+    /// Seconds of load that lie in a phase, by their middle.
+    pub fn frames_of(&self, phase: usize) -> impl Iterator<Item = &Frame> + Clone {
+        self.frames.iter().filter(move |frame| self.phase_of(frame) == Some(phase))
+    }
+
+    /// Seconds of load that are judged: all but those of warm-ups.
+    pub fn judged(&self) -> impl Iterator<Item = &Frame> + Clone {
+        self.frames.iter().filter(|frame| {
+            self.phase_of(frame).is_none_or(|phase| self.plan.phases[phase].role != Role::Warmup)
+        })
+    }
+
+    /// Seconds of load before anything was broken: those of baseline phases, or else those before the
+    /// first fault.
+    pub fn undisturbed(&self) -> Vec<&Frame> {
+        let first = self.faults.iter().filter_map(|it| it.from).min();
+        let calm =
+            |frame: &&Frame| first.is_none_or(|at| frame.from() + Duration::from_secs(1) <= at);
+        let baseline = |frame: &&Frame| {
+            self.phase_of(frame).is_some_and(|phase| self.plan.phases[phase].role == Role::Baseline)
+        };
+        let of_role: Vec<_> = self.frames.iter().filter(baseline).filter(calm).collect();
+        if of_role.is_empty() && first.is_some() {
+            self.judged().filter(calm).collect()
+        } else {
+            of_role
+        }
+    }
+
+    /// How long load was sent.
+    pub fn duration(&self) -> Duration {
+        let seconds = self
+            .frames
+            .iter()
+            .filter(|it| it.planned > 0 || it.sent > 0)
+            .map(|it| it.second + 1)
+            .max();
+        Duration::from_secs(seconds.unwrap_or(0))
+    }
+
+    /// Whether a fault acted at any time in a second.
+    pub fn is_disturbed(&self, second: u64) -> bool {
+        let (from, to) =
+            (Moment::at(Duration::from_secs(second)), Moment::at(Duration::from_secs(second + 1)));
+        self.faults
+            .iter()
+            .any(|it| it.from.is_some_and(|at| at < to) && it.to.is_none_or(|at| from < at))
+    }
+
+    fn phase_of(&self, frame: &Frame) -> Option<usize> {
+        self.plan.phase_at(frame.from() + Duration::from_millis(500))
+    }
+}

@@ -1,0 +1,213 @@
+//! A drill for tests, and a world without time to run it in.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use evenkeel_model::document::{
+    AllowFaults, Criterion, Fault, Indicator, LoadTest, Probe, ProbeKind, RegressionLimits, Role,
+    Route, Safety, Selector, Service, Shape, Slo, StatusCheck, Target, Text,
+};
+use evenkeel_model::event::Evidence;
+use evenkeel_model::plan::{PlannedFault, PlannedPhase, RunHead};
+use evenkeel_model::{Entry, Event, Frame, Plan};
+use evenkeel_units::{Moment, Rate, Ratio, Seed};
+
+use crate::conductor::{Command, Conductor};
+use crate::tally::tests::frame;
+
+pub(crate) fn at(seconds: u64) -> Moment {
+    Moment::at(Duration::from_secs(seconds))
+}
+
+/// Ten seconds of baseline, twenty under load with two faults, ten of recovery.
+pub(crate) fn plan() -> Plan {
+    let phase = |name: &str, role, from, to| PlannedPhase {
+        name: name.to_owned(),
+        role,
+        shape: Shape::Constant {
+            rate: Rate::per_second(100.0).unwrap(),
+            duration: Duration::from_secs(to - from),
+        },
+        from: at(from),
+        to: at(to),
+    };
+    let fault = |label: &str, fault, target: &str, from, to| PlannedFault {
+        label: label.to_owned(),
+        experiment: "slow".to_owned(),
+        fault,
+        target: Some(Target {
+            select: Selector::Dependency { service: None, name: target.to_owned() },
+            mode: evenkeel_model::document::Mode::All,
+        }),
+        from: at(from),
+        to: at(to),
+    };
+    let delay = Duration::from_millis(800);
+    Plan {
+        drill: "checkout".to_owned(),
+        description: None,
+        hypothesis: Some("nobody waits".to_owned()),
+        service: Service {
+            name: "shop".to_owned(),
+            description: None,
+            url: Some("http://127.0.0.1:1".to_owned()),
+            start: None,
+            instances: Vec::new(),
+            dependencies: Vec::new(),
+            allow_faults: AllowFaults::All,
+        },
+        objectives: vec![Slo {
+            name: "fast".to_owned(),
+            description: None,
+            service: None,
+            route: None,
+            indicator: Indicator::Latency { threshold: Duration::from_millis(300) },
+            objective: Some(Ratio::percent(95)),
+            window: Duration::from_hours(720),
+        }],
+        load: LoadTest {
+            name: "shoppers".to_owned(),
+            description: None,
+            service: None,
+            url: None,
+            shape: None,
+            routes: vec![Route {
+                name: "list".to_owned(),
+                weight: 1,
+                method: "GET".to_owned(),
+                path: Text::parse("/").unwrap(),
+                headers: Vec::new(),
+                body: None,
+                status: vec![StatusCheck { from: 200, to: 399 }],
+                body_contains: Vec::new(),
+            }],
+            timeout: Duration::from_secs(5),
+            connections: 64,
+            success: Vec::new(),
+        },
+        phases: vec![
+            phase("baseline", Role::Baseline, 0, 10),
+            phase("faults", Role::Load, 10, 30),
+            phase("recovery", Role::Recovery, 30, 40),
+        ],
+        faults: vec![
+            fault(
+                "latency +800ms · payment",
+                Fault::Latency { delay, jitter: Duration::ZERO },
+                "payment",
+                12,
+                20,
+            ),
+            fault("refused · inventory", Fault::Refuse, "inventory", 24, 28),
+        ],
+        steady_state: vec![Probe {
+            kind: ProbeKind::Tcp {
+                address: "127.0.0.1:1".to_owned(),
+                within: Duration::from_secs(1),
+            },
+            every: Duration::from_secs(5),
+        }],
+        safety: Safety {
+            abort: vec![Criterion::parse("error_rate > 50% for 3s").unwrap()],
+            ..Safety::default()
+        },
+        success: vec![Criterion::parse("recovery_time < 10s").unwrap()],
+        regression: RegressionLimits::default(),
+        seed: Seed(7),
+    }
+}
+
+/// What happens to the load in a second, given which faults act.
+pub(crate) type World<'a> = &'a dyn Fn(u64, &[bool]) -> Frame;
+
+/// A service that waits for its neighbours, and answers errors when they are gone.
+pub(crate) fn fragile(second: u64, acting: &[bool]) -> Frame {
+    match acting {
+        [true, _] => frame(second, &[820; 100], 0),
+        [_, true] => frame(second, &[12; 60], 40),
+        _ => frame(second, &[12; 100], 0),
+    }
+}
+
+/// Plays a plan in a world; `interfere` may slip in an event at each second. Returns the journal.
+pub(crate) fn play(
+    plan: Plan,
+    world: World<'_>,
+    interfere: impl Fn(u64) -> Option<Event>,
+) -> Vec<Entry> {
+    let mut conductor = Conductor::default();
+    let mut journal = Vec::new();
+    let mut acting = vec![false; plan.faults.len()];
+    let length = plan.length().as_secs();
+    let run = RunHead {
+        id: "checkout-1".into(),
+        started: "2026-11-21T14:02:00Z".into(),
+        version: "0.1.0".into(),
+    };
+    let mut due = VecDeque::from([Event::Started { run, plan: Box::new(plan) }]);
+    let (mut now, mut end_of_second) = (Moment::START, 1);
+    let (mut second, mut loading) = (0, false);
+    for _ in 0..10_000 {
+        let event = match due.pop_front() {
+            Some(event) => event,
+            None if conductor.finished().is_some() => break,
+            None => {
+                // Nothing is under way: the next thing is a wake-up or the end of a second.
+                match conductor.next_wake() {
+                    Some(wake) if wake < at(end_of_second) => {
+                        now = now.max(wake);
+                        Event::Tick
+                    }
+                    _ => {
+                        now = at(end_of_second);
+                        end_of_second += 1;
+                        if loading {
+                            let frame = world(second, &acting);
+                            second += 1;
+                            if second == length {
+                                loading = false;
+                                due.push_back(Event::LoadEnded { error: None });
+                            }
+                            due.extend(interfere(second));
+                            Event::Second { frame }
+                        } else {
+                            interfere(u64::MAX).unwrap_or(Event::Tick)
+                        }
+                    }
+                }
+            }
+        };
+        let entry = Entry { at: now, event };
+        for command in conductor.on(now, &entry.event) {
+            match command {
+                Command::Prepare => due.push_back(Event::Ready),
+                Command::Ask(probe) => {
+                    due.push_back(Event::Probed { probe, held: true, detail: "ok".into() });
+                }
+                Command::StartLoad => {
+                    loading = true;
+                    due.push_back(Event::LoadStarted);
+                }
+                Command::BeginFault(fault) => {
+                    acting[fault] = true;
+                    due.push_back(Event::FaultBegan { fault, targets: vec!["payment".into()] });
+                }
+                Command::EndFault(fault) => {
+                    acting[fault] = false;
+                    let evidence =
+                        Evidence { acted: true, summary: "seen".into(), ..Evidence::default() };
+                    due.push_back(Event::FaultEnded { fault, evidence, error: None });
+                }
+                Command::StopLoad => {
+                    loading = false;
+                    due.push_back(Event::LoadEnded { error: None });
+                }
+                Command::Finish(_) => {}
+            }
+        }
+        journal.push(entry);
+    }
+    assert!(conductor.finished().is_some(), "the run came to no end");
+    assert!(!acting.contains(&true), "a fault was left behind");
+    journal
+}

@@ -1,0 +1,79 @@
+//! Service: started for a drill when its document says how, and stopped with it.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use evenkeel_model::document::Start;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::{Child, Command};
+
+/// How long a service may take to end when it is asked to.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A service that the drill started, in a process group of its own.
+#[derive(Debug)]
+pub(crate) struct Started {
+    child: Child,
+    group: Pid,
+}
+
+impl Started {
+    /// Starts the command, its output going to `log`. The program `evenkeel` is `own_binary`. The `mark` goes
+    /// into its environment: by it the guardian finds whatever the service starts in turn.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub(crate) fn new(
+        start: &Start,
+        own_binary: &Path,
+        log: File,
+        mark: (&str, &str),
+    ) -> io::Result<Self> {
+        let (program, arguments) =
+            start.command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
+        let program = if program == "evenkeel" { own_binary } else { Path::new(program) };
+        let child = Command::new(program)
+            .args(arguments)
+            .env(mark.0, mark.1)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let pid = child.id().and_then(|it| i32::try_from(it).ok()).and_then(Pid::from_raw);
+        let group = pid.ok_or_else(|| io::Error::other("the service ended at once"))?;
+        Ok(Self { child, group })
+    }
+
+    /// Number of the process that leads the group.
+    pub(crate) fn pid(&self) -> u32 {
+        self.group.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Resolves when the process has ended by itself.
+    pub(crate) async fn ended(&mut self) -> String {
+        match self.child.wait().await {
+            Ok(status) => format!("the service ended: {status}"),
+            Err(error) => format!("the service cannot be watched: {error}"),
+        }
+    }
+
+    /// Asks the whole group to end, and ends what does not.
+    pub(crate) async fn stop(mut self) -> io::Result<()> {
+        let sent = kill_process_group(self.group, Signal::TERM);
+        let ended = tokio::time::timeout(GRACE, self.child.wait()).await;
+        // Whoever is left of the group did not listen.
+        let killed = kill_process_group(self.group, Signal::KILL);
+        ended.unwrap_or_else(|_| Ok(std::process::ExitStatus::default()))?;
+        match (sent, killed) {
+            (Ok(()) | Err(rustix::io::Errno::SRCH), Ok(()) | Err(rustix::io::Errno::SRCH)) => {
+                Ok(())
+            }
+            (Err(error), _) | (_, Err(error)) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Tally: seconds of load added up, and the figures they give.
+//!
+//! Counts are added, percentiles are read off the sum; a percentile of percentiles is nobody's.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use evenkeel_model::document::Metric;
+use evenkeel_model::outcome::Figures;
+use evenkeel_model::{Answer, Distribution, Frame};
+use evenkeel_stats::Histogram;
+
+/// Some seconds of load, added up.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    planned: u64,
+    sent: u64,
+    missed: u64,
+    answers: BTreeMap<Answer, u64>,
+    good: Histogram,
+    all: Histogram,
+    seconds: u64,
+    peak: u64,
+}
+
+impl Tally {
+    /// The sum of `frames`.
+    pub fn of<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Self {
+        let mut tally = Self::default();
+        frames.into_iter().for_each(|frame| tally.add(frame));
+        tally
+    }
+
+    /// The sum of one route in `frames`. Arrivals that were never sent belong to no route.
+    pub fn of_route<'a>(frames: impl IntoIterator<Item = &'a Frame>, route: usize) -> Self {
+        let mut tally = Self::default();
+        for frame in frames {
+            tally.seconds += 1;
+            let mut good = 0;
+            for series in frame.series.iter().filter(|it| it.route == route) {
+                good += tally.answered(series.answer, &series.response_micros);
+            }
+            tally.peak = tally.peak.max(good);
+        }
+        tally.planned = tally.answers.values().sum();
+        tally.sent = tally.planned;
+        tally
+    }
+
+    /// Adds a second.
+    pub fn add(&mut self, frame: &Frame) {
+        self.seconds += 1;
+        self.planned += frame.planned;
+        self.sent += frame.sent;
+        self.missed += frame.missed;
+        let good =
+            frame.series.iter().map(|it| self.answered(it.answer, &it.response_micros)).sum();
+        self.peak = self.peak.max(good);
+    }
+
+    /// Adds answers; says how many of them were good.
+    fn answered(&mut self, answer: Answer, times: &Distribution) -> u64 {
+        let count = times.count();
+        *self.answers.entry(answer).or_default() += count;
+        self.all.add(times);
+        if answer.is_ok() {
+            self.good.add(times);
+            count
+        } else {
+            0
+        }
+    }
+
+    /// Requests answered right.
+    pub fn good(&self) -> u64 {
+        self.answers.get(&Answer::Ok).copied().unwrap_or(0)
+    }
+
+    /// Requests that failed.
+    pub fn failed(&self) -> u64 {
+        self.answers.iter().filter(|(answer, _)| !answer.is_ok()).map(|(_, count)| count).sum()
+    }
+
+    /// Requests whose outcome is known, and arrivals that were never sent.
+    pub fn total(&self) -> u64 {
+        self.good() + self.failed() + self.missed
+    }
+
+    /// Arrivals that were due.
+    pub const fn planned(&self) -> u64 {
+        self.planned
+    }
+
+    /// Arrivals that were never sent.
+    pub const fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    /// Requests that failed, by class.
+    pub fn errors(&self) -> BTreeMap<String, u64> {
+        let failed = self.answers.iter().filter(|(answer, count)| !answer.is_ok() && **count > 0);
+        failed.map(|(answer, count)| (answer.name().to_owned(), *count)).collect()
+    }
+
+    /// Response times of requests answered right.
+    pub const fn good_times(&self) -> &Histogram {
+        &self.good
+    }
+
+    /// The time within which the share `q` of all requests was answered right, by nearest rank. Requests
+    /// that failed or were never sent come last: infinite when the rank falls among them.
+    pub fn answered_within(&self, q: f64) -> Option<f64> {
+        let total = self.total();
+        let rank = ((q * total as f64).ceil() as u64).max(1);
+        let (good, mut seen) = (self.good.to_distribution(), 0);
+        let found = good.micros.iter().find(|(_, count)| {
+            seen += count;
+            seen >= rank
+        });
+        (total > 0).then(|| found.map_or(f64::INFINITY, |(micros, _)| *micros as f64 / 1e6))
+    }
+
+    /// A figure in its base unit; `None` without data, or when it is no figure of load.
+    pub fn figure(&self, metric: Metric) -> Option<f64> {
+        let share = |count: u64| (self.total() > 0).then(|| count as f64 / self.total() as f64);
+        let seconds = |it: Option<Duration>| it.map(|it| it.as_secs_f64());
+        match metric {
+            Metric::ErrorRate => share(self.failed() + self.missed),
+            Metric::Availability => share(self.good()),
+            Metric::MeanResponseTime => seconds(self.all.mean()),
+            Metric::MaxResponseTime => seconds(self.all.max()),
+            Metric::Percentile(quantile) => self.answered_within(quantile.get()),
+            Metric::Throughput => {
+                (self.seconds > 0).then(|| self.good() as f64 / self.seconds as f64)
+            }
+            Metric::RecoveryTime | Metric::DetectionTime => None,
+        }
+    }
+
+    /// Everything a report shows of it.
+    pub fn figures(&self) -> Figures {
+        let at = |q| self.good.quantile(q).map(|it| it.as_secs_f64());
+        Figures {
+            planned: self.planned,
+            sent: self.sent,
+            good: self.good(),
+            failed: self.failed(),
+            missed: self.missed,
+            errors: self.errors(),
+            availability_ratio: self.figure(Metric::Availability),
+            throughput_per_second: self.figure(Metric::Throughput).unwrap_or(0.0),
+            peak_per_second: self.peak as f64,
+            mean_seconds: self.good.mean().map(|it| it.as_secs_f64()),
+            p50_seconds: at(0.5),
+            p90_seconds: at(0.9),
+            p95_seconds: at(0.95),
+            p99_seconds: at(0.99),
+            p999_seconds: at(0.999),
+            max_seconds: self.good.max().map(|it| it.as_secs_f64()),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use evenkeel_model::Series;
+
+    /// A second in which requests of the first route took `good_ms`, and `failed` others did not.
+    pub(crate) fn frame(second: u64, good_ms: &[u64], failed: u64) -> Frame {
+        let mut good = Histogram::default();
+        good_ms.iter().for_each(|it| good.record(Duration::from_millis(*it)));
+        let mut series =
+            vec![Series { route: 0, answer: Answer::Ok, response_micros: good.to_distribution() }];
+        if failed > 0 {
+            let response_micros = Distribution { micros: vec![(1_000, failed)] };
+            series.push(Series { route: 0, answer: Answer::Status, response_micros });
+        }
+        let planned = good_ms.len() as u64 + failed;
+        Frame { second, planned, sent: planned, series, ..Frame::default() }
+    }
+
+    #[test]
+    fn failures_are_the_slowest_answers_of_a_percentile() {
+        let tally = Tally::of([&frame(0, &[10; 98], 2)]);
+        assert!(tally.answered_within(0.98).unwrap() < 0.011);
+        assert!(tally.answered_within(0.99).unwrap().is_infinite());
+    }
+
+    #[test]
+    fn no_request_is_no_figure() {
+        let tally = Tally::default();
+        assert_eq!(tally.figure(Metric::ErrorRate), None);
+        assert_eq!(tally.figures().p99_seconds, None);
+    }
+
+    #[test]
+    fn missed_arrivals_are_errors() {
+        let missed = Frame { missed: 50, planned: 100, ..frame(0, &[1; 50], 0) };
+        assert_eq!(Tally::of([&missed]).figure(Metric::ErrorRate), Some(0.5));
+    }
+}

@@ -1,0 +1,227 @@
+//! Arguments of the command. Their comments are its manual.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The reliability workbench: drills that take a service from baseline to verdict.
+///
+/// Exit codes: 0 pass · 1 verdict failed · 2 usage or invalid document · 3 could not run · 4 stopped by a
+/// safety guard · 5 refused · 6 inconclusive · 70 bug in evenkeel · 130 interrupted. Whatever the code,
+/// what was broken is mended and results are written before the process ends.
+#[derive(Debug, Parser)]
+#[command(name = "evenkeel", version, propagate_version = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// Results for people or for programs.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table, value_name = "FORMAT")]
+    pub(crate) output: Output,
+    /// No progress, only the result.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Colours; `auto` also honours NO_COLOR and TERM=dumb.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// Go to this folder first.
+    #[arg(short = 'C', global = true, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// For programs: seconds, ratios (0–1) and bytes, with the unit in the name of the key.
+    Json,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Drill a fragile shop and a resilient one, and see the difference; no files, no root, under 90 s.
+    Demo(DemoArgs),
+    /// Write a first drill for a service of yours.
+    Init(InitArgs),
+    /// Report every error of every document, with file, line, column and fix.
+    Check(CheckArgs),
+    /// Explain a code of `check`, such as EK-D003.
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of documents, or of one kind.
+    Schema(SchemaArgs),
+    /// Show what a drill would do, and do nothing.
+    Plan(PlanArgs),
+    /// Run drills and look at them.
+    #[command(subcommand)]
+    Drill(Drill),
+    /// Render a past run again from its journal.
+    Report(ReportArgs),
+    /// Faults: what there is, and mending what a crash left behind.
+    #[command(subcommand)]
+    Chaos(Chaos),
+    /// Start the shop, a small service to drill.
+    Shop(Box<evenkeel_shop::ShopArgs>),
+    #[command(hide = true)]
+    ShopPart(Box<evenkeel_shop::PartArgs>),
+    #[command(hide = true)]
+    Guardian(ChildArgs),
+    #[command(hide = true)]
+    Burn(ChildArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Drill {
+    /// Run a drill; writes report.html, report.json, junit.xml, report.md and journal.jsonl into the run's
+    /// folder.
+    Run(RunArgs),
+    /// List past runs.
+    List(RunsArgs),
+    /// Show the summary of a past run.
+    Show(ShowArgs),
+    /// Compare two past runs.
+    Compare(CompareArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Chaos {
+    /// Mend what runs that were killed have left behind.
+    Recover,
+    /// List the faults, what they need and what shows that they acted.
+    Faults,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Where the drill and both runs are written.
+    #[arg(long, value_name = "DIR", default_value = "evenkeel-demo")]
+    pub(crate) dir: PathBuf,
+    /// Seed of every random choice.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InitArgs {
+    /// Where your service answers, such as http://127.0.0.1:8080/health.
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// The file to write; an existing one is left alone.
+    #[arg(long, value_name = "FILE", default_value = "drill.yaml")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// Files, folders (their *.yaml and *.yml), or - for standard input.
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArgs {
+    /// The code, as `check` prints it.
+    pub(crate) code: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SchemaArgs {
+    /// Service, SLO, LoadTest, ChaosExperiment, Drill, or Report for report.json.
+    pub(crate) kind: Option<String>,
+}
+
+/// Which drill.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DocumentArgs {
+    /// Files with the drill and the documents it names.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Which drill, when there are several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) drill: Option<String>,
+    /// Seed of every random choice.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) document: DocumentArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) document: DocumentArgs,
+    /// Do not ask before breaking something.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Folder of the runs.
+    #[arg(long, value_name = "DIR", default_value = RUNS)]
+    pub(crate) dir: PathBuf,
+    /// Store this run, if it passes, as the baseline of later ones, in place of the one stored now.
+    #[arg(long)]
+    pub(crate) accept: bool,
+}
+
+/// Where runs are kept unless told otherwise.
+pub(crate) const RUNS: &str = "evenkeel-runs";
+
+#[derive(Args, Debug)]
+pub(crate) struct RunsArgs {
+    /// Folder of the runs.
+    #[arg(long, value_name = "DIR", default_value = RUNS)]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// Id of the run, its folder, or `last`.
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) runs: RunsArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompareArgs {
+    /// The run to compare with.
+    pub(crate) baseline: String,
+    /// The run that is compared.
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) runs: RunsArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReportArgs {
+    /// Id of the run, its folder, or `last`.
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    /// text, html, json, junit or markdown.
+    #[arg(long = "as", value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: String,
+    #[command(flatten)]
+    pub(crate) runs: RunsArgs,
+}
+
+/// What a process of our own passes to another; not for people.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ChildArgs {
+    #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
+    pub(crate) rest: Vec<String>,
+}

@@ -1,0 +1,31 @@
+//! `check`: every error of every document in one run.
+
+use super::documents::{Found, gather, plural, read};
+use crate::args::CheckArgs;
+use crate::exit::{Exit, Failure};
+use crate::screen::Screen;
+
+/// Checks documents; exit code 2 when one is wrong.
+pub(crate) fn run(args: &CheckArgs, screen: &Screen) -> Result<Exit, Failure> {
+    let Found { library, diagnostics, files } = read(gather(&args.paths)?);
+    let errors = diagnostics.iter().filter(|it| it.is_error()).count();
+    screen.show(&diagnostics, || {
+        let mut text = evenkeel_model::render(&diagnostics, screen.color);
+        let documents = library.items().iter().filter(|it| !it.is_inline()).count();
+        let (read, found) = (plural(documents, "document"), plural(files, "file"));
+        text.push_str(&match (errors, diagnostics.len() - errors) {
+            (0, 0) => format!("{read} in {found}: no errors\n"),
+            (0, warnings) => format!("{read} in {found}: {}\n", plural(warnings, "warning")),
+            (errors, 0) => format!("{read} in {found}: {}\n", plural(errors, "error")),
+            (errors, warnings) => {
+                format!(
+                    "{read} in {found}: {}, {}\n",
+                    plural(errors, "error"),
+                    plural(warnings, "warning")
+                )
+            }
+        });
+        text
+    })?;
+    Ok(if errors == 0 { Exit::OK } else { Exit::USAGE })
+}

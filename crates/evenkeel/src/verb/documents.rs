@@ -1,0 +1,163 @@
+//! Documents: from paths on the command line to a plan.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use evenkeel_model::{Diagnostic, Library, Plan, render, yaml};
+use evenkeel_units::{Clock, Seed, SystemClock};
+
+use crate::args::DocumentArgs;
+use crate::exit::{Exit, Failure};
+use crate::screen::Screen;
+
+/// Documents and everything that is wrong with them.
+pub(crate) struct Found {
+    pub(crate) library: Library,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) files: usize,
+}
+
+/// What could be read of the files, and what is wrong with the others.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    files: Vec<(String, Vec<u8>)>,
+    refused: Vec<Diagnostic>,
+}
+
+impl From<Vec<(String, Vec<u8>)>> for Gathered {
+    fn from(files: Vec<(String, Vec<u8>)>) -> Self {
+        Self { files, refused: Vec::new() }
+    }
+}
+
+/// Reads files, folders (their `*.yaml` and `*.yml`, at any depth) and standard input (`-`).
+pub(crate) fn gather(paths: &[PathBuf]) -> Result<Gathered, Failure> {
+    let mut gathered = Gathered::default();
+    for path in paths {
+        let name = path.display().to_string();
+        if path.as_os_str() == "-" {
+            gathered.take(name, std::io::stdin().lock());
+        } else if path.is_dir() {
+            let before = gathered.files.len() + gathered.refused.len();
+            gathered.folder(path)?;
+            if before == gathered.files.len() + gathered.refused.len() {
+                return Err(Failure::usage(format!("there is no *.yaml in {name}"))
+                    .help("name a file or another folder"));
+            }
+        } else {
+            gathered.take(name, open(path)?);
+        }
+    }
+    Ok(gathered)
+}
+
+fn open(path: &Path) -> Result<File, Failure> {
+    File::open(path)
+        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+}
+
+impl Gathered {
+    fn take(&mut self, name: String, from: impl Read) {
+        match yaml::read_bounded(&name, from) {
+            Ok(bytes) => self.files.push((name, bytes)),
+            Err(refused) => self.refused.push(refused),
+        }
+    }
+
+    fn folder(&mut self, folder: &Path) -> Result<(), Failure> {
+        let listed = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let mut entries = listed.map_err(|error| {
+            Failure::usage(format!("cannot list {}: {error}", folder.display()))
+        })?;
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let (path, hidden) =
+                (entry.path(), entry.file_name().as_encoded_bytes().starts_with(b"."));
+            let is_folder = entry.file_type().is_ok_and(|it| it.is_dir());
+            let is_document = path.extension().is_some_and(|it| it == "yaml" || it == "yml");
+            if is_folder && !hidden {
+                self.folder(&path)?;
+            } else if is_document && !hidden {
+                self.take(path.display().to_string(), open(&path)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads documents and says everything that is wrong in them and between them.
+pub(crate) fn read(gathered: impl Into<Gathered>) -> Found {
+    let Gathered { files, refused } = gathered.into();
+    let count = files.len() + refused.len();
+    let (library, mut diagnostics) = Library::check(files);
+    diagnostics.extend(refused);
+    Found { library, diagnostics, files: count }
+}
+
+/// The plan of the drill that the arguments name.
+pub(crate) fn plan_of(args: &DocumentArgs, screen: &Screen) -> Result<Plan, Failure> {
+    planned(&read(gather(&args.files)?), args.drill.as_deref(), args.seed.map(Seed), screen)
+}
+
+/// The plan of a drill: the one that is named, or the only one.
+pub(crate) fn planned(
+    found: &Found,
+    drill: Option<&str>,
+    seed: Option<Seed>,
+    screen: &Screen,
+) -> Result<Plan, Failure> {
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        found.diagnostics.iter().cloned().partition(Diagnostic::is_error);
+    if !errors.is_empty() {
+        return Err(wrong(&errors, screen));
+    }
+    if !warnings.is_empty() {
+        screen.say(&render(&warnings, screen.colors_progress()));
+    }
+    let drills = found.library.drills();
+    let name = match (drill, drills.as_slice()) {
+        (Some(name), drills) if drills.contains(&name) => name,
+        (Some(name), drills) => {
+            return Err(Failure::usage(format!("there is no drill `{name}`"))
+                .help(format!("there is {}", drills.join(", "))));
+        }
+        (None, [only]) => only,
+        (None, []) => {
+            return Err(Failure::usage("there is no `kind: Drill` in these files")
+                .help("`evenkeel init URL` writes one for your service"));
+        }
+        (None, several) => {
+            return Err(Failure::usage(format!("there are {} drills", several.len()))
+                .help(format!("name one with `--drill`: {}", several.join(", "))));
+        }
+    };
+    let of_document = found.library.drill(name).and_then(|it| it.seed).map(Seed);
+    let seed = seed.or(of_document).unwrap_or_else(fresh_seed);
+    found.library.plan(name, seed).map_err(|errors| wrong(&errors, screen))
+}
+
+/// Shows what is wrong with documents.
+fn wrong(errors: &[Diagnostic], screen: &Screen) -> Failure {
+    let failure = Failure::usage(plural(errors.len(), "error"));
+    if screen.is_json() {
+        // Programs read the findings where they read results.
+        return screen
+            .show(&errors, String::new)
+            .map_or_else(|it| it, |()| Failure { message: String::new(), ..failure });
+    }
+    screen.warn(&render(errors, screen.colors_progress()));
+    Failure { exit: Exit::USAGE, ..failure }
+}
+
+/// A seed that nobody chose; every report prints it.
+pub(crate) fn fresh_seed() -> Seed {
+    let now = SystemClock::start().wall().as_nanosecond();
+    // Below 2^53, so that every reader of JSON keeps it whole.
+    Seed((now as u64 ^ u64::from(std::process::id()) << 20) & ((1 << 40) - 1))
+}
+
+/// `1 file`, `2 files`.
+pub(crate) fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}

@@ -1,0 +1,153 @@
+//! `drill run`: from a document to a verdict.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use evenkeel_drill::{Runs, Setup, conduct, judge};
+use evenkeel_model::plan::RunHead;
+use evenkeel_model::{Outcome, Plan};
+use evenkeel_report::{Format, render, text};
+use evenkeel_units::{Clock, SystemClock};
+use serde_json::json;
+
+use super::documents::plan_of;
+use crate::args::RunArgs;
+use crate::exit::{Exit, Failure};
+use crate::live::Watcher;
+use crate::screen::Screen;
+
+/// A run that is over, and where it is kept.
+pub(crate) struct Over {
+    pub(crate) outcome: Outcome,
+    pub(crate) folder: PathBuf,
+    pub(crate) files: Vec<String>,
+}
+
+/// Runs a drill.
+pub(crate) async fn run(args: RunArgs, screen: &Screen) -> Result<Exit, Failure> {
+    let plan = plan_of(&args.document, screen)?;
+    if !args.yes && !plan.faults.is_empty() && io::stdin().is_terminal() && !agreed(&plan)? {
+        return Err(Failure::refused("nothing was run").help("say `y`, or give `--yes`"));
+    }
+    let runs = Runs::at(&args.dir);
+    let stored = runs.baseline(&plan.drill).map_err(|error| {
+        Failure::could_not_run(format!("cannot read the stored baseline: {error}"))
+            .help(format!("remove {}", args.dir.join("baselines").display()))
+    })?;
+    let name = plan.drill.clone();
+    let over = conducted(plan, &name, &runs, stored.as_ref(), screen).await?;
+    let passed = over.outcome.verdict.exit_code == 0;
+    let mut files = over.files.clone();
+    if passed && (stored.is_none() || args.accept) {
+        let file = runs.store_baseline(&over.outcome);
+        let file = file.map_err(|error| {
+            Failure::could_not_run(format!("cannot store the baseline: {error}"))
+        })?;
+        files.push(format!("{} (what later runs are compared with)", file.display()));
+    }
+    let next = match passed {
+        true => format!(
+            "evenkeel drill run {} --dir {}",
+            shown(&args.document.files),
+            args.dir.display()
+        ),
+        false => format!("evenkeel report {} --as markdown", over.folder.display()),
+    };
+    let Over { outcome, folder, .. } = &over;
+    screen.show(
+        &json!({
+            "run": outcome.run.id,
+            "folder": folder,
+            "files": over.files,
+            "exit_code": outcome.verdict.exit_code,
+            "verdict": outcome.verdict,
+            "score": outcome.score,
+        }),
+        || text::summary(outcome, &files, &next, screen.color),
+    )?;
+    Ok(outcome.verdict.result.into())
+}
+
+fn shown(files: &[PathBuf]) -> String {
+    files.iter().map(|it| it.display().to_string()).collect::<Vec<_>>().join(" ")
+}
+
+/// Asks before something is broken.
+fn agreed(plan: &Plan) -> Result<bool, Failure> {
+    let faults: Vec<_> = plan.faults.iter().map(|it| it.label.as_str()).collect();
+    let question = format!("{} will break: {}. Go on? [y/N] ", plan.drill, faults.join(", "));
+    let mut answer = String::new();
+    io::stderr()
+        .lock()
+        .write_all(question.as_bytes())
+        .and_then(|()| io::stdin().lock().read_line(&mut answer))
+        .map_err(|error| Failure::could_not_run(format!("cannot ask: {error}")))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Conducts a run, judges it, and writes its reports into its folder.
+pub(crate) async fn conducted(
+    plan: Plan,
+    name: &str,
+    runs: &Runs,
+    stored: Option<&Outcome>,
+    screen: &Screen,
+) -> Result<Over, Failure> {
+    let state_dir = evenkeel_fault::state_dir();
+    super::chaos::mend_first(&state_dir, screen).await?;
+    let started = SystemClock::start().wall();
+    let (id, folder) = runs.create(name, started).map_err(|error| {
+        Failure::could_not_run(format!("cannot make a folder for the run: {error}"))
+    })?;
+    let own_binary = std::env::current_exe()
+        .map_err(|error| Failure::could_not_run(format!("cannot find the own binary: {error}")))?;
+    let head = RunHead {
+        id,
+        started: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    screen.say(&format!(
+        "{name}: seed {}, {} s of load, written to {}",
+        plan.seed,
+        plan.length().as_secs(),
+        folder.display()
+    ));
+    let mut watcher = Watcher::new(screen, &plan);
+    let setup = Setup { head, plan: plan.clone(), folder: folder.clone(), state_dir, own_binary };
+    let entries = conduct(setup, |scene| watcher.see(scene)).await;
+    let entries = entries.map_err(|error| Failure::could_not_run(chain(&error)))?;
+    let outcome = judge(&entries, stored).map_err(|error| Failure::bug(error.to_string()))?;
+    let files = write_reports(&outcome, &folder)?;
+    Ok(Over { outcome, folder, files })
+}
+
+/// Writes every report of a run; returns their names.
+pub(crate) fn write_reports(outcome: &Outcome, folder: &Path) -> Result<Vec<String>, Failure> {
+    let reports = [
+        ("report.html", Format::Html),
+        ("report.json", Format::Json),
+        ("junit.xml", Format::Junit),
+        ("report.md", Format::Markdown),
+    ];
+    let mut files = Vec::new();
+    for (name, format) in reports {
+        let path = folder.join(name);
+        std::fs::write(&path, render(outcome, format)).map_err(|error| {
+            Failure::could_not_run(format!("cannot write {}: {error}", path.display()))
+        })?;
+        files.push(path.display().to_string());
+    }
+    files.push(folder.join(evenkeel_drill::folder::JOURNAL).display().to_string());
+    Ok(files)
+}
+
+/// An error with its sources, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(it) = source {
+        text.push_str(&format!(": {it}"));
+        source = it.source();
+    }
+    text
+}

@@ -1,0 +1,12 @@
+//! Verbs: one file for each thing the command can do.
+
+pub(crate) mod chaos;
+pub(crate) mod check;
+pub(crate) mod demo;
+mod documents;
+pub(crate) mod drill;
+pub(crate) mod init;
+pub(crate) mod plan;
+pub(crate) mod runs;
+pub(crate) mod schema;
+pub(crate) mod shop;

@@ -1,0 +1,131 @@
+//! `drill list|show|compare` and `report`: readers of past runs.
+
+use std::path::{Path, PathBuf};
+
+use evenkeel_drill::{Runs, judge};
+use evenkeel_drill::{folder::JOURNAL, journal};
+use evenkeel_model::Outcome;
+use evenkeel_report::{Format, render, text};
+use serde_json::json;
+
+use super::drill::chain;
+use crate::args::{CompareArgs, ReportArgs, RunsArgs, ShowArgs};
+use crate::exit::{Exit, Failure};
+use crate::screen::Screen;
+
+/// Lists past runs, the newest first.
+pub(crate) fn list(args: &RunsArgs, screen: &Screen) -> Result<Exit, Failure> {
+    let runs = Runs::at(&args.dir);
+    let folders = runs.list().map_err(|error| {
+        Failure::could_not_run(format!("cannot list {}: {error}", args.dir.display()))
+    })?;
+    let mut rows = Vec::new();
+    for folder in folders.iter().rev() {
+        let outcome = read(folder, None)?;
+        rows.push((folder.clone(), outcome));
+    }
+    let value: Vec<_> = rows
+        .iter()
+        .map(|(folder, it)| {
+            json!({
+                "run": it.run.id, "folder": folder, "drill": it.plan.drill, "started": it.run.started,
+                "verdict": it.verdict.result, "exit_code": it.verdict.exit_code, "score": it.score.value,
+            })
+        })
+        .collect();
+    screen.show(&value, || {
+        if rows.is_empty() {
+            return format!(
+                "no runs in {}; `evenkeel drill run FILE` makes one",
+                args.dir.display()
+            );
+        }
+        let width = rows.iter().map(|(_, it)| it.run.id.chars().count()).max().unwrap_or(0);
+        let row = |(_, it): &(PathBuf, Outcome)| {
+            let score = it.score.value.map_or_else(|| "–".to_owned(), |it| format!("{it:.0}"));
+            format!(
+                "{:width$}  {:13}  {score:>3}  {}",
+                it.run.id,
+                it.verdict.result.word(),
+                it.verdict.headline
+            )
+        };
+        rows.iter().map(row).collect::<Vec<_>>().join("\n")
+    })?;
+    Ok(Exit::OK)
+}
+
+/// Shows the summary of a past run.
+pub(crate) fn show(args: &ShowArgs, screen: &Screen) -> Result<Exit, Failure> {
+    let (folder, outcome) = found(&args.run, &args.runs.dir, None)?;
+    let next = format!("evenkeel report {} --as html > report.html", folder.display());
+    screen.show(&outcome, || {
+        text::summary(&outcome, &[folder.display().to_string()], &next, screen.color)
+    })?;
+    Ok(Exit::OK)
+}
+
+/// Judges a past run beside another; exit code 1 when it is worse.
+pub(crate) fn compare(args: &CompareArgs, screen: &Screen) -> Result<Exit, Failure> {
+    let (_, baseline) = found(&args.baseline, &args.runs.dir, None)?;
+    let (_, outcome) = found(&args.run, &args.runs.dir, Some(&baseline))?;
+    let regressions: Vec<_> = outcome
+        .checks
+        .iter()
+        .filter(|it| it.kind == evenkeel_model::outcome::CheckKind::Regression)
+        .collect();
+    screen.show(
+        &json!({"baseline": baseline.run.id, "run": outcome.run.id, "checks": regressions}),
+        || {
+            let mut lines =
+                vec![text::side_by_side(&baseline, &outcome, (&baseline.run.id, &outcome.run.id))];
+            lines.extend(regressions.iter().map(|it| {
+                let word = match it.result {
+                    evenkeel_model::outcome::CheckResult::Fail => "worse",
+                    evenkeel_model::outcome::CheckResult::Inconclusive => "unclear",
+                    _ => "ok",
+                };
+                format!(
+                    "{word:8} {:38} {:>12} → {:>12}  {}",
+                    it.name, it.baseline, it.measured, it.margin
+                )
+            }));
+            lines.join("\n")
+        },
+    )?;
+    let worse =
+        regressions.iter().any(|it| it.result == evenkeel_model::outcome::CheckResult::Fail);
+    Ok(if worse { Exit::FAILED } else { Exit::OK })
+}
+
+/// Renders a past run again from its journal.
+pub(crate) fn report(args: &ReportArgs, screen: &Screen) -> Result<Exit, Failure> {
+    let format: Format = args
+        .format
+        .parse()
+        .map_err(|it: evenkeel_report::UnknownFormat| Failure::usage(it.to_string()))?;
+    let runs = Runs::at(&args.runs.dir);
+    let (_, first) = found(&args.run, &args.runs.dir, None)?;
+    // The comparison is made again when the baseline is still another run's.
+    let stored =
+        runs.baseline(&first.plan.drill).ok().flatten().filter(|it| it.run.id != first.run.id);
+    let (_, outcome) = found(&args.run, &args.runs.dir, stored.as_ref())?;
+    screen.print(&render(&outcome, format))?;
+    Ok(Exit::OK)
+}
+
+fn found(name: &str, dir: &Path, stored: Option<&Outcome>) -> Result<(PathBuf, Outcome), Failure> {
+    let folder = Runs::at(dir).find(name).ok_or_else(|| {
+        Failure::usage(format!("there is no run `{name}` in {}", dir.display()))
+            .help("`evenkeel drill list` shows the runs; a folder or `last` will do as well")
+    })?;
+    let outcome = read(&folder, stored)?;
+    Ok((folder, outcome))
+}
+
+fn read(folder: &Path, stored: Option<&Outcome>) -> Result<Outcome, Failure> {
+    let path = folder.join(JOURNAL);
+    let entries = journal::read(&path).map_err(|error| Failure::could_not_run(chain(&error)))?;
+    judge(&entries, stored)
+        .map_err(|error| Failure::could_not_run(format!("{}: {error}", path.display())))
+}

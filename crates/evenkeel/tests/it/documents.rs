@@ -1,0 +1,96 @@
+//! `check`, `schema`, `explain` and `plan`: documents, right and wrong.
+
+use std::io::Write;
+
+use crate::world::{World, said};
+
+const WRONG: &str = "\
+apiVersion: evenkeel.dev/v1
+kind: LoadTest
+metadata: {name: visitors}
+spec:
+  url: http://127.0.0.1:1
+  timeot: 5s
+  shape: {constant: {rate: 100, duration: 10s}}
+  routes:
+    - {path: /}
+";
+
+#[test]
+fn check_prints_every_error_with_its_place_and_fix_for_programs() {
+    let world = World::new();
+    world.write("wrong.yaml", WRONG);
+    let output = world.run(&["check", "wrong.yaml", "--output", "json"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found = found.as_array().unwrap();
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert_eq!((&found[0]["line"], &found[0]["column"]), (&6.into(), &3.into()));
+    assert!(found[0]["help"].as_str().unwrap().contains("timeout"), "{found:#?}");
+    assert!(found[1]["help"].as_str().unwrap().contains("100/s"), "{found:#?}");
+    for key in ["file", "line", "column", "code", "message", "help"] {
+        assert!(found[0].get(key).is_some(), "{key}");
+    }
+}
+
+#[test]
+fn check_shows_people_the_line_and_the_fix() {
+    let world = World::new();
+    world.write("wrong.yaml", WRONG);
+    let output = world.run(&["check", "wrong.yaml"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("wrong.yaml:6:3")
+            && text.contains("timeot: 5s")
+            && text.contains("did you mean"),
+        "{text}"
+    );
+}
+
+#[test]
+fn hostile_documents_end_with_an_error_and_not_with_the_machine() {
+    let world = World::new();
+    let deep = "[".repeat(20_000);
+    world.write("deep.yaml", &deep);
+    std::fs::write(world.folder().join("binary.yaml"), b"kind: \xff\xfe").unwrap();
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..12 {
+        bomb.push_str(&format!(
+            "a{level}: &a{level} [{}]\n",
+            vec![format!("*a{}", level - 1); 10].join(", ")
+        ));
+    }
+    world.write("bomb.yaml", &bomb);
+    let mut huge = std::fs::File::create(world.folder().join("huge.yaml")).unwrap();
+    huge.write_all(b"kind: x\n").unwrap();
+    huge.set_len(200 << 20).unwrap();
+    for name in ["deep.yaml", "binary.yaml", "bomb.yaml", "huge.yaml"] {
+        // Half a gigabyte of address space is what such a document may cost at most.
+        let mut command = std::process::Command::new("prlimit");
+        command
+            .arg(format!("--as={}", 512 << 20))
+            .arg(env!("CARGO_BIN_EXE_evenkeel"))
+            .args(["check", name]);
+        let output = command.current_dir(world.folder()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name}: {}", said(&output));
+    }
+}
+
+#[test]
+fn the_schema_is_a_schema_and_an_unknown_kind_is_an_error() {
+    let world = World::new();
+    for kind in ["Service", "SLO", "LoadTest", "ChaosExperiment", "Drill", "Report"] {
+        let output = world.run(&["schema", kind]);
+        let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(schema.get("$schema").is_some(), "{kind}");
+    }
+    assert_eq!(world.run(&["schema", "Slow"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_usage_error_that_names_it() {
+    let world = World::new();
+    let output = world.run(&["check", "nowhere.yaml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("nowhere.yaml"), "{}", said(&output));
+}

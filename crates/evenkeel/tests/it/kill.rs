@@ -1,0 +1,84 @@
+//! `kill -9` at any moment of a drill: the guardian mends, and nothing is left within a second.
+//!
+//! Eight random moments in an ordinary run of the tests; `EVENKEEL_KILLS=100` asks for more.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use evenkeel_units::Seed;
+use rand::RngExt;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::drill::state_of;
+use crate::world::{World, wait_until};
+
+/// A drill that starts a shop, slows a link, pauses a stranger and burns CPU, all in four seconds.
+fn document(port: u16, victim: u32) -> String {
+    format!(
+        "apiVersion: evenkeel.dev/v1
+kind: Drill
+metadata: {{name: kill}}
+spec:
+  service:
+    url: http://127.0.0.1:{port}
+    start:
+      command: [evenkeel, shop, --port={port}, \"--via=payment=127.0.0.1:{link}\"]
+      ready: http://127.0.0.1:{port}/health/ready
+    instances: {{stranger: {{pid: {victim}}}}}
+    dependencies: {{payment: {{listen: \"127.0.0.1:{link}\", upstream: \"127.0.0.1:{payment}\"}}}}
+    allowFaults: true
+  objectives:
+    - {{sli: {{availability: {{}}}}, objective: 90%}}
+  load:
+    routes: [{{name: list, path: /products}}]
+  phases:
+    - {{name: baseline, role: baseline, shape: {{constant: {{rate: 30/s, duration: 500ms}}}}}}
+    - name: faults
+      shape: {{constant: {{rate: 30/s, duration: 3s}}}}
+      chaos:
+        - method:
+            - pause: {{target: {{instances: stranger, mode: all}}, at: 200ms, duration: 2500ms}}
+            - latency: {{target: {{dependency: payment}}, delay: 50ms, at: 100ms, duration: 2500ms}}
+            - cpu: {{load: 5%, cores: 1, at: 300ms, duration: 2s}}
+          safety: {{abort: [\"error_rate > 90% for 10s\"]}}
+",
+        link = port + 10,
+        payment = port + 5,
+    )
+}
+
+#[test]
+fn whenever_it_is_killed_nothing_is_left_within_a_second() {
+    let kills: u32 =
+        std::env::var("EVENKEEL_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(8);
+    let seed = Seed(u64::from(std::process::id()));
+    let mut chance = seed.stream("kill");
+    for kill in 0..kills {
+        let after = Duration::from_millis(chance.random_range(0..6_000));
+        let world = World::new();
+        let mut victim =
+            std::process::Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
+        let file = world.write("drill.yaml", &document(world.port(), victim.id()));
+        let mut child = world
+            .evenkeel(&["drill", "run", file.to_str().unwrap(), "--yes"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_until(after, || false);
+        // It may have ended by itself by now; then there is nothing to kill, and still nothing may be left.
+        kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), Signal::KILL)
+            .unwrap_or_default();
+        child.wait().unwrap();
+        let mended = wait_until(Duration::from_secs(1), || {
+            world.left().is_empty() && state_of(victim.id()) != 'T'
+        });
+        let (left, state) = (world.left(), state_of(victim.id()));
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        assert!(
+            mended,
+            "kill {kill} of seed {seed} after {after:?}: stranger {state}, left {left:#?}"
+        );
+    }
+}

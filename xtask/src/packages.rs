@@ -1,0 +1,135 @@
+//! Packages: the Debian packages that tests need, in one table, installed when they are missing.
+
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::say;
+
+/// A Debian package that tests need.
+struct Package {
+    name: &'static str,
+    /// The program it brings, by which its presence is known.
+    program: &'static str,
+    /// Which tests use it.
+    used_by: &'static str,
+}
+
+const PACKAGES: &[Package] = &[
+    Package {
+        name: "chromium",
+        program: "chromium",
+        used_by: "the tests that open a report in a browser, in crates/evenkeel/tests",
+    },
+    Package {
+        name: "nginx",
+        program: "nginx",
+        used_by: "the tests that drill a service of another make, in crates/evenkeel/tests",
+    },
+];
+
+/// Where daemons live on Debian, which is not on the path of an ordinary user.
+const SBIN: &str = "/usr/sbin";
+
+/// The path on which tests find every program of the table.
+pub(crate) fn search_path() -> Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = env::split_paths(&path).collect();
+    // Left as it is where possible: a build script that watches the path would run again.
+    if folders.iter().any(|it| it == Path::new(SBIN)) {
+        return Ok(path);
+    }
+    folders.push(SBIN.into());
+    env::join_paths(folders).context("cannot extend PATH")
+}
+
+/// Installs the packages whose programs are missing, and says so.
+pub(crate) fn install_missing() -> Result<()> {
+    let path = search_path()?;
+    let folders: Vec<PathBuf> = env::split_paths(&path).collect();
+    let missing = missing(PACKAGES, |program| folders.iter().any(|it| runs(&it.join(program))));
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for package in &missing {
+        say(&format!("missing: {}, needed by {}", package.name, package.used_by))?;
+    }
+    let install = install_command(&missing);
+    let Some(before) = privileges(&folders)? else {
+        bail!(
+            "the packages above cannot be installed by this user: run this as root, then try again:\n  \
+             apt-get update && apt-get {}",
+            install.join(" ")
+        );
+    };
+    if !folders.iter().any(|it| runs(&it.join("apt-get"))) {
+        let programs: Vec<_> = missing.iter().map(|it| it.program).collect();
+        bail!("there is no apt-get here: install {} by other means", programs.join(" and "));
+    }
+    say(&format!("installing: apt-get update && apt-get {}", install.join(" ")))?;
+    // Old lists may still do, so only the installation decides.
+    if let Err(error) = apt(before, &["update".to_owned()]) {
+        say(&format!("warning: {error:#}"))?;
+    }
+    apt(before, &install)
+}
+
+fn missing(table: &[Package], has: impl Fn(&str) -> bool) -> Vec<&Package> {
+    table.iter().filter(|it| !has(it.program)).collect()
+}
+
+fn install_command(packages: &[&Package]) -> Vec<String> {
+    let head = ["install", "-y", "--no-install-recommends"].map(str::to_owned);
+    head.into_iter().chain(packages.iter().map(|it| it.name.to_owned())).collect()
+}
+
+/// What to put before a command that needs root; `None` when this user cannot become root.
+fn privileges(folders: &[PathBuf]) -> Result<Option<&'static [&'static str]>> {
+    // This process belongs to whom it acts as.
+    let user = Path::new("/proc/self").metadata().context("cannot read /proc/self")?.uid();
+    if user == 0 {
+        return Ok(Some(&[]));
+    }
+    let sudo = folders.iter().any(|it| runs(&it.join("sudo")))
+        && Command::new("sudo").args(["-n", "true"]).status().is_ok_and(|it| it.success());
+    Ok(sudo.then_some(&["sudo", "-n"]))
+}
+
+fn apt(before: &[&str], arguments: &[String]) -> Result<()> {
+    // Through `env`, because `sudo` forgets the environment.
+    let mut words = before.iter().copied().chain(["env", "DEBIAN_FRONTEND=noninteractive"]);
+    let mut command = Command::new(words.next().unwrap_or("env"));
+    // Somebody else may be installing right now.
+    command.args(words).args(["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]).args(arguments);
+    let status = command.status().context("cannot run apt-get")?;
+    if !status.success() {
+        bail!("apt-get {} failed ({status})", arguments.join(" "));
+    }
+    Ok(())
+}
+
+fn runs(file: &Path) -> bool {
+    file.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_missing_is_installed() {
+        let found = missing(PACKAGES, |program| program == "chromium");
+        assert_eq!(install_command(&found), ["install", "-y", "--no-install-recommends", "nginx"]);
+        assert!(missing(PACKAGES, |_| true).is_empty());
+    }
+
+    #[test]
+    fn tests_find_daemons_too() {
+        let path = search_path().unwrap();
+        assert!(env::split_paths(&path).any(|it| it == Path::new(SBIN)));
+    }
+}
