@@ -108,12 +108,13 @@ pub(crate) async fn mend_all<'a>(
 }
 
 async fn go_on(process: &Process) -> Result<Mended, MendError> {
-    if process.state() != State::Stopped {
-        return Ok(Mended::WasFine);
-    }
+    // Sent in any case: a process that does not look stopped may have our stop waiting for it, because it
+    // takes it only when it next runs. To continue discards that stop, and is nothing to one that runs.
+    let was = process.state();
     signal(process, Signal::CONT)?;
     match until(SIGNAL_MAX, || process.state() != State::Stopped).await {
-        true => Ok(Mended::Undone),
+        true if was == State::Stopped => Ok(Mended::Undone),
+        true => Ok(Mended::WasFine),
         false => Err(MendError::StillStopped { process: process.clone() }),
     }
 }

@@ -1,7 +1,8 @@
 //! `cpu`: a child of ours burns CPU on this host.
 //!
 //! Simulates a noisy neighbour or a runaway job. The share is held by feedback on the CPU time really got,
-//! also when the host is busy, as far as the scheduler gives it a fair share.
+//! also when the host is busy, as far as the scheduler gives it a fair share: it runs at the ordinary
+//! priority, because a burner that goes before everybody would starve the guardian, too.
 //!
 //! ```yaml
 //! - cpu: {load: 80%, cores: 2, at: 10s, duration: 60s}

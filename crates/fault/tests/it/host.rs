@@ -33,7 +33,7 @@ async fn more_memory_than_there_is_is_refused_before_anything_is_taken() {
 }
 
 #[tokio::test]
-async fn cpu_is_burnt_at_the_share_that_was_asked() {
+async fn cpu_is_burnt_and_not_more_of_it_than_was_asked() {
     let state = state_dir();
     let mut faults = open(&service(None, &[]), state.path()).await;
     let load = Ratio::percent(20);
@@ -41,8 +41,8 @@ async fn cpu_is_burnt_at_the_share_that_was_asked() {
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let (evidence, error) = faults.end(0).await;
     assert_eq!(error, None);
-    // A busy host may give less than is fair; more would be a burner out of control.
+    // A busy host may give less than is fair, which is then told; more would be a burner out of control.
     let got = evidence.counters["load_ratio"];
-    assert!(evidence.acted && (0.1..0.25).contains(&got), "{evidence:?}");
+    assert!((0.01..0.25).contains(&got) && evidence.acted == (got >= 0.1), "{evidence:?}");
     faults.close().await.unwrap();
 }

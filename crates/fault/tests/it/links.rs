@@ -252,3 +252,33 @@ async fn a_link_listens_on_loopback_only() {
     let opened = Faults::open(&service, "x", seed, state.path(), &guardian, burner, limit).await;
     assert!(opened.unwrap_err().to_string().contains("which others can reach"));
 }
+
+#[tokio::test]
+async fn a_link_on_which_nothing_happens_uses_no_cpu() {
+    let (mut faults, address, _state) = opened(echo()).await;
+    let idle = blocking(move || {
+        [(); 3].map(|()| {
+            let mut stream = connect(address);
+            round_trip(&mut stream, 10);
+            stream
+        })
+    })
+    .await;
+    let delay = Duration::from_millis(50);
+    let laid = [
+        Fault::Latency { delay, jitter: delay },
+        Fault::Bandwidth { rate: Bytes(1000) },
+        Fault::HttpErrors { share: Ratio::ONE, status: 500 },
+        Fault::Reset,
+        Fault::BlackHole,
+    ];
+    for (index, fault) in laid.into_iter().enumerate() {
+        faults.begin(index, &on_link(fault)).await.unwrap();
+    }
+    let before = faults.proxy_cpu_time();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let used = faults.proxy_cpu_time().saturating_sub(before);
+    assert!(used < Duration::from_millis(15), "{used:?}");
+    drop(idle);
+    faults.close().await.unwrap();
+}

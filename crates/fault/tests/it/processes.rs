@@ -118,6 +118,31 @@ async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     assert_eq!(victim.process().state(), State::Running);
 }
 
+#[tokio::test]
+async fn a_dry_run_of_a_service_that_the_drill_starts_names_who_will_be_hit() {
+    let mut service = service(None, &[]);
+    service.instances = vec![evenkeel_model::document::Instance {
+        name: "gateway-1".to_owned(),
+        find: Finder::Executable("no-such-program".to_owned()),
+    }];
+    let select = evenkeel_model::document::Selector::Instances {
+        service: None,
+        pattern: "gateway-*".to_owned(),
+    };
+    let faults = vec![crate::stage::fault(Fault::Kill, Some(select))];
+    let mut plan = evenkeel_model::Plan { service, faults, ..empty_plan() };
+    let error = preview(&plan).unwrap_err().to_string();
+    assert_eq!(error, "`kill`: gateway-1 is not running");
+    plan.service.start = Some(evenkeel_model::document::Start {
+        command: vec!["no-such-program".to_owned()],
+        ready: "http://127.0.0.1:1/".to_owned(),
+        timeout: std::time::Duration::from_secs(1),
+    });
+    let previews = preview(&plan).unwrap();
+    assert_eq!(previews[0].pending, ["gateway-1"]);
+    assert_eq!(previews[0].resolved.hits, [0]);
+}
+
 fn empty_plan() -> evenkeel_model::Plan {
     evenkeel_model::Plan {
         drill: String::new(),
