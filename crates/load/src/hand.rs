@@ -24,7 +24,8 @@ pub enum Said {
     Started,
     /// A second of it, as counted.
     Second(Frame),
-    /// Nothing more is sent, and every request has its outcome. The last that is said.
+    /// Nothing more is sent, and every request has its outcome, save those that a stop left under way:
+    /// the last frame counts them as in flight. The last that is said.
     Ended {
         /// Why it ended early, when it did.
         error: Option<String>,

@@ -23,7 +23,7 @@ use evenkeel_units::Moment;
 /// More pieces than a person writes; a staircase of a billion steps must not fill the memory.
 const PIECES_MAX: usize = 100_000;
 
-/// A sum of many areas is off by less than this; half an arrival in a million is none.
+/// Sums of areas are off by less than this; so small a share of an arrival is none.
 const ROUNDING: f64 = 1e-6;
 
 /// When requests are due.

@@ -37,9 +37,8 @@ impl<C: Rng> Engine<C> {
             State::Connecting { .. } if event.writable => self.on_connect(at),
             State::Connecting { .. } | State::Closed => {}
             State::Idle => {
-                // An idle connection has nothing to say but goodbye.
                 if event.readable {
-                    self.pool.close(at);
+                    self.on_goodbye(at);
                 }
             }
             State::Busy { request, written, .. } => {
@@ -50,6 +49,17 @@ impl<C: Rng> Engine<C> {
                     self.read(at, event.ended);
                 }
             }
+        }
+    }
+
+    /// An idle connection has nothing to say but goodbye.
+    fn on_goodbye(&mut self, at: usize) {
+        let heard = self.pool.connections[at]
+            .socket
+            .as_ref()
+            .map(|it| recv(it, &mut *self.buffer, RecvFlags::DONTWAIT).map(|(length, _)| length));
+        if !matches!(heard, Some(Err(Errno::AGAIN | Errno::INTR))) {
+            self.pool.close(at);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use evenkeel_model::Answer;
-use evenkeel_model::document::{Shape, StatusCheck};
+use evenkeel_model::document::{Shape, StatusCheck, Text};
 use evenkeel_units::Rate;
 
 use crate::books::{constant, order, route, run, users};
@@ -19,6 +19,43 @@ fn right_answers_are_good() {
 #[test]
 fn refused_connections_are_counted_one_by_one() {
     run(order(refusing(), vec![constant(200, 500)])).all_were(100, Answer::Connect);
+}
+
+#[test]
+fn a_name_with_several_addresses_is_asked_at_all_of_them() {
+    // Where `localhost` is first an IPv6 address, nobody listens there.
+    let server = answering(HELLO);
+    let mut named = order(server, vec![constant(100, 300)]);
+    named.url = format!("http://localhost:{}", server.port());
+    run(named).all_were(30, Answer::Ok);
+}
+
+#[test]
+fn a_request_that_is_larger_than_the_socket_takes_is_sent_in_pieces() {
+    let server = serve(|talk, _| {
+        while let Some(head) = talk.request() {
+            let length = head.lines().find_map(|it| it.strip_prefix("content-length: "));
+            assert!(talk.body(length.unwrap().parse().unwrap()).iter().all(|&it| it == b'x'));
+            talk.say(HELLO);
+        }
+    });
+    let mut large = order(server, vec![constant(50, 200)]);
+    large.test.routes = vec![route("POST", "/")];
+    large.test.routes[0].body = Some(Text::parse(&"x".repeat(8 * 1024 * 1024)).unwrap());
+    run(large).all_were(10, Answer::Ok);
+}
+
+#[test]
+fn a_large_answer_is_read_in_pieces() {
+    let size = 3 * 1024 * 1024;
+    let mut answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n").into_bytes();
+    answer.resize(answer.len() + size, b'x');
+    let server = serve(move |talk, _| {
+        while talk.request().is_some() {
+            talk.say(&answer);
+        }
+    });
+    run(order(server, vec![constant(50, 200)])).all_were(10, Answer::Ok);
 }
 
 #[test]

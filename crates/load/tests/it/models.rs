@@ -101,3 +101,17 @@ fn a_load_says_what_it_costs() {
     assert!(cost > Duration::ZERO && cost < Duration::from_millis(500), "{cost:?}");
     handle.join();
 }
+
+#[test]
+fn a_load_that_can_only_wait_costs_next_to_nothing() {
+    let server = serve(|talk, _| talk.wait_for_the_end());
+    let mut stuck = order(server, vec![constant(50, 500)]);
+    stuck.test.connections = 2;
+    stuck.test.timeout = Duration::from_millis(1_500);
+    let (handle, said) = start(stuck);
+    let books = Books::of(&frames(said));
+    assert_eq!(books.count(Answer::Timeout) + books.missed, 25);
+    let cost = handle.cpu_time();
+    assert!(cost < Duration::from_millis(300), "{cost:?}");
+    handle.join();
+}

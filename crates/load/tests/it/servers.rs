@@ -62,6 +62,15 @@ impl Talk {
         }
     }
 
+    /// The body of the request that was read last.
+    pub(crate) fn body(&mut self, length: usize) -> Vec<u8> {
+        let mut body = std::mem::take(&mut self.bytes);
+        let begun = body.len();
+        body.resize(length, 0);
+        self.stream.read_exact(&mut body[begun..]).unwrap();
+        body
+    }
+
     /// Sends bytes; a client that is gone does not hear them.
     pub(crate) fn say(&mut self, bytes: &[u8]) {
         if self.stream.write_all(bytes).is_err() {

@@ -45,12 +45,14 @@ fn stalled(shape: Shape) -> (Books, Duration) {
 fn a_stall_at_a_constant_rate_gives_the_p99_that_arithmetic_predicts() {
     let (books, stall) = stalled(constant(500, LENGTH.as_millis() as u64));
     books.all_were(2_000, Answer::Ok);
-    // Who came at the begin of the stall waited for all of it, who came at its end not at all, and
-    // evenly between. One in a hundred of the whole load came within its first hundredth.
-    for q in [0.99, 0.95, 0.90] {
+    // Who came at the beginning of the stall waited for all of it, who came at its end not at all. The
+    // slowest hundredth of all requests are those that came first, within a hundredth of the load's
+    // length; the last of them waited shorter by as much. Further down, the time shows that a busy
+    // machine needs to work off the queue.
+    for (q, within) in [(0.99, 0.02), (0.95, 0.05), (0.90, 0.05)] {
         let truth = stall.as_secs_f64() - (1.0 - q) * LENGTH.as_secs_f64();
         let told = books.response.quantile(q).unwrap().as_secs_f64();
-        assert!((told / truth - 1.0).abs() <= 0.02, "p{q}: told {told} s, true {truth} s");
+        assert!((told / truth - 1.0).abs() <= within, "p{q}: told {told} s, true {truth} s");
     }
 }
 
