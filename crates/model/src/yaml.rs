@@ -20,6 +20,9 @@ pub use self::source::Source;
 
 /// The largest file that is read, in bytes.
 pub const MAX_BYTES: usize = 8 << 20;
+/// How many brackets, commas, quotes and the like a file may have. Within brackets the parser keeps
+/// all of them until it knows whether the whole is a key, so they are counted before it begins.
+pub const MAX_MARKS: usize = 500_000;
 /// How deep lists and maps may be nested.
 pub const MAX_DEPTH: usize = 64;
 /// How many nodes a file may have, aliases expanded.

@@ -72,7 +72,7 @@ codes! {
     DUPLICATE_KEY = new("EK-D014", "A key is given twice in one map; which value is meant cannot be known.");
     TOO_LARGE = new("EK-D015", "Files larger than 8 MiB are refused before they are read, so that no file can exhaust memory.");
     TOO_DEEP = new("EK-D016", "Lists and maps may be nested 64 levels deep, so that no file can exhaust the stack.");
-    TOO_MANY = new("EK-D017", "A file may have 1,024 documents and 1,000,000 values, with aliases expanded, so that no file can exhaust memory.");
+    TOO_MANY = new("EK-D017", "A file may have 1,024 documents and 1,000,000 values, with aliases expanded, a list 1,000 items, so that no file can exhaust memory.");
     ANCHOR = new("EK-D018", "An alias `*name` repeats the value with the anchor `&name` above it in the same document, and cannot stand inside of it. Tags (`!name`) have no meaning here.");
     NOTHING = new("EK-D019", "The file has no document in it.");
     LOOPBACK = new("EK-D020", "The proxy through which a dependency is called listens on this host alone (127.0.0.1 or ::1): what breaks a link must not be reachable from elsewhere.");

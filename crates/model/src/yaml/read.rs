@@ -6,8 +6,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 use super::anchored::Anchored;
 use super::{
-    Entry, MAX_BYTES, MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES, MAX_REPEATED_BYTES, Node, Place, Source,
-    Value,
+    Entry, MAX_BYTES, MAX_DEPTH, MAX_DOCUMENTS, MAX_MARKS, MAX_NODES, MAX_REPEATED_BYTES, Node,
+    Place, Source, Value,
 };
 use crate::decode::{Findings, codes};
 
@@ -76,7 +76,7 @@ fn text(name: &str, bytes: Vec<u8>, found: &mut Findings) -> Option<Source> {
         return None;
     }
     let error = match String::from_utf8(bytes) {
-        Ok(text) => return Some(Source::new(name, text)),
+        Ok(text) => return Some(Source::new(name, text)).filter(|it| marks_fit(it, found)),
         Err(error) => error,
     };
     let good = error.utf8_error().valid_up_to();
@@ -89,6 +89,16 @@ fn text(name: &str, bytes: Vec<u8>, found: &mut Findings) -> Option<Source> {
     let message = format!("byte 0x{byte:02x} is not UTF-8");
     found.add(before.diagnostic(codes::NOT_UTF8, place, message, "Save the file as UTF-8."));
     None
+}
+
+fn marks_fit(source: &Source, found: &mut Findings) -> bool {
+    let marks = source.text().bytes().filter(|it| b",[]{}\"':?&*!".contains(it)).count();
+    if marks > MAX_MARKS {
+        let message = format!("more than {MAX_MARKS} brackets, commas, colons and quotes");
+        let help = "Split the documents over several files.";
+        found.add(source.diagnostic(codes::TOO_MANY, Place::default(), message, help));
+    }
+    marks <= MAX_MARKS
 }
 
 /// Why reading stopped.

@@ -37,7 +37,7 @@ fn an_alias_bomb_is_refused() {
 
 #[test]
 fn a_large_text_cannot_be_repeated_without_end() {
-    let text = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a, ".repeat(5_000));
+    let text = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 19), "*a, ".repeat(5_000));
     assert_eq!(codes(text.into_bytes()), ["EK-D017"]);
 }
 
@@ -77,7 +77,15 @@ fn a_byte_that_is_not_utf_8_is_shown_by_line_and_column() {
 fn a_file_above_the_limit_is_refused_and_one_below_it_is_not() {
     let refused = "#".repeat(MAX_BYTES + 1).into_bytes();
     assert_eq!(codes(refused), ["EK-D015"]);
-    assert_eq!(codes("#".repeat(MAX_BYTES).into_bytes()), ["EK-D019"]);
+    assert_eq!(codes("#\n".repeat(MAX_BYTES / 2).into_bytes()), ["EK-D019"]);
+}
+
+#[test]
+fn brackets_without_end_are_refused_before_they_are_parsed() {
+    for item in ["a,\n", "\"\" ", "{a: b}, ", "? "] {
+        let text = format!("[{}]\n", item.repeat(500_000));
+        assert_eq!(codes(text.into_bytes()), ["EK-D017"]);
+    }
 }
 
 #[test]
@@ -109,7 +117,7 @@ fn a_list_without_end_and_faults_without_end_are_refused() {
 
 #[test]
 fn a_hostile_line_is_shown_as_a_window() {
-    let text = format!("kind: {}\u{1b}[2J", "x".repeat(5_000_000));
+    let text = format!("kind: {}\u{1b}[2J", "x".repeat(1_000_000));
     let (_, found) = check(&text);
     assert!(render(&found, false).len() < 2_000);
 }
