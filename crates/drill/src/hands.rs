@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use evenkeel_fault::process::State;
 use evenkeel_fault::{Faults, Process, Reexec, find};
+use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::document::Finder;
 use evenkeel_model::{Event, Plan};
 use evenkeel_probe::{ProcessSeen, ProcessState};
@@ -140,7 +141,7 @@ impl Hands {
 
     async fn make_ready(&mut self) -> Result<(), (String, bool)> {
         let Setup { plan, head, state_dir, own_binary, folder } = &self.setup;
-        let failed = |error: &dyn std::error::Error| (chain(error), false);
+        let failed = |error: &dyn std::error::Error| (in_one_line(error), false);
         let again =
             |verb: &str| Reexec { program: own_binary.clone(), arguments: vec![verb.into()] };
         let (guardian, burner) = (again("guardian"), again("burn"));
@@ -188,7 +189,7 @@ impl Hands {
     async fn begin(&mut self, index: usize) {
         let planned = &self.setup.plan.faults[index];
         let began = match &mut self.faults {
-            Some(faults) => faults.begin(index, planned).await.map_err(|it| chain(&it)),
+            Some(faults) => faults.begin(index, planned).await.map_err(|it| in_one_line(&it)),
             None => Err("nothing is prepared".to_owned()),
         };
         self.tell(match began {
@@ -224,20 +225,8 @@ impl Hands {
         if let Some(faults) = self.faults.take()
             && let Err(error) = faults.close().await
         {
-            trouble.push(Event::NotMended { reason: chain(&error) });
+            trouble.push(Event::NotMended { reason: in_one_line(&error) });
         }
         (proxy_cpu, trouble)
     }
-}
-
-/// An error with its sources, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(it) = source {
-        text.push_str(": ");
-        text.push_str(&it.to_string());
-        source = it.source();
-    }
-    text
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use evenkeel_load::{Handle, Order, Said};
+use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::document::{Reference, ResolveError};
 use evenkeel_model::plan::{Footprint, RunHead};
 use evenkeel_model::{Entry, Event, Plan};
@@ -175,7 +176,7 @@ impl Shell {
             seed: self.plan.seed,
         };
         let say = self.say.clone();
-        let prepared = evenkeel_load::prepare(order, look_up).map_err(|it| it.to_string())?;
+        let prepared = evenkeel_load::prepare(order, look_up).map_err(|it| in_one_line(&it))?;
         let handle = prepared.start(move |said| {
             let event = match said {
                 Said::Started => Event::LoadStarted,
@@ -185,7 +186,7 @@ impl Shell {
             // Nobody listens any more once the run is over.
             drop(say.send(event));
         });
-        self.load = Some(handle.map_err(|it| it.to_string())?);
+        self.load = Some(handle.map_err(|it| in_one_line(&it))?);
         Ok(())
     }
 

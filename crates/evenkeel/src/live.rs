@@ -67,7 +67,10 @@ impl<'a> Watcher<'a> {
                 let how = error
                     .as_ref()
                     .map_or_else(|| evidence.summary.clone(), |it| format!("NOT MENDED: {it}"));
-                self.tell(&format!("{} taken back; {how}", self.label(*fault)));
+                let one_shot =
+                    self.plan.faults.get(*fault).is_some_and(|it| it.fault.is_one_shot());
+                let over = if one_shot { "was seen" } else { "taken back" };
+                self.tell(&format!("{} {over}; {how}", self.label(*fault)));
             }
             Event::FaultFailed { fault, error } => {
                 self.tell(&format!("{} failed: {error}", self.label(*fault)));

@@ -24,3 +24,15 @@ pub struct Diagnostic {
     #[serde(skip)]
     pub length: u32,
 }
+
+/// An error with its sources, in one line: `cannot read the journal: permission denied`.
+pub fn in_one_line(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(it) = source {
+        text.push_str(": ");
+        text.push_str(&it.to_string());
+        source = it.source();
+    }
+    text
+}

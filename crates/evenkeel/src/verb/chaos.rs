@@ -76,15 +76,8 @@ pub(crate) fn faults(screen: &Screen) -> Result<Exit, Failure> {
         .collect();
     screen.show(&value, || {
         let line = |it: &kind::Kind| {
-            let about = it.about.lines().next().unwrap_or_default();
-            format!(
-                "{:11} {:9} {}\n{:21} needs {}",
-                it.name,
-                it.release.to_string(),
-                about,
-                "",
-                it.needs
-            )
+            let example = it.about.lines().next().unwrap_or_default();
+            format!("{:12}{example}\n{:12}{}; needs {}", it.name, "", it.release, it.needs)
         };
         kind::KINDS.iter().map(line).collect::<Vec<_>>().join("\n")
     })?;

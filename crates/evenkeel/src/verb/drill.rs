@@ -4,6 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use evenkeel_drill::{Runs, Setup, conduct, judge};
+use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::plan::RunHead;
 use evenkeel_model::{Outcome, Plan};
 use evenkeel_report::{Format, render, text};
@@ -115,7 +116,7 @@ pub(crate) async fn conducted(
     let mut watcher = Watcher::new(screen, &plan);
     let setup = Setup { head, plan: plan.clone(), folder: folder.clone(), state_dir, own_binary };
     let entries = conduct(setup, |scene| watcher.see(scene)).await;
-    let entries = entries.map_err(|error| Failure::could_not_run(chain(&error)))?;
+    let entries = entries.map_err(|error| Failure::could_not_run(in_one_line(&error)))?;
     let outcome = judge(&entries, stored).map_err(|error| Failure::bug(error.to_string()))?;
     let files = write_reports(&outcome, &folder)?;
     Ok(Over { outcome, folder, files })
@@ -139,15 +140,4 @@ pub(crate) fn write_reports(outcome: &Outcome, folder: &Path) -> Result<Vec<Stri
     }
     files.push(folder.join(evenkeel_drill::folder::JOURNAL).display().to_string());
     Ok(files)
-}
-
-/// An error with its sources, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(it) = source {
-        text.push_str(&format!(": {it}"));
-        source = it.source();
-    }
-    text
 }

@@ -2,11 +2,11 @@
 
 use evenkeel_fault::Preview;
 use evenkeel_model::Plan;
+use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_units::Human;
 use serde_json::json;
 
 use super::documents::{plan_of, plural};
-use super::drill::chain;
 use crate::args::PlanArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
@@ -15,7 +15,7 @@ use crate::screen::Screen;
 pub(crate) fn run(args: &PlanArgs, screen: &Screen) -> Result<Exit, Failure> {
     let plan = plan_of(&args.document, screen)?;
     let previews = evenkeel_fault::preview(&plan)
-        .map_err(|error| Failure::could_not_run(format!("no plan: {}", chain(&error))))?;
+        .map_err(|error| Failure::could_not_run(format!("no plan: {}", in_one_line(&error))))?;
     let resolved: Vec<_> = previews.iter().map(|it| it.resolved.clone()).collect();
     let refusals = match evenkeel_fault::permit(&plan, &resolved, jiff::Timestamp::now()) {
         Ok(()) => Vec::new(),

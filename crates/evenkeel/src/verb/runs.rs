@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use evenkeel_drill::{Runs, judge};
 use evenkeel_drill::{folder::JOURNAL, journal};
 use evenkeel_model::Outcome;
+use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_report::{Format, render, text};
 use serde_json::json;
 
-use super::drill::chain;
 use crate::args::{CompareArgs, ReportArgs, RunsArgs, ShowArgs};
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
@@ -125,7 +125,8 @@ fn found(name: &str, dir: &Path, stored: Option<&Outcome>) -> Result<(PathBuf, O
 
 fn read(folder: &Path, stored: Option<&Outcome>) -> Result<Outcome, Failure> {
     let path = folder.join(JOURNAL);
-    let entries = journal::read(&path).map_err(|error| Failure::could_not_run(chain(&error)))?;
+    let entries =
+        journal::read(&path).map_err(|error| Failure::could_not_run(in_one_line(&error)))?;
     judge(&entries, stored)
         .map_err(|error| Failure::could_not_run(format!("{}: {error}", path.display())))
 }

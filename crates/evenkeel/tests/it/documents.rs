@@ -42,7 +42,7 @@ fn check_shows_people_the_line_and_the_fix() {
     assert!(
         text.contains("wrong.yaml:6:3")
             && text.contains("timeot: 5s")
-            && text.contains("did you mean"),
+            && text.contains("Did you mean"),
         "{text}"
     );
 }

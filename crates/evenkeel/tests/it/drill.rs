@@ -63,7 +63,7 @@ spec:
     instances: {{main: {{port: {port}}}}}
     allowFaults: [pause]
   objectives:
-    - {{sli: {{latency: {{threshold: {limit}}}}}, objective: 90%}}
+    - {{sli: {{latency: {{threshold: {limit}}}}}, objective: 95%}}
   load:
     timeout: 2s
     routes:

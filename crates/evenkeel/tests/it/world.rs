@@ -118,7 +118,7 @@ pub(crate) fn wait_until(limit: Duration, holds: impl Fn() -> bool) -> bool {
         if clock.now().elapsed() > limit {
             return false;
         }
-        runtime.block_on(tokio::time::sleep(Duration::from_millis(5)));
+        runtime.block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
     }
 }
 

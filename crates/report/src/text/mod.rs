@@ -87,10 +87,10 @@ fn checks(checks: &[Check], room: usize, ink: Ink) -> Vec<String> {
     let (shown, hidden) = judged.split_at(judged.len().min(most));
     let widths = widths(shown);
     let heads = ["check", "limit", "measured", "baseline", "margin"].map(str::to_owned);
-    let mut lines = vec![String::new(), ink.paint(DIM, &row("  result ", &heads, &widths))];
+    let mut lines = vec![String::new(), ink.paint(DIM, &row("  result  ", &heads, &widths))];
     for it in shown {
         let tone = mark::check(it.result);
-        let result = format!("{} {:<7}", tone.sign(), mark::word(it.result));
+        let result = format!("{} {:<8}", tone.sign(), mark::word(it.result));
         lines.push(ink.paint(tone.ansi(), &result) + &row("", &cells(it), &widths));
     }
     if !hidden.is_empty() {
@@ -131,7 +131,7 @@ fn widths(checks: &[&Check]) -> [usize; 5] {
         *width = (*width).min(16);
     }
     let figures: usize = widths[1..].iter().map(|it| it + 2).sum();
-    widths[0] = widths[0].min(WIDTH - 10 - figures);
+    widths[0] = widths[0].min(WIDTH - 11 - figures);
     widths
 }
 
