@@ -16,13 +16,9 @@ pub(crate) fn run(args: &CheckArgs, screen: &Screen) -> Result<Exit, Failure> {
         text.push_str(&match (errors, diagnostics.len() - errors) {
             (0, 0) => format!("{read} in {found}: no errors\n"),
             (0, warnings) => format!("{read} in {found}: {}\n", plural(warnings, "warning")),
-            (errors, 0) => format!("{read} in {found}: {}\n", plural(errors, "error")),
+            (errors, 0) => format!("{found}: {}\n", plural(errors, "error")),
             (errors, warnings) => {
-                format!(
-                    "{read} in {found}: {}, {}\n",
-                    plural(errors, "error"),
-                    plural(warnings, "warning")
-                )
+                format!("{found}: {}, {}\n", plural(errors, "error"), plural(warnings, "warning"))
             }
         });
         text

@@ -76,9 +76,8 @@ fn shown(
 ) -> String {
     let mut lines = vec![
         text::side_by_side(&fragile.outcome, &resilient.outcome, ("fragile", "resilient")),
-        String::new(),
-        format!("fragile    {}", fragile.outcome.verdict.cause),
-        format!("resilient  {}", resilient.outcome.verdict.cause),
+        text::hanging("fragile    ", &fragile.outcome.verdict.cause),
+        text::hanging("resilient  ", &resilient.outcome.verdict.cause),
         String::new(),
     ];
     if !told_apart {

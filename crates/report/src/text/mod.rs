@@ -236,6 +236,14 @@ fn pad(text: &str, width: usize) -> String {
     text + &" ".repeat(filling)
 }
 
+/// A text behind its lead, in lines of 100 characters that stand below one another.
+pub fn hanging(lead: &str, text: &str) -> String {
+    let lead = plain(lead);
+    let indent = lead.chars().count();
+    let lines = wrapped(&plain(text), WIDTH.saturating_sub(indent).max(20), usize::MAX);
+    lead + &lines.join(&format!("\n{}", " ".repeat(indent)))
+}
+
 /// The text in lines of so many characters; the last one is cut when there is more.
 fn wrapped(text: &str, width: usize, most: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -262,6 +270,13 @@ mod tests {
         assert_eq!(wrapped("one two three", 7, 4), ["one two", "three"]);
         assert_eq!(wrapped("one two three four", 7, 2), ["one two", "three …"]);
         assert_eq!(wrapped("", 7, 2), [""; 0]);
+    }
+
+    #[test]
+    fn a_long_text_hangs_below_its_own_beginning() {
+        let text = hanging("fragile  ", &"word ".repeat(30));
+        assert!(text.lines().all(|it| it.chars().count() <= WIDTH), "{text}");
+        assert_eq!(text.lines().nth(1).and_then(|it| it.find('w')), Some(9));
     }
 
     #[test]
