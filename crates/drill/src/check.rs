@@ -7,7 +7,7 @@ use evenkeel_model::outcome::{Check, CheckKind, CheckResult};
 use evenkeel_units::Human;
 
 use crate::conductor::Finish;
-use crate::objective::{Measured, implied, measure};
+use crate::objective::{Measured, counts, implied, measure};
 use crate::recovery::Recovery;
 use crate::run::{Run, When};
 use crate::tally::Tally;
@@ -98,8 +98,11 @@ fn objective(run: &Run, slo: &Slo) -> Vec<Check> {
     let whole = measure(&run.plan, slo, run.judged());
     let mut first = figure(name.clone(), CheckKind::Objective, &whole, baseline);
     // One bad request in the size of the budget: with fewer requests than that, a pass says nothing.
-    let least = implied(slo).map_or(0.0, |it| 1.0 / it.rest().get().max(1e-9));
-    if first.result == CheckResult::Pass && (Tally::of(run.judged()).total() as f64) < least {
+    // A promise of everything has no budget, and is kept or broken by any number of requests.
+    let rest = implied(slo).map(|it| it.rest().get()).filter(|it| *it > 0.0);
+    let least = rest.map_or(0.0, |it| 1.0 / it);
+    let seen = counts(&run.plan, slo, run.judged()).total as f64;
+    if first.result == CheckResult::Pass && seen < least {
         first.result = CheckResult::Inconclusive;
         first.measured = format!("{} (too few requests)", first.measured);
     }
@@ -149,7 +152,7 @@ fn success(run: &Run, criterion: &Criterion, recoveries: &[Recovery]) -> Check {
         Metric::DetectionTime => longest(
             began.iter().filter_map(|it| it.detected_after).map(|it| it.as_secs_f64()).collect(),
         ),
-        metric => Tally::of(run.judged()).figure(metric),
+        metric => run.judged_tally().figure(metric),
     };
     let calm = run.undisturbed();
     let baseline = if calm.is_empty() { None } else { Tally::of(calm).figure(criterion.metric) };

@@ -10,13 +10,21 @@
 //!                        │          └──────▶ Undoing: what is broken is mended before anything else
 //!                        └ no steady state: nothing was broken, so there is nothing to undo
 //! ```
+//!
+//! Every stage but the ends has a longest time. An answer that never comes ends the stage, not the patience of
+//! whoever watches: a run always comes to its end, and what it left behind is mended by the shell or the
+//! guardian.
 
+mod asking;
+
+use std::mem::discriminant;
 use std::time::Duration;
 
 use evenkeel_model::document::ProbeKind;
-use evenkeel_model::{Event, Frame, Plan};
+use evenkeel_model::{Event, Plan};
 use evenkeel_units::Moment;
 
+use self::asking::{Asking, is_asked};
 use crate::guard::{Guards, Trip};
 use crate::tally::Tally;
 
@@ -59,6 +67,13 @@ pub enum Finish {
         /// Why.
         error: String,
     },
+    /// A fault could not be taken back: nothing more is broken on top of it.
+    NotTakenBack {
+        /// Which.
+        fault: usize,
+        /// Why.
+        error: String,
+    },
     /// Load could not be sent.
     LoadFailed(String),
     /// Somebody asked for it.
@@ -78,17 +93,10 @@ enum Stage {
     Done,
 }
 
-/// Probes that were asked once each, and asked again when they did not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Asking {
-    /// By probe: tries left, or `None` when it is answered.
-    left: Vec<Option<u8>>,
-    again_at: Option<Moment>,
-}
-
-/// A probe may fail this often before its answer counts: one lost packet is no unsteady state.
-const TRIES: u8 = 3;
-const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(500);
+/// On top of what a stage takes by its plan: time for hands that are held up by a busy host.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// So long may taking back take: a target that is restarted has to come up again.
+const UNDO_MAX: Duration = Duration::from_mins(2);
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Fault {
@@ -108,7 +116,10 @@ pub struct Conductor {
     load_is_over: bool,
     faults: Vec<Fault>,
     guards: Guards,
-    seen: Vec<Frame>,
+    /// Load before the first fault, added up.
+    before: Tally,
+    /// When the present stage has lasted too long.
+    until: Option<Moment>,
     next_ask: Vec<Moment>,
     finish: Finish,
 }
@@ -121,8 +132,9 @@ impl Default for Conductor {
             load_began: None,
             load_is_over: false,
             faults: Vec::new(),
-            guards: Guards::new(&[], evenkeel_model::document::OnNoData::Continue),
-            seen: Vec::new(),
+            guards: Guards::default(),
+            before: Tally::default(),
+            until: None,
             next_ask: Vec::new(),
             finish: Finish::Completed,
         }
@@ -132,10 +144,20 @@ impl Default for Conductor {
 impl Conductor {
     /// Takes in one event and answers with what to do about it.
     pub fn on(&mut self, now: Moment, event: &Event) -> Vec<Command> {
+        let stage = discriminant(&self.stage);
+        let too_long = *event == Event::Tick && self.until.is_some_and(|it| it <= now);
+        let commands = if too_long { self.give_up() } else { self.step(now, event) };
+        if discriminant(&self.stage) != stage {
+            self.until = self.longest().map(|it| now + it);
+        }
+        commands
+    }
+
+    fn step(&mut self, now: Moment, event: &Event) -> Vec<Command> {
         match (self.stage.clone(), event) {
             (Stage::Idle, Event::Started { plan, .. }) => {
                 self.faults = vec![Fault::Planned; plan.faults.len()];
-                self.guards = Guards::new(&plan.safety.abort, plan.safety.on_no_data);
+                self.guards = Guards::of(plan);
                 self.plan = Some(plan.as_ref().clone());
                 self.stage = Stage::Preflight;
                 vec![Command::Prepare]
@@ -149,21 +171,21 @@ impl Conductor {
                 })
             }
             (Stage::Preflight, Event::Ready) => self.ask(Stage::Before),
-            // Load is on its way: it is stopped the ordinary way once it has begun.
-            (Stage::Starting, Event::Interrupted { signal }) => {
-                self.finish = Finish::Interrupted(signal.clone());
-                Vec::new()
-            }
-            (Stage::Starting, Event::GuardianLost) => {
-                self.finish = Finish::GuardianLost;
-                Vec::new()
-            }
+            // Nothing is broken here, and the shell stops a load that is on its way.
             (
-                Stage::Preflight | Stage::Before(_) | Stage::After(_),
+                Stage::Preflight | Stage::Before(_) | Stage::Starting | Stage::After(_),
                 Event::Interrupted { signal },
             ) => self.end(Finish::Interrupted(signal.clone())),
-            (Stage::Preflight | Stage::Before(_), Event::GuardianLost) => {
+            (Stage::Preflight | Stage::Before(_) | Stage::Starting, Event::GuardianLost) => {
                 self.end(Finish::GuardianLost)
+            }
+            // Asked once, the run mends and stops. Asked again, it waits for nothing more: the shell mends.
+            (Stage::Undoing | Stage::Stopping, Event::Interrupted { signal }) => {
+                if self.finish == Finish::Completed {
+                    self.finish = Finish::Interrupted(signal.clone());
+                    return Vec::new();
+                }
+                self.end(self.finish.clone())
             }
             (Stage::Before(asking), Event::Probed { probe, held, detail }) => {
                 self.answered(now, asking, *probe, *held, detail, Stage::Before)
@@ -182,13 +204,15 @@ impl Conductor {
                     .map(|it| now + it.every)
                     .collect();
                 self.stage = Stage::Loading;
-                if self.finish == Finish::Completed { self.timeline(now) } else { self.undo() }
+                self.timeline(now)
             }
             (Stage::Starting, Event::LoadEnded { error }) => self.end(Finish::LoadFailed(
                 error.clone().unwrap_or_else(|| "load ended before it began".to_owned()),
             )),
             (Stage::Loading, Event::Second { frame }) => {
-                self.seen.push(frame.clone());
+                if self.is_whole() {
+                    self.before.add(frame);
+                }
                 match self.guards.on(frame) {
                     Some(trip) => self.stop(Finish::Guard(trip)),
                     None => Vec::new(),
@@ -218,9 +242,15 @@ impl Conductor {
                     _ => self.stop(Finish::FaultFailed { fault: *fault, error: error.clone() }),
                 }
             }
-            (Stage::Loading | Stage::Undoing, Event::FaultEnded { fault, .. }) => {
+            (Stage::Loading | Stage::Undoing, Event::FaultEnded { fault, error, .. }) => {
                 self.set(*fault, Fault::Over);
-                if self.stage == Stage::Undoing { self.go_on() } else { Vec::new() }
+                match (&self.stage, error) {
+                    (Stage::Undoing, _) => self.go_on(),
+                    (_, Some(error)) => {
+                        self.stop(Finish::NotTakenBack { fault: *fault, error: error.clone() })
+                    }
+                    (_, None) => Vec::new(),
+                }
             }
             // Late events of an earlier stage are expected and mean nothing now.
             _ => Vec::new(),
@@ -229,6 +259,11 @@ impl Conductor {
 
     /// When the conductor wants a [`Event::Tick`] next.
     pub fn next_wake(&self) -> Option<Moment> {
+        let planned = self.next_planned();
+        planned.into_iter().chain(self.until).min()
+    }
+
+    fn next_planned(&self) -> Option<Moment> {
         match &self.stage {
             Stage::Before(asking) | Stage::After(asking) => asking.again_at,
             Stage::Loading => {
@@ -282,7 +317,7 @@ impl Conductor {
         };
         let elapsed = Moment::at(now - began);
         let mut commands = Vec::new();
-        let first_fault = !self.faults.iter().any(|it| *it != Fault::Planned);
+        let first_fault = self.is_whole();
         for (index, planned) in plan.faults.iter().enumerate() {
             match self.faults[index] {
                 Fault::Acting if planned.to <= elapsed => {
@@ -312,10 +347,9 @@ impl Conductor {
 
     /// What the load says against a steady state, before anything is broken.
     fn unsteady(&self, plan: &Plan) -> Option<String> {
-        let tally = Tally::of(&self.seen);
         plan.steady_state.iter().find_map(|probe| match &probe.kind {
             ProbeKind::Load { criterion } => {
-                let value = tally.figure(criterion.metric)?;
+                let value = self.before.figure(criterion.metric)?;
                 let shown = criterion.metric.show(value);
                 (!criterion.holds(value))
                     .then(|| format!("no steady state before the first fault: {criterion} was asked for, {shown} measured"))
@@ -369,72 +403,45 @@ impl Conductor {
         vec![Command::Finish(finish)]
     }
 
-    fn ask(&mut self, stage: fn(Asking) -> Stage) -> Vec<Command> {
-        let probes = self.plan.iter().flat_map(|plan| &plan.steady_state);
-        let left: Vec<_> = probes.map(|it| is_asked(&it.kind).then_some(TRIES)).collect();
-        let commands: Vec<_> = left
-            .iter()
-            .enumerate()
-            .filter(|(_, it)| it.is_some())
-            .map(|(index, _)| Command::Ask(index))
-            .collect();
-        self.stage = stage(Asking { left, again_at: None });
-        if commands.is_empty() { self.asked(true, "", stage) } else { commands }
+    /// Whether nothing has been broken yet.
+    fn is_whole(&self) -> bool {
+        self.faults.iter().all(|it| *it == Fault::Planned)
     }
 
-    fn answered(
-        &mut self,
-        now: Moment,
-        mut asking: Asking,
-        probe: usize,
-        held: bool,
-        detail: &str,
-        stage: fn(Asking) -> Stage,
-    ) -> Vec<Command> {
-        let Some(left) = asking.left.get_mut(probe) else { return Vec::new() };
-        match left {
-            None => return Vec::new(), // An answer to a question of an earlier stage.
-            Some(_) if held => *left = None,
-            Some(1) => return self.asked(false, detail, stage),
-            Some(tries) => {
-                *tries -= 1;
-                asking.again_at = Some(now + PAUSE_BETWEEN_TRIES);
+    /// The longest time that the present stage may take.
+    fn longest(&self) -> Option<Duration> {
+        let plan = self.plan.as_ref()?;
+        let own = match &self.stage {
+            Stage::Idle | Stage::Done => return None,
+            Stage::Preflight => plan.service.start.as_ref().map_or(Duration::ZERO, |it| it.timeout),
+            Stage::Before(_) | Stage::After(_) => {
+                asking::longest(plan.steady_state.iter().map(|it| &it.kind))
             }
-        }
-        let all = asking.left.iter().all(Option::is_none);
-        self.stage = stage(asking);
-        if all { self.asked(true, "", stage) } else { Vec::new() }
+            Stage::Starting | Stage::Stopping => Duration::ZERO,
+            Stage::Loading => plan.length() + plan.load.timeout,
+            Stage::Undoing => UNDO_MAX,
+        };
+        Some(own + PATIENCE)
     }
 
-    fn ask_again(
-        &mut self,
-        now: Moment,
-        mut asking: Asking,
-        stage: fn(Asking) -> Stage,
-    ) -> Vec<Command> {
-        if asking.again_at.is_none_or(|at| now < at) {
-            return Vec::new();
-        }
-        asking.again_at = None;
-        let again =
-            asking.left.iter().enumerate().filter(|(_, left)| left.is_some_and(|it| it < TRIES));
-        let commands = again.map(|(index, _)| Command::Ask(index)).collect();
-        self.stage = stage(asking);
-        commands
-    }
-
-    /// Every probe has been answered.
-    fn asked(&mut self, held: bool, detail: &str, stage: fn(Asking) -> Stage) -> Vec<Command> {
-        match stage(Asking { left: Vec::new(), again_at: None }) {
-            Stage::Before(_) if held => {
-                self.stage = Stage::Starting;
-                vec![Command::StartLoad]
+    /// Ends a stage that has lasted too long.
+    fn give_up(&mut self) -> Vec<Command> {
+        match self.stage {
+            Stage::Idle | Stage::Done => Vec::new(),
+            Stage::Preflight => {
+                self.end(Finish::CouldNotRun("the drill was not ready in time".to_owned()))
             }
-            Stage::Before(_) => {
-                self.end(Finish::CouldNotRun(format!("no steady state before the drill: {detail}")))
+            Stage::Before(_) => self.asked(false, "a probe never answered", Stage::Before),
+            Stage::Starting => {
+                self.end(Finish::LoadFailed("the load did not begin in time".to_owned()))
             }
-            // Whether the steady state came back is judged, and changes nothing about what is done.
-            _ => self.end(Finish::Completed),
+            Stage::Loading => self.stop(Finish::LoadFailed("the load came to no end".to_owned())),
+            Stage::Undoing => {
+                self.faults.fill(Fault::Over);
+                self.go_on()
+            }
+            Stage::Stopping => self.end(self.finish.clone()),
+            Stage::After(_) => self.asked(false, "a probe never answered", Stage::After),
         }
     }
 
@@ -443,11 +450,6 @@ impl Conductor {
             *it = state;
         }
     }
-}
-
-/// Whether a probe is asked at all; figures of the load are read off its frames.
-const fn is_asked(probe: &ProbeKind) -> bool {
-    !matches!(probe, ProbeKind::Load { .. })
 }
 
 #[cfg(test)]

@@ -2,12 +2,18 @@
 //!
 //! `error_rate > 10% for 3s` trips when the figure was beyond the limit in each of three seconds in a
 //! row. A figure is read off the last second, or off up to five when fewer than ten requests came in.
+//!
+//! Seconds after the planned end of the load are not judged: what still comes in then are the slowest answers,
+//! and silence is as it should be. Throughput is judged where the plan asks for at least its limit, in this
+//! second and the one before: answers to what was asked for come a little later.
 
 use std::collections::VecDeque;
 
-use evenkeel_model::Frame;
-use evenkeel_model::document::{Criterion, OnNoData};
+use evenkeel_model::document::{Criterion, Metric, OnNoData};
+use evenkeel_model::plan::PlannedPhase;
+use evenkeel_model::{Frame, Plan};
 
+use crate::asked::asks_for;
 use crate::tally::Tally;
 
 /// Fewer requests than this say nothing about one second.
@@ -16,9 +22,10 @@ const ENOUGH: u64 = 10;
 const WINDOW: usize = 5;
 
 /// The abort conditions of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Guards {
     each: Vec<Guard>,
+    phases: Vec<PlannedPhase>,
     on_no_data: OnNoData,
     last: VecDeque<Frame>,
     silent: usize,
@@ -50,8 +57,8 @@ pub enum Trip {
 }
 
 impl Guards {
-    /// Watches `conditions`.
-    pub fn new(conditions: &[Criterion], on_no_data: OnNoData) -> Self {
+    /// Watches the abort conditions of `plan`.
+    pub fn of(plan: &Plan) -> Self {
         let watch = |condition: &Criterion| Guard {
             condition: *condition,
             streak: 0,
@@ -59,8 +66,9 @@ impl Guards {
             worst: None,
         };
         Self {
-            each: conditions.iter().map(watch).collect(),
-            on_no_data,
+            each: plan.safety.abort.iter().map(watch).collect(),
+            phases: plan.phases.clone(),
+            on_no_data: plan.safety.on_no_data,
             last: VecDeque::new(),
             silent: 0,
         }
@@ -73,6 +81,9 @@ impl Guards {
 
     /// Takes in a second; says whether the run must stop.
     pub fn on(&mut self, frame: &Frame) -> Option<Trip> {
+        if self.phases.last().is_none_or(|it| it.to <= frame.from()) {
+            return None;
+        }
         self.last.push_back(frame.clone());
         if self.last.len() > WINDOW {
             self.last.pop_front();
@@ -89,13 +100,21 @@ impl Guards {
             }
         }
         for guard in &mut self.each {
-            guard.on(tally.figure(guard.condition.metric));
+            let Criterion { metric, limit, .. } = guard.condition;
+            let judged = metric != Metric::Throughput || gives(&self.phases, frame.second, limit);
+            guard.on(tally.figure(metric).filter(|_| judged));
         }
         let tripped = self.each.iter().position(Guard::trips);
         let blind =
             !self.each.is_empty() && self.on_no_data == OnNoData::Abort && self.silent >= WINDOW;
         tripped.map(|guard| Trip::Condition { guard }).or(blind.then_some(Trip::NoData))
     }
+}
+
+/// Whether a throughput of `limit` could be seen in a second: as much is asked for, and was before.
+fn gives(phases: &[PlannedPhase], second: u64, limit: f64) -> bool {
+    let whole = phases.last().is_some_and(|it| second < it.to.elapsed().as_secs());
+    whole && second > 0 && [second - 1, second].iter().all(|it| asks_for(phases, *it, limit, 1.0))
 }
 
 impl Guard {
@@ -140,7 +159,29 @@ mod tests {
     use proptest::prelude::*;
 
     fn guards(text: &str) -> Guards {
-        Guards::new(&[Criterion::parse(text).unwrap()], OnNoData::Abort)
+        let mut plan = crate::sample::plan();
+        plan.safety.abort = vec![Criterion::parse(text).unwrap()];
+        plan.safety.on_no_data = OnNoData::Abort;
+        Guards::of(&plan)
+    }
+
+    #[test]
+    fn the_last_answers_after_the_end_of_the_load_trip_nothing() {
+        let mut guards = guards("error_rate > 10%");
+        assert_eq!(guards.on(&frame(39, &[1; 100], 0)), None);
+        let late = |second| Frame { planned: 0, sent: 0, in_flight: 9, ..frame(second, &[], 20) };
+        assert_eq!(guards.on(&late(40)), None, "timeouts of the last seconds");
+        let silent = |second| Frame { second, in_flight: 9, ..Frame::default() };
+        assert!((41..60).all(|second| guards.on(&silent(second)).is_none()));
+    }
+
+    #[test]
+    fn throughput_is_watched_where_as_much_is_asked_for() {
+        let (mut below, mut above) = (guards("throughput < 90/s"), guards("throughput < 101/s"));
+        assert_eq!(below.on(&frame(0, &[1; 60], 0)), None, "the first answers are still to come");
+        assert_eq!(below.on(&frame(1, &[1; 100], 0)), None);
+        assert_eq!(below.on(&frame(2, &[1; 80], 0)), Some(Trip::Condition { guard: 0 }));
+        assert_eq!(above.on(&frame(5, &[1; 100], 0)), None, "100/s is all that is sent");
     }
 
     #[test]
@@ -174,7 +215,7 @@ mod tests {
         #[test]
         fn never_trips_while_every_second_is_within_the_limit(failures in prop::collection::vec(0u64..10, 1..60)) {
             let mut guards = guards("error_rate > 10%");
-            for (second, failed) in (0..).zip(failures) {
+            for (second, failed) in (0..40).zip(failures) {
                 prop_assert_eq!(guards.on(&frame(second, &[1; 91], failed)), None);
             }
         }

@@ -10,6 +10,7 @@ use evenkeel_fault::process::State;
 use evenkeel_fault::{Faults, Process, Reexec, find};
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::document::Finder;
+use evenkeel_model::event::Evidence;
 use evenkeel_model::{Event, Plan};
 use evenkeel_probe::{ProcessSeen, ProcessState};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -20,6 +21,9 @@ use crate::shell::Setup;
 
 /// Added to the length of a plan before the guardian mends everything by itself: time to prepare and to end.
 const SLACK: Duration = Duration::from_mins(2);
+/// So long may mending take at the end; a service that is restarted has to come up again. Then the guardian
+/// mends.
+const CLOSE_MAX: Duration = Duration::from_mins(3);
 /// How often a service that is starting is asked whether it is ready.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -30,12 +34,23 @@ enum Wish {
     Close,
 }
 
+/// What closing everything came to.
+#[derive(Debug, Default)]
+pub(crate) struct Closed {
+    /// What the proxy cost.
+    pub(crate) proxy_cpu: Duration,
+    /// What could not be mended, and faults that were only taken back now.
+    pub(crate) trouble: Vec<Event>,
+}
+
 /// The way to ask for something.
 pub(crate) struct Ask {
     wish: UnboundedSender<Wish>,
     say: UnboundedSender<Event>,
     plan: Plan,
-    task: JoinHandle<(Duration, Vec<Event>)>,
+    task: JoinHandle<Closed>,
+    /// Why the task ended before it was asked to.
+    broken: Option<String>,
 }
 
 impl Ask {
@@ -69,10 +84,35 @@ impl Ask {
         });
     }
 
-    /// Mends and closes everything; says what the proxy cost, and what could not be mended.
-    pub(crate) async fn close(self) -> (Duration, Vec<Event>) {
+    /// Resolves when the task has ended without being asked to, which is a bug of ours. What it had broken is
+    /// mended by the guardian, which sees it go.
+    pub(crate) async fn broken(&mut self) -> String {
+        if self.broken.is_none() {
+            let ended = (&mut self.task).await;
+            let reason = ended.err().map_or("it just ended".to_owned(), |it| it.to_string());
+            self.broken = Some(reason);
+        }
+        self.broken.clone().unwrap_or_default()
+    }
+
+    /// Mends and closes everything.
+    pub(crate) async fn close(mut self) -> Closed {
+        let lost = |reason: String| Closed {
+            trouble: vec![Event::NotMended { reason }],
+            ..Closed::default()
+        };
+        if let Some(reason) = self.broken {
+            return lost(format!("what mends broke down ({reason}); the guardian mends"));
+        }
         self.send(Wish::Close);
-        self.task.await.unwrap_or_default()
+        match tokio::time::timeout(CLOSE_MAX, &mut self.task).await {
+            Ok(Ok(closed)) => closed,
+            Ok(Err(error)) => lost(format!("what mends broke down ({error}); the guardian mends")),
+            Err(_) => {
+                self.task.abort();
+                lost("mending came to no end; the guardian goes on with it".to_owned())
+            }
+        }
     }
 }
 
@@ -119,7 +159,7 @@ impl Hands {
             }
             hands.close().await
         });
-        Ask { wish, say, plan: setup.plan.clone(), task }
+        Ask { wish, say, plan: setup.plan.clone(), task, broken: None }
     }
 
     fn tell(&self, event: Event) {
@@ -139,51 +179,45 @@ impl Hands {
         });
     }
 
+    /// What is made is kept in `self` at once, so that whoever drops this half-way still closes it in order.
     async fn make_ready(&mut self) -> Result<(), (String, bool)> {
-        let Setup { plan, head, state_dir, own_binary, folder } = &self.setup;
+        let Self { setup, say, faults, service } = self;
+        let Setup { plan, head, state_dir, own_binary, folder } = &*setup;
         let failed = |error: &dyn std::error::Error| (in_one_line(error), false);
         let again =
             |verb: &str| Reexec { program: own_binary.clone(), arguments: vec![verb.into()] };
         let (guardian, burner) = (again("guardian"), again("burn"));
-        let limit = plan.length() + SLACK;
-        let mut faults =
-            Faults::open(&plan.service, &head.id, plan.seed, state_dir, &guardian, burner, limit)
-                .await
-                .map_err(|it| failed(&it))?;
+        let to_start = plan.service.start.as_ref().map_or(Duration::ZERO, |it| it.timeout);
+        let limit = to_start + plan.length() + plan.load.timeout + SLACK;
+        let opened =
+            Faults::open(&plan.service, &head.id, plan.seed, state_dir, &guardian, burner, limit);
+        let faults = faults.insert(opened.await.map_err(|it| failed(&it))?);
         let lost = faults.guardian_lost();
-        let say = self.say.clone();
+        let say = say.clone();
         tokio::spawn(async move {
             lost.await;
             drop(say.send(Event::GuardianLost));
         });
         if let Some(start) = &plan.service.start {
             let log = File::create(folder.join("service.log")).map_err(|it| failed(&it))?;
-            let mut service =
-                Started::new(start, own_binary, log, faults.mark()).map_err(|it| {
-                    (format!("cannot start `{}`: {it}", start.command.join(" ")), false)
-                })?;
-            let adopted = faults.adopt(service.pid());
+            let started = Started::new(start, own_binary, log, faults.mark()).map_err(|it| {
+                (format!("cannot start `{}`: {it}", start.command.join(" ")), false)
+            })?;
+            let service = service.insert(started);
+            faults.adopt(service.pid()).map_err(|it| failed(&it))?;
             let ready = tokio::select! {
                 ready = evenkeel_probe::ready(&start.ready, start.timeout, POLL) => {
                     ready.map_err(|it| format!("the service is not ready: {it}; its output is in service.log"))
                 }
                 ended = service.ended() => Err(format!("{ended}; its output is in service.log")),
             };
-            self.service = Some(service);
-            self.faults = Some(faults);
-            adopted.map_err(|it| failed(&it))?;
             ready.map_err(|reason| (reason, false))?;
-        } else {
-            self.faults = Some(faults);
         }
-        let Some(faults) = &self.faults else { return Ok(()) };
-        let resolved = faults.resolve(&self.setup.plan).map_err(|it| failed(&it))?;
-        evenkeel_fault::permit(&self.setup.plan, &resolved, jiff::Timestamp::now()).map_err(
-            |refusals| {
-                let reasons: Vec<_> = refusals.iter().map(ToString::to_string).collect();
-                (reasons.join("; "), true)
-            },
-        )
+        let resolved = faults.resolve(plan).map_err(|it| failed(&it))?;
+        evenkeel_fault::permit(plan, &resolved, jiff::Timestamp::now()).map_err(|refusals| {
+            let reasons: Vec<_> = refusals.iter().map(ToString::to_string).collect();
+            (reasons.join("; "), true)
+        })
     }
 
     async fn begin(&mut self, index: usize) {
@@ -199,23 +233,21 @@ impl Hands {
     }
 
     async fn end(&mut self, index: usize) {
-        if let Some(faults) = &mut self.faults {
-            let (evidence, error) = faults.end(index).await;
-            self.tell(Event::FaultEnded { fault: index, evidence, error });
-        }
+        let (evidence, error) = match &mut self.faults {
+            Some(faults) => faults.end(index).await,
+            None => (Evidence::default(), None),
+        };
+        self.tell(fault_ended(index, evidence, error));
     }
 
     /// Mends everything, ends the service, then lets the guardian go.
-    async fn close(mut self) -> (Duration, Vec<Event>) {
+    async fn close(mut self) -> Closed {
         let mut trouble = Vec::new();
         let mut proxy_cpu = Duration::ZERO;
         if let Some(faults) = &mut self.faults {
             let ended = faults.end_all().await;
-            trouble.extend(ended.into_iter().map(|(fault, evidence, error)| Event::FaultEnded {
-                fault,
-                evidence,
-                error,
-            }));
+            trouble
+                .extend(ended.into_iter().map(|(fault, it, error)| fault_ended(fault, it, error)));
             proxy_cpu = faults.proxy_cpu_time();
         }
         if let Some(service) = self.service.take() {
@@ -227,6 +259,36 @@ impl Hands {
         {
             trouble.push(Event::NotMended { reason: in_one_line(&error) });
         }
-        (proxy_cpu, trouble)
+        Closed { proxy_cpu, trouble }
+    }
+}
+
+/// A counter that is no number cannot be written to the journal, and says nothing.
+fn fault_ended(fault: usize, mut evidence: Evidence, error: Option<String>) -> Event {
+    evidence.counters.retain(|_, it| it.is_finite());
+    Event::FaultEnded { fault, evidence, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask_of(task: JoinHandle<Closed>) -> Ask {
+        let plan = crate::sample::plan();
+        Ask { wish: unbounded_channel().0, say: unbounded_channel().0, plan, task, broken: None }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_unasked_is_noticed_and_what_it_broke_is_said() {
+        let mut ask = ask_of(tokio::spawn(async { Closed::default() }));
+        assert_eq!(ask.broken().await, "it just ended");
+        let [Event::NotMended { reason }] = &*ask.close().await.trouble else { panic!("silent") };
+        assert!(reason.ends_with("the guardian mends"), "{reason}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn mending_that_comes_to_no_end_is_left_to_the_guardian() {
+        let closed = ask_of(tokio::spawn(std::future::pending())).close().await;
+        assert!(matches!(&*closed.trouble, [Event::NotMended { .. }]), "{closed:?}");
     }
 }

@@ -14,6 +14,8 @@ use evenkeel_model::Entry;
 pub struct Writer {
     file: File,
     line: Vec<u8>,
+    /// Bytes of whole lines in the file.
+    whole: u64,
 }
 
 /// A journal cannot be read.
@@ -47,7 +49,7 @@ impl Writer {
     /// When the file is there already or cannot be made.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().create_new(true).append(true).open(path)?;
-        Ok(Self { file, line: Vec::new() })
+        Ok(Self { file, line: Vec::new(), whole: 0 })
     }
 
     /// Writes an event down.
@@ -59,7 +61,13 @@ impl Writer {
         serde_json::to_writer(&mut self.line, entry)?;
         self.line.push(b'\n');
         // One call a line: readers never see half of one while the process lives.
-        self.file.write_all(&self.line)
+        if let Err(error) = self.file.write_all(&self.line) {
+            // A full disk takes half a line; the next one must not be glued to it.
+            self.file.set_len(self.whole)?;
+            return Err(error);
+        }
+        self.whole += self.line.len() as u64;
+        Ok(())
     }
 
     /// Sees to it that everything written is on the disk.
@@ -125,5 +133,14 @@ mod tests {
         let path = folder.path().join("journal.jsonl");
         Writer::create(&path).unwrap();
         assert_eq!(Writer::create(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_disk_that_is_full_takes_no_half_lines() {
+        let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let mut writer = Writer { file: full, line: Vec::new(), whole: 0 };
+        let entry = Entry { at: Moment::START, event: Event::Tick };
+        assert!(writer.write(&entry).is_err());
+        assert_eq!(writer.whole, 0);
     }
 }

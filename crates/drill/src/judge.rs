@@ -8,6 +8,7 @@ use evenkeel_model::outcome::{
 };
 use evenkeel_model::{Entry, Outcome};
 use evenkeel_stats::Histogram;
+use evenkeel_units::Ratio;
 
 use crate::cause::cause;
 use crate::check::{after, checks, value_text};
@@ -39,7 +40,7 @@ pub fn judge(entries: &[Entry], stored: Option<&Outcome>) -> Result<Outcome, NoR
         },
         score: evenkeel_model::outcome::Score::default(),
         checks: checks(&run, &recoveries),
-        totals: Tally::of(run.judged()).figures(),
+        totals: run.judged_tally().figures(),
         phases: phases(&run),
         routes: routes(&run),
         faults: faults(&run, &recoveries),
@@ -80,7 +81,9 @@ fn verdict(run: &Run, checks: &[Check], recoveries: &[Recovery]) -> Verdict {
         Some(Finish::Completed) => Ending::Pass,
         Some(Finish::CouldNotRun(_) | Finish::LoadFailed(_)) => Ending::CouldNotRun,
         Some(Finish::Refused(_)) => Ending::Refused,
-        Some(Finish::Guard(_) | Finish::GuardianLost) => Ending::Aborted,
+        Some(Finish::Guard(_) | Finish::GuardianLost | Finish::NotTakenBack { .. }) => {
+            Ending::Aborted
+        }
         Some(Finish::Interrupted(_)) => Ending::Interrupted,
         Some(Finish::FaultFailed { .. }) | None => Ending::Inconclusive,
     };
@@ -93,6 +96,9 @@ fn verdict(run: &Run, checks: &[Check], recoveries: &[Recovery]) -> Verdict {
         }
         Ending::Fail => format!("Failed: {failed} of {all} checks"),
         Ending::CouldNotRun => "The drill could not run".to_owned(),
+        Ending::Aborted if matches!(run.finish, Some(Finish::NotTakenBack { .. })) => {
+            "Stopped: a fault could not be taken back".to_owned()
+        }
         Ending::Aborted => "Stopped by a safety guard".to_owned(),
         Ending::Refused => "Refused: a rule forbids this drill".to_owned(),
         Ending::Inconclusive if run.finish.is_none() => {
@@ -126,7 +132,7 @@ fn phases(run: &Run) -> Vec<PhaseFigures> {
 fn routes(run: &Run) -> Vec<RouteFigures> {
     let of_route = |(index, route): (usize, &evenkeel_model::document::Route)| RouteFigures {
         name: route.name.clone(),
-        figures: Tally::of_route(run.judged(), index).figures(),
+        figures: Tally::within(run.plan.length()).plus_route(run.judged(), index).figures(),
     };
     run.plan.load.routes.iter().enumerate().map(of_route).collect()
 }
@@ -151,7 +157,9 @@ fn faults(run: &Run, recoveries: &[Recovery]) -> Vec<FaultFigures> {
 fn budgets(run: &Run) -> Vec<BudgetFigures> {
     let of_slo = |slo: &evenkeel_model::document::Slo| {
         let budget = budget(&run.plan, slo, run.judged())?;
-        let spent = budget.spent().unwrap_or(0.0);
+        // A promise of everything has no budget: each bad event spends as if one were allowed.
+        let none = if budget.objective == Ratio::ONE { budget.counts.bad() as f64 } else { 0.0 };
+        let spent = budget.spent().unwrap_or(none);
         Some(BudgetFigures {
             objective: slo.name.clone(),
             target_ratio: budget.objective.get(),
@@ -161,7 +169,7 @@ fn budgets(run: &Run) -> Vec<BudgetFigures> {
             spent_ratio: spent,
             burn_rate: spent,
             window_budget_minutes: budget.of_window(slo.window).as_secs_f64() / 60.0,
-            window_spent_minutes: budget.outage(run.duration()).as_secs_f64() / 60.0,
+            window_spent_minutes: budget.outage(run.judged_tally().time()).as_secs_f64() / 60.0,
             window: slo.window,
         })
     };
@@ -198,7 +206,7 @@ fn steady_state(run: &Run) -> Vec<ProbeFigures> {
 }
 
 fn guards(run: &Run) -> Vec<GuardFigures> {
-    let mut guards = Guards::new(&run.plan.safety.abort, run.plan.safety.on_no_data);
+    let mut guards = Guards::of(&run.plan);
     run.frames.iter().for_each(|frame| {
         guards.on(frame);
     });
@@ -380,6 +388,30 @@ mod tests {
         let journal = play(plan(), &fragile, |_| None);
         let outcome = judge(&journal[..journal.len() / 2], None).unwrap();
         assert_eq!(outcome.verdict.headline, "Inconclusive: the run was cut off");
+    }
+
+    #[test]
+    fn an_outcome_is_the_same_after_a_journey_through_json() {
+        let silent = |second, _: &[bool]| frame(second, &[], 0);
+        let failing = |second, _: &[bool]| frame(second, &[], 50);
+        let missing = |second, _: &[bool]| evenkeel_model::Frame {
+            planned: 50,
+            missed: 50,
+            ..frame(second, &[], 0)
+        };
+        let worlds: [crate::sample::World<'_>; 4] = [&silent, &failing, &missing, &fragile];
+        for world in worlds {
+            let mut plan = plan();
+            plan.safety.abort.clear();
+            plan.success = ["p99 < 100ms", "error_rate <= 0%", "recovery_time <= 0s"]
+                .map(|it| evenkeel_model::document::Criterion::parse(it).unwrap())
+                .to_vec();
+            plan.objectives[0].objective = Some(Ratio::ONE);
+            let outcome = judge(&play(plan, world, |_| None), None).unwrap();
+            let text = serde_json::to_string(&outcome).unwrap();
+            assert!(serde_json::from_str::<Outcome>(&text).unwrap() == outcome, "{text}");
+            assert!(outcome.score.parts.iter().all(|it| it.value.is_none_or(f64::is_finite)));
+        }
     }
 
     #[test]

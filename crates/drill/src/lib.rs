@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! conductor   decides: events in, commands out, no input or output
+//!   asking      the steady state, probe by probe
 //!   guard       abort conditions, second by second
 //! shell       acts: owns the load, the faults, the probes, the timers and the signals
 //!   hands       where faults, probes and the service meet; answers with events
@@ -11,6 +12,7 @@
 //! judge       journal → outcome
 //!   run         what the events add up to
 //!   tally       seconds of load added up, and the figures they give
+//!   asked       how much load the plan asks for
 //!   objective   what was promised, and what was measured of it
 //!   recovery    when a fault showed, and when the service was well again
 //!   check       everything that had to hold
@@ -24,6 +26,7 @@
 //!
 //! Deliberately absent: rendering (that is `evenkeel-report`), schedules, and more than one drill at a time.
 
+mod asked;
 mod cause;
 mod check;
 pub mod conductor;

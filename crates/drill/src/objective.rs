@@ -3,8 +3,9 @@
 use evenkeel_model::document::{Criterion, Indicator, Metric, Slo};
 use evenkeel_model::{Answer, Distribution, Frame, Plan};
 use evenkeel_slo::{Budget, Counts, count};
-use evenkeel_units::Ratio;
+use evenkeel_units::{Moment, Ratio};
 
+use crate::asked::asks_for;
 use crate::tally::Tally;
 
 /// The share of good events that an objective promises: its own, or the one its limit implies. A p99 within
@@ -34,6 +35,20 @@ pub(crate) fn series_of<'a>(
         .iter()
         .filter(move |it| of_route(it.route))
         .map(|it| (it.answer, &it.response_micros))
+}
+
+fn route_of(plan: &Plan, name: &str) -> Option<usize> {
+    plan.load.routes.iter().position(|it| it.name == name)
+}
+
+/// Whether the plan asks for at least `min` requests a second of what an objective is about.
+pub(crate) fn asks_for_throughput(plan: &Plan, frame: &Frame, slo: &Slo, min: f64) -> bool {
+    let weight = |of: Option<&str>| -> f64 {
+        let routes = plan.load.routes.iter().filter(|it| of.is_none_or(|name| it.name == name));
+        routes.map(|it| f64::from(it.weight)).sum()
+    };
+    let share = weight(slo.route.as_deref()) / weight(None).max(1.0);
+    asks_for(&plan.phases, frame.second, min, share)
 }
 
 /// Good and all events of an objective in `frames`.
@@ -77,17 +92,18 @@ pub(crate) fn measure<'a>(
     frames: impl IntoIterator<Item = &'a Frame> + Clone,
 ) -> Measured {
     use evenkeel_model::document::Comparison::{AtLeast, AtMost};
-    let tally = match slo
-        .route
-        .as_ref()
-        .and_then(|name| plan.load.routes.iter().position(|it| it.name == *name))
-    {
-        Some(route) => Tally::of_route(frames.clone(), route),
-        None => Tally::of(frames.clone()),
+    // A route that is not sent has no answers, and not everybody's.
+    let route = slo.route.as_ref().map(|name| route_of(plan, name).unwrap_or(usize::MAX));
+    let sum = |frames: &mut dyn Iterator<Item = &'a Frame>| {
+        let tally = Tally::within(plan.length());
+        match route {
+            Some(route) => tally.plus_route(frames, route),
+            None => tally.plus(frames),
+        }
     };
     let limit =
         |metric, comparison, limit| Criterion { metric, comparison, limit, sustained: None };
-    let budget = budget(plan, slo, frames);
+    let budget = budget(plan, slo, frames.clone());
     let ratio = budget.and_then(|it| it.counts.ratio());
     let kept = budget.and_then(Budget::kept);
     let objective = implied(slo).map_or(0.0, Ratio::get);
@@ -99,7 +115,7 @@ pub(crate) fn measure<'a>(
         },
         Indicator::Percentile { quantile, threshold } => Measured {
             criterion: limit(Metric::Percentile(quantile), AtMost, threshold.as_secs_f64()),
-            value: tally.answered_within(quantile.get()),
+            value: sum(&mut frames.into_iter()).answered_within(quantile.ratio()),
             kept,
         },
         Indicator::ErrorRate { max } => Measured {
@@ -108,7 +124,12 @@ pub(crate) fn measure<'a>(
             kept,
         },
         Indicator::Throughput { min } => {
-            let value = tally.figure(Metric::Throughput);
+            // A ramp on its way to the limit is no fault of the service.
+            let end = Moment::at(plan.length());
+            let mut asked = frames
+                .into_iter()
+                .filter(|it| it.from() >= end || asks_for_throughput(plan, it, slo, min.get()));
+            let value = sum(&mut asked).figure(Metric::Throughput);
             Measured {
                 criterion: limit(Metric::Throughput, AtLeast, min.get()),
                 value,

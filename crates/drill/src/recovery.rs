@@ -5,25 +5,36 @@
 //! objectives, a second is unwell when more than 1 % of its requests fail, or when its median is over three
 //! times the undisturbed p95.
 //!
-//! - **Time to detect**: from the start of a fault to the end of the first unwell second while it acts.
+//! - **Time to detect**: from the start of a fault to the end of the first unwell second while it acts, or
+//!   while requests that it held up can still come back.
 //! - **Time to recover**: from the end of a fault to the end of the last unwell second after it, up to the
 //!   next fault. Faults that act once are timed from their start.
+//!
+//! A user notices when an answer comes; so detection goes by when outcomes were known. A service has recovered
+//! when new requests are answered well; so recovery goes by when requests were *due*: a request that hung in a
+//! fault and runs into its timeout half a minute later says nothing about the service then.
+//!
+//! A fault that ends while another one acts is not timed: what follows is the wake of the other. Faults that
+//! end within the same second share it.
 
 use std::time::Duration;
 
-use evenkeel_model::Frame;
 use evenkeel_model::document::Indicator;
-use evenkeel_slo::{Budget, count};
+use evenkeel_model::{Distribution, Frame, Series};
+use evenkeel_slo::Budget;
 use evenkeel_units::{Moment, Ratio};
 
-use crate::objective::{implied, series_of};
-use crate::run::Run;
+use crate::objective::{asks_for_throughput, counts, implied, series_of};
+use crate::run::{FaultTrack, Run};
 use crate::tally::Tally;
 
 /// Burn rate from which a second is unwell.
 const BURN: f64 = 10.0;
 /// Fewer bad requests than this are chance.
 const LEAST_BAD: u64 = 2;
+/// When the next fault begins sooner than after so many seconds, being unwell until then is no proof that the
+/// service would have stayed so.
+const LEAST_WATCHED: usize = 3;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// How the service answered to one fault.
@@ -35,11 +46,11 @@ pub(crate) struct Recovery {
     pub recovered_after: Option<Duration>,
 }
 
-/// For each second of load in order, whether the service was unwell.
-pub(crate) fn unwell(run: &Run) -> Vec<bool> {
+/// For each of `frames`, whether the service was unwell.
+fn unwell(run: &Run, frames: &[Frame]) -> Vec<bool> {
     let calm = Tally::of(run.undisturbed());
     let slow = calm.good_times().quantile(0.95).map(|it| it * 3);
-    run.frames
+    frames
         .iter()
         .map(|frame| match run.plan.objectives.is_empty() {
             false => run.plan.objectives.iter().any(|slo| breaks(run, frame, slo)),
@@ -57,10 +68,14 @@ pub(crate) fn unwell(run: &Run) -> Vec<bool> {
 fn breaks(run: &Run, frame: &Frame, slo: &evenkeel_model::document::Slo) -> bool {
     if let Indicator::Throughput { min } = slo.indicator {
         // Judged only where as much was asked for.
-        return frame.planned as f64 >= min.get() && (frame.good() as f64) < min.get() * 0.9;
+        let good: u64 = series_of(&run.plan, frame, slo)
+            .filter(|(answer, _)| answer.is_ok())
+            .map(|(_, times)| times.count())
+            .sum();
+        return asks_for_throughput(&run.plan, frame, slo, min.get())
+            && (good as f64) < min.get() * 0.9;
     }
-    let missed = if slo.route.is_none() { frame.missed } else { 0 };
-    let counts = count(slo.indicator, series_of(&run.plan, frame, slo), missed);
+    let counts = counts(&run.plan, slo, [frame]);
     let objective = implied(slo).unwrap_or(Ratio::percent(99));
     let spent = Budget { objective, counts }.spent();
     // Beyond a tenth of bad requests no objective is met, however low its promise.
@@ -69,46 +84,188 @@ fn breaks(run: &Run, frame: &Frame, slo: &evenkeel_model::document::Slo) -> bool
         && (spent.is_some_and(|it| it >= BURN) || share > objective.rest().get().max(0.1))
 }
 
+/// The seconds of load with every outcome moved to the last second in which its request can have been due.
+/// A frame knows when an outcome came and how long it took, which tells the due time to within a second.
+fn by_due(run: &Run) -> Vec<Frame> {
+    let of_frames = run.frames.iter();
+    let mut moved: Vec<_> =
+        of_frames.map(|it| Frame { series: Vec::new(), missed: 0, ..it.clone() }).collect();
+    let back = |at: usize, time: Duration| {
+        at.saturating_sub(usize::try_from(time.as_secs()).unwrap_or(usize::MAX))
+    };
+    for (at, frame) in run.frames.iter().enumerate() {
+        // Arrivals are given up when their timeout has passed.
+        moved[back(at, run.plan.load.timeout)].missed += frame.missed;
+        for series in &frame.series {
+            for (micros, count) in &series.response_micros.micros {
+                let response_micros = Distribution { micros: vec![(*micros, *count)] };
+                let to = &mut moved[back(at, Duration::from_micros(*micros))].series;
+                match to
+                    .iter_mut()
+                    .find(|it| (it.route, it.answer) == (series.route, series.answer))
+                {
+                    Some(it) => it.response_micros.micros.push((*micros, *count)),
+                    None => to.push(Series { response_micros, ..*series }),
+                }
+            }
+        }
+    }
+    moved
+}
+
 /// How the service answered to each fault of `run`.
 pub(crate) fn recoveries(run: &Run) -> Vec<Recovery> {
-    let unwell = unwell(run);
-    let sick: Vec<Moment> = run
-        .frames
-        .iter()
-        .zip(&unwell)
-        .filter(|(_, it)| **it)
-        .map(|(frame, _)| frame.from())
-        .collect();
-    let end = run.frames.last().map_or(Moment::START, |it| it.from() + SECOND);
-    let one = |index: usize| {
-        let track = &run.faults[index];
-        let one_shot = run.plan.faults[index].fault.is_one_shot();
-        let from = track.from?;
-        let over = if one_shot { from } else { track.to.unwrap_or(end) };
-        let next =
-            run.faults.iter().filter_map(|it| it.from).filter(|it| *it > over).min().unwrap_or(end);
-        let acting_until = if one_shot { next } else { over };
-        let detected = sick
-            .iter()
-            .find(|at| from < **at + SECOND && **at < acting_until)
-            .map(|at| *at + SECOND - from);
-        // Seconds in which another fault still acts say nothing about the recovery from this one.
-        let others = |at: Moment| {
-            run.faults.iter().enumerate().any(|(other, it)| {
-                let lasting = !run.plan.faults[other].fault.is_one_shot();
-                other != index
-                    && lasting
-                    && it.from.is_some_and(|f| f < at + SECOND)
-                    && it.to.is_none_or(|t| at < t)
-            })
-        };
-        let last = sick.iter().rfind(|at| over < **at + SECOND && **at < next && !others(**at));
-        let recovered = match last {
-            None => Some(Duration::ZERO),
-            Some(at) if *at + SECOND >= end => None,
-            Some(at) => Some(*at + SECOND - over),
-        };
-        Some(Recovery { detected_after: detected, recovered_after: recovered })
+    let sick = |frames: &[Frame]| -> Vec<(Moment, bool)> {
+        frames.iter().map(Frame::from).zip(unwell(run, frames)).collect()
     };
-    (0..run.faults.len()).map(|index| one(index).unwrap_or_default()).collect()
+    let (seen, due) = (sick(&run.frames), sick(&by_due(run)));
+    (0..run.faults.len()).map(|fault| one(run, fault, &seen, &due).unwrap_or_default()).collect()
+}
+
+/// When each second begins, and whether the service was unwell in it.
+type Seconds<'a> = &'a [(Moment, bool)];
+
+fn one(run: &Run, fault: usize, seen: Seconds<'_>, due: Seconds<'_>) -> Option<Recovery> {
+    let end = Moment::at(run.duration());
+    let track = &run.faults[fault];
+    let one_shot = run.plan.faults[fault].fault.is_one_shot();
+    let from = track.from?;
+    let over = if one_shot { from } else { track.to.unwrap_or(end) };
+    let next = run.faults.iter().filter_map(|it| it.from).filter(|it| *it > over).min();
+    let shows_until = match (one_shot, next) {
+        (true, next) => next,
+        (false, next) => {
+            // What it held up comes back by its timeout.
+            let wake = over + run.plan.load.timeout + SECOND;
+            Some(next.map_or(wake, |it| it.min(wake)))
+        }
+    };
+    let lasting = |other: usize| other != fault && !run.plan.faults[other].fault.is_one_shot();
+    let others = || (0..run.faults.len()).filter(|it| lasting(*it)).map(|it| &run.faults[it]);
+    let outlasts = |it: &FaultTrack| it.to.is_none_or(|to| over + SECOND < to);
+    let disturbed = |at: Moment| {
+        others().any(|it| {
+            it.from.is_some_and(|from| from < at + SECOND) && it.to.is_none_or(|to| at < to)
+        })
+    };
+    let detected = seen
+        .iter()
+        .filter(|(at, sick)| *sick && from < *at + SECOND && shows_until.is_none_or(|it| *at < it))
+        .find(|(at, _)| one_shot || *at < over || !disturbed(*at))
+        .map(|(at, _)| *at + SECOND - from);
+    let within = |it: &FaultTrack| it.from.is_some_and(|from| from <= over) && outlasts(it);
+    if over < end && others().any(within) {
+        return Some(Recovery { detected_after: detected, recovered_after: Some(Duration::ZERO) });
+    }
+    let until = next.unwrap_or(end).min(end);
+    let watched: Vec<_> = due
+        .iter()
+        .filter(|(at, _)| over < *at + SECOND && *at < end)
+        .filter(|(at, _)| next.is_none_or(|next| *at + SECOND <= next))
+        .collect();
+    let last_is_sick = watched.last().is_some_and(|(_, sick)| *sick);
+    let cut_short = until < end && watched.len() < LEAST_WATCHED;
+    let recovered_after = match watched.iter().rfind(|(_, sick)| *sick) {
+        // Nothing was asked of the service after the fault: how it would have answered nobody knows.
+        None if watched.is_empty() && until == end && detected.is_some() => None,
+        None => Some(Duration::ZERO),
+        Some(_) if last_is_sick && !cut_short => None,
+        Some((at, _)) => Some(*at + SECOND - over),
+    };
+    Some(Recovery { detected_after: detected, recovered_after })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{at, fragile, plan, play};
+    use crate::tally::tests::frame;
+    use evenkeel_model::{Answer, Plan};
+
+    fn recovery(mut plan: Plan, world: crate::sample::World<'_>) -> Vec<Recovery> {
+        plan.safety.abort.clear();
+        recoveries(&Run::of(&play(plan, world, |_| None)).unwrap())
+    }
+
+    /// A second in which `count` requests were given up after five seconds.
+    fn timeouts(second: u64, good: usize, count: u64) -> Frame {
+        let response_micros = Distribution { micros: vec![(5_000_000, count)] };
+        let mut frame = frame(second, &vec![12; good], 0);
+        frame.planned += count;
+        frame.series.push(Series { route: 0, answer: Answer::Timeout, response_micros });
+        frame
+    }
+
+    #[test]
+    fn requests_that_hung_in_a_fault_are_no_illness_after_it() {
+        // Held up from 12 to 20; given up from 17 to 25.
+        let hung = |second, acting: &[bool]| match second {
+            12..=16 => Frame { planned: 100, sent: 100, ..frame(second, &[], 0) },
+            17..=19 => timeouts(second, 0, 100),
+            20..=23 => timeouts(second, 100, 100),
+            _ => fragile(second, acting),
+        };
+        let latency = recovery(plan(), &hung)[0];
+        assert_eq!(latency.detected_after, Some(Duration::from_secs(6)), "seen when it came");
+        assert_eq!(latency.recovered_after, Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_fault_that_shows_only_after_its_end_was_detected() {
+        let mut plan = plan();
+        plan.faults[0].to = at(14);
+        let late = |second, acting: &[bool]| match second {
+            12 | 13 => Frame { planned: 100, sent: 100, ..frame(second, &[], 0) },
+            17 | 18 => timeouts(second, 100, 100),
+            _ => fragile(second, acting),
+        };
+        assert_eq!(recovery(plan, &late)[0].detected_after, Some(Duration::from_secs(6)));
+    }
+
+    #[test]
+    fn a_fault_within_another_is_not_blamed_for_its_wake() {
+        let mut plan = plan();
+        (plan.faults[1].from, plan.faults[1].to) = (at(14), at(16));
+        let ill = |second, _: &[bool]| match second {
+            12..=22 => frame(second, &[820; 100], 0),
+            _ => frame(second, &[12; 100], 0),
+        };
+        let both = recovery(plan, &ill);
+        assert_eq!(both[0].recovered_after, Some(Duration::from_secs(3)));
+        assert_eq!(both[1].recovered_after, Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn faults_over_the_same_seconds_share_their_wake() {
+        let mut plan = plan();
+        (plan.faults[1].from, plan.faults[1].to) = (at(12), at(20));
+        let ill = |second, _: &[bool]| match second {
+            12..=22 => frame(second, &[820; 100], 0),
+            _ => frame(second, &[12; 100], 0),
+        };
+        for it in recovery(plan, &ill) {
+            assert_eq!(it.recovered_after, Some(Duration::from_secs(3)));
+        }
+    }
+
+    #[test]
+    fn nobody_can_say_whether_a_service_recovered_from_a_fault_at_the_very_end() {
+        let mut plan = plan();
+        plan.faults[1].to = at(40);
+        assert_eq!(recovery(plan, &fragile)[1].recovered_after, None);
+    }
+
+    #[test]
+    fn a_fault_that_acts_once_is_timed_from_its_start() {
+        let mut plan = plan();
+        plan.faults.truncate(1);
+        plan.faults[0].fault = evenkeel_model::document::Fault::Kill;
+        let ill = |second, _: &[bool]| match second {
+            12..=14 => frame(second, &[12; 60], 40),
+            _ => frame(second, &[12; 100], 0),
+        };
+        let kill = recovery(plan, &ill)[0];
+        assert_eq!(kill.detected_after, Some(Duration::from_secs(1)));
+        assert_eq!(kill.recovered_after, Some(Duration::from_secs(3)));
+    }
 }

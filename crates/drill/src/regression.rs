@@ -3,11 +3,13 @@
 //! Both must hold: the figure of the whole run is worse by more than its limit, and its values second by
 //! second are worse by a rank-sum test at 1 %. The same build twice differs by chance, not by ranks.
 
+use std::time::Duration;
+
 use evenkeel_model::Outcome;
-use evenkeel_model::document::{Metric, Quantile};
+use evenkeel_model::document::{Metric, Quantile, Role};
 use evenkeel_model::outcome::{Check, CheckKind, CheckResult, SecondFigures};
 use evenkeel_stats::rank_sum;
-use evenkeel_units::Ratio;
+use evenkeel_units::{Moment, Ratio};
 
 use crate::check::value_text;
 
@@ -76,14 +78,23 @@ pub(crate) fn regressions(outcome: &Outcome, stored: &Outcome) -> Vec<Check> {
     figures.iter().map(|figure| compare(figure, outcome, stored)).collect()
 }
 
+/// Seconds outside of warm-ups, as the figures of the whole run are.
+fn judged(of: &Outcome) -> impl Iterator<Item = &SecondFigures> {
+    let middle = |it: &SecondFigures| Moment::at(Duration::from_millis(it.second * 1000 + 500));
+    let phase_of = move |it: &SecondFigures| of.plan.phase_at(middle(it));
+    of.seconds
+        .iter()
+        .filter(move |it| phase_of(it).is_none_or(|at| of.plan.phases[at].role != Role::Warmup))
+}
+
 fn share(good: u64, bad: u64) -> Option<f64> {
     (good + bad > 0).then(|| bad as f64 / (good + bad) as f64)
 }
 
 fn compare(figure: &Compared, outcome: &Outcome, stored: &Outcome) -> Check {
     let [now, then] = [outcome, stored].map(figure.of_run);
-    let [now_seconds, then_seconds] = [outcome, stored]
-        .map(|it| it.seconds.iter().filter_map(figure.of_second).collect::<Vec<_>>());
+    let [now_seconds, then_seconds] =
+        [outcome, stored].map(|it| judged(it).filter_map(figure.of_second).collect::<Vec<_>>());
     let sign = if figure.growth_is_bad { 1.0 } else { -1.0 };
     let change =
         now.zip(then).filter(|(_, then)| *then > 0.0).map(|(now, then)| (now - then) / then);

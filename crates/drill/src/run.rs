@@ -12,6 +12,7 @@ use evenkeel_model::{Entry, Event, Frame, Plan};
 use evenkeel_units::Moment;
 
 use crate::conductor::{Conductor, Finish};
+use crate::tally::Tally;
 
 /// What happened in a run. Moments are after the start of the load.
 #[derive(Clone, Debug)]
@@ -170,6 +171,11 @@ impl Run {
         self.frames.iter().filter(|frame| {
             self.phase_of(frame).is_none_or(|phase| self.plan.phases[phase].role != Role::Warmup)
         })
+    }
+
+    /// The judged seconds, added up.
+    pub(crate) fn judged_tally(&self) -> Tally {
+        Tally::within(self.plan.length()).plus(self.judged())
     }
 
     /// Seconds of load before anything was broken: those of baseline phases, or else those before the

@@ -43,6 +43,15 @@ pub(crate) fn score(
     Score { value, grade: value.map(|it| grade(it).to_owned()), parts, baseline }
 }
 
+/// Share of a limit that was used; of a limit of nothing, all or endlessly much.
+fn used(value: f64, limit: f64) -> f64 {
+    match limit > 0.0 {
+        true => value / limit,
+        false if value > 0.0 => f64::INFINITY,
+        false => 1.0,
+    }
+}
+
 /// 100 for nothing of a limit used, 80 for all of it, 40 for twice as much.
 fn of_used(used: f64) -> f64 {
     if used <= 1.0 { 100.0 - 20.0 * used.max(0.0) } else { 80.0 / used }
@@ -125,7 +134,7 @@ fn recovery(run: &Run, recoveries: &[Recovery]) -> ScorePart {
             ScorePart { value: Some(0.0), ..empty("a fault was not recovered from") }
         }
         Some(seconds) => ScorePart {
-            value: Some(of_used(seconds / limit)),
+            value: Some(of_used(used(seconds, limit))),
             ..empty(&format!("slowest recovery {seconds:.0}s of {limit:.0}s"))
         },
     }

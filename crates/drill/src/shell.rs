@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use evenkeel_load::{Handle, Order, Said};
+use evenkeel_load::{Handle, Order, Prepared, Said};
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::document::{Reference, ResolveError};
 use evenkeel_model::plan::{Footprint, RunHead};
@@ -15,11 +15,15 @@ use evenkeel_units::{Clock, Moment, SystemClock};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
-use crate::conductor::{Command, Conductor, Finish};
+use crate::conductor::{Command, Conductor};
 use crate::folder::JOURNAL;
-use crate::hands::{Ask, Hands};
+use crate::hands::{Ask, Closed, Hands};
 use crate::journal::Writer;
+
+/// A load that was stopped ends within a second; on a busy host a little later.
+const LOAD_END_MAX: Duration = Duration::from_secs(5);
 
 /// Everything a run is given.
 #[derive(Clone, Debug)]
@@ -45,6 +49,11 @@ pub enum ConductError {
     /// Signals cannot be watched.
     #[error("cannot watch for signals")]
     Signals(#[source] std::io::Error),
+    /// The part that breaks and mends ended by itself: a bug. The guardian mends.
+    #[error(
+        "what breaks and mends broke down, which is a bug of Evenkeel; the guardian mends: {0}"
+    )]
+    Broken(String),
 }
 
 /// What a watcher of a run sees after each event.
@@ -59,7 +68,7 @@ pub struct Scene<'a> {
 /// Conducts a run to its end. Whatever happens, what was broken is mended before this returns.
 ///
 /// # Errors
-/// When the journal cannot be written or signals cannot be watched.
+/// When the journal cannot be written, signals cannot be watched, or a bug of ours ended a part of the run.
 pub async fn conduct(
     setup: Setup,
     mut watch: impl FnMut(Scene<'_>),
@@ -75,20 +84,26 @@ pub async fn conduct(
         conductor: Conductor::default(),
         entries: Vec::new(),
         say,
+        preparing: None,
         load: None,
+        load_is_over: false,
         cost: Cost::default(),
         plan: setup.plan.clone(),
     };
 
     let started = Event::Started { run: setup.head.clone(), plan: Box::new(setup.plan.clone()) };
-    let mut written = shell.on(started, &mut ask, &mut watch);
-    while written.is_ok() && shell.conductor.finished().is_none() {
-        let event = shell.next(&mut heard, &mut signals).await;
-        written = shell.on(event, &mut ask, &mut watch);
+    let mut went = shell.on(started, &mut ask, &mut watch).map_err(ConductError::Journal);
+    while went.is_ok() && shell.conductor.finished().is_none() {
+        went = match shell.next(&mut heard, &mut signals, &mut ask).await {
+            Ok(event) => shell.on(event, &mut ask, &mut watch).map_err(ConductError::Journal),
+            Err(error) => Err(error),
+        };
     }
     // Everything is mended before anything is reported, also when the journal could not be written.
-    let (proxy_cpu, trouble) = ask.close().await;
-    shell.finish(proxy_cpu, trouble, &mut watch).and(written).map_err(ConductError::Journal)?;
+    shell.stop_load();
+    let closed = ask.close().await;
+    let finished = shell.finish(closed, &mut heard, &mut watch).await;
+    went.and(finished.map_err(ConductError::Journal))?;
     Ok(shell.entries)
 }
 
@@ -98,26 +113,51 @@ struct Shell {
     conductor: Conductor,
     entries: Vec<Entry>,
     say: UnboundedSender<Event>,
+    /// A load that is being prepared.
+    preparing: Option<oneshot::Receiver<Result<Prepared, String>>>,
     load: Option<Handle>,
+    load_is_over: bool,
     cost: Cost,
     plan: Plan,
 }
 
 impl Shell {
     /// Waits for the next event.
-    async fn next(&self, heard: &mut UnboundedReceiver<Event>, signals: &mut Signals) -> Event {
-        let wake = async {
-            match self.conductor.next_wake() {
-                Some(at) => tokio::time::sleep(at - self.clock.now()).await,
-                None => std::future::pending().await,
+    async fn next(
+        &mut self,
+        heard: &mut UnboundedReceiver<Event>,
+        signals: &mut Signals,
+        ask: &mut Ask,
+    ) -> Result<Event, ConductError> {
+        loop {
+            let pause = self.conductor.next_wake().map(|at| at - self.clock.now());
+            let wake = async {
+                match pause {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let preparing = &mut self.preparing;
+            let prepared = async {
+                match preparing {
+                    Some(it) => it.await.unwrap_or_else(|_| Err("a bug of Evenkeel".to_owned())),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                signal = signals.next() => return Ok(Event::Interrupted { signal: signal.to_owned() }),
+                reason = ask.broken() => return Err(ConductError::Broken(reason)),
+                prepared = prepared => {
+                    self.preparing = None;
+                    if let Err(error) = prepared.and_then(|it| self.start_load(it)) {
+                        return Ok(Event::LoadEnded { error: Some(error) });
+                    }
+                }
+                // The channel cannot close: the shell holds a sender itself.
+                Some(event) = heard.recv() => return Ok(event),
+                () = wake => return Ok(Event::Tick),
             }
-        };
-        tokio::select! {
-            biased;
-            signal = signals.next() => Event::Interrupted { signal: signal.to_owned() },
-            // The channel cannot close: the shell holds a sender itself.
-            Some(event) = heard.recv() => event,
-            () = wake => Event::Tick,
         }
     }
 
@@ -130,18 +170,26 @@ impl Shell {
     ) -> std::io::Result<()> {
         let entry = Entry { at: self.now(), event };
         self.journal.write(&entry)?;
+        for command in self.take_in(entry, watch) {
+            self.act(command, ask);
+        }
+        Ok(())
+    }
+
+    /// Tells everybody about an event: the conductor, whoever watches, and whoever judges.
+    fn take_in(&mut self, entry: Entry, watch: &mut impl FnMut(Scene<'_>)) -> Vec<Command> {
         match &entry.event {
             Event::LoadStarted => self.cost.begin(entry.at),
-            Event::LoadEnded { .. } => self.cost.end(entry.at, self.load.as_ref()),
+            Event::LoadEnded { .. } => {
+                self.load_is_over = true;
+                self.cost.end(entry.at, self.load.as_ref());
+            }
             _ => {}
         }
         let commands = self.conductor.on(entry.at, &entry.event);
         watch(Scene { entry: &entry, conductor: &self.conductor });
         self.entries.push(entry);
-        for command in commands {
-            self.act(command, ask);
-        }
-        Ok(())
+        commands
     }
 
     fn act(&mut self, command: Command, ask: &mut Ask) {
@@ -151,7 +199,7 @@ impl Shell {
             Command::BeginFault(fault) => ask.begin(fault),
             Command::EndFault(fault) => ask.end(fault),
             Command::StartLoad => {
-                if let Err(error) = self.start_load() {
+                if let Err(error) = self.prepare_load() {
                     self.tell(Event::LoadEnded { error: Some(error) });
                 }
             }
@@ -159,15 +207,14 @@ impl Shell {
                 Some(load) => load.stop(),
                 None => self.tell(Event::LoadEnded { error: None }),
             },
-            Command::Finish(finish) => {
-                if let (Some(load), true) = (&self.load, finish != Finish::Completed) {
-                    load.stop();
-                }
-            }
+            // The loop ends, and what follows it stops whatever still goes on.
+            Command::Finish(_) => {}
         }
     }
 
-    fn start_load(&mut self) -> Result<(), String> {
+    /// Looks up the address and the secrets on a thread of its own: either can take many seconds, in which the
+    /// guardian would miss its beats.
+    fn prepare_load(&mut self) -> Result<(), String> {
         let url = self.plan.load.url.clone().or_else(|| self.plan.service.url.clone());
         let order = Order {
             url: url.ok_or("neither the load test nor the service has a `url`")?,
@@ -175,8 +222,19 @@ impl Shell {
             shapes: self.plan.phases.iter().map(|it| it.shape).collect(),
             seed: self.plan.seed,
         };
+        let (done, preparing) = oneshot::channel();
+        let work = move || {
+            // Nobody waits any more when the run has ended meanwhile.
+            drop(done.send(evenkeel_load::prepare(order, look_up).map_err(|it| in_one_line(&it))));
+        };
+        let thread = std::thread::Builder::new().name("evenkeel-look-up".to_owned()).spawn(work);
+        thread.map_err(|it| it.to_string())?;
+        self.preparing = Some(preparing);
+        Ok(())
+    }
+
+    fn start_load(&mut self, prepared: Prepared) -> Result<(), String> {
         let say = self.say.clone();
-        let prepared = evenkeel_load::prepare(order, look_up).map_err(|it| in_one_line(&it))?;
         let handle = prepared.start(move |said| {
             let event = match said {
                 Said::Started => Event::LoadStarted,
@@ -186,8 +244,15 @@ impl Shell {
             // Nobody listens any more once the run is over.
             drop(say.send(event));
         });
-        self.load = Some(handle.map_err(|it| in_one_line(&it))?);
+        self.load = Some(handle.map_err(|it| it.to_string())?);
         Ok(())
+    }
+
+    fn stop_load(&mut self) {
+        self.preparing = None;
+        if let (Some(load), false) = (&self.load, self.load_is_over) {
+            load.stop();
+        }
     }
 
     fn tell(&self, event: Event) {
@@ -199,28 +264,65 @@ impl Shell {
         self.clock.now()
     }
 
-    /// The last events: what could not be mended, and what the run cost.
-    fn finish(
+    /// The last events: what came while everything was mended, what could not be mended, and what the run cost.
+    /// Each is told even when the journal takes no more; the first trouble with it is returned.
+    async fn finish(
         &mut self,
-        proxy_cpu: Duration,
-        trouble: Vec<Event>,
+        closed: Closed,
+        heard: &mut UnboundedReceiver<Event>,
         watch: &mut impl FnMut(Scene<'_>),
     ) -> std::io::Result<()> {
+        let mut last = Vec::new();
+        let load_ended = |it: &Event| matches!(it, Event::LoadEnded { .. });
+        if self.load.is_some() && !self.load_is_over {
+            // It was stopped before. A thread that does not end is left to the end of the process.
+            let end = tokio::time::Instant::now() + LOAD_END_MAX;
+            while !last.last().is_some_and(load_ended) {
+                match tokio::time::timeout_at(end, heard.recv()).await {
+                    Ok(Some(event)) => last.push(event),
+                    Ok(None) | Err(_) => break,
+                }
+            }
+        }
+        while let Ok(event) = heard.try_recv() {
+            last.push(event);
+        }
+        // A run that was cut off is not to be completed by what came afterwards.
+        let finished = self.conductor.finished().is_some();
+        last.retain(|it| finished && is_result(it));
+
+        let mut written = Ok(());
+        for event in last.into_iter().chain(closed.trouble) {
+            written = written.and(self.close_with(event, watch));
+        }
         let load_cpu = self.load.as_ref().map_or(Duration::ZERO, Handle::cpu_time);
-        if let Some(load) = self.load.take() {
-            load.stop();
-            load.join();
-        }
-        let measured = Event::Measured { footprint: self.cost.footprint(load_cpu, proxy_cpu) };
-        for event in trouble.into_iter().chain([measured]) {
-            let entry = Entry { at: self.now(), event };
-            self.journal.write(&entry)?;
-            self.conductor.on(entry.at, &entry.event);
-            watch(Scene { entry: &entry, conductor: &self.conductor });
-            self.entries.push(entry);
-        }
-        self.journal.sync()
+        let footprint = self.cost.footprint(load_cpu, closed.proxy_cpu);
+        written.and(self.close_with(Event::Measured { footprint }, watch)).and(self.journal.sync())
     }
+
+    fn close_with(
+        &mut self,
+        event: Event,
+        watch: &mut impl FnMut(Scene<'_>),
+    ) -> std::io::Result<()> {
+        let entry = Entry { at: self.now(), event };
+        let written = self.journal.write(&entry);
+        // Nothing is left to decide.
+        drop(self.take_in(entry, watch));
+        written
+    }
+}
+
+/// Whether an event still tells something about a run that is over.
+const fn is_result(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Second { .. }
+            | Event::LoadEnded { .. }
+            | Event::FaultBegan { .. }
+            | Event::FaultFailed { .. }
+            | Event::FaultEnded { .. }
+    )
 }
 
 /// Looks a secret up, at the last moment.

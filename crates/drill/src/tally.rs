@@ -9,6 +9,7 @@ use evenkeel_model::document::Metric;
 use evenkeel_model::outcome::Figures;
 use evenkeel_model::{Answer, Distribution, Frame};
 use evenkeel_stats::Histogram;
+use evenkeel_units::{Moment, Ratio};
 
 /// Some seconds of load, added up.
 #[derive(Clone, Debug, Default)]
@@ -21,41 +22,67 @@ pub struct Tally {
     all: Histogram,
     seconds: u64,
     peak: u64,
+    /// When the load ends: later seconds bring answers, and are no time in which any was asked for.
+    end: Option<Moment>,
 }
 
 impl Tally {
     /// The sum of `frames`.
     pub fn of<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Self {
-        let mut tally = Self::default();
-        frames.into_iter().for_each(|frame| tally.add(frame));
-        tally
+        Self::default().plus(frames)
     }
 
-    /// The sum of one route in `frames`. Arrivals that were never sent belong to no route.
-    pub fn of_route<'a>(frames: impl IntoIterator<Item = &'a Frame>, route: usize) -> Self {
-        let mut tally = Self::default();
+    /// An empty tally of a load that lasts for `length`. Answers that come later are counted, the time in which
+    /// they come is not.
+    pub fn within(length: Duration) -> Self {
+        Self { end: Some(Moment::at(length)), ..Self::default() }
+    }
+
+    /// With `frames` added.
+    #[must_use]
+    pub fn plus<'a>(mut self, frames: impl IntoIterator<Item = &'a Frame>) -> Self {
+        frames.into_iter().for_each(|frame| self.add(frame));
+        self
+    }
+
+    /// With one route of `frames` added. Arrivals that were never sent belong to no route.
+    #[must_use]
+    pub fn plus_route<'a>(
+        mut self,
+        frames: impl IntoIterator<Item = &'a Frame>,
+        route: usize,
+    ) -> Self {
         for frame in frames {
-            tally.seconds += 1;
+            self.add_second(frame);
             let mut good = 0;
             for series in frame.series.iter().filter(|it| it.route == route) {
-                good += tally.answered(series.answer, &series.response_micros);
+                good += self.answered(series.answer, &series.response_micros);
             }
-            tally.peak = tally.peak.max(good);
+            self.peak = self.peak.max(good);
         }
-        tally.planned = tally.answers.values().sum();
-        tally.sent = tally.planned;
-        tally
+        self.planned = self.answers.values().sum();
+        self.sent = self.planned;
+        self
     }
 
     /// Adds a second.
     pub fn add(&mut self, frame: &Frame) {
-        self.seconds += 1;
+        self.add_second(frame);
         self.planned += frame.planned;
         self.sent += frame.sent;
         self.missed += frame.missed;
         let good =
             frame.series.iter().map(|it| self.answered(it.answer, &it.response_micros)).sum();
         self.peak = self.peak.max(good);
+    }
+
+    fn add_second(&mut self, frame: &Frame) {
+        self.seconds += u64::from(self.end.is_none_or(|end| frame.from() < end));
+    }
+
+    /// For how long answers were asked for.
+    pub(crate) const fn time(&self) -> Duration {
+        Duration::from_secs(self.seconds)
     }
 
     /// Adds answers; says how many of them were good.
@@ -109,12 +136,13 @@ impl Tally {
 
     /// The time within which the share `q` of all requests was answered right, by nearest rank. Requests
     /// that failed or were never sent come last: infinite when the rank falls among them.
-    pub fn answered_within(&self, q: f64) -> Option<f64> {
+    pub fn answered_within(&self, q: Ratio) -> Option<f64> {
         let total = self.total();
-        let rank = ((q * total as f64).ceil() as u64).max(1);
+        // In whole numbers: 0.55 × 100 is 55, and not the 55.00000000000001 that would be rounded up to 56.
+        let rank = (u128::from(total) * u128::from(q.billionths())).div_ceil(1_000_000_000).max(1);
         let (good, mut seen) = (self.good.to_distribution(), 0);
         let found = good.micros.iter().find(|(_, count)| {
-            seen += count;
+            seen += u128::from(*count);
             seen >= rank
         });
         (total > 0).then(|| found.map_or(f64::INFINITY, |(micros, _)| *micros as f64 / 1e6))
@@ -129,7 +157,7 @@ impl Tally {
             Metric::Availability => share(self.good()),
             Metric::MeanResponseTime => seconds(self.all.mean()),
             Metric::MaxResponseTime => seconds(self.all.max()),
-            Metric::Percentile(quantile) => self.answered_within(quantile.get()),
+            Metric::Percentile(quantile) => self.answered_within(quantile.ratio()),
             Metric::Throughput => {
                 (self.seconds > 0).then(|| self.good() as f64 / self.seconds as f64)
             }
@@ -183,8 +211,22 @@ pub(crate) mod tests {
     #[test]
     fn failures_are_the_slowest_answers_of_a_percentile() {
         let tally = Tally::of([&frame(0, &[10; 98], 2)]);
-        assert!(tally.answered_within(0.98).unwrap() < 0.011);
-        assert!(tally.answered_within(0.99).unwrap().is_infinite());
+        assert!(tally.answered_within(Ratio::percent(98)).unwrap() < 0.011);
+        assert!(tally.answered_within(Ratio::percent(99)).unwrap().is_infinite());
+    }
+
+    #[test]
+    fn a_rank_is_counted_in_whole_requests() {
+        let times: Vec<_> = (1..=100).collect();
+        let tally = Tally::of([&frame(0, &times, 0)]);
+        assert!(tally.answered_within(Ratio::percent(55)).unwrap() < 0.0556);
+    }
+
+    #[test]
+    fn answers_after_the_end_of_the_load_take_no_time() {
+        let frames = [frame(0, &[1; 90], 0), frame(1, &[1; 110], 0), frame(2, &[900; 10], 0)];
+        let tally = Tally::within(Duration::from_secs(2)).plus(&frames);
+        assert_eq!(tally.figure(Metric::Throughput), Some(105.0));
     }
 
     #[test]

@@ -166,7 +166,8 @@ pub(crate) struct PlanArgs {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) document: DocumentArgs,
-    /// Do not ask before breaking something.
+    /// Do not ask before breaking something. Without a terminal nobody is asked: the service's
+    /// `allowFaults` is what its owners agreed to.
     #[arg(long)]
     pub(crate) yes: bool,
     /// Folder of the runs.

@@ -23,6 +23,11 @@ impl Exit {
     pub(crate) const REFUSED: Self = Self(5);
     /// Our own mistake.
     pub(crate) const BUG: Self = Self(70);
+
+    /// As the shell sees it.
+    pub(crate) const fn code(self) -> u8 {
+        self.0
+    }
 }
 
 impl From<Ending> for Exit {

@@ -93,6 +93,13 @@ impl Screen {
         if failure.message.is_empty() {
             return;
         }
+        if self.is_json() {
+            let Failure { exit, message, help } = failure;
+            let value =
+                serde_json::json!({"error": message, "help": help, "exit_code": exit.code()});
+            // The result of a verb that failed is why.
+            drop(writeln!(io::stdout().lock(), "{value:#}"));
+        }
         let (red, off) = if self.color_err { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
         let mut text = format!("{red}error{off}: {}\n", failure.message);
         if !failure.help.is_empty() {

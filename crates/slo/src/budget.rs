@@ -106,6 +106,22 @@ mod tests {
         }
 
         #[test]
+        fn what_was_spent_is_the_same_in_events_in_shares_and_in_time(
+            parts in 0u32..1_000_000_000, good in 0u64..100_000, bad in 0u64..1_000, seconds in 1u64..100_000
+        ) {
+            prop_assume!(good + bad > 0);
+            let objective = Ratio::new(f64::from(parts) / 1e9).unwrap();
+            let it = Budget { objective, counts: Counts { good, total: good + bad } };
+            let (elapsed, spent) = (Duration::from_secs(seconds), it.spent().unwrap());
+            prop_assert!((it.allowed_bad() * spent - bad as f64).abs() < 1e-6 * (1.0 + bad as f64));
+            let time = it.outage(elapsed);
+            prop_assert!(time <= elapsed);
+            let share = it.of_window(elapsed).as_secs_f64() * spent;
+            // A moment of the window is at best a billionth of a second.
+            prop_assert!((share - time.as_secs_f64()).abs() < 1e-6 + 1e-9 * (1.0 + spent));
+        }
+
+        #[test]
         fn more_bad_events_never_spend_less(good in 0u64..100_000, bad in 1u64..1_000) {
             let objective: Ratio = "99.5%".parse().unwrap();
             let spent = |bad| Budget { objective, counts: Counts { good, total: good + bad } }.spent();

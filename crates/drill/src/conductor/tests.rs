@@ -41,9 +41,7 @@ fn a_signal_mends_before_it_stops_the_load() {
 
 #[test]
 fn without_steady_state_nothing_is_loaded_or_broken() {
-    let mut conductor = Conductor::default();
-    let run = RunHead { id: String::new(), started: String::new(), version: String::new() };
-    conductor.on(at(0), &Event::Started { run, plan: Box::new(plan()) });
+    let mut conductor = started();
     let mut said = conductor.on(at(0), &Event::Ready);
     for _ in 0..3 {
         let no = Event::Probed { probe: 0, held: false, detail: "connection refused".into() };
@@ -79,6 +77,77 @@ fn load_figures_that_are_bad_before_the_first_fault_stop_the_run() {
     assert!(!said.iter().any(|it| matches!(it, Command::BeginFault(_))));
 }
 
+#[test]
+fn a_signal_while_the_last_fault_is_taken_back_still_counts() {
+    let mut conductor = started();
+    conductor.on(at(0), &Event::Ready);
+    conductor.on(at(0), &Event::Probed { probe: 0, held: true, detail: String::new() });
+    conductor.on(at(0), &Event::LoadStarted);
+    conductor.on(at(12), &Event::Tick);
+    conductor.on(at(12), &Event::FaultBegan { fault: 0, targets: Vec::new() });
+    let said = conductor.on(at(13), &Event::LoadEnded { error: None });
+    assert_eq!(said, [Command::EndFault(0)]);
+    let signal = Event::Interrupted { signal: "SIGINT".into() };
+    assert_eq!(conductor.on(at(13), &signal), [], "mending goes on");
+    let end = Command::Finish(Finish::Interrupted("SIGINT".into()));
+    assert_eq!(conductor.on(at(13), &signal), [end], "a second signal waits for nothing more");
+}
+
+#[test]
+fn a_fault_that_cannot_be_taken_back_is_the_last_one() {
+    let mut journal = play(plan(), &fragile, |_| None);
+    for entry in &mut journal {
+        if let Event::FaultEnded { error, .. } = &mut entry.event {
+            *error = Some("still there".into());
+        }
+    }
+    let said = commands(&journal);
+    assert!(!said.contains(&Command::BeginFault(1)), "{said:?}");
+    assert!(matches!(said.last(), Some(Command::Finish(Finish::NotTakenBack { fault: 0, .. }))));
+}
+
+fn started() -> Conductor {
+    let mut conductor = Conductor::default();
+    let run = RunHead { id: String::new(), started: String::new(), version: String::new() };
+    conductor.on(at(0), &Event::Started { run, plan: Box::new(plan()) });
+    conductor
+}
+
+/// What a world that does everything answers to a command.
+fn answer(command: &Command) -> Option<Event> {
+    Some(match *command {
+        Command::Prepare => Event::Ready,
+        Command::Ask(probe) => Event::Probed { probe, held: true, detail: String::new() },
+        Command::StartLoad => Event::LoadStarted,
+        Command::BeginFault(fault) => Event::FaultBegan { fault, targets: Vec::new() },
+        Command::EndFault(fault) => {
+            Event::FaultEnded { fault, evidence: Evidence::default(), error: None }
+        }
+        Command::StopLoad => Event::LoadEnded { error: None },
+        Command::Finish(_) => return None,
+    })
+}
+
+/// Goes on until the end, in a world that answers everything or nothing; says when it ended.
+fn to_the_end(conductor: &mut Conductor, mut now: Moment, answers: bool) -> Option<Moment> {
+    let mut due = std::collections::VecDeque::new();
+    for _ in 0..10_000 {
+        if conductor.finished().is_some() {
+            return Some(now);
+        }
+        let event = match due.pop_front() {
+            Some(event) => event,
+            None => {
+                now = now.max(conductor.next_wake()?);
+                Event::Tick
+            }
+        };
+        let said = conductor.on(now, &event);
+        due.extend(said.iter().filter(|_| answers).filter_map(answer));
+    }
+    None
+}
+
 /// Any event at any time, sensible or not.
 fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
@@ -102,12 +171,24 @@ fn events() -> impl Strategy<Value = Event> {
 
 proptest! {
     #[test]
+    fn from_any_state_a_run_comes_to_its_end_whether_it_is_answered_or_not(
+        script in prop::collection::vec((0u64..4, events()), 0..80), answers: bool
+    ) {
+        let mut conductor = started();
+        let mut now = 0;
+        for (later, event) in script {
+            now += later;
+            conductor.on(at(now), &event);
+        }
+        let end = to_the_end(&mut conductor, at(now), answers);
+        prop_assert!(end.is_some_and(|it| it < at(now + 600)), "no end, or a late one: {end:?}");
+    }
+
+    #[test]
     fn whatever_happens_nothing_is_broken_after_the_end_began(
         script in prop::collection::vec((0u64..4, events()), 0..80)
     ) {
-        let mut conductor = Conductor::default();
-        let run = RunHead { id: String::new(), started: String::new(), version: String::new() };
-        conductor.on(at(0), &Event::Started { run, plan: Box::new(plan()) });
+        let mut conductor = started();
         let (mut now, mut finished, mut stopping) = (0, 0, false);
         for (later, event) in script {
             now += later;

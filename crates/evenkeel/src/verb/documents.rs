@@ -1,7 +1,7 @@
 //! Documents: from paths on the command line to a plan.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use evenkeel_model::{Diagnostic, Library, Plan, render, yaml};
@@ -31,33 +31,42 @@ impl From<Vec<(String, Vec<u8>)>> for Gathered {
     }
 }
 
-/// Reads files, folders (their `*.yaml` and `*.yml`, at any depth) and standard input (`-`).
+/// Reads files, folders (their `*.yaml` and `*.yml`, at any depth) and standard input (`-`). What cannot be
+/// read is a finding like any other, so that it hides nothing.
 pub(crate) fn gather(paths: &[PathBuf]) -> Result<Gathered, Failure> {
     let mut gathered = Gathered::default();
     for path in paths {
         let name = path.display().to_string();
+        let before = gathered.count();
         if path.as_os_str() == "-" {
-            gathered.take(name, std::io::stdin().lock());
+            gathered.take(name, io::stdin().lock());
         } else if path.is_dir() {
-            let before = gathered.files.len() + gathered.refused.len();
-            gathered.folder(path)?;
-            if before == gathered.files.len() + gathered.refused.len() {
-                return Err(Failure::usage(format!("there is no *.yaml in {name}"))
-                    .help("name a file or another folder"));
-            }
+            gathered.folder(path);
         } else {
-            gathered.take(name, open(path)?);
+            gathered.file(path);
+        }
+        if before == gathered.count() {
+            return Err(Failure::usage(format!("there is no *.yaml in {}", path.display()))
+                .help("name a file or another folder"));
         }
     }
     Ok(gathered)
 }
 
-fn open(path: &Path) -> Result<File, Failure> {
-    File::open(path)
-        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+/// A file that cannot be opened, as a reader that says so.
+struct Closed(Option<io::Error>);
+
+impl Read for Closed {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
 }
 
 impl Gathered {
+    fn count(&self) -> usize {
+        self.files.len() + self.refused.len()
+    }
+
     fn take(&mut self, name: String, from: impl Read) {
         match yaml::read_bounded(&name, from) {
             Ok(bytes) => self.files.push((name, bytes)),
@@ -65,11 +74,25 @@ impl Gathered {
         }
     }
 
-    fn folder(&mut self, folder: &Path) -> Result<(), Failure> {
+    fn file(&mut self, path: &Path) {
+        let name = path.display().to_string();
+        // Looked at before it is opened: a pipe that nobody writes to would be waited for.
+        let opened = std::fs::metadata(path).and_then(|it| match it.is_file() {
+            true => File::open(path),
+            false => Err(io::Error::other("not a regular file; `-` reads standard input")),
+        });
+        match opened {
+            Ok(file) => self.take(name, file),
+            Err(error) => self.take(name, Closed(Some(error))),
+        }
+    }
+
+    fn folder(&mut self, folder: &Path) {
         let listed = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        let mut entries = listed.map_err(|error| {
-            Failure::usage(format!("cannot list {}: {error}", folder.display()))
-        })?;
+        let mut entries = match listed {
+            Ok(entries) => entries,
+            Err(error) => return self.take(folder.display().to_string(), Closed(Some(error))),
+        };
         entries.sort_by_key(std::fs::DirEntry::file_name);
         for entry in entries {
             let (path, hidden) =
@@ -77,12 +100,11 @@ impl Gathered {
             let is_folder = entry.file_type().is_ok_and(|it| it.is_dir());
             let is_document = path.extension().is_some_and(|it| it == "yaml" || it == "yml");
             if is_folder && !hidden {
-                self.folder(&path)?;
+                self.folder(&path);
             } else if is_document && !hidden {
-                self.take(path.display().to_string(), open(&path)?);
+                self.file(&path);
             }
         }
-        Ok(())
     }
 }
 

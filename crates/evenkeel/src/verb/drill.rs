@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use evenkeel_drill::folder::JOURNAL;
 use evenkeel_drill::{Runs, Setup, conduct, judge};
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::plan::RunHead;
@@ -118,26 +119,30 @@ pub(crate) async fn conducted(
     let entries = conduct(setup, |scene| watcher.see(scene)).await;
     let entries = entries.map_err(|error| Failure::could_not_run(in_one_line(&error)))?;
     let outcome = judge(&entries, stored).map_err(|error| Failure::bug(error.to_string()))?;
-    let files = write_reports(&outcome, &folder)?;
+    let (files, trouble) = write_reports(&outcome, &folder);
+    if let Some(trouble) = trouble {
+        // A report that could not be written changes nothing about the verdict.
+        screen.complain(&trouble);
+    }
     Ok(Over { outcome, folder, files })
 }
 
-/// Writes every report of a run; returns their names.
-pub(crate) fn write_reports(outcome: &Outcome, folder: &Path) -> Result<Vec<String>, Failure> {
-    let reports = [
-        ("report.html", Format::Html),
-        ("report.json", Format::Json),
-        ("junit.xml", Format::Junit),
-        ("report.md", Format::Markdown),
-    ];
+/// Writes every report of a run, each whole or not at all. What could be written, and why the rest could not.
+fn write_reports(outcome: &Outcome, folder: &Path) -> (Vec<String>, Option<Failure>) {
+    let formats = [Format::Html, Format::Json, Format::Junit, Format::Markdown];
     let mut files = Vec::new();
-    for (name, format) in reports {
-        let path = folder.join(name);
-        std::fs::write(&path, render(outcome, format)).map_err(|error| {
-            Failure::could_not_run(format!("cannot write {}: {error}", path.display()))
-        })?;
-        files.push(path.display().to_string());
+    let mut trouble = None;
+    for format in formats {
+        let path = folder.join(format.file_name());
+        let half = path.with_extension("half");
+        match std::fs::write(&half, render(outcome, format)).and_then(|()| std::fs::rename(&half, &path)) {
+            Ok(()) => files.push(path.display().to_string()),
+            Err(error) => {
+                std::fs::remove_file(&half).unwrap_or_default();
+                trouble = Some(Failure::could_not_run(format!("cannot write {}: {error}", path.display())));
+            }
+        }
     }
-    files.push(folder.join(evenkeel_drill::folder::JOURNAL).display().to_string());
-    Ok(files)
+    files.push(folder.join(JOURNAL).display().to_string());
+    (files, trouble)
 }

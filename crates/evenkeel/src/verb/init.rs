@@ -74,14 +74,18 @@ impl Target {
             None => 80,
         };
         let plain = |it: char| it.is_ascii_graphic() && !"\"'\\<>{}|^`".contains(it);
-        if authority.is_empty() || authority.starts_with(':') || !url.chars().all(plain) {
+        if authority.is_empty()
+            || authority.starts_with(':')
+            || authority.contains('@')
+            || !url.chars().all(plain)
+        {
             return Err(wrong());
         }
         let name: String = authority
             .chars()
             .map(|it| if it.is_ascii_alphanumeric() { it.to_ascii_lowercase() } else { '-' })
             .collect();
-        let name = format!("first-{}", name.trim_matches('-'));
+        let name = format!("at-{}", name.trim_matches('-'));
         Ok(Self { base: format!("http://{authority}"), path: format!("/{path}"), port, name })
     }
 }
@@ -129,7 +133,7 @@ mod tests {
             (target.base.as_str(), target.path.as_str(), target.port),
             ("http://127.0.0.1:8080", "/health?deep=1", 8080)
         );
-        assert_eq!(target.name, "first-127-0-0-1-8080");
+        assert_eq!(target.name, "at-127-0-0-1-8080");
     }
 
     #[test]
@@ -140,6 +144,7 @@ mod tests {
             "http://",
             "http://:80/",
             "http://a:b/",
+            "http://me:secret@a/",
             "http://a/\"x",
         ] {
             assert!(

@@ -94,3 +94,16 @@ fn a_file_that_is_not_there_is_a_usage_error_that_names_it() {
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("nowhere.yaml"), "{}", said(&output));
 }
+
+#[test]
+fn what_cannot_be_read_hides_no_other_finding() {
+    let world = World::new();
+    world.write("wrong.yaml", WRONG);
+    std::os::unix::fs::symlink("nowhere", world.folder().join("dangling.yaml")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(world.folder().join("pipe.yaml")).status().unwrap();
+    assert!(made.success());
+    let output = world.run(&["check", ".", "--output", "json"]);
+    let found: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let of = |name: &str| found.iter().filter(|it| it["file"].as_str().unwrap().ends_with(name)).count();
+    assert_eq!([of("wrong.yaml"), of("dangling.yaml"), of("pipe.yaml")], [2, 1, 1], "{found:#?}");
+}
