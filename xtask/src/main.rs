@@ -1,7 +1,8 @@
-//! Chores of the house: run the tests with what they need, and check the rules of the house.
+//! Chores of the house: run the tests with what they need, check the rules of the house, and measure.
 //!
 //! Deliberately absent: anything that a plain `cargo` command does already.
 
+mod bench;
 mod packages;
 mod tidy;
 
@@ -14,7 +15,10 @@ use anyhow::{Context as _, Result, bail};
 
 const USAGE: &str = "\
 usage: cargo xtask test [-- ARGUMENTS OF CARGO TEST]   install what the tests need, run them all
-       cargo xtask tidy                               check the rules of the house alone";
+       cargo xtask tidy                               check the rules of the house alone
+       cargo xtask bench load [--rounds N]            what a request costs our generator, and wrk
+       cargo xtask bench drill                        what conducting a drill costs
+                   bench takes --output json; its exit code is 1 when a bar is missed";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -26,6 +30,10 @@ fn main() -> ExitCode {
     let done = match (chore, rest) {
         ("test", extra) => test(extra),
         ("tidy", []) => tidy(),
+        ("bench", which) => bench::run(which).and_then(|done| match done {
+            Some(code) => Ok(code),
+            None => say(USAGE).map(|()| 2),
+        }),
         ("help" | "--help" | "-h", []) => say(USAGE).map(|()| 0),
         _ => say(USAGE).map(|()| 2),
     };
@@ -50,7 +58,7 @@ fn root() -> &'static Path {
 }
 
 fn test(extra: &[String]) -> Result<u8> {
-    packages::install_missing()?;
+    packages::install_missing(packages::FOR_TESTS)?;
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(root()).args(["test", "--locked"]);
     // `--workspace` would win over a package that was asked for.

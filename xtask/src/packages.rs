@@ -1,4 +1,4 @@
-//! Packages: the Debian packages that tests need, in one table, installed when they are missing.
+//! Packages: the Debian packages that tests and benches need, in tables, installed when they are missing.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,16 +10,17 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::say;
 
-/// A Debian package that tests need.
-struct Package {
+/// A Debian package that something here needs.
+pub(crate) struct Package {
     name: &'static str,
     /// The program it brings, by which its presence is known.
     program: &'static str,
-    /// Which tests use it.
+    /// What uses it.
     used_by: &'static str,
 }
 
-const PACKAGES: &[Package] = &[
+/// What `cargo xtask test` needs.
+pub(crate) const FOR_TESTS: &[Package] = &[
     Package {
         name: "chromium",
         program: "chromium",
@@ -32,10 +33,20 @@ const PACKAGES: &[Package] = &[
     },
 ];
 
+/// What `cargo xtask bench load` needs.
+pub(crate) const FOR_BENCHES: &[Package] = &[
+    Package {
+        name: "util-linux",
+        program: "taskset",
+        used_by: "the benches, which give each program a core of its own",
+    },
+    Package { name: "wrk", program: "wrk", used_by: "the bench of the load, as the peer" },
+];
+
 /// Where daemons live on Debian, which is not on the path of an ordinary user.
 const SBIN: &str = "/usr/sbin";
 
-/// The path on which tests find every program of the table.
+/// The path on which tests find every program of the tables.
 pub(crate) fn search_path() -> Result<OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = env::split_paths(&path).collect();
@@ -47,11 +58,11 @@ pub(crate) fn search_path() -> Result<OsString> {
     env::join_paths(folders).context("cannot extend PATH")
 }
 
-/// Installs the packages whose programs are missing, and says so.
-pub(crate) fn install_missing() -> Result<()> {
+/// Installs the packages of `table` whose programs are missing, and says so.
+pub(crate) fn install_missing(table: &[Package]) -> Result<()> {
     let path = search_path()?;
     let folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    let missing = missing(PACKAGES, |program| folders.iter().any(|it| runs(&it.join(program))));
+    let missing = missing(table, |program| folders.iter().any(|it| runs(&it.join(program))));
     if missing.is_empty() {
         return Ok(());
     }
@@ -122,9 +133,9 @@ mod tests {
 
     #[test]
     fn only_what_is_missing_is_installed() {
-        let found = missing(PACKAGES, |program| program == "chromium");
+        let found = missing(FOR_TESTS, |program| program == "chromium");
         assert_eq!(install_command(&found), ["install", "-y", "--no-install-recommends", "nginx"]);
-        assert!(missing(PACKAGES, |_| true).is_empty());
+        assert!(missing(FOR_TESTS, |_| true).is_empty());
     }
 
     #[test]

@@ -1,0 +1,149 @@
+//! Machine: its cores, what children of ours have cost, and what else it did meanwhile.
+
+use std::fmt;
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+/// Of proc(5); 100 on every Linux of today, whatever its own clock ticks at.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Two cores: one for the server, one for the generator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cores {
+    pub(super) server: String,
+    pub(super) generator: String,
+}
+
+/// The cores this process may run on: the first for the server, because interrupts tend to come there.
+pub(super) fn cores() -> Result<Cores> {
+    let status =
+        fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
+    let cores = allowed(&status).context("/proc/self/status names no cores")?;
+    ensure!(cores.len() > 1, "a core for the server and one for the generator are needed");
+    Ok(Cores { server: cores[0].to_string(), generator: cores[cores.len() - 1].to_string() })
+}
+
+/// The list behind `Cpus_allowed_list`, such as `0-3,8`.
+fn allowed(status: &str) -> Option<Vec<u32>> {
+    let list = status.lines().find_map(|it| it.strip_prefix("Cpus_allowed_list:"))?.trim();
+    let mut cores = Vec::new();
+    for range in list.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        cores.extend(first.parse::<u32>().ok()?..=last.parse().ok()?);
+    }
+    Some(cores)
+}
+
+/// Processor time, user and system, of every child that has been waited for, in seconds.
+pub(super) fn cpu_of_children() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").context("cannot read /proc/self/stat")?;
+    children(&stat).context("/proc/self/stat is not as proc(5) says")
+}
+
+fn children(stat: &str) -> Option<f64> {
+    // The name before the last bracket may hold anything.
+    let (_, after) = stat.rsplit_once(')')?;
+    let mut fields = after.split_whitespace().skip(13).map_while(|it| it.parse::<f64>().ok());
+    Some((fields.next()? + fields.next()?) / TICKS_PER_SECOND)
+}
+
+/// How busy the machine is at one moment.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Busy {
+    /// Processes that ran or wanted to, over the last minute.
+    load: f64,
+    /// Ticks of all cores.
+    all: f64,
+    stolen: f64,
+}
+
+impl Busy {
+    pub(super) fn now() -> Result<Self> {
+        let read = |it: &str| fs::read_to_string(it).with_context(|| format!("cannot read {it}"));
+        Self::of(&read("/proc/loadavg")?, &read("/proc/stat")?).context("proc(5) is not as it was")
+    }
+
+    fn of(loadavg: &str, stat: &str) -> Option<Self> {
+        let line = stat.lines().next()?.strip_prefix("cpu ")?;
+        // Time of guests is in that of users already.
+        let ticks: Vec<f64> =
+            line.split_whitespace().take(8).map_while(|it| it.parse().ok()).collect();
+        Some(Self {
+            load: loadavg.split_whitespace().next()?.parse().ok()?,
+            all: ticks.iter().sum(),
+            stolen: *ticks.get(7)?,
+        })
+    }
+}
+
+/// What a bench could not keep quiet.
+#[derive(Debug, PartialEq)]
+pub(super) struct Noise {
+    load_before: f64,
+    load_after: f64,
+    stolen_ratio: f64,
+}
+
+impl Noise {
+    pub(super) fn between(before: &Busy, after: &Busy) -> Self {
+        Self {
+            load_before: before.load,
+            load_after: after.load,
+            stolen_ratio: (after.stolen - before.stolen) / (after.all - before.all).max(1.0),
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "load_average_before": self.load_before,
+            "load_average_after": self.load_after,
+            "stolen_ratio": self.stolen_ratio,
+        })
+    }
+}
+
+impl fmt::Display for Noise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "load average {:.2} before, {:.2} after; {:.2} % of the cores stolen by the host",
+            self.load_before,
+            self.load_after,
+            self.stolen_ratio * 100.0
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_and_single_cores_are_counted() {
+        let status = "Name:\txtask\nCpus_allowed:\t10f\nCpus_allowed_list:\t0-3,8\n";
+        assert_eq!(allowed(status), Some(vec![0, 1, 2, 3, 8]));
+        assert_eq!(allowed("Cpus_allowed_list:\t5\n"), Some(vec![5]));
+        assert_eq!(allowed("Name:\txtask\n"), None);
+    }
+
+    #[test]
+    fn time_of_children_is_found_behind_an_odd_name() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 900 8 0 0 50 60 250 125 20 0 1 0 99";
+        assert_eq!(children(stat), Some(3.75));
+        assert_eq!(children("7 (x) S 1"), None);
+    }
+
+    #[test]
+    fn noise_is_what_happened_in_between() {
+        let stat = |user, stolen| format!("cpu  {user} 0 0 0 0 0 0 {stolen} 9 9\ncpu0 1\n");
+        let before = Busy::of("0.50 0.4 0.3 1/99 7", &stat(100, 10)).unwrap();
+        let after = Busy::of("1.50 0.4 0.3 1/99 7", &stat(290, 20)).unwrap();
+        let noise = Noise::between(&before, &after);
+        assert_eq!(
+            noise.to_string(),
+            "load average 0.50 before, 1.50 after; 5.00 % of the cores stolen by the host"
+        );
+    }
+}
