@@ -65,6 +65,11 @@ pub(crate) fn cause(
             }
         }
     };
+    let ended = run.service_ended.as_ref().map_or(String::new(), |(at, how)| {
+        let at = Human(Duration::from_secs(at.elapsed().as_secs()));
+        format!("The service that the drill had started ended {at} into the load ({how}).")
+    });
+    let stopped = [ended, stopped].join(" ").trim().to_owned();
     let seen = if run.load_began { what_was_seen(run, recoveries) } else { None };
     let unclear =
         checks.iter().find(|it| it.result == CheckResult::Inconclusive && it.phase.is_none());
@@ -77,16 +82,10 @@ pub(crate) fn cause(
         (_, Some(seen)) => [stopped, seen].join(" "),
         (Ending::Fail, None) => {
             let failed = checks.iter().find(|it| it.result == CheckResult::Fail);
-            failed
-                .map(|it| {
-                    format!(
-                        "{}: {} measured, {} asked for.",
-                        capital(&it.name),
-                        it.measured,
-                        it.limit
-                    )
-                })
-                .unwrap_or_default()
+            let asked = |it: &Check| {
+                format!("{}: {} measured, {} asked for.", capital(&it.name), it.measured, it.limit)
+            };
+            [stopped, failed.map(asked).unwrap_or_default()].join(" ")
         }
         (_, None) => stopped,
     };

@@ -253,6 +253,10 @@ fn evidence(run: &Run, fault: usize) -> Option<Check> {
 fn undo(run: &Run) -> Option<Check> {
     let began = run.faults.iter().filter(|it| it.from.is_some()).count();
     let planned = run.plan.faults.iter().zip(&run.faults);
+    let to_undo = planned
+        .clone()
+        .filter(|(it, track)| track.from.is_some() && !it.fault.is_one_shot())
+        .count();
     let left = planned.filter(|(_, it)| it.left_behind).map(|(it, _)| it.label.as_str());
     let left: Vec<_> = left.chain(run.not_mended.as_deref()).collect();
     (began > 0 || !left.is_empty()).then(|| Check {
@@ -262,7 +266,8 @@ fn undo(run: &Run) -> Option<Check> {
         result: if left.is_empty() { CheckResult::Pass } else { CheckResult::Fail },
         limit: "all undone".to_owned(),
         measured: match left.is_empty() {
-            true => format!("{began} of {began} undone"),
+            true if to_undo == 0 => "nothing to undo".to_owned(),
+            true => format!("{to_undo} of {to_undo} undone"),
             false => format!("left behind: {}", left.join(", ")),
         },
         baseline: String::new(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use evenkeel_fault::process::State;
 use evenkeel_fault::{Faults, Process, Reexec, find};
 use evenkeel_model::diagnostic::in_one_line;
-use evenkeel_model::document::Finder;
+use evenkeel_model::document::{Finder, ProbeKind};
 use evenkeel_model::event::Evidence;
 use evenkeel_model::{Event, Plan};
 use evenkeel_probe::{ProcessSeen, ProcessState};
@@ -26,6 +26,8 @@ const SLACK: Duration = Duration::from_mins(2);
 const CLOSE_MAX: Duration = Duration::from_mins(3);
 /// How often a service that is starting is asked whether it is ready.
 const POLL: Duration = Duration::from_millis(100);
+/// How long a service may take to accept a connection before it is drilled.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 enum Wish {
     Prepare,
@@ -146,8 +148,16 @@ impl Hands {
         let mut hands =
             Self { setup: setup.clone(), say: say.clone(), faults: None, service: None };
         let task = tokio::spawn(async move {
-            while let Some(wish) = wishes.recv().await {
-                match wish {
+            loop {
+                let wish = tokio::select! {
+                    biased;
+                    wish = wishes.recv() => wish,
+                    how = hands.service_ended() => {
+                        hands.tell(Event::ServiceEnded { how });
+                        continue;
+                    }
+                };
+                match wish.unwrap_or(Wish::Close) {
                     Wish::Prepare => hands.prepare(&mut wishes).await,
                     Wish::Begin(fault) => hands.begin(fault).await,
                     Wish::End(fault) => hands.end(fault).await,
@@ -166,6 +176,14 @@ impl Hands {
         drop(self.say.send(event));
     }
 
+    /// Resolves when the service that was started has ended by itself; once.
+    async fn service_ended(&mut self) -> String {
+        match &mut self.service {
+            Some(service) if !service.has_ended() => service.ended().await,
+            _ => std::future::pending().await,
+        }
+    }
+
     /// Prepares, unless asked to close meanwhile.
     async fn prepare(&mut self, wishes: &mut UnboundedReceiver<Wish>) {
         let prepared = tokio::select! {
@@ -182,7 +200,7 @@ impl Hands {
     /// What is made is kept in `self` at once, so that whoever drops this half-way still closes it in order.
     async fn make_ready(&mut self) -> Result<(), (String, bool)> {
         let Self { setup, say, faults, service } = self;
-        let Setup { plan, head, state_dir, own_binary, folder } = &*setup;
+        let Setup { plan, head, state_dir, own_binary, folder, .. } = &*setup;
         let failed = |error: &dyn std::error::Error| (in_one_line(error), false);
         let again =
             |verb: &str| Reexec { program: own_binary.clone(), arguments: vec![verb.into()] };
@@ -209,10 +227,11 @@ impl Hands {
                 ready = evenkeel_probe::ready(&start.ready, start.timeout, POLL) => {
                     ready.map_err(|it| format!("the service is not ready: {it}; its output is in service.log"))
                 }
-                ended = service.ended() => Err(format!("{ended}; its output is in service.log")),
+                how = service.ended() => Err(format!("the service ended ({how}); its output is in service.log")),
             };
             ready.map_err(|reason| (reason, false))?;
         }
+        answers(plan).await.map_err(|reason| (reason, false))?;
         let resolved = faults.resolve(plan).map_err(|it| failed(&it))?;
         evenkeel_fault::permit(plan, &resolved, jiff::Timestamp::now()).map_err(|refusals| {
             let reasons: Vec<_> = refusals.iter().map(ToString::to_string).collect();
@@ -260,6 +279,24 @@ impl Hands {
             trouble.push(Event::NotMended { reason: in_one_line(&error) });
         }
         Closed { proxy_cpu, trouble }
+    }
+}
+
+/// Whether somebody listens where the load will go: a service that is down is not drilled.
+async fn answers(plan: &Plan) -> Result<(), String> {
+    let Some(url) = plan.load.url.as_ref().or(plan.service.url.as_ref()) else { return Ok(()) };
+    let authority =
+        url.strip_prefix("http://").unwrap_or(url).split('/').next().unwrap_or_default();
+    let address = match authority.rsplit_once(':') {
+        Some((_, port)) if port.bytes().all(|it| it.is_ascii_digit()) => authority.to_owned(),
+        _ => format!("{authority}:80"),
+    };
+    let question = ProbeKind::Tcp { address, within: ANSWERS_WITHIN };
+    match evenkeel_probe::ask(&question, look).await {
+        Some(seen) if !seen.held => {
+            Err(format!("the service at {url} does not answer: {}", seen.detail))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -21,12 +21,13 @@ use crate::run::{NoRun, Run, When};
 use crate::score::score;
 use crate::tally::Tally;
 
-/// Judges a run, beside a stored one if there is one.
+/// Judges a run. It is compared with the run that its journal names, or with `against` instead.
 ///
 /// # Errors
 /// When `entries` do not begin with the start of a run.
-pub fn judge(entries: &[Entry], stored: Option<&Outcome>) -> Result<Outcome, NoRun> {
+pub fn judge(entries: &[Entry], against: Option<&Outcome>) -> Result<Outcome, NoRun> {
     let run = Run::of(entries)?;
+    let stored = against.or(run.baseline.as_ref());
     let recoveries = recoveries(&run);
     let mut outcome = Outcome {
         run: run.head.clone(),

@@ -1,13 +1,16 @@
 //! Regression: is this run worse than the stored baseline, by more than is allowed and more than by chance?
 //!
 //! Both must hold: the figure of the whole run is worse by more than its limit, and its values second by
-//! second are worse by a rank-sum test at 1 %. The same build twice differs by chance, not by ranks.
+//! second are worse by a rank-sum test at 1 %. The same build twice differs by chance, not by ranks. Times
+//! that differ by less than a millisecond are no regression: nobody waits for them, and hosts drift by that.
+//!
+//! Runs that are too short for the test, or of a drill that has changed since, are shown and not judged.
 
 use std::time::Duration;
 
-use evenkeel_model::Outcome;
-use evenkeel_model::document::{Metric, Quantile, Role};
+use evenkeel_model::document::{Metric, Quantile, Role, Unit};
 use evenkeel_model::outcome::{Check, CheckKind, CheckResult, SecondFigures};
+use evenkeel_model::{Outcome, Plan};
 use evenkeel_stats::rank_sum;
 use evenkeel_units::{Moment, Ratio};
 
@@ -15,6 +18,9 @@ use crate::check::value_text;
 
 /// Probability of seeing a difference where there is none, from which it counts as one.
 const SIGNIFICANT: f64 = 0.01;
+
+/// Times that differ by less are the same.
+const LEAST_SECONDS: f64 = 0.001;
 
 /// One figure that is compared.
 struct Compared {
@@ -25,6 +31,12 @@ struct Compared {
     growth_is_bad: bool,
     of_run: fn(&Outcome) -> Option<f64>,
     of_second: fn(&SecondFigures) -> Option<f64>,
+}
+
+impl Compared {
+    fn is_time(&self) -> bool {
+        self.metric.unit() == Unit::Seconds
+    }
 }
 
 /// Compares `outcome` with the `stored` one, figure by figure.
@@ -75,7 +87,33 @@ pub(crate) fn regressions(outcome: &Outcome, stored: &Outcome) -> Vec<Check> {
             of_second: |it| (it.planned > 0).then_some(it.good as f64),
         },
     ];
+    if !is_same_drill(&outcome.plan, &stored.plan) {
+        return vec![not_compared(stored)];
+    }
     figures.iter().map(|figure| compare(figure, outcome, stored)).collect()
+}
+
+/// Whether two plans load and break alike.
+fn is_same_drill(a: &Plan, b: &Plan) -> bool {
+    a.phases == b.phases
+        && a.faults == b.faults
+        && a.load.routes == b.load.routes
+        && (a.load.timeout, a.load.connections) == (b.load.timeout, b.load.connections)
+}
+
+fn not_compared(stored: &Outcome) -> Check {
+    Check {
+        name: "no regression".to_owned(),
+        kind: CheckKind::Regression,
+        phase: None,
+        result: CheckResult::Info,
+        limit: String::new(),
+        measured: "not compared: the drill has changed".to_owned(),
+        baseline: stored.run.id.clone(),
+        margin: String::new(),
+        measured_value: None,
+        limit_value: None,
+    }
 }
 
 /// Seconds outside of warm-ups, as the figures of the whole run are.
@@ -103,6 +141,11 @@ fn compare(figure: &Compared, outcome: &Outcome, stored: &Outcome) -> Check {
         test.map(|it| it.p_value < SIGNIFICANT && (it.superiority - 0.5) * sign > 0.0);
     // From nothing to something has no percentage; ranks alone decide.
     let beyond = match (now, then, change) {
+        (Some(now), Some(then), Some(_))
+            if figure.is_time() && (now - then).abs() < LEAST_SECONDS =>
+        {
+            Some(false)
+        }
         (_, _, Some(change)) => Some(change * sign > figure.allowed.get()),
         (Some(now), Some(_), None) => Some(now * sign > 0.0),
         _ => None,
@@ -111,7 +154,8 @@ fn compare(figure: &Compared, outcome: &Outcome, stored: &Outcome) -> Check {
         // Beyond the limit by chance is not beyond it.
         (Some(false), _) | (Some(true), Some(false)) => CheckResult::Pass,
         (Some(true), Some(true)) => CheckResult::Fail,
-        (Some(true), None) | (None, _) => CheckResult::Inconclusive,
+        // Too short to tell.
+        (Some(true), None) | (None, _) => CheckResult::Info,
     };
     let chance = test.filter(|_| beyond == Some(true)).map(|it| match it.p_value < 0.001 {
         true => ", p < 0.001".to_owned(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use evenkeel_model::document::Role;
 use evenkeel_model::event::Evidence;
 use evenkeel_model::plan::{Footprint, RunHead};
-use evenkeel_model::{Entry, Event, Frame, Plan};
+use evenkeel_model::{Entry, Event, Frame, Outcome, Plan};
 use evenkeel_units::Moment;
 
 use crate::conductor::{Conductor, Finish};
@@ -33,6 +33,10 @@ pub struct Run {
     pub tripped_at: Option<Moment>,
     /// Whether load was ever sent.
     pub load_began: bool,
+    /// The run that it is compared with.
+    pub baseline: Option<Outcome>,
+    /// When, after the start of the load, the service that the run had started ended by itself, and how.
+    pub service_ended: Option<(Moment, String)>,
     /// What is still broken after the run.
     pub not_mended: Option<String>,
     /// What it cost.
@@ -103,6 +107,8 @@ impl Run {
             finish: None,
             tripped_at: None,
             load_began: false,
+            baseline: None,
+            service_ended: None,
             not_mended: None,
             footprint: None,
         };
@@ -148,6 +154,10 @@ impl Run {
                         track.error.clone_from(error);
                         track.left_behind = error.is_some();
                     }
+                }
+                Event::Baseline { outcome } => run.baseline = Some(outcome.as_ref().clone()),
+                Event::ServiceEnded { how } => {
+                    run.service_ended = Some((after_load_began, how.clone()));
                 }
                 Event::NotMended { reason } => run.not_mended = Some(reason.clone()),
                 Event::Measured { footprint } => run.footprint = Some(footprint.clone()),

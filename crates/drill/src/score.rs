@@ -9,6 +9,7 @@
 use evenkeel_model::document::{Indicator, Metric};
 use evenkeel_model::outcome::{BudgetFigures, Check, CheckKind, CheckResult, Score, ScorePart};
 
+use crate::conductor::Finish;
 use crate::recovery::Recovery;
 use crate::run::Run;
 
@@ -130,6 +131,10 @@ fn recovery(run: &Run, recoveries: &[Recovery]) -> ScorePart {
         .max_by(f64::total_cmp);
     match worst {
         None => empty("no fault acted"),
+        // Who was stopped has had no time to recover in.
+        Some(_) if run.finish != Some(Finish::Completed) => {
+            empty("the run ended before it could be seen")
+        }
         Some(seconds) if seconds.is_infinite() => {
             ScorePart { value: Some(0.0), ..empty("a fault was not recovered from") }
         }

@@ -18,6 +18,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) struct Started {
     child: Child,
     group: Pid,
+    has_ended: bool,
 }
 
 impl Started {
@@ -46,7 +47,7 @@ impl Started {
             .spawn()?;
         let pid = child.id().and_then(|it| i32::try_from(it).ok()).and_then(Pid::from_raw);
         let group = pid.ok_or_else(|| io::Error::other("the service ended at once"))?;
-        Ok(Self { child, group })
+        Ok(Self { child, group, has_ended: false })
     }
 
     /// Number of the process that leads the group.
@@ -54,12 +55,16 @@ impl Started {
         self.group.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// Resolves when the process has ended by itself.
+    /// Resolves when the process has ended by itself, with how.
     pub(crate) async fn ended(&mut self) -> String {
-        match self.child.wait().await {
-            Ok(status) => format!("the service ended: {status}"),
-            Err(error) => format!("the service cannot be watched: {error}"),
-        }
+        let status = self.child.wait().await;
+        self.has_ended = true;
+        status.map_or_else(|error| format!("it cannot be watched: {error}"), |it| it.to_string())
+    }
+
+    /// Whether it is known to have ended.
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
     /// Asks the whole group to end, and ends what does not.

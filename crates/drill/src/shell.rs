@@ -9,8 +9,9 @@ use std::time::Duration;
 use evenkeel_load::{Handle, Order, Prepared, Said};
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::document::{Reference, ResolveError};
+use evenkeel_model::outcome::Heatmap;
 use evenkeel_model::plan::{Footprint, RunHead};
-use evenkeel_model::{Entry, Event, Plan};
+use evenkeel_model::{Entry, Event, Outcome, Plan};
 use evenkeel_units::{Clock, Moment, SystemClock};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -32,6 +33,8 @@ pub struct Setup {
     pub head: RunHead,
     /// What will be done.
     pub plan: Plan,
+    /// The run that it will be compared with.
+    pub baseline: Option<Outcome>,
     /// The run's folder; it is there already.
     pub folder: PathBuf,
     /// Where undo journals are kept.
@@ -93,6 +96,12 @@ pub async fn conduct(
 
     let started = Event::Started { run: setup.head.clone(), plan: Box::new(setup.plan.clone()) };
     let mut went = shell.on(started, &mut ask, &mut watch).map_err(ConductError::Journal);
+    if let Some(baseline) = setup.baseline {
+        // The journal alone gives the verdict, also when another baseline has been stored since.
+        let slim = Outcome { heatmap: Heatmap::default(), ..baseline };
+        let event = Event::Baseline { outcome: Box::new(slim) };
+        went = went.and(shell.on(event, &mut ask, &mut watch).map_err(ConductError::Journal));
+    }
     while went.is_ok() && shell.conductor.finished().is_none() {
         went = match shell.next(&mut heard, &mut signals, &mut ask).await {
             Ok(event) => shell.on(event, &mut ask, &mut watch).map_err(ConductError::Journal),
@@ -322,6 +331,7 @@ const fn is_result(event: &Event) -> bool {
             | Event::FaultBegan { .. }
             | Event::FaultFailed { .. }
             | Event::FaultEnded { .. }
+            | Event::ServiceEnded { .. }
     )
 }
 

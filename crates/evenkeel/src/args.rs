@@ -213,9 +213,9 @@ pub(crate) struct ReportArgs {
     /// Id of the run, its folder, or `last`.
     #[arg(default_value = "last")]
     pub(crate) run: String,
-    /// text, html, json, junit or markdown.
-    #[arg(long = "as", value_name = "FORMAT", default_value = "text")]
-    pub(crate) format: String,
+    /// text (the default), html, json, junit or markdown.
+    #[arg(long = "as", value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
     #[command(flatten)]
     pub(crate) runs: RunsArgs,
 }

@@ -8,7 +8,9 @@ use evenkeel_drill::shell::Scene;
 use evenkeel_drill::{Conductor, Tally};
 use evenkeel_model::document::Metric;
 use evenkeel_model::{Event, Frame, Plan};
-use evenkeel_report::live::{LiveFault, LiveGuard, LivePhase, LiveView, quiet_line, render};
+use evenkeel_report::live::{
+    LiveFault, LiveGuard, LivePhase, LiveView, columns, quiet_line, render,
+};
 use evenkeel_units::Moment;
 
 use crate::screen::Screen;
@@ -25,7 +27,8 @@ pub(crate) struct Watcher<'a> {
     plan: &'a Plan,
     view: LiveView,
     history: VecDeque<f64>,
-    drawn: usize,
+    /// Columns of each line of the picture on the terminal.
+    drawn: Vec<usize>,
 }
 
 impl<'a> Watcher<'a> {
@@ -42,7 +45,7 @@ impl<'a> Watcher<'a> {
             phases: plan.phases.iter().map(phase).collect(),
             ..LiveView::default()
         };
-        Self { screen, plan, view, history: VecDeque::new(), drawn: 0 }
+        Self { screen, plan, view, history: VecDeque::new(), drawn: Vec::new() }
     }
 
     /// Takes in an event.
@@ -119,7 +122,7 @@ impl<'a> Watcher<'a> {
             value: it
                 .value
                 .map_or_else(|| "no data".to_owned(), |value| it.condition.metric.show(value)),
-            closeness: it.distance().map_or(0.0, |it| 1.0 - it),
+            closeness: it.distance().map(|it| 1.0 - it),
         };
         view.guards = conductor.guards().each().iter().map(guard).collect();
     }
@@ -136,22 +139,47 @@ impl<'a> Watcher<'a> {
 
     fn draw(&mut self) {
         self.erase();
-        let width = rustix::termios::tcgetwinsize(io::stderr())
-            .map_or(80, |it| usize::from(it.ws_col))
-            .clamp(20, 120);
-        let lines = render(&self.view, width, self.screen.colors_progress());
-        self.drawn = lines.len();
+        let (width, height) = size();
+        let mut lines = render(&self.view, width.min(120), self.screen.colors_progress());
+        // The cursor stands below the picture, and nothing that has scrolled away can be erased.
+        lines.truncate(height - 1);
+        if lines.is_empty() {
+            return;
+        }
+        self.drawn = lines.iter().map(|it| columns(it)).collect();
         // A picture that cannot be drawn is a picture nobody sees.
         drop(io::stderr().lock().write_all(format!("{}\n", lines.join("\n")).as_bytes()));
     }
 
     fn erase(&mut self) {
-        if self.drawn > 0 {
-            // Up by as many lines as were drawn, then clear to the end of the screen.
-            drop(
-                io::stderr().lock().write_all(format!("\u{1b}[{}A\u{1b}[J", self.drawn).as_bytes()),
-            );
-            self.drawn = 0;
+        if !self.drawn.is_empty() {
+            // Up by as many rows as the picture takes now, then clear to the end of the screen.
+            let up = rows(&self.drawn, size().0);
+            drop(io::stderr().lock().write_all(format!("\u{1b}[{up}A\r\u{1b}[J").as_bytes()));
+            self.drawn.clear();
         }
+    }
+}
+
+/// Columns and rows of the terminal.
+fn size() -> (usize, usize) {
+    let found = rustix::termios::tcgetwinsize(io::stderr()).ok();
+    let known = |it: u16, otherwise| if it > 0 { usize::from(it) } else { otherwise };
+    found.map_or((80, 24), |it| (known(it.ws_col, 80), known(it.ws_row, 24)))
+}
+
+/// Rows that lines of so many columns take on a terminal of this width: one that has become narrower
+/// since they were drawn breaks them.
+fn rows(lines: &[usize], width: usize) -> usize {
+    lines.iter().map(|it| it.div_ceil(width).max(1)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_that_became_narrower_shows_the_old_picture_in_more_rows() {
+        assert_eq!([100, 80, 40, 39].map(|it| rows(&[80, 12, 0, 40], it)), [4, 4, 5, 7]);
     }
 }

@@ -47,6 +47,13 @@ impl Screen {
             && std::env::var_os("TERM").is_none_or(|it| it != "dumb")
     }
 
+    /// Columns of the terminal that results go to; 100 where there is none.
+    #[expect(clippy::unused_self, reason = "everything about the screen is asked of it")]
+    pub(crate) fn width(&self) -> usize {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+        size.map(|it| usize::from(it.ws_col)).filter(|it| *it > 0).unwrap_or(100)
+    }
+
     /// Whether progress is coloured.
     pub(crate) const fn colors_progress(&self) -> bool {
         self.color_err

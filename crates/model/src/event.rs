@@ -8,6 +8,7 @@ use evenkeel_units::Moment;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::Frame;
+use crate::outcome::Outcome;
 use crate::plan::{Footprint, Plan, RunHead};
 
 /// An event and when it happened.
@@ -32,6 +33,11 @@ pub enum Event {
         /// What will be done.
         plan: Box<Plan>,
     },
+    /// The run will be compared with an earlier one; right behind [`Event::Started`].
+    Baseline {
+        /// How that one ended. Its heatmap is left out.
+        outcome: Box<Outcome>,
+    },
     /// What the run needs could not be had: the service did not start, a port was taken, a target is
     /// not there.
     PreflightFailed {
@@ -50,6 +56,11 @@ pub enum Event {
         held: bool,
         /// What was seen, for people.
         detail: String,
+    },
+    /// The service that the run had started ended by itself.
+    ServiceEnded {
+        /// How, such as `exit status: 1`.
+        how: String,
     },
     /// Load is being sent; its seconds count from here.
     LoadStarted,

@@ -48,7 +48,11 @@ impl Conductor {
         match left {
             None => return Vec::new(), // An answer to a question of an earlier stage.
             Some(_) if held => *left = None,
-            Some(1) => return self.asked(false, detail, stage),
+            Some(1) => {
+                let asked = self.plan.as_ref().and_then(|plan| plan.steady_state.get(probe));
+                let question = asked.map(|it| it.kind.to_string()).unwrap_or_default();
+                return self.asked(false, &format!("{question}: {detail}"), stage);
+            }
             Some(tries) => {
                 *tries -= 1;
                 asking.again_at = Some(now + PAUSE_BETWEEN_TRIES);

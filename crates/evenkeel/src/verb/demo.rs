@@ -75,9 +75,9 @@ fn shown(
     screen: &Screen,
 ) -> String {
     let mut lines = vec![
-        text::side_by_side(&fragile.outcome, &resilient.outcome, ("fragile", "resilient")),
-        text::hanging("fragile    ", &fragile.outcome.verdict.cause),
-        text::hanging("resilient  ", &resilient.outcome.verdict.cause),
+        text::side_by_side(&fragile.outcome, &resilient.outcome, ("fragile", "resilient"), screen.width()),
+        text::hanging("fragile    ", &fragile.outcome.verdict.cause, screen.width()),
+        text::hanging("resilient  ", &resilient.outcome.verdict.cause, screen.width()),
         String::new(),
     ];
     if !told_apart {
@@ -86,6 +86,7 @@ fn shown(
             &resilient.outcome,
             &resilient.files,
             "evenkeel demo",
+            screen.width(),
             screen.color,
         ));
     }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use evenkeel_drill::folder::JOURNAL;
-use evenkeel_drill::{Runs, Setup, conduct, judge};
+use evenkeel_drill::{ConductError, Runs, Setup, conduct, judge};
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::plan::RunHead;
 use evenkeel_model::{Outcome, Plan};
@@ -65,7 +65,7 @@ pub(crate) async fn run(args: RunArgs, screen: &Screen) -> Result<Exit, Failure>
             "verdict": outcome.verdict,
             "score": outcome.score,
         }),
-        || text::summary(outcome, &files, &next, screen.color),
+        || text::summary(outcome, &files, &next, screen.width(), screen.color),
     )?;
     Ok(outcome.verdict.result.into())
 }
@@ -115,10 +115,15 @@ pub(crate) async fn conducted(
         folder.display()
     ));
     let mut watcher = Watcher::new(screen, &plan);
-    let setup = Setup { head, plan: plan.clone(), folder: folder.clone(), state_dir, own_binary };
+    let baseline = stored.cloned();
+    let setup =
+        Setup { head, plan: plan.clone(), baseline, folder: folder.clone(), state_dir, own_binary };
     let entries = conduct(setup, |scene| watcher.see(scene)).await;
-    let entries = entries.map_err(|error| Failure::could_not_run(in_one_line(&error)))?;
-    let outcome = judge(&entries, stored).map_err(|error| Failure::bug(error.to_string()))?;
+    let entries = entries.map_err(|error| match error {
+        ConductError::Broken(_) => Failure::bug(in_one_line(&error)),
+        _ => Failure::could_not_run(in_one_line(&error)),
+    })?;
+    let outcome = judge(&entries, None).map_err(|error| Failure::bug(error.to_string()))?;
     let (files, trouble) = write_reports(&outcome, &folder);
     if let Some(trouble) = trouble {
         // A report that could not be written changes nothing about the verdict.
@@ -135,11 +140,16 @@ fn write_reports(outcome: &Outcome, folder: &Path) -> (Vec<String>, Option<Failu
     for format in formats {
         let path = folder.join(format.file_name());
         let half = path.with_extension("half");
-        match std::fs::write(&half, render(outcome, format)).and_then(|()| std::fs::rename(&half, &path)) {
+        match std::fs::write(&half, render(outcome, format))
+            .and_then(|()| std::fs::rename(&half, &path))
+        {
             Ok(()) => files.push(path.display().to_string()),
             Err(error) => {
                 std::fs::remove_file(&half).unwrap_or_default();
-                trouble = Some(Failure::could_not_run(format!("cannot write {}: {error}", path.display())));
+                trouble = Some(Failure::could_not_run(format!(
+                    "cannot write {}: {error}",
+                    path.display()
+                )));
             }
         }
     }

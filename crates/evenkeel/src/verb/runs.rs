@@ -19,40 +19,45 @@ pub(crate) fn list(args: &RunsArgs, screen: &Screen) -> Result<Exit, Failure> {
     let folders = runs.list().map_err(|error| {
         Failure::could_not_run(format!("cannot list {}: {error}", args.dir.display()))
     })?;
-    let mut rows = Vec::new();
-    for folder in folders.iter().rev() {
-        let outcome = read(folder, None)?;
-        rows.push((folder.clone(), outcome));
-    }
-    let value: Vec<_> = rows
-        .iter()
-        .map(|(folder, it)| {
-            json!({
-                "run": it.run.id, "folder": folder, "drill": it.plan.drill, "started": it.run.started,
-                "verdict": it.verdict.result, "exit_code": it.verdict.exit_code, "score": it.score.value,
-            })
-        })
-        .collect();
-    screen.show(&value, || {
+    // A journal that cannot be read is a row like any other.
+    let rows: Vec<_> = folders.iter().rev().map(|folder| (folder, read(folder, None))).collect();
+    let value = |(folder, read): &(&PathBuf, Result<Outcome, Failure>)| match read {
+        Ok(it) => json!({
+            "run": it.run.id, "folder": folder, "drill": it.plan.drill, "started": it.run.started,
+            "verdict": it.verdict.result, "exit_code": it.verdict.exit_code, "score": it.score.value,
+        }),
+        Err(failure) => json!({"run": name_of(folder), "folder": folder, "error": failure.message}),
+    };
+    screen.show(&rows.iter().map(value).collect::<Vec<_>>(), || {
         if rows.is_empty() {
             return format!(
                 "no runs in {}; `evenkeel drill run FILE` makes one",
                 args.dir.display()
             );
         }
-        let width = rows.iter().map(|(_, it)| it.run.id.chars().count()).max().unwrap_or(0);
-        let row = |(_, it): &(PathBuf, Outcome)| {
-            let score = it.score.value.map_or_else(|| "–".to_owned(), |it| format!("{it:.0}"));
-            format!(
-                "{:width$}  {:13}  {score:>3}  {}",
-                it.run.id,
-                it.verdict.result.word(),
-                it.verdict.headline
-            )
+        let width =
+            rows.iter().map(|(folder, _)| name_of(folder).chars().count()).max().unwrap_or(0);
+        let row = |(folder, read): &(&PathBuf, Result<Outcome, Failure>)| match read {
+            Ok(it) => {
+                let score = it.score.value.map_or_else(|| "–".to_owned(), |it| format!("{it:.0}"));
+                let word = it.verdict.result.word();
+                format!("{:width$}  {word:13}  {score:>3}  {}", it.run.id, it.verdict.headline)
+            }
+            Err(failure) => format!(
+                "{:width$}  {:13}  {:>3}  {}",
+                name_of(folder),
+                "unreadable",
+                "–",
+                failure.message
+            ),
         };
         rows.iter().map(row).collect::<Vec<_>>().join("\n")
     })?;
     Ok(Exit::OK)
+}
+
+fn name_of(folder: &Path) -> String {
+    folder.file_name().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Shows the summary of a past run.
@@ -60,7 +65,7 @@ pub(crate) fn show(args: &ShowArgs, screen: &Screen) -> Result<Exit, Failure> {
     let (folder, outcome) = found(&args.run, &args.runs.dir, None)?;
     let next = format!("evenkeel report {} --as html > report.html", folder.display());
     screen.show(&outcome, || {
-        text::summary(&outcome, &[folder.display().to_string()], &next, screen.color)
+        text::summary(&outcome, &[folder.display().to_string()], &next, screen.width(), screen.color)
     })?;
     Ok(Exit::OK)
 }
@@ -78,7 +83,7 @@ pub(crate) fn compare(args: &CompareArgs, screen: &Screen) -> Result<Exit, Failu
         &json!({"baseline": baseline.run.id, "run": outcome.run.id, "checks": regressions}),
         || {
             let mut lines =
-                vec![text::side_by_side(&baseline, &outcome, (&baseline.run.id, &outcome.run.id))];
+                vec![text::side_by_side(&baseline, &outcome, (&baseline.run.id, &outcome.run.id), screen.width())];
             lines.extend(regressions.iter().map(|it| {
                 let word = match it.result {
                     evenkeel_model::outcome::CheckResult::Fail => "worse",
@@ -98,35 +103,34 @@ pub(crate) fn compare(args: &CompareArgs, screen: &Screen) -> Result<Exit, Failu
     Ok(if worse { Exit::FAILED } else { Exit::OK })
 }
 
-/// Renders a past run again from its journal.
+/// Renders a past run again from its journal, to the same report that it got then.
 pub(crate) fn report(args: &ReportArgs, screen: &Screen) -> Result<Exit, Failure> {
-    let format: Format = args
-        .format
-        .parse()
-        .map_err(|it: evenkeel_report::UnknownFormat| Failure::usage(it.to_string()))?;
-    let runs = Runs::at(&args.runs.dir);
-    let (_, first) = found(&args.run, &args.runs.dir, None)?;
-    // The comparison is made again when the baseline is still another run's.
-    let stored =
-        runs.baseline(&first.plan.drill).ok().flatten().filter(|it| it.run.id != first.run.id);
-    let (_, outcome) = found(&args.run, &args.runs.dir, stored.as_ref())?;
+    let format = match args.format.as_deref() {
+        Some(name) => name
+            .parse()
+            .map_err(|it: evenkeel_report::UnknownFormat| Failure::usage(it.to_string()))?,
+        None if screen.is_json() => Format::Json,
+        None => Format::Text,
+    };
+    let (_, outcome) = found(&args.run, &args.runs.dir, None)?;
     screen.print(&render(&outcome, format))?;
     Ok(Exit::OK)
 }
 
-fn found(name: &str, dir: &Path, stored: Option<&Outcome>) -> Result<(PathBuf, Outcome), Failure> {
+/// A run that is named; compared with `against` in place of the run it was compared with then.
+fn found(name: &str, dir: &Path, against: Option<&Outcome>) -> Result<(PathBuf, Outcome), Failure> {
     let folder = Runs::at(dir).find(name).ok_or_else(|| {
         Failure::usage(format!("there is no run `{name}` in {}", dir.display()))
             .help("`evenkeel drill list` shows the runs; a folder or `last` will do as well")
     })?;
-    let outcome = read(&folder, stored)?;
+    let outcome = read(&folder, against)?;
     Ok((folder, outcome))
 }
 
-fn read(folder: &Path, stored: Option<&Outcome>) -> Result<Outcome, Failure> {
+fn read(folder: &Path, against: Option<&Outcome>) -> Result<Outcome, Failure> {
     let path = folder.join(JOURNAL);
     let entries =
         journal::read(&path).map_err(|error| Failure::could_not_run(in_one_line(&error)))?;
-    judge(&entries, stored)
+    judge(&entries, against)
         .map_err(|error| Failure::could_not_run(format!("{}: {error}", path.display())))
 }

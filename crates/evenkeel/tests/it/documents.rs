@@ -100,10 +100,14 @@ fn what_cannot_be_read_hides_no_other_finding() {
     let world = World::new();
     world.write("wrong.yaml", WRONG);
     std::os::unix::fs::symlink("nowhere", world.folder().join("dangling.yaml")).unwrap();
-    let made = std::process::Command::new("mkfifo").arg(world.folder().join("pipe.yaml")).status().unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(world.folder().join("pipe.yaml"))
+        .status()
+        .unwrap();
     assert!(made.success());
     let output = world.run(&["check", ".", "--output", "json"]);
     let found: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
-    let of = |name: &str| found.iter().filter(|it| it["file"].as_str().unwrap().ends_with(name)).count();
+    let of =
+        |name: &str| found.iter().filter(|it| it["file"].as_str().unwrap().ends_with(name)).count();
     assert_eq!([of("wrong.yaml"), of("dangling.yaml"), of("pipe.yaml")], [2, 1, 1], "{found:#?}");
 }

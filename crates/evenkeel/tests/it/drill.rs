@@ -160,17 +160,66 @@ fn a_secret_that_is_not_there_stops_the_run_before_anything_is_sent() {
 }
 
 #[test]
-fn a_target_that_is_down_exits_with_3_and_breaks_nothing() {
+fn a_service_that_is_down_exits_with_3_and_is_not_drilled() {
     let world = World::new();
-    let probe = format!("  steadyState:\n    - tcp: {{address: \"127.0.0.1:{}\"}}\n", world.port());
-    let text = document(world.port(), "500ms", "") + &probe;
-    let file = world.write("drill.yaml", &text);
+    let file = world.write("drill.yaml", &document(world.port(), "500ms", STALL));
     let output = world
-        .evenkeel(&["drill", "run", file.to_str().unwrap()])
+        .evenkeel(&["drill", "run", file.to_str().unwrap(), "--yes"])
         .env("PAGE_TOKEN", "x")
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(
+        said(&output).contains("refused") || said(&output).contains("not running"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn a_service_that_dies_midway_is_named_in_the_cause() {
+    let world = World::new();
+    let port = world.port();
+    let shop = format!("[timeout, \"8\", {}, shop, --port={port}]", env!("CARGO_BIN_EXE_evenkeel"));
+    let start = format!(
+        "    start: {{command: {shop}, ready: \"http://127.0.0.1:{port}/health/ready\"}}\n"
+    );
+    let text = document(port, "300ms", "").replace("path: /,", "path: /products,");
+    let text = text
+        .replace("    instances:", &format!("{start}    instances:"))
+        .replace("duration: 3s", "duration: 8s");
+    let file = world.write("drill.yaml", &text);
+    let output = world
+        .evenkeel(&["drill", "run", file.to_str().unwrap(), "--yes", "--output", "json"])
+        .env("PAGE_TOKEN", "x")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let cause = result["verdict"]["cause"].as_str().unwrap();
+    assert!(cause.starts_with("The service that the drill had started ended"), "{cause}");
+    world.is_empty_within_a_second();
+}
+
+#[test]
+fn a_run_that_was_compared_renders_the_same_report_whatever_is_stored_later() {
+    let world = World::new();
+    let _nginx = Nginx::start(&world, world.port());
+    let file = world.write("drill.yaml", &document(world.port(), "500ms", ""));
+    let run = |more: &[&str]| {
+        let arguments =
+            [&["drill", "run", file.to_str().unwrap(), "--output", "json"], more].concat();
+        let output = world.evenkeel(&arguments).env("PAGE_TOKEN", "x").output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        world.folder().join(folder_of(&output))
+    };
+    run(&[]);
+    let compared = run(&["--accept"]);
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(compared.join("report.json")).unwrap()).unwrap();
+    assert!(report["baseline_run"].is_string(), "{:#}", report["baseline_run"]);
+    let again = world.run(&["report", compared.to_str().unwrap(), "--as", "json"]);
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&again.stdout).unwrap(), report);
 }
 
 #[test]
