@@ -75,7 +75,12 @@ fn shown(
     screen: &Screen,
 ) -> String {
     let mut lines = vec![
-        text::side_by_side(&fragile.outcome, &resilient.outcome, ("fragile", "resilient"), screen.width()),
+        text::side_by_side(
+            &fragile.outcome,
+            &resilient.outcome,
+            ("fragile", "resilient"),
+            screen.width(),
+        ),
         text::hanging("fragile    ", &fragile.outcome.verdict.cause, screen.width()),
         text::hanging("resilient  ", &resilient.outcome.verdict.cause, screen.width()),
         String::new(),

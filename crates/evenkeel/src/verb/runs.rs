@@ -65,7 +65,13 @@ pub(crate) fn show(args: &ShowArgs, screen: &Screen) -> Result<Exit, Failure> {
     let (folder, outcome) = found(&args.run, &args.runs.dir, None)?;
     let next = format!("evenkeel report {} --as html > report.html", folder.display());
     screen.show(&outcome, || {
-        text::summary(&outcome, &[folder.display().to_string()], &next, screen.width(), screen.color)
+        text::summary(
+            &outcome,
+            &[folder.display().to_string()],
+            &next,
+            screen.width(),
+            screen.color,
+        )
     })?;
     Ok(Exit::OK)
 }
@@ -82,8 +88,12 @@ pub(crate) fn compare(args: &CompareArgs, screen: &Screen) -> Result<Exit, Failu
     screen.show(
         &json!({"baseline": baseline.run.id, "run": outcome.run.id, "checks": regressions}),
         || {
-            let mut lines =
-                vec![text::side_by_side(&baseline, &outcome, (&baseline.run.id, &outcome.run.id), screen.width())];
+            let mut lines = vec![text::side_by_side(
+                &baseline,
+                &outcome,
+                (&baseline.run.id, &outcome.run.id),
+                screen.width(),
+            )];
             lines.extend(regressions.iter().map(|it| {
                 let word = match it.result {
                     evenkeel_model::outcome::CheckResult::Fail => "worse",
