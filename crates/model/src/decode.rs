@@ -7,12 +7,14 @@
 //! fields    the fields of an object, declared once: one function reads and describes them
 //! values    durations, ratios, names, addresses …
 //! kinds     what each kind of document is made of
+//! draft     what is left of a document with errors when these are taken out
 //! ```
 //!
 //! Whatever is declared here is read *and* described: the JSON Schema is written by the same functions
 //! that read documents, so the two cannot disagree about a field. A property test keeps it so.
 //!
-//! A document with any error in it is not handed out: what comes out of here is whole.
+//! A document with any error in it is not handed out: what comes out of here is whole. What is left of
+//! it without its errors comes out as a draft, for lint alone.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +23,7 @@ use crate::yaml::{Entry, Node, Place};
 
 mod code;
 mod codec;
+mod draft;
 mod fields;
 mod findings;
 mod kinds;
@@ -29,7 +32,7 @@ mod values;
 pub use self::code::{Code, codes, explain};
 pub(crate) use self::codec::Definitions;
 pub use self::findings::Findings;
-pub(crate) use self::findings::{MAX_FINDINGS, nearest};
+pub(crate) use self::findings::{MAX_FINDINGS, more, nearest};
 pub(crate) use self::kinds::{KINDS, describe};
 
 /// What every document begins with.
@@ -53,6 +56,8 @@ pub struct Reading {
     pub documents: Vec<Decoded>,
     /// Kind and name of a document that is there but cannot be used.
     pub broken: Option<(&'static str, String)>,
+    /// What is left of it without its mistakes, and the same of those inside it.
+    pub drafts: Vec<Decoded>,
 }
 
 /// Decodes the root of one document.
@@ -72,11 +77,15 @@ pub fn decode(root: Node, found: &mut Findings) -> Reading {
     let inline = found.take_inline();
     let name_place = root.locate("metadata/name");
     match document.filter(|_| found.count() == before) {
-        None => Reading { documents: Vec::new(), broken: Some((kind, name)) },
+        None => {
+            let drafts = draft::draft(kind, &root, found);
+            Reading { broken: Some((kind, name)), drafts, ..Reading::default() }
+        }
         Some(document) => {
             let spec = spec_of(root);
             let first = Decoded { document, name_place, spec };
-            Reading { documents: std::iter::once(first).chain(inline).collect(), broken: None }
+            let documents = std::iter::once(first).chain(inline).collect();
+            Reading { documents, ..Reading::default() }
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Library: the documents of all files given, looked up by kind and name.
 //!
-//! Every document in it is whole; those with mistakes are remembered by name only, so that references to
-//! them are not called missing as well.
+//! Every document in it is whole; those with mistakes are remembered by name, so that references to them
+//! are not called missing as well, and what is left of them is kept aside for lint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_units::Seed;
 
-use crate::decode::{Code, Decoded, Findings, codes, decode, guess};
+use crate::decode::{Code, Decoded, Findings, MAX_FINDINGS, codes, decode, guess, more};
 use crate::document::{ChaosExperiment, Document, Drill, LoadTest, Service, Slo};
 use crate::yaml::{self, Node, Place, Source};
 use crate::{Diagnostic, Plan};
@@ -46,6 +46,14 @@ impl Item {
     pub const fn name_place(&self) -> Place {
         self.decoded.name_place
     }
+
+    /// Whether what stands at `path` was not written but filled in, because the mistakes left a gap.
+    pub(crate) fn is_filled(&self, path: &str) -> bool {
+        match self.spec().at(path) {
+            Some(node) if !path.is_empty() => node.place.line == 0,
+            _ => self.name_place().line == 0,
+        }
+    }
 }
 
 /// The documents of some files.
@@ -56,13 +64,24 @@ pub struct Library {
     /// Where each document is among the items, by kind and name.
     index: BTreeMap<&'static str, BTreeMap<String, usize>>,
     broken: BTreeSet<(&'static str, String)>,
+    /// What is left of the broken ones.
+    drafts: Vec<Item>,
 }
 
 impl Library {
     /// Reads files, given by name and content, and says what is wrong in each by itself.
     pub fn read(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> (Self, Vec<Diagnostic>) {
+        let (library, mut diagnostics, cut) = Self::read_and_count(files);
+        diagnostics.extend(library.sources.iter().zip(cut).filter_map(|(it, n)| more(it, n)));
+        (library, diagnostics)
+    }
+
+    /// Likewise, and how many findings of each file are not among those returned.
+    fn read_and_count(
+        files: impl IntoIterator<Item = (String, Vec<u8>)>,
+    ) -> (Self, Vec<Diagnostic>, Vec<usize>) {
         let mut library = Self::default();
-        let mut diagnostics = Vec::new();
+        let (mut diagnostics, mut cut) = (Vec::new(), Vec::new());
         for (name, bytes) in files {
             let mut found = Findings::default();
             let yaml::Text { source, roots, lost } = yaml::read(&name, bytes, &mut found);
@@ -79,12 +98,30 @@ impl Library {
                 for decoded in reading.documents {
                     library.add(decoded, &name, &mut found);
                 }
+                let source = library.sources.len();
+                let drafts = reading.drafts.into_iter();
+                library.drafts.extend(drafts.map(|decoded| Item { source, decoded }));
             }
-            let (source, findings) = found.into_parts();
+            let (source, findings, more) = found.into_parts();
             diagnostics.extend(findings);
+            cut.push(more);
             library.sources.push(source);
         }
-        (library, diagnostics)
+        (library, diagnostics, cut)
+    }
+
+    /// With what is left of the broken documents among the whole ones: for lint, and for nothing else.
+    fn with_drafts(&self) -> Self {
+        let mut all = self.clone();
+        for item in std::mem::take(&mut all.drafts) {
+            let (kind, name) = (item.document().kind(), item.document().name().to_owned());
+            if all.get(kind, &name).is_none() {
+                all.broken.insert((kind, name.clone()));
+                all.index.entry(kind).or_default().insert(name, all.items.len());
+                all.items.push(item);
+            }
+        }
+        all
     }
 
     /// Adds a document of the file that is being read, which is called `file`.
@@ -104,14 +141,24 @@ impl Library {
 
     /// Reads files, and says what is wrong in each and between them, file by file.
     pub fn check(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> (Self, Vec<Diagnostic>) {
-        let (library, mut diagnostics) = Self::read(files);
-        diagnostics.extend(crate::lint::lint(&library));
+        let (library, mut diagnostics, mut cut) = Self::read_and_count(files);
+        diagnostics.extend(crate::lint::lint(&library.with_drafts()));
         let order: BTreeMap<&str, usize> =
             library.sources.iter().enumerate().map(|(n, it)| (it.name(), n)).collect();
-        diagnostics.sort_by_cached_key(|it| {
-            let file = order.get(it.file.as_str()).copied();
-            (file, it.line == 0, it.line, it.column, it.code.clone())
+        let file = |it: &Diagnostic| order.get(it.file.as_str()).copied().unwrap_or_default();
+        diagnostics
+            .sort_by_cached_key(|it| (file(it), it.line == 0, it.line, it.column, it.code.clone()));
+        let mut kept = vec![0; library.sources.len()];
+        diagnostics.retain(|it| {
+            let (Some(kept), Some(cut)) = (kept.get_mut(file(it)), cut.get_mut(file(it))) else {
+                return true;
+            };
+            let keeps = *kept < MAX_FINDINGS;
+            *if keeps { kept } else { cut } += 1;
+            keeps
         });
+        diagnostics.extend(library.sources.iter().zip(cut).filter_map(|(it, n)| more(it, n)));
+        diagnostics.sort_by_key(&file);
         (library, diagnostics)
     }
 
@@ -181,12 +228,19 @@ impl Library {
     /// The names of the documents of a kind that others may refer to.
     pub(crate) fn names(&self, kind: &'static str) -> impl Iterator<Item = &str> {
         let items = self.items.iter().filter(move |it| it.document().kind() == kind);
-        items.filter(|it| !it.is_inline()).map(|it| it.document().name())
+        // What has no place has no name of its own either.
+        let named = items.filter(|it| !it.is_inline() && it.name_place().line > 0);
+        named.map(|it| it.document().name())
     }
 
     /// Whether there is such a document, but with mistakes in it.
     pub(crate) fn is_broken(&self, kind: &'static str, name: &str) -> bool {
         self.broken.contains(&(kind, name.to_owned()))
+    }
+
+    /// Whether a document of the kind has mistakes.
+    pub(crate) fn has_broken(&self, kind: &str) -> bool {
+        self.broken.iter().any(|(of, _)| *of == kind)
     }
 
     /// A finding at `path` of the spec of a document.

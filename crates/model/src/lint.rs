@@ -8,13 +8,14 @@
 //! ```
 //!
 //! Every rule looks at one drill with everything it refers to, or at one document when no drill is
-//! needed to see the mistake.
+//! needed to see the mistake. Of documents with errors the rest is looked at, too; rules that such a
+//! gap could mislead are silent then.
 
 use std::collections::BTreeSet;
 
 use crate::Diagnostic;
-use crate::decode::MAX_FINDINGS;
-use crate::document::Document;
+use crate::decode::{Code, codes};
+use crate::document::{Document, Drill};
 use crate::library::{Cast, Item, Library};
 
 mod faults;
@@ -22,23 +23,62 @@ mod judgement;
 mod references;
 mod safety;
 
+/// How many findings are kept; of these, the library shows some of each file.
+const MAX_FINDINGS: usize = 1_000;
+
+/// The kinds of documents which a finding presumes to be whole: it may be there only because a
+/// part of them could not be read.
+fn presumes(code: Code) -> &'static [&'static str] {
+    match code {
+        codes::NOT_ALLOWED | codes::NO_SUCH_TARGET | codes::BLAST_RADIUS => {
+            &["Service", "ChaosExperiment"]
+        }
+        codes::NO_ADDRESS => &["Service", "LoadTest"],
+        codes::NO_SUCH_ROUTE | codes::FEW_CONNECTIONS => &["LoadTest"],
+        codes::UNSUITABLE_TARGET => &["ChaosExperiment"],
+        codes::OUTLIVES_LIMIT | codes::NO_ABORT | codes::OVERLAP | codes::HOURS => {
+            &["Drill", "ChaosExperiment"]
+        }
+        codes::FEW_SAMPLES
+        | codes::NO_RECOVERY
+        | codes::NO_SHAPE
+        | codes::NO_FAULT
+        | codes::NO_OBJECTIVE => &["Drill", "LoadTest", "ChaosExperiment"],
+        codes::UNUSED => &["Drill"],
+        _ => &[],
+    }
+}
+
 /// Where rules put what they find.
 struct Lint<'a> {
     library: &'a Library,
     /// In order of place. What is wrong in an experiment is wrong once, however many drills use it.
     list: BTreeSet<Diagnostic>,
+    /// Kinds of documents that are looked at and have gaps.
+    gaps: BTreeSet<&'static str>,
 }
 
-impl Lint<'_> {
+impl<'a> Lint<'a> {
+    const fn new(library: &'a Library) -> Self {
+        Self { library, list: BTreeSet::new(), gaps: BTreeSet::new() }
+    }
+
+    /// What follows is about these documents together.
+    fn about<'n>(&mut self, documents: impl IntoIterator<Item = (&'static str, &'n str)>) {
+        let broken = documents.into_iter().filter(|(kind, it)| self.library.is_broken(kind, it));
+        self.gaps = broken.map(|(kind, _)| kind).collect();
+    }
+
     fn report(
         &mut self,
         item: &Item,
         path: &str,
-        code: crate::decode::Code,
+        code: Code,
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        if !self.is_full() {
+        let misled = presumes(code).iter().any(|it| self.gaps.contains(it));
+        if !self.is_full() && !misled && !item.is_filled(path) {
             self.list.insert(self.library.finding(item, path, code, message, help));
         }
     }
@@ -51,9 +91,10 @@ impl Lint<'_> {
 
 /// Everything that is wrong between the documents of a library.
 pub fn lint(library: &Library) -> Vec<Diagnostic> {
-    let mut lint = Lint { library, list: BTreeSet::new() };
+    let mut lint = Lint::new(library);
     references::unused(&mut lint);
     for item in library.items() {
+        lint.about([(item.document().kind(), item.document().name())]);
         match item.document() {
             Document::Service(_) | Document::Slo(_) | Document::LoadTest(_) => {
                 references::of_document(&mut lint, item);
@@ -65,6 +106,7 @@ pub fn lint(library: &Library) -> Vec<Diagnostic> {
             }
             Document::Drill(drill) => {
                 if let Some(cast) = Cast::of(library, &drill.name) {
+                    lint.about(takes_part(drill));
                     of_drill(&mut lint, &cast);
                 }
             }
@@ -73,9 +115,17 @@ pub fn lint(library: &Library) -> Vec<Diagnostic> {
     lint.list.into_iter().collect()
 }
 
+/// A drill and the documents on which its rules depend.
+fn takes_part(drill: &Drill) -> impl Iterator<Item = (&'static str, &str)> {
+    let chaos = drill.phases.iter().flat_map(|it| &it.chaos);
+    let own = [("Drill", &drill.name), ("Service", &drill.service), ("LoadTest", &drill.load)];
+    let all = own.into_iter().chain(chaos.map(|it| ("ChaosExperiment", it)));
+    all.map(|(kind, it)| (kind, it.as_str()))
+}
+
 /// Everything that is wrong with one drill and what takes part in it.
 pub(crate) fn lint_drill(library: &Library, cast: &Cast<'_>) -> Vec<Diagnostic> {
-    let mut lint = Lint { library, list: BTreeSet::new() };
+    let mut lint = Lint::new(library);
     for (item, _) in &cast.experiments {
         safety::of_document(&mut lint, item);
         faults::of_experiment(&mut lint, item);

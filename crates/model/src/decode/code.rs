@@ -111,6 +111,7 @@ codes! {
     TOO_MANY_FAULTS = new("EK-L023", "A drill may have 1,000 faults. The effect of more could not be told apart, and no file may ask us for work without end.");
 
     UNUSED = new("EK-W001", "No drill uses the document. Check that the drill refers to it by the right name.");
+    FEW_CONNECTIONS = new("EK-W002", "Each user of the closed model holds a connection while it waits for its answer. With more users than `connections`, some wait for a connection instead, and the load is that of fewer users.");
 }
 
 #[cfg(test)]

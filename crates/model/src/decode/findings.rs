@@ -5,7 +5,7 @@ use crate::Diagnostic;
 use crate::yaml::{Place, Source};
 
 /// How many findings of one file are kept.
-pub(crate) const MAX_FINDINGS: usize = 1_000;
+pub(crate) const MAX_FINDINGS: usize = 100;
 
 /// What is wrong with a file, so far; and what was found inside the document that is being read.
 #[derive(Debug)]
@@ -35,18 +35,19 @@ impl Findings {
         self.source = source;
     }
 
-    /// The file.
-    pub fn into_parts(mut self) -> (Source, Vec<Diagnostic>) {
-        if self.count > self.list.len() {
-            let message = format!("{} more findings are not shown", self.count - self.list.len());
-            let place = Place::default();
-            let help = "Mend some and check again.";
-            self.list.push(self.source.diagnostic(codes::TOO_MANY_FINDINGS, place, message, help));
-        }
+    /// The file, what is wrong with it, and how many findings more there were.
+    pub fn into_parts(mut self) -> (Source, Vec<Diagnostic>, usize) {
+        let more = self.count - self.list.len();
         let key = |it: &Diagnostic| (it.line == 0, it.line, it.column);
         self.list.sort_by_key(key);
         self.list.dedup();
-        (self.source, self.list)
+        (self.source, self.list, more)
+    }
+
+    /// Whether the same was found at the same place.
+    pub(super) fn has(&self, finding: &Diagnostic) -> bool {
+        let key = |it: &Diagnostic| (it.line, it.column, it.message.clone());
+        self.list.iter().any(|it| key(it) == key(finding))
     }
 
     /// Adds a finding about the file.
@@ -110,6 +111,17 @@ impl Findings {
     pub(super) fn take_inline(&mut self) -> Vec<Decoded> {
         std::mem::take(&mut self.inline)
     }
+}
+
+/// That there are more findings than are shown; `None` when there are not.
+pub(crate) fn more(source: &Source, count: usize) -> Option<Diagnostic> {
+    let message = match count {
+        0 => return None,
+        1 => "1 more finding is not shown".to_owned(),
+        _ => format!("{count} more findings are not shown"),
+    };
+    let help = "Mend some and check again.";
+    Some(source.diagnostic(codes::TOO_MANY_FINDINGS, Place::default(), message, help))
 }
 
 /// The one of `known` that was probably meant by `word`: the same but for case and `_` or `-`, or close

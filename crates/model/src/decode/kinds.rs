@@ -146,6 +146,12 @@ pub(super) fn read(kind: &'static str, root: &Node, found: &mut Findings) -> Opt
     Object { title: kind.name, fields: kind.fields }.read(root, root.place, found)
 }
 
+/// The name of a document, when it is one.
+pub(super) fn name_of(root: &Node) -> Option<String> {
+    let metadata = root.at("metadata")?;
+    METADATA.read(metadata, metadata.place, &mut Findings::default())
+}
+
 /// The schema of documents of a kind.
 pub(crate) fn describe(kind: &Kind, definitions: &mut Definitions) -> Json {
     let described = Fields::describe(definitions, kind.fields);

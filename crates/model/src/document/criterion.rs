@@ -87,9 +87,11 @@ impl Metric {
         }
     }
 
-    /// Writes a value of this metric for people.
+    /// Writes a value of this metric for people. A time without end is that of no answer.
     pub fn show(self, value: f64) -> String {
         match self.unit() {
+            _ if value.is_nan() => "–".to_owned(),
+            Unit::Seconds if value == f64::INFINITY => "no answer".to_owned(),
             Unit::Ratio => format!("{:.2}%", value * 100.0),
             Unit::PerSecond => Rate::per_second(value).unwrap_or_default().to_string(),
             Unit::Seconds => {
@@ -175,6 +177,9 @@ pub enum CriterionError {
     /// Not of the form.
     #[error("`{0}` is not a condition")]
     Form(String),
+    /// Not a comparison that we know.
+    #[error("`{0}` is not a comparison we know")]
+    Comparison(String),
     /// Not a figure that we know.
     #[error("`{0}` is not a figure of a run")]
     Metric(String),
@@ -190,20 +195,33 @@ impl CriterionError {
             Self::Form(_) => {
                 "write a figure, one of < <= > >=, and a limit, such as `p95 < 500ms`".to_owned()
             }
-            Self::Metric(name) => {
-                let nearest = Metric::NAMES.iter().map(|(it, _)| *it).max_by(|a, b| {
-                    strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
-                });
-                match nearest.filter(|it| strsim::jaro_winkler(it, name) > 0.8) {
-                    Some(nearest) => format!("did you mean `{nearest}`?"),
-                    None => "use error_rate, availability, response_time, p50 … p99.9, throughput, recovery_time or \
-                             detection_time"
-                        .to_owned(),
-                }
-            }
+            Self::Comparison(_) => "use one of < <= > >=, such as `p95 < 500ms`".to_owned(),
+            Self::Metric(name) => match nearest_name(name) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => "use error_rate, availability, response_time, p50 … p99.9, throughput, recovery_time or \
+                         detection_time"
+                    .to_owned(),
+            },
             Self::Limit(error) => error.help.clone(),
         }
     }
+}
+
+/// What comparisons are made of, ours and those of others.
+const SIGNS: [char; 5] = ['<', '>', '=', '!', '~'];
+
+/// The figure that was probably meant: one that is close, or one of whose words is.
+fn nearest_name(name: &str) -> Option<&'static str> {
+    // A hostile name must not cost more than a real one could.
+    let name: String = name.chars().take(60).collect();
+    let score = |it: &str| {
+        let words = it.split('_').map(|word| strsim::jaro_winkler(word, &name) - 0.01);
+        words.fold(strsim::jaro_winkler(it, &name), f64::max)
+    };
+    let scored = Metric::NAMES.iter().map(|(it, _)| (score(it), *it));
+    // Of equals the first: it is the one that is ours.
+    let best = scored.rev().max_by(|a, b| a.0.total_cmp(&b.0));
+    best.filter(|(score, _)| *score > 0.8).map(|(_, it)| it)
 }
 
 impl Criterion {
@@ -212,7 +230,7 @@ impl Criterion {
     /// # Errors
     /// When the form, the figure or the unit of the limit is not right.
     pub fn parse(text: &str) -> Result<Self, CriterionError> {
-        let at = text.find(['<', '>', '=']).ok_or_else(|| CriterionError::Form(text.to_owned()))?;
+        let at = text.find(SIGNS).ok_or_else(|| CriterionError::Form(text.to_owned()))?;
         let (name, rest) = text.split_at(at);
         let metric = Metric::parse(name.trim())
             .ok_or_else(|| CriterionError::Metric(name.trim().to_owned()))?;
@@ -225,6 +243,10 @@ impl Criterion {
     /// When the form or the unit is not right.
     pub fn parse_limit(metric: Metric, text: &str) -> Result<Self, CriterionError> {
         let text = text.trim();
+        let signs = text.split(|it| !SIGNS.contains(&it)).next().unwrap_or_default();
+        if !matches!(signs, "" | "<" | "<=" | ">" | ">=") {
+            return Err(CriterionError::Comparison(signs.to_owned()));
+        }
         let symbols = [
             ("<=", Comparison::AtMost),
             (">=", Comparison::AtLeast),
@@ -294,5 +316,36 @@ mod tests {
             "did you mean `error_rate`?"
         );
         assert!(Criterion::parse("latency good").is_err());
+    }
+
+    #[test]
+    fn an_unknown_comparison_is_called_so() {
+        for (text, signs) in [
+            ("error_rate >> 3", ">>"),
+            ("error_rate == 3%", "=="),
+            ("p95 != 3s", "!="),
+            ("p95 => 3s", "=>"),
+        ] {
+            let error = Criterion::parse(text).unwrap_err().to_string();
+            assert_eq!(error, format!("`{signs}` is not a comparison we know"));
+        }
+    }
+
+    #[test]
+    fn a_figure_is_recognised_by_one_of_its_words() {
+        for (name, meant) in
+            [("eror", Some("error_rate")), ("recovry", Some("recovery_time")), ("banana", None)]
+        {
+            assert_eq!(nearest_name(name), meant, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_shown_as_one() {
+        assert_eq!(Metric::MaxResponseTime.show(f64::INFINITY), "no answer");
+        assert_eq!(Metric::MaxResponseTime.show(1.5), "1.5s");
+        for metric in [Metric::RecoveryTime, Metric::ErrorRate, Metric::Throughput] {
+            assert_eq!(metric.show(f64::NAN), "–");
+        }
     }
 }

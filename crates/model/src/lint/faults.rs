@@ -91,6 +91,7 @@ pub(super) fn of_drill(lint: &mut Lint<'_>, cast: &Cast<'_>) {
         }
         let target = acting.step.target.as_ref();
         match (target, target.and_then(|it| cast.service_of(it))) {
+            _ if cast.item.is_filled("service") => {}
             (Some(target), Some(name)) if name != cast.drill.service => {
                 other_service(lint, cast, acting, target, name);
             }
@@ -141,6 +142,9 @@ fn other_service(
 
 fn within_phase(lint: &mut Lint<'_>, cast: &Cast<'_>, acting: &Acting<'_>) {
     let Some(phase) = cast.phases.get(acting.phase) else { return };
+    if has_no_length(cast, acting.phase) {
+        return;
+    }
     let end = cast.times.get(acting.phase + 1).copied().unwrap_or_default();
     let length = Human(phase.shape.length());
     let (field, what) = if acting.from >= end {
@@ -154,6 +158,14 @@ fn within_phase(lint: &mut Lint<'_>, cast: &Cast<'_>, acting: &Acting<'_>) {
     let message = format!("the fault {what} the phase `{}` of {length}", phase.name);
     let help = "Move or shorten the fault, or lengthen the phase.";
     lint.report(acting.item, &acting.path(field), codes::OUTSIDE_PHASE, message, help);
+}
+
+/// Whether the length of a phase is not that of its document, because it could not be read.
+fn has_no_length(cast: &Cast<'_>, phase: usize) -> bool {
+    match cast.load {
+        Some((load, _)) if cast.drill.phases.is_empty() => load.is_filled("shape"),
+        _ => cast.item.is_filled(&format!("phases/{phase}/shape")),
+    }
 }
 
 fn allowed(lint: &mut Lint<'_>, acting: &Acting<'_>, service: &Service) {

@@ -4,7 +4,7 @@ use evenkeel_units::Human;
 
 use super::{Lint, few};
 use crate::decode::{codes, nearest};
-use crate::document::{Criterion, Indicator, LoadTest, Metric, Quantile, Role};
+use crate::document::{Criterion, Indicator, LoadTest, Metric, Quantile, Role, Shape};
 use crate::library::{Cast, Item};
 use crate::yaml::{Node, Value};
 
@@ -14,6 +14,7 @@ const BEYOND: f64 = 10.0;
 /// What is wrong with what a drill is judged by.
 pub(super) fn of_drill(lint: &mut Lint<'_>, cast: &Cast<'_>) {
     length(lint, cast);
+    users(lint, cast);
     objectives(lint, cast);
     let mut any = !cast.drill.objectives.is_empty();
     for (item, success) in criteria(cast) {
@@ -71,6 +72,21 @@ fn length(lint: &mut Lint<'_>, cast: &Cast<'_>) {
     };
     let help = format!("Shorten the phases, or write `duration: {sum}`.");
     lint.report(cast.item, "duration", codes::TOO_LONG, message, help);
+}
+
+/// Users who could not all ask at once.
+fn users(lint: &mut Lint<'_>, cast: &Cast<'_>) {
+    let Some((item, load)) = cast.load else { return };
+    let most = cast.phases.iter().filter_map(|it| match it.shape {
+        Shape::Users { users, .. } => Some(users),
+        _ => None,
+    });
+    if let Some(users) = most.max().filter(|it| *it > load.connections) {
+        let message = format!("{users} users share {} connections", load.connections);
+        let help = format!("Raise `connections` of `{}` to at least {users}.", load.name);
+        let path = if item.spec().at("connections").is_some() { "connections" } else { "" };
+        lint.report(item, path, codes::FEW_CONNECTIONS, message, help);
+    }
 }
 
 fn objectives(lint: &mut Lint<'_>, cast: &Cast<'_>) {

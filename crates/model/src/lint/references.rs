@@ -52,8 +52,10 @@ pub(super) fn of_drill(lint: &mut Lint<'_>, cast: &Cast<'_>) {
         }
     }
     // Nothing is of another service than one that is not there.
-    let known = cast.service.is_some();
-    let other = |it: &&str| known && *it != drill.service;
+    let known = cast.service.is_some() && !item.is_filled("service");
+    let library = lint.library;
+    let is_there = |it: &str| library.service(it).is_some() || library.is_broken("Service", it);
+    let other = |it: &&str| known && *it != drill.service && is_there(it);
     let help = || format!("The drill is about `{}`; name that one, or none.", drill.service);
     for (n, slo) in &cast.objectives {
         if let Some(other) = slo.service.as_deref().filter(other) {
@@ -92,15 +94,21 @@ pub(super) fn unused(lint: &mut Lint<'_>) {
         let chaos = drill.phases.iter().flat_map(|it| &it.chaos);
         used.extend(chaos.map(|it| ("ChaosExperiment", it.as_str())));
     }
+    let a_drill_is_broken = library.has_broken("Drill");
     for item in library.items() {
         let document = item.document();
         let (kind, name) = (document.kind(), document.name());
+        let service = match document {
+            Document::LoadTest(it) => it.service.as_deref(),
+            _ => None,
+        };
+        lint.about([(kind, name)].into_iter().chain(service.map(|it| ("Service", it))));
         if used.contains(&(kind, name)) {
             continue;
         }
         // Where a name of its kind means nothing, this is probably what was meant.
         let meant = used.iter().any(|(of, it)| *of == kind && library.get(of, it).is_none());
-        if has_drill && !meant {
+        if has_drill && !a_drill_is_broken && !meant {
             let help = "Refer to it from a drill, or remove it.";
             lint.report(
                 item,
@@ -112,7 +120,6 @@ pub(super) fn unused(lint: &mut Lint<'_>) {
         }
         match document {
             Document::LoadTest(load) => {
-                let service = load.service.as_deref();
                 let known = service.and_then(|it| library.service(it));
                 let nowhere = service.is_none() || known.is_some_and(|it| it.url.is_none());
                 if load.url.is_none() && nowhere {

@@ -254,3 +254,26 @@ fn a_windows_file_with_a_byte_order_mark_reads_the_same() {
     let windows = format!("\u{feff}{}", text.replace('\n', "\r\n"));
     assert_eq!(findings(&windows), findings(&text));
 }
+
+#[test]
+fn credentials_do_not_belong_into_an_address_and_are_not_repeated() {
+    for url in ["http://me:pw@a:80", "https://me:pw@a:80/x", "me:pw@a:80"] {
+        let found = decoding("Service", &format!("url: {url}"));
+        assert!(!found.contains("pw"), "{found}");
+        assert_eq!(
+            found,
+            "EK-D027 5:8 the URL has credentials, and documents are no place for those | Write `http://a:80`, and send them in a header, such as `authorization: \"Basic ${env:TOKEN}\"`."
+        );
+    }
+}
+
+#[test]
+fn a_condition_is_refused_for_what_is_wrong_with_it() {
+    let spec = "url: http://a\nroutes: [{path: /}]\nsuccess: {error_rate: '>> 3', eror: '< 3%', p95: '== 1s', availability: 99%}";
+    insta::assert_snapshot!(decoding("LoadTest", spec), @r#"
+    EK-D024 7:25 `>>` is not a comparison we know | Use one of < <= > >=, such as `p95 < 500ms`.
+    EK-D024 7:33 `eror` is not a figure of a run | Did you mean `error_rate`?
+    EK-D024 7:52 `==` is not a comparison we know | Use one of < <= > >=, such as `p95 < 500ms`.
+    EK-D024 7:75 `99%` is not a condition | Write a comparison and a limit in quotes, such as `"< 1%"`.
+    "#);
+}

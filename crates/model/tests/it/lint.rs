@@ -51,7 +51,7 @@ spec:
 "#;
 
 /// What is found when one piece is another.
-fn with(changes: &[(&str, &str)]) -> String {
+pub(crate) fn with(changes: &[(&str, &str)]) -> String {
     let mut text = RIGHT.to_owned();
     for (before, after) in changes {
         assert!(text.contains(before), "{before}");
@@ -198,4 +198,14 @@ fn something_is_sent_and_something_judges() {
 fn conditions_stand_where_they_can_be_judged() {
     insta::assert_snapshot!(with(&[("\"< 10s\"", "\"< 10s for 5s\"")]), @r"EK-L021 45:28 `for` in a condition that is judged once | Leave `for …` away, or write the condition under `safety.abort`.");
     insta::assert_snapshot!(with(&[("error_rate > 50% for 5s", "recovery_time > 5s")]), @r"EK-L022 32:13 `recovery_time` is known only after the drill | Watch `error_rate`, `availability` or a response time; judge this one under `success`.");
+}
+
+#[test]
+fn every_user_has_a_connection() {
+    let shape = "constant: {rate: 100/s, duration: 20s}";
+    let users = |n: u32| format!("users: {{users: {n}, duration: 20s}}");
+    assert_eq!(with(&[(shape, &users(64))]), "");
+    insta::assert_snapshot!(with(&[(shape, &users(100))]), @r"EK-W002 18:18 100 users share 64 connections | Raise `connections` of `shoppers` to at least 100.");
+    let given = ("service: shop, routes", "service: shop, connections: 10, routes");
+    insta::assert_snapshot!(with(&[(shape, &users(64)), given]), @r"EK-W002 19:36 64 users share 10 connections | Raise `connections` of `shoppers` to at least 64.");
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail as a test does")]
 
 mod check;
+mod drafts;
 mod examples;
 mod hostile;
 mod lint;

@@ -97,7 +97,9 @@ impl Codec for Limits {
                                 "Write a comparison and a limit in quotes, such as `\"< 1%\"`."
                                     .to_owned()
                             }
-                            CriterionError::Metric(_) | CriterionError::Limit(_) => it.help,
+                            CriterionError::Comparison(_)
+                            | CriterionError::Metric(_)
+                            | CriterionError::Limit(_) => it.help,
                         };
                         found.report(it.code, place, it.message, help);
                     })

@@ -50,6 +50,17 @@ fn url_parts(text: &str) -> Result<(String, &str), Problem> {
     let wrong = |help: &str| {
         Problem::new(codes::ADDRESS, format!("`{}` is not a URL we can call", cut(text)), help)
     };
+    let after = text.split_once("://").map_or(text, |(_, after)| after);
+    let before_path = after.split(['/', '?', '#']).next().unwrap_or_default();
+    if let Some((_, host)) = before_path.rsplit_once('@') {
+        // The message must not repeat them.
+        let help = format!(
+            "Write `http://{}`, and send them in a header, such as `authorization: \"Basic ${{env:TOKEN}}\"`.",
+            cut(host)
+        );
+        let message = "the URL has credentials, and documents are no place for those";
+        return Err(Problem::new(codes::ADDRESS, message, help));
+    }
     let Some(rest) = text.strip_prefix("http://") else {
         return Err(match text.starts_with("https://") {
             true => wrong("TLS is not spoken yet; call the service behind its TLS with `http://`."),
