@@ -150,7 +150,10 @@ fn faults(run: &Run, recoveries: &[Recovery]) -> Vec<FaultFigures> {
             evidence: track.evidence.clone(),
             error: track.error.clone(),
             detected_after: recovery.detected_after,
-            recovered_after: recovery.recovered_after,
+            // Who was stopped has had no time to recover in.
+            recovered_after: recovery
+                .recovered_after
+                .filter(|_| run.finish == Some(Finish::Completed)),
         })
         .collect()
 }

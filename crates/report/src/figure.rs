@@ -1,21 +1,27 @@
 //! Figures as people read them: one way to write each, in every report.
 //!
-//! What is unknown, endless or not a number is a dash. A figure is never rounded to a promise that it
+//! What is unknown or not a number is a dash, and a time without an end is no answer. A figure is never rounded to a promise that it
 //! does not keep: 99.9996 % is not 100 %.
 
 use std::time::Duration;
 
 use evenkeel_units::Human;
+use unicode_width::UnicodeWidthChar as _;
 
 /// Stands for a figure that there is not.
 pub(crate) const NONE: &str = "–";
+/// Stands for a time that did not end.
+pub(crate) const ENDLESS: &str = "no answer";
 /// Between digits and in front of signs: narrow, and never the end of a line.
 const THIN: char = '\u{202f}';
 
 /// A time in seconds, such as `412ms`.
 pub(crate) fn time(seconds: f64) -> String {
-    Duration::try_from_secs_f64(seconds)
-        .map_or_else(|_| NONE.to_owned(), |it| Human(it).to_string())
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(it) => Human(it).to_string(),
+        Err(_) if seconds > 0.0 => ENDLESS.to_owned(),
+        Err(_) => NONE.to_owned(),
+    }
 }
 
 /// A time that may be unknown.
@@ -147,13 +153,37 @@ pub(crate) fn apart(text: &str) -> (&str, &str) {
     if whole { (text, "") } else { (number, unit) }
 }
 
-/// The text, cut to so many characters.
+/// Columns of a terminal that a character takes, and rather more than fewer: what asks for the coloured
+/// form of a sign widens it on some terminals.
+fn columns_of(c: char) -> usize {
+    if c == '\u{fe0f}' { 1 } else { c.width().unwrap_or(0) }
+}
+
+/// Columns of a terminal that a text takes.
+pub(crate) fn columns(text: &str) -> usize {
+    text.chars().map(columns_of).sum()
+}
+
+/// The text, cut to so many columns of a terminal.
 pub(crate) fn cut(text: &str, width: usize) -> String {
-    match text.chars().nth(width) {
-        None => text.to_owned(),
-        Some(_) if width == 0 => String::new(),
-        Some(_) => text.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+    if columns(text) <= width {
+        return text.to_owned();
     }
+    let mut left = width;
+    let mut shown = String::new();
+    for c in text.chars() {
+        // One column is kept for the sign that there is more.
+        let wide = columns_of(c);
+        if wide + 1 > left {
+            break;
+        }
+        left -= wide;
+        shown.push(c);
+    }
+    if width > 0 {
+        shown.push('…');
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -164,6 +194,19 @@ mod tests {
     fn a_share_is_never_rounded_to_a_promise_it_does_not_keep() {
         let shares = [1.0, 0.0, 0.9971, 0.999_996, 0.000_004, 0.5, 12.0, 3.214].map(share);
         assert_eq!(shares, ["100%", "0%", "99.71%", "99.9996%", "0.0004%", "50%", "1200%", "321%"]);
+    }
+
+    #[test]
+    fn text_is_measured_in_columns_of_a_terminal() {
+        assert_eq!(["結帳", "a\u{301}", "✓ ok", "⚠️"].map(columns), [4, 1, 4, 2]);
+        assert_eq!([0, 1, 2, 3, 4].map(|it| cut("結帳", it)), ["", "…", "…", "結…", "結帳"]);
+    }
+
+    #[test]
+    fn a_time_without_an_end_is_no_answer() {
+        assert_eq!(time(f64::INFINITY), "no answer");
+        assert_eq!(time_or_none(Some(f64::INFINITY)), "no answer");
+        assert_eq!([time(f64::NEG_INFINITY), minutes(f64::INFINITY)], [NONE; 2]);
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Format {
 /// Writes an outcome in a format.
 pub fn render(outcome: &Outcome, format: Format) -> String {
     match format {
-        Format::Text => text::summary(outcome, &[], "", false),
+        Format::Text => text::summary(outcome, &[], "", text::WIDTH, false),
         Format::Html => html::render(outcome),
         Format::Json => json::render(outcome),
         Format::Junit => junit::render(outcome),

@@ -12,6 +12,7 @@
 //! steps     seconds put together into as many steps as a chart can show
 //! figure    how figures are written
 //! mark      marks and words for how something ended
+//! reaction  what became of a fault: whether it acted, and how the service took it
 //! ```
 //!
 //! Outcome in, text out, and the same text every time. Deliberately absent: files, terminals, clocks,
@@ -26,6 +27,7 @@ pub mod junit;
 pub mod live;
 mod mark;
 pub mod markdown;
+mod reaction;
 mod steps;
 pub mod text;
 

@@ -76,8 +76,8 @@ pub struct LiveGuard {
     pub condition: String,
     /// The value now, for people.
     pub value: String,
-    /// From 0, all is well, to 1, the run is stopped.
-    pub closeness: f64,
+    /// From 0, all is well, to 1, the run is stopped; `None` without data.
+    pub closeness: Option<f64>,
 }
 
 /// What an error budget has lost.
@@ -89,6 +89,13 @@ pub struct LiveBudget {
     pub spent_ratio: f64,
 }
 
+impl LiveGuard {
+    /// How near it is, from 0 to 1; below 0 without data.
+    fn rank(&self) -> f64 {
+        self.closeness.filter(|it| !it.is_nan()).map_or(-1.0, |it| it.clamp(0.0, 1.0))
+    }
+}
+
 const OFF: &str = "\u{1b}[0m";
 const BOLD: &str = "\u{1b}[1m";
 const DIM: &str = "\u{1b}[2m";
@@ -97,9 +104,17 @@ const GREEN: &str = "\u{1b}[32m";
 const YELLOW: &str = "\u{1b}[33m";
 const RED: &str = "\u{1b}[31m";
 
-/// The picture, at most 12 lines of at most `width` characters.
+/// Columns that a line of a picture takes on a terminal; its colours take none.
+pub fn columns(line: &str) -> usize {
+    let mut parts = line.split('\u{1b}');
+    let first = parts.next().map_or(0, figure::columns);
+    // A colour ends with the first letter behind its escape.
+    let rest = parts.filter_map(|it| it.split_once('m')).map(|(_, text)| figure::columns(text));
+    first + rest.sum::<usize>()
+}
+
+/// The picture, at most 12 lines of at most `width` columns.
 pub fn render(view: &LiveView, width: usize, color: bool) -> Vec<String> {
-    let width = width.max(20);
     let mut lines = vec![head(view), bar(view, width)];
     lines.push(names(view, width));
     let mut load = vec![
@@ -107,7 +122,7 @@ pub fn render(view: &LiveView, width: usize, color: bool) -> Vec<String> {
         (BOLD, figure::rate(view.achieved_per_second)),
         ("", format!(" of {}  ", figure::rate(view.planned_per_second))),
     ];
-    let used: usize = load.iter().map(|(_, it)| it.chars().count()).sum();
+    let used: usize = load.iter().map(|(_, it)| figure::columns(it)).sum();
     load.push((BLUE, sparkline(&view.history, width.saturating_sub(used).min(60))));
     lines.push(load);
     lines.push(vec![
@@ -115,10 +130,14 @@ pub fn render(view: &LiveView, width: usize, color: bool) -> Vec<String> {
         ("", format!("p50 {}  ", time(view.p50))),
         (BOLD, format!("p99 {}", time(view.p99))),
     ]);
-    let errors = view.error_ratio.unwrap_or(0.0);
+    let tone = match view.error_ratio {
+        Some(it) if it > 0.0 => RED,
+        Some(_) => GREEN,
+        None => "",
+    };
     lines.push(vec![
         (DIM, "errors  ".to_owned()),
-        (if errors > 0.0 { RED } else { GREEN }, figure::share_or_none(view.error_ratio)),
+        (tone, figure::share_or_none(view.error_ratio)),
         ("", format!("  {} in flight", figure::count(view.in_flight))),
     ]);
     lines.extend(faults(view));
@@ -152,8 +171,8 @@ pub fn quiet_line(view: &LiveView) -> String {
         let labels: Vec<_> = view.faults.iter().map(|it| it.label.as_str()).collect();
         parts.push(format!("active: {}", labels.join(", ")));
     }
-    let nearest = view.guards.iter().max_by(|a, b| a.closeness.total_cmp(&b.closeness));
-    if let Some(guard) = nearest.filter(|it| it.closeness >= 0.5) {
+    let nearest = view.guards.iter().max_by(|a, b| a.rank().total_cmp(&b.rank()));
+    if let Some(guard) = nearest.filter(|it| it.rank() >= 0.5) {
         parts.push(format!("near {} (now {})", guard.condition, guard.value));
     }
     parts.join(" · ").chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -168,7 +187,7 @@ fn painted(pieces: Pieces, width: usize, color: bool) -> String {
     for (style, text) in pieces {
         let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let text = figure::cut(&text, left);
-        left -= text.chars().count();
+        left -= figure::columns(&text);
         match color && !style.is_empty() {
             true => line.extend([style, &text, OFF]),
             false => line.push_str(&text),
@@ -210,11 +229,11 @@ fn names(view: &LiveView, width: usize) -> Pieces {
     for it in &view.phases {
         let (from, to) = (cell(it.from, view.length, width), cell(it.to, view.length, width));
         let name = figure::cut(&it.name, to.saturating_sub(from.max(used) + 1));
-        if name.chars().count() < 2 {
+        if figure::columns(&name) < 2 {
             continue;
         }
         let gap = from.saturating_sub(used);
-        used += gap + name.chars().count();
+        used += gap + figure::columns(&name);
         let style = if it.name == view.phase { BOLD } else { DIM };
         line.extend([("", " ".repeat(gap)), (style, name)]);
     }
@@ -223,11 +242,11 @@ fn names(view: &LiveView, width: usize) -> Pieces {
 
 fn faults(view: &LiveView) -> Vec<Pieces> {
     let line = |(index, it): (usize, &LiveFault)| {
-        let left = it.remaining.map(|it| format!("  {} left", clock(it)));
+        let left = it.remaining.map_or(" (acted)".to_owned(), |it| format!("  {} left", clock(it)));
         vec![
             (DIM, if index == 0 { "faults  " } else { "        " }.to_owned()),
             (RED, format!("● {}", it.label)),
-            ("", left.unwrap_or_default()),
+            ("", left),
         ]
     };
     let shown = most(view.faults.len());
@@ -238,20 +257,21 @@ fn faults(view: &LiveView) -> Vec<Pieces> {
 
 fn guards(view: &LiveView, width: usize) -> Vec<Pieces> {
     let mut sorted: Vec<&LiveGuard> = view.guards.iter().collect();
-    sorted.sort_by(|a, b| b.closeness.total_cmp(&a.closeness));
+    sorted.sort_by(|a, b| b.rank().total_cmp(&a.rank()));
     let shown = most(sorted.len()).min((LINES - 7).saturating_sub(faults(view).len()));
-    let name = sorted.iter().take(shown).map(|it| it.condition.chars().count()).max().unwrap_or(0);
+    let name =
+        sorted.iter().take(shown).map(|it| figure::columns(&it.condition)).max().unwrap_or(0);
     let name = name.min(width / 2);
     let line = |(index, it): (usize, &&LiveGuard)| {
-        let closeness = if it.closeness.is_finite() { it.closeness.clamp(0.0, 1.0) } else { 0.0 };
-        let full = (closeness * 10.0).round() as usize;
-        let style = match closeness {
+        let full = (it.rank().max(0.0) * 10.0).round() as usize;
+        let style = match it.rank() {
+            c if c < 0.0 => DIM,
             c if c >= 0.8 => RED,
             c if c >= 0.5 => YELLOW,
             _ => GREEN,
         };
         let condition = figure::cut(&it.condition, name);
-        let gap = " ".repeat(name - condition.chars().count());
+        let gap = " ".repeat(name - figure::columns(&condition));
         vec![
             (DIM, if index == 0 { "guards  " } else { "        " }.to_owned()),
             ("", format!("{condition}{gap}  ")),

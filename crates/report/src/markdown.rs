@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use evenkeel_model::Outcome;
 use evenkeel_model::outcome::{Check, CheckResult, FaultFigures};
+use evenkeel_units::Moment;
 
+use crate::reaction::{self, Reaction, reaction};
 use crate::{figure, mark};
 
 /// Checks shown openly; more are folded away.
@@ -95,11 +97,18 @@ fn score(outcome: &Outcome) -> String {
 
 fn faults(faults: &[FaultFigures]) -> String {
     let line = |it: &FaultFigures| {
-        let when = it.from.map_or_else(|| "never".to_owned(), |it| figure::clock(it.as_secs_f64()));
-        let evidence = if it.evidence.acted { "✓ acted" } else { "? not shown" };
-        let detected = it.detected_after.map_or_else(|| "not seen".to_owned(), figure::span);
-        let recovered = it.recovered_after.map_or_else(|| "not recovered".to_owned(), figure::span);
-        let evidence = format!("{evidence}: {}", it.error.as_ref().unwrap_or(&it.evidence.summary));
+        let when = figure::clock(it.from.map_or(f64::NAN, Moment::as_secs_f64));
+        let (tone, word) = reaction::evidence(it);
+        let detected = reaction::showed_after(it);
+        let recovered = match reaction(it) {
+            Reaction::NotBegun | Reaction::Unharmed => figure::NONE.to_owned(),
+            Reaction::NotObserved => "not observed".to_owned(),
+            Reaction::NotRecovered => "not recovered".to_owned(),
+            Reaction::Recovered(time) => figure::span(time),
+        };
+        let shown = it.error.as_deref().unwrap_or_else(|| reaction::shown(it));
+        let colon = if shown.is_empty() { "" } else { ": " };
+        let evidence = format!("{} {word}{colon}{shown}", tone.sign());
         format!(
             "| {} | {when} | {} | {detected} | {recovered} |\n",
             escape(&it.label),

@@ -42,9 +42,16 @@ pub(crate) async fn run(args: DemoArgs, screen: &Screen) -> Result<Exit, Failure
     screen.say("1 of 2: a shop without timeouts, retries and fallbacks");
     let fragile = conducted(made_fragile(plan.clone()), "fragile", &runs, None, screen).await?;
     screen.say(&format!("        {}", fragile.outcome.verdict.headline));
+    if fragile.outcome.verdict.result == Ending::Interrupted {
+        return Ok(Ending::Interrupted.into());
+    }
     screen.say("2 of 2: the same shop with them, in the same drill");
     let resilient = conducted(plan, "resilient", &runs, None, screen).await?;
     screen.say(&format!("        {}", resilient.outcome.verdict.headline));
+
+    if resilient.outcome.verdict.result == Ending::Interrupted {
+        return Ok(Ending::Interrupted.into());
+    }
 
     let told_apart = fails_for_the_right_reason(&fragile.outcome)
         && resilient.outcome.verdict.result == Ending::Pass;

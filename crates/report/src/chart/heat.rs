@@ -10,11 +10,11 @@ use super::stroke::Pen;
 pub(crate) const LEVELS: usize = 10;
 const CLASSES: [&str; LEVELS] = ["h0", "h1", "h2", "h3", "h4", "h5", "h6", "h7", "h8", "h9"];
 
-/// A picture of `columns`, each a list of counts from the lowest row up. `edges` are the heights of the
-/// rows' edges in the drawing square, one more than there are rows.
-pub(crate) fn paths(columns: &[Vec<u64>], edges: &[f64]) -> Vec<Path> {
+/// A picture of `columns`, each a list of counts from the lowest row up. `across` are the places of the
+/// columns' edges in the drawing square and `edges` the heights of the rows', each one more than there
+/// are columns or rows.
+pub(crate) fn paths(columns: &[Vec<u64>], across: &[f64], edges: &[f64]) -> Vec<Path> {
     let most = columns.iter().flatten().copied().max().unwrap_or(0);
-    let width = 1000.0 / columns.len().max(1) as f64;
     let mut pens: Vec<Pen> = (0..LEVELS).map(|_| Pen::default()).collect();
     for (row, edge) in edges.windows(2).enumerate() {
         let mut column = 0;
@@ -27,8 +27,8 @@ pub(crate) fn paths(columns: &[Vec<u64>], edges: &[f64]) -> Vec<Path> {
             }
             if let Some(level) = found {
                 // A hair wider and higher, so that no seams show between neighbours.
-                let wide = (column - from) as f64 * width + 0.35;
-                pens[level].rect((from as f64 * width, edge[0]), wide, edge[0] - edge[1] + 0.35);
+                let wide = across[column] - across[from] + 0.35;
+                pens[level].rect((across[from], edge[0]), wide, edge[0] - edge[1] + 0.35);
             }
         }
     }
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn neighbours_of_one_level_become_one_rectangle() {
         let columns = [vec![5, 0], vec![5, 0], vec![0, 900]];
-        let paths = paths(&columns, &[1000.0, 500.0, 0.0]);
+        let paths = paths(&columns, &[0.0, 100.0, 200.0, 300.0], &[1000.0, 500.0, 0.0]);
         let found: Vec<_> = paths.iter().map(|it| it.data.matches('M').count()).collect();
         assert_eq!(found, [1, 1]);
         assert_eq!(paths.last().map(|it| it.class), Some("h9"));
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn nothing_is_drawn_of_nothing() {
-        assert!(paths(&[], &[]).is_empty());
-        assert!(paths(&[vec![0]], &[1000.0, 0.0]).is_empty());
+        assert!(paths(&[], &[0.0], &[]).is_empty());
+        assert!(paths(&[vec![0]], &[0.0, 1000.0], &[1000.0, 0.0]).is_empty());
     }
 }

@@ -37,23 +37,26 @@ fn one(it: &BudgetFigures) -> Markup {
     let word = match tone {
         Tone::Bad => "overspent",
         Tone::Doubt => "nearly spent",
-        Tone::Good | Tone::Plain => "within budget",
+        Tone::Good => "within budget",
+        Tone::Plain => "no data",
     };
     let bad = it.total.saturating_sub(it.good);
-    let of_window = it.window_spent_minutes / it.window_budget_minutes;
+    let seen = |figure: f64| if it.total > 0 { figure } else { f64::NAN };
+    let of_window = seen(it.window_spent_minutes / it.window_budget_minutes);
+    let spent = seen(it.spent_ratio);
     let window = figure::time(it.window.as_secs_f64());
     html! {
         article.budget {
             header { h3 { (it.objective) } (piece::pill(tone, word)) }
             div.tanks {
-                (tank("this drill", 1.0 - it.spent_ratio))
+                (tank("this drill", 1.0 - spent))
                 (tank(&window, 1.0 - of_window))
                 dl {
-                    div { dt { "Spent in this drill" } dd { b.(tone.class()) { (figure::share(it.spent_ratio)) } } }
-                    div { dt { "Bad events" } dd { (figure::count(bad)) " of " (figure::decimal(it.allowed_bad)) " allowed" } }
-                    div { dt { "Burn rate" } dd { (figure::factor(it.burn_rate)) } }
+                    div { dt { "Spent in this drill" } dd { b.(tone.class()) { (figure::share(spent)) } } }
+                    div { dt { "Bad events" } dd { @if it.total == 0 { (figure::NONE) } @else { (figure::count(bad)) " of " (figure::decimal(it.allowed_bad)) " allowed" } } }
+                    div { dt { "Burn rate" } dd { (figure::factor(seen(it.burn_rate))) } }
                     div { dt { "Of the " (window) " budget" } dd { (figure::share(of_window)) } }
-                    div { dt { "In minutes of outage" } dd { (figure::minutes(it.window_spent_minutes)) " of " (figure::minutes(it.window_budget_minutes)) } }
+                    div { dt { "In minutes of outage" } dd { (figure::minutes(seen(it.window_spent_minutes))) " of " (figure::minutes(it.window_budget_minutes)) } }
                 }
             }
             (ruler(it))
@@ -61,10 +64,11 @@ fn one(it: &BudgetFigures) -> Markup {
     }
 }
 
-/// A tank with what is left in it. An overspent budget leaves it dry.
+/// A tank with what is left in it. An overspent budget leaves it dry, and without data there is none.
 fn tank(name: &str, left: f64) -> Markup {
-    let level = if left.is_finite() { left.clamp(0.0, 1.0) } else { 1.0 };
+    let level = if left.is_nan() { 0.0 } else { left.clamp(0.0, 1.0) };
     let tone = match level {
+        _ if left.is_nan() => Tone::Plain,
         it if it < 0.1 => Tone::Bad,
         it if it < 0.5 => Tone::Doubt,
         _ => Tone::Good,
@@ -73,17 +77,22 @@ fn tank(name: &str, left: f64) -> Markup {
     // A few waves across the tank; the lowest level shows none, it is dry.
     let swell = if level > 0.0 && level < 0.995 { 9.0 } else { 0.0 };
     let water = format!("M0 {y:.0}q125-{swell} 250 0t250 0t250 0t250 0V1000H0z");
+    let (says, shown) = match left {
+        it if it.is_nan() => (format!("{name}: no data"), "no data".to_owned()),
+        it if it < 0.0 => (format!("{name}: nothing of the budget left"), "dry".to_owned()),
+        it => (format!("{name}: {} of the budget left", figure::share(it)), figure::share(it)),
+    };
     html! {
         figure.tank.(tone.class()) {
-            div.basin role="img" aria-label=(format!("{name}: {} of the budget left", figure::share(left.min(1.0)))) {
+            div.basin role="img" aria-label=(says) {
                 svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true" {
                     @if level > 0.0 { path.water d=(water) {} }
                 }
                 @for it in MARKS { i.load-line style={ "top:" (percent(1.0 - it)) } {} }
             }
             figcaption {
-                b { (if left < 0.0 { "dry".to_owned() } else { figure::share(left) }) }
-                small { "left · " (name) }
+                b { (shown) }
+                small { @if !left.is_nan() { "left · " } (name) }
             }
         }
     }

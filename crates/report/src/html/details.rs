@@ -59,9 +59,12 @@ const COLUMNS: [Column; 8] = [
 ];
 
 fn cells(it: &Figures) -> [Markup; 8] {
+    // Zeros would say that something was asked and nothing came.
+    let empty = it.planned == 0 && it.sent == 0;
+    let seen = |text: String| if empty { figure::NONE.to_owned() } else { text };
     [
-        figure::count(it.sent),
-        figure::rate(it.throughput_per_second),
+        seen(figure::count(it.sent)),
+        seen(figure::rate(it.throughput_per_second)),
         figure::share_or_none(it.availability_ratio),
         figure::time_or_none(it.p50_seconds),
         figure::time_or_none(it.p95_seconds),
@@ -114,6 +117,7 @@ fn guard(it: &GuardFigures) -> Vec<Markup> {
     let near = nearness(it);
     let (tone, word) = match it.tripped_at {
         Some(at) => (Tone::Bad, format!("stopped the run at {}", figure::clock(at.as_secs_f64()))),
+        None if it.worst.is_empty() => (Tone::Plain, "no data".to_owned()),
         None => (Tone::Good, "never reached".to_owned()),
     };
     let class = match near {
@@ -123,7 +127,7 @@ fn guard(it: &GuardFigures) -> Vec<Markup> {
     };
     vec![
         html! { span.mono { (it.condition) } },
-        html! { (if it.worst.is_empty() { "no data" } else { &it.worst }) },
+        html! { (if it.worst.is_empty() { figure::NONE } else { &it.worst }) },
         html! {
             @match near {
                 Some(near) => { (piece::bar(class, near)) " " small { (figure::share((near * 100.0).round() / 100.0)) } },
@@ -138,6 +142,9 @@ fn guard(it: &GuardFigures) -> Vec<Markup> {
 /// since that is all an outcome keeps; `None` when it says nothing.
 fn nearness(it: &GuardFigures) -> Option<f64> {
     let condition = Criterion::parse(&it.condition).ok()?;
+    if it.worst == figure::ENDLESS {
+        return Some(1.0);
+    }
     let worst = format!("{}{}", condition.comparison.symbol(), it.worst);
     let worst = Criterion::parse_limit(condition.metric, &worst).ok()?.limit;
     let ratio = match condition.comparison.wants_less() {
@@ -158,7 +165,10 @@ fn probe(it: &ProbeFigures) -> Vec<Markup> {
     vec![
         html! { span.name { (it.question) } },
         held(it.before),
-        html! { (figure::count(it.during_held)) " of " (figure::count(it.during_asked)) },
+        html! {
+            @if it.during_asked == 0 { (figure::NONE) }
+            @else { (figure::count(it.during_held)) " of " (figure::count(it.during_asked)) }
+        },
         held(it.after),
         html! { span.name { (if it.detail.is_empty() { figure::NONE } else { &it.detail }) } },
     ]
@@ -221,4 +231,18 @@ fn shape(it: &Shape) -> String {
 
 fn section(id: &str, title: &str, note: &str, body: Markup) -> Markup {
     Card { id, title, note: note.to_owned(), legend: html! {}, body }.render()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_answer_is_as_near_as_can_be_and_no_data_is_nowhere() {
+        let near = |worst: &str| {
+            let condition = "p99 > 2s".to_owned();
+            nearness(&GuardFigures { condition, worst: worst.to_owned(), tripped_at: None })
+        };
+        assert_eq!(["no answer", "1s", ""].map(near), [Some(1.0), Some(0.5), None]);
+    }
 }

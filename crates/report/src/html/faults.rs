@@ -8,7 +8,7 @@ use super::piece::{self, Card};
 use super::view::View;
 use crate::chart::stroke::Pen;
 use crate::figure;
-use crate::mark::Tone;
+use crate::reaction::{Reaction, evidence, reaction, showed_after, shown};
 
 /// Targets named before the rest is counted.
 const TARGETS: usize = 4;
@@ -48,16 +48,7 @@ pub(super) fn table(view: &View) -> Option<Markup> {
 }
 
 fn row(view: &View, number: usize, it: &FaultFigures) -> Markup {
-    let (tone, word) = match (&it.error, it.evidence.acted) {
-        (Some(_), _) => (Tone::Bad, "error"),
-        (None, true) => (Tone::Good, "acted"),
-        (None, false) => (Tone::Doubt, "not shown"),
-    };
-    let summary = if it.evidence.summary.is_empty() && it.error.is_none() {
-        "nothing shows that it acted"
-    } else {
-        &it.evidence.summary
-    };
+    let (tone, word) = evidence(it);
     html! {
         tr {
             td.name {
@@ -73,10 +64,10 @@ fn row(view: &View, number: usize, it: &FaultFigures) -> Markup {
             td.when data-name="When" { (when(it)) (strip(view, it)) }
             td.evidence data-name="Evidence" {
                 (piece::pill(tone, word)) " "
-                span { (summary) }
+                span { (shown(it)) }
                 @if let Some(error) = &it.error { small.bad { (error) } }
             }
-            td.r data-name="Showed after" { (it.detected_after.map_or_else(|| "never".to_owned(), figure::span)) }
+            td.r data-name="Showed after" { (showed_after(it)) }
             td.r data-name="Recovered after" { (recovered(it)) }
         }
     }
@@ -85,18 +76,19 @@ fn row(view: &View, number: usize, it: &FaultFigures) -> Markup {
 fn when(it: &FaultFigures) -> String {
     let clock = |it: Moment| figure::clock(it.as_secs_f64());
     match (it.from, it.to) {
-        (None, _) => "never began".to_owned(),
+        (None, _) => "not begun".to_owned(),
         (Some(from), Some(to)) if to > from => format!("{} to {}", clock(from), clock(to)),
         (Some(from), _) => format!("at {}", clock(from)),
     }
 }
 
 fn recovered(it: &FaultFigures) -> Markup {
-    match (it.from, it.detected_after, it.recovered_after) {
-        (None, _, _) => html! { (figure::NONE) },
-        (Some(_), _, None) => html! { b.bad { "not in this run" } },
-        (Some(_), None, Some(_)) => html! { "was never unwell" },
-        (Some(_), Some(_), Some(time)) => html! { b.ok { (figure::span(time)) } },
+    match reaction(it) {
+        Reaction::NotBegun => html! { (figure::NONE) },
+        Reaction::NotObserved => html! { "not observed" },
+        Reaction::NotRecovered => html! { b.bad { "not in this run" } },
+        Reaction::Unharmed => html! { "was never unwell" },
+        Reaction::Recovered(time) => html! { b.ok { (figure::span(time)) } },
     }
 }
 
@@ -108,7 +100,7 @@ fn strip(view: &View, it: &FaultFigures) -> Markup {
     let to = it.to.map_or(from, Moment::as_secs_f64);
     let x = view.time.x(from);
     let end = view.time.x(to).max(x + 8.0);
-    let well = view.time.x(to + it.recovered_after.map_or(view.time.hi(), |it| it.as_secs_f64()));
+    let well = view.time.x(to + reaction(it).mending(view.time.hi()));
     let (mut acting, mut mending) = (Pen::default(), Pen::default());
     acting.rect((x, 1000.0), end - x, 1000.0);
     mending.rect((end, 1000.0), (well - end).max(0.0), 1000.0);

@@ -10,6 +10,8 @@ use crate::chart::spark::spark;
 use crate::chart::stroke::Pen;
 use crate::figure;
 use crate::mark::{self, Tone};
+use crate::reaction::{Reaction, reaction};
+use crate::steps::Step;
 
 /// Nothing for a run in which nothing was sent: five dashes say less than none.
 pub(super) fn cards(view: &View) -> Markup {
@@ -43,6 +45,12 @@ fn judged(view: &View, words: &[&str]) -> Tone {
     view.check_on(words).map_or(Tone::Plain, |it| mark::check(it.result))
 }
 
+/// A figure of every step as a spark, on the axis of time of all charts.
+fn course(view: &View, mut of: impl FnMut(&Step) -> Option<f64>) -> Markup {
+    let points: Vec<_> = view.steps.timed().map(|(at, it)| (view.time.x(at), of(it))).collect();
+    spark(&points)
+}
+
 fn requests(view: &View) -> Markup {
     let totals = &view.outcome.totals;
     let (number, unit) = figure::short_count(totals.sent);
@@ -50,10 +58,8 @@ fn requests(view: &View) -> Markup {
         "peak " b { (figure::rate(totals.peak_per_second)) }
         @if totals.missed > 0 { " · " b { (figure::count(totals.missed)) } " never sent" }
     };
-    let each = view.steps.steps.iter();
-    let sparked: Vec<_> =
-        each.map(|it| (it.seconds > 0).then(|| it.rate(it.good + it.bad))).collect();
-    card(Tone::Plain, "Requests", html! { (number) small { (unit) } }, note, spark(&sparked))
+    let course = course(view, |it| (it.seconds > 0).then(|| it.rate(it.good + it.bad)));
+    card(Tone::Plain, "Requests", html! { (number) small { (unit) } }, note, course)
 }
 
 fn p99(view: &View) -> Markup {
@@ -70,10 +76,9 @@ fn p99(view: &View) -> Markup {
         }
     };
     // By its logarithm, as in the chart below, or one bad second would flatten all others.
-    let sparked: Vec<_> =
-        view.steps.steps.iter().map(|it| it.p99.map(|it| it.max(1e-6).ln())).collect();
+    let course = course(view, |it| it.p99.map(|it| it.max(1e-6).ln()));
     let value = piece::big(&figure::time_or_none(totals.p99_seconds));
-    card(judged(view, &["p99"]), "p99 response time", value, note, spark(&sparked))
+    card(judged(view, &["p99"]), "p99 response time", value, note, course)
 }
 
 fn availability(view: &View) -> Markup {
@@ -86,29 +91,31 @@ fn availability(view: &View) -> Markup {
             (failed, missed) => { b { (figure::count(failed)) } " failed · " b { (figure::count(missed)) } " never sent" },
         }
     };
-    let sparked: Vec<_> = view.steps.steps.iter().map(|it| it.bad_ratio().map(|it| -it)).collect();
+    let course = course(view, |it| it.bad_ratio().map(|it| -it));
     let value = piece::big(&figure::share_or_none(totals.availability_ratio));
     let words = ["availability", "error_rate", "error rate"];
-    card(judged(view, &words), "Availability", value, note, spark(&sparked))
+    card(judged(view, &words), "Availability", value, note, course)
 }
 
 fn recovery(view: &View) -> Markup {
     let faults: Vec<&FaultFigures> = view.acted().map(|(_, _, it)| it).collect();
-    let lost = faults.iter().filter(|it| it.recovered_after.is_none()).count();
+    let count = |wanted| faults.iter().filter(|it| reaction(it) == wanted).count();
+    let (lost, unseen) = (count(Reaction::NotRecovered), count(Reaction::NotObserved));
     let slowest = faults.iter().filter_map(|it| it.recovered_after).max();
     let check = view.check_on(&["recovery"]);
     let (tone, value) = match slowest {
         _ if faults.is_empty() => (Tone::Plain, figure::NONE.to_owned()),
         _ if lost > 0 => (Tone::Bad, "never".to_owned()),
-        slowest => (
-            check.map_or(Tone::Good, |it| mark::check(it.result)),
-            figure::span(slowest.unwrap_or_default()),
-        ),
+        None => (Tone::Plain, figure::NONE.to_owned()),
+        Some(slowest) => {
+            (check.map_or(Tone::Good, |it| mark::check(it.result)), figure::span(slowest))
+        }
     };
     let seen = faults.iter().filter_map(|it| it.detected_after).max();
     let note = html! {
         @if faults.is_empty() { "nothing was broken" }
         @else if lost > 0 { "after " b { (lost) } " of " b { (faults.len()) } " faults" }
+        @else if unseen > 0 { b { (unseen) } " of " b { (faults.len()) } " faults not observed" }
         @else if let Some(seen) = seen { "shown within " b { (figure::span(seen)) } }
         @else { "no fault was noticed" }
         @if let Some(check) = check.filter(|_| !faults.is_empty()) { " · limit " b { (check.limit) } }
@@ -126,7 +133,7 @@ fn strip(view: &View) -> Markup {
     let row = 900.0 / faults.len() as f64;
     for (index, (_, from, it)) in faults.iter().enumerate() {
         let to = it.to.map_or(*from, Moment::as_secs_f64);
-        let well = to + it.recovered_after.map_or(view.time.hi(), |it| it.as_secs_f64());
+        let well = to + reaction(it).mending(view.time.hi());
         let foot = (index + 1) as f64 * row - row * 0.2;
         let (x, end) = (view.time.x(*from), view.time.x(to).max(view.time.x(*from) + 6.0));
         acting.rect((x, foot), end - x, row * 0.6);
@@ -141,33 +148,33 @@ fn strip(view: &View) -> Markup {
 }
 
 fn budget(view: &View) -> Markup {
-    let budgets = view.outcome.budgets.iter();
-    let worst = budgets.max_by(|a, b| a.spent_ratio.total_cmp(&b.spent_ratio));
+    let budgets = &view.outcome.budgets;
+    let worst = budgets
+        .iter()
+        .filter(|it| it.total > 0)
+        .max_by(|a, b| a.spent_ratio.total_cmp(&b.spent_ratio));
     let Some(worst) = worst else {
-        let note = html! { "no objective with a budget" };
+        let none = if budgets.is_empty() { "no objective with a budget" } else { "no data" };
+        let note = html! { (none) };
         return card(Tone::Plain, "Budget spent", html! { (figure::NONE) }, note, html! {});
     };
     let mut bad = 0;
-    let sparked: Vec<_> = view
-        .steps
-        .steps
-        .iter()
-        .map(|it| {
-            bad += it.bad;
-            Some(bad as f64)
-        })
-        .collect();
+    let course = course(view, |it| {
+        bad += it.bad;
+        Some(bad as f64)
+    });
     let note = html! {
         b { (figure::minutes(worst.window_spent_minutes)) } " of " (figure::minutes(worst.window_budget_minutes))
         " in " (figure::time(worst.window.as_secs_f64()))
     };
     let value = piece::big(&figure::share(worst.spent_ratio));
-    card(spent(worst), "Budget spent", value, note, spark(&sparked))
+    card(spent(worst), "Budget spent", value, note, course)
 }
 
-/// Tone of a budget: overspent, as good as spent, or fine.
+/// Tone of a budget: overspent, as good as spent, or fine; plain without data.
 pub(super) fn spent(it: &BudgetFigures) -> Tone {
     match it.spent_ratio {
+        _ if it.total == 0 => Tone::Plain,
         ratio if ratio > 1.0 => Tone::Bad,
         ratio if ratio > 0.75 => Tone::Doubt,
         ratio if ratio.is_finite() => Tone::Good,

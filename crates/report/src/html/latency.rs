@@ -143,7 +143,8 @@ pub(super) fn heatmap(view: &View) -> Option<Markup> {
     let edges = &edges[first..=last];
     let scale = Scale::log(edges[0], edges[edges.len() - 1]);
     let heights: Vec<f64> = edges.iter().map(|it| scale.y(*it)).collect();
-    let time = Scale::linear(0.0, columns.len() as f64 * width as f64);
+    let across: Vec<f64> =
+        (0..=columns.len() as u64).map(|it| view.time.x((it * width) as f64)).collect();
     let limits = view.limits.iter().take(5);
     let plot = Plot {
         id: "plot-heatmap",
@@ -156,14 +157,14 @@ pub(super) fn heatmap(view: &View) -> Option<Markup> {
         x: view.time_ticks(13),
         marks: view
             .acted()
-            .map(|(_, from, _)| Mark { at: time.at(from), class: "mk fault" })
+            .map(|(_, from, _)| Mark { at: view.time.at(from), class: "mk fault" })
             .collect(),
         tags: view.fault_tags(),
         rules: limits
             .map(|it| Rule { at: scale.at(it.seconds), label: it.label.clone() })
             .collect(),
-        paths: heat::paths(&cropped, &heights),
-        readout: Some(heat_readout(&cropped, edges, &time, width)),
+        paths: heat::paths(&cropped, &across, &heights),
+        readout: Some(heat_readout(&cropped, edges, &view.time, width)),
         ..Plot::default()
     };
     let ramp = html! {

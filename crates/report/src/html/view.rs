@@ -18,7 +18,8 @@ pub(super) const STEPS: u64 = 240;
 pub(super) struct View<'a> {
     pub(super) outcome: &'a Outcome,
     pub(super) steps: Steps,
-    /// The axis of time, in seconds after the start of the load.
+    /// The axis of time of every chart, in seconds after the start of the load: as long as the run was
+    /// planned, also when it was cut short.
     pub(super) time: Scale,
     pub(super) limits: Vec<Limit>,
 }
@@ -34,8 +35,9 @@ impl<'a> View<'a> {
     pub(super) fn new(outcome: &'a Outcome) -> Self {
         let steps = Steps::new(&outcome.seconds, STEPS);
         let shown = outcome.seconds.iter().map(|it| it.second as f64 + 1.0);
+        let hot = [outcome.heatmap.columns.len() as f64];
         let phases = outcome.phases.iter().map(|it| it.to.as_secs_f64());
-        let end = shown.chain(phases).fold(outcome.duration.as_secs_f64(), f64::max);
+        let end = shown.chain(hot).chain(phases).fold(outcome.duration.as_secs_f64(), f64::max);
         Self { outcome, steps, time: Scale::linear(0.0, end), limits: limits(outcome) }
     }
 

@@ -3,14 +3,17 @@
 use evenkeel_model::Outcome;
 use evenkeel_model::outcome::{CheckResult, FaultFigures};
 
-use super::{WIDTH, pad, plain};
+use super::{fitting, pad, plain};
+use crate::reaction::{Reaction, reaction};
 use crate::{figure, mark};
 
 /// The least and the most that names of lines take.
 const NAMES: [usize; 2] = [16, 38];
+/// The most that a cell takes.
+const CELL: usize = 29;
 
-/// The score cards of two runs next to each other, at most 100 characters wide.
-pub fn side_by_side(left: &Outcome, right: &Outcome, labels: (&str, &str)) -> String {
+/// The score cards of two runs next to each other, at most `width` columns wide, from 60 to 100.
+pub fn side_by_side(left: &Outcome, right: &Outcome, labels: (&str, &str), width: usize) -> String {
     let both = [left, right];
     let mut lines = vec![(String::new(), [labels.0, labels.1].map(str::to_owned))];
     let mut put = |name: &str, tell: &dyn Fn(&Outcome) -> String| {
@@ -36,6 +39,9 @@ pub fn side_by_side(left: &Outcome, right: &Outcome, labels: (&str, &str)) -> St
             0 => String::new(),
             n => format!(", {n} unclear"),
         };
+        if it.checks.is_empty() {
+            return figure::NONE.to_owned();
+        }
         format!("{} passed, {} failed{unclear}", count(CheckResult::Pass), count(CheckResult::Fail))
     });
     put("availability", &|it| figure::share_or_none(it.totals.availability_ratio));
@@ -48,25 +54,28 @@ pub fn side_by_side(left: &Outcome, right: &Outcome, labels: (&str, &str)) -> St
             let found = it.budgets.iter().find(|it| it.objective == name);
             found.map_or_else(
                 || figure::NONE.to_owned(),
-                |it| format!("{} spent", figure::share(it.spent_ratio)),
+                |it| match it.total {
+                    0 => "no data".to_owned(),
+                    _ => format!("{} spent", figure::share(it.spent_ratio)),
+                },
             )
         });
     }
     for name in names(both, |it| it.faults.iter().map(|it| it.label.clone()).collect()) {
         put(&name, &|it| {
             let found = it.faults.iter().find(|it| it.label == name);
-            found.map_or_else(|| figure::NONE.to_owned(), reaction)
+            found.map_or_else(|| figure::NONE.to_owned(), took)
         });
     }
-    table(&lines)
+    table(&lines, fitting(width))
 }
 
 /// Lines of a name and two cells, with a rule under the first.
-fn table(lines: &[(String, [String; 2])]) -> String {
-    let longest = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let name = longest.clamp(NAMES[0], NAMES[1]);
-    let longest = lines.iter().flat_map(|(_, cells)| cells).map(|it| it.chars().count()).max();
-    let column = longest.unwrap_or(0).min((WIDTH - name - 4) / 2);
+fn table(lines: &[(String, [String; 2])], width: usize) -> String {
+    let longest = lines.iter().flat_map(|(_, cells)| cells).map(|it| figure::columns(it)).max();
+    let column = longest.unwrap_or(0).min((width - NAMES[0] - 4) / 2).min(CELL);
+    let longest = lines.iter().map(|(name, _)| figure::columns(name)).max().unwrap_or(0);
+    let name = longest.clamp(NAMES[0], NAMES[1].min(width - 4 - column * 2));
     let line = |(title, cells): &(String, [String; 2])| {
         let [left, right] = cells.each_ref().map(|it| pad(&plain(it), column));
         format!("{}  {left}  {right}", pad(&plain(title), name)).trim_end().to_owned() + "\n"
@@ -86,12 +95,13 @@ fn gauge(value: Option<f64>) -> String {
 }
 
 /// How the service took a fault.
-fn reaction(it: &FaultFigures) -> String {
-    match (it.from, it.detected_after, it.recovered_after) {
-        (None, _, _) => "never began".to_owned(),
-        (Some(_), None, _) => "not noticed".to_owned(),
-        (Some(_), Some(_), None) => "not recovered".to_owned(),
-        (Some(_), Some(_), Some(time)) => format!("recovered in {}", figure::span(time)),
+fn took(it: &FaultFigures) -> String {
+    match reaction(it) {
+        Reaction::NotBegun => "not begun".to_owned(),
+        Reaction::NotObserved => "not observed".to_owned(),
+        Reaction::NotRecovered => "not recovered".to_owned(),
+        Reaction::Unharmed => "not noticed".to_owned(),
+        Reaction::Recovered(time) => format!("recovered in {}", figure::span(time)),
     }
 }
 

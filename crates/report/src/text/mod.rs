@@ -1,13 +1,16 @@
 //! The end of a run on a terminal: at most 40 lines, the verdict first.
 //!
-//! Whatever else has to make room, what failed is shown. Widths are counted in characters, and no
-//! line is wider than 100 of them, so that a build log shows it as well as a terminal.
+//! Whatever else has to make room, what failed is shown. Widths are counted in columns, and no line is
+//! wider than the terminal it is for: columns of a table that do not fit are left out, the baseline
+//! first. Only paths and commands are never cut, since people copy them.
 
 use evenkeel_model::Outcome;
 use evenkeel_model::outcome::{Check, CheckResult, FaultFigures, Score};
+use evenkeel_units::Moment;
 
 use crate::figure;
-use crate::mark::{self, Tone};
+use crate::mark;
+use crate::reaction::{self, Reaction, reaction};
 
 mod beside;
 
@@ -15,21 +18,34 @@ pub use beside::side_by_side;
 
 /// The most lines of a summary.
 pub const LINES: usize = 40;
-/// The most characters of a line.
+/// The most columns of a line, and those of a line that nobody's terminal limits.
 pub const WIDTH: usize = 100;
-/// The most lines that the cause, the faults and the files take.
+/// The fewest columns that a line is laid out for.
+pub const NARROW: usize = 60;
+/// The most lines that the cause, at full width, the faults and the files take.
 const CAUSE: usize = 4;
 const FAULTS: usize = 6;
 const FILES: usize = 6;
+/// The most lines of the headline, and of the parts of the score.
+const HEADLINE: usize = 2;
+const PARTS: usize = 2;
+/// What the name of a check is given before columns are left out for it.
+const NAME: usize = 28;
 
 const BOLD: &str = "\u{1b}[1m";
 const DIM: &str = "\u{1b}[2m";
 const OFF: &str = "\u{1b}[0m";
 
-/// The summary of a run: `files` were written, and `next` is the command to go on with; both may be
-/// empty.
-pub fn summary(outcome: &Outcome, files: &[String], next: &str, color: bool) -> String {
-    let ink = Ink { color };
+/// The summary of a run in lines of at most `width` columns, from 60 to 100: `files` were written, and
+/// `next` is the command to go on with; both may be empty.
+pub fn summary(
+    outcome: &Outcome,
+    files: &[String],
+    next: &str,
+    width: usize,
+    color: bool,
+) -> String {
+    let ink = Paper { width: fitting(width), color };
     let mut top = verdict(outcome, ink);
     let mut rest = score(&outcome.score, ink);
     rest.extend(faults(&outcome.faults, ink));
@@ -41,13 +57,19 @@ pub fn summary(outcome: &Outcome, files: &[String], next: &str, color: bool) -> 
     top.join("\n") + "\n"
 }
 
-/// Paints when it may.
+/// A width that can be laid out for.
+fn fitting(width: usize) -> usize {
+    width.clamp(NARROW, WIDTH)
+}
+
+/// What is written on: so many columns, and painted when it may.
 #[derive(Copy, Clone)]
-struct Ink {
+struct Paper {
+    width: usize,
     color: bool,
 }
 
-impl Ink {
+impl Paper {
     fn paint(self, style: &str, text: &str) -> String {
         if self.color { format!("{style}{text}{OFF}") } else { text.to_owned() }
     }
@@ -57,26 +79,30 @@ impl Ink {
     }
 }
 
-fn verdict(outcome: &Outcome, ink: Ink) -> Vec<String> {
+fn verdict(outcome: &Outcome, ink: Paper) -> Vec<String> {
     let verdict = &outcome.verdict;
     let tone = mark::ending(verdict.result);
     let word = format!("{} {}", tone.sign(), verdict.result.word().to_uppercase());
     let exit = format!("(exit {})", verdict.exit_code);
-    let room = WIDTH.saturating_sub(word.chars().count() + exit.len() + 3);
-    let headline = figure::cut(&plain(&verdict.headline), room);
-    let mut lines = vec![format!(
-        "{}  {} {}",
-        ink.paint(&format!("{BOLD}{}", tone.ansi()), &word),
-        ink.heading(&headline),
-        ink.paint(DIM, &exit)
-    )];
-    lines.extend(
-        wrapped(&plain(&verdict.cause), WIDTH - 2, CAUSE).iter().map(|it| format!("  {it}")),
-    );
+    let lead = figure::columns(&word) + 2;
+    let headline = wrapped(&plain(&verdict.headline), ink.width - lead - exit.len() - 1, HEADLINE);
+    let mut lines: Vec<String> =
+        headline.iter().map(|it| " ".repeat(lead) + &ink.heading(it)).collect();
+    if lines.is_empty() {
+        lines.push(" ".repeat(lead));
+    }
+    let word = ink.paint(&format!("{BOLD}{}", tone.ansi()), &word);
+    lines[0] = format!("{word}  {}", lines[0].trim_start());
+    if let Some(last) = lines.last_mut() {
+        last.push_str(&format!(" {}", ink.paint(DIM, &exit)));
+    }
+    let most = CAUSE * WIDTH / ink.width;
+    let cause = wrapped(&plain(&verdict.cause), ink.width - 2, most);
+    lines.extend(cause.iter().map(|it| format!("  {it}")));
     lines
 }
 
-fn checks(checks: &[Check], room: usize, ink: Ink) -> Vec<String> {
+fn checks(checks: &[Check], room: usize, ink: Paper) -> Vec<String> {
     // A blank line, the heading, and the line that counts the rest.
     let Some(most) = room.checked_sub(3).filter(|it| *it > 0 && !checks.is_empty()) else {
         return Vec::new();
@@ -85,7 +111,7 @@ fn checks(checks: &[Check], room: usize, ink: Ink) -> Vec<String> {
         checks.iter().filter(|it| it.result != CheckResult::Info).collect();
     judged.sort_by_key(|it| it.result);
     let (shown, hidden) = judged.split_at(judged.len().min(most));
-    let widths = widths(shown);
+    let widths = widths(shown, ink.width);
     let heads = ["check", "limit", "measured", "baseline", "margin"].map(str::to_owned);
     let mut lines = vec![String::new(), ink.paint(DIM, &row("  result  ", &heads, &widths))];
     for it in shown {
@@ -119,34 +145,45 @@ fn cells(check: &Check) -> [String; 5] {
     [&name, &check.limit, &check.measured, &check.baseline, &check.margin].map(|it| plain(it))
 }
 
-/// Widths of the columns: as wide as they need, and the name takes what is left.
-fn widths(checks: &[&Check]) -> [usize; 5] {
+/// Widths of the columns: as wide as they need, and the name takes what is left. Columns that leave no
+/// room for it become nothing: what it was before, then how far it was from the limit.
+fn widths(checks: &[&Check], width: usize) -> [usize; 5] {
     let mut widths = [5, 5, 8, 8, 6];
     for cells in checks.iter().map(|it| cells(it)) {
         for (width, cell) in widths.iter_mut().zip(&cells) {
-            *width = (*width).max(cell.chars().count());
+            *width = (*width).max(figure::columns(cell));
         }
     }
+    let cell = if width < 80 { 12 } else { 16 };
     for width in &mut widths[1..] {
-        *width = (*width).min(16);
+        *width = (*width).min(cell);
     }
-    let figures: usize = widths[1..].iter().map(|it| it + 2).sum();
-    widths[0] = widths[0].min(WIDTH - 11 - figures);
+    let wanted = widths[0].min(NAME);
+    let left = |widths: &[usize; 5]| {
+        let figures: usize = widths[1..].iter().filter(|it| **it > 0).map(|it| it + 2).sum();
+        width - 10 - figures
+    };
+    for dropped in [3, 4] {
+        if left(&widths) < wanted {
+            widths[dropped] = 0;
+        }
+    }
+    widths[0] = widths[0].min(left(&widths));
     widths
 }
 
 /// A line of a table: the first column to the left, the others to the right.
 fn row(lead: &str, cells: &[String; 5], widths: &[usize; 5]) -> String {
     let mut line = lead.to_owned() + &pad(&cells[0], widths[0]);
-    for (cell, width) in cells[1..].iter().zip(&widths[1..]) {
+    for (cell, width) in cells[1..].iter().zip(&widths[1..]).filter(|(_, width)| **width > 0) {
         let cell = figure::cut(cell, *width);
-        line.push_str(&" ".repeat(width + 2 - cell.chars().count()));
+        line.push_str(&" ".repeat(width + 2 - figure::columns(&cell)));
         line.push_str(&cell);
     }
     line.trim_end().to_owned()
 }
 
-fn score(score: &Score, ink: Ink) -> Vec<String> {
+fn score(score: &Score, ink: Paper) -> Vec<String> {
     let Some(value) = score.value else {
         return vec![String::new(), format!("{}  – (no part has data)", ink.heading("Score"))];
     };
@@ -154,10 +191,13 @@ fn score(score: &Score, ink: Ink) -> Vec<String> {
     let since =
         score.baseline.map(|it| format!("  {} since the baseline", figure::change(value - it)));
     let part = |it: &evenkeel_model::outcome::ScorePart| {
-        format!("{} {} (×{})", it.name, figure::points(it.value), figure::decimal(it.weight))
+        let text =
+            format!("{} {} (×{})", it.name, figure::points(it.value), figure::decimal(it.weight));
+        // Lines are broken between parts, not within one.
+        plain(&text).replace(' ', "\u{a0}")
     };
-    let parts = score.parts.iter().map(part).collect::<Vec<_>>().join(" · ");
-    vec![
+    let parts = score.parts.iter().map(part).collect::<Vec<_>>().join("\u{a0}· ");
+    let mut lines = vec![
         String::new(),
         format!(
             "{}  {} of 100{grade}{}",
@@ -165,49 +205,67 @@ fn score(score: &Score, ink: Ink) -> Vec<String> {
             figure::points(score.value),
             since.unwrap_or_default()
         ),
-        ink.paint(DIM, &format!("  {}", figure::cut(&parts, WIDTH - 2))),
-    ]
+    ];
+    let parts = wrapped(&parts, ink.width - 2, PARTS);
+    lines
+        .extend(parts.iter().map(|it| ink.paint(DIM, &format!("  {}", it.replace('\u{a0}', " ")))));
+    lines
 }
 
-fn faults(faults: &[FaultFigures], ink: Ink) -> Vec<String> {
+fn faults(faults: &[FaultFigures], ink: Paper) -> Vec<String> {
     if faults.is_empty() {
         return Vec::new();
     }
     let shown = if faults.len() > FAULTS { FAULTS - 1 } else { faults.len() };
-    let label = faults.iter().take(shown).map(|it| it.label.chars().count()).max().unwrap_or(0);
-    let label = label.clamp(5, 36);
-    let heads =
-        format!("  fault  {}      at  showed after  recovered  evidence", " ".repeat(label - 5));
+    let rows: Vec<_> = faults.iter().take(shown).map(|it| (it, cells_of(it))).collect();
+    let label = rows.iter().map(|(it, _)| figure::columns(&it.label)).max().unwrap_or(0);
+    let label = label.clamp(5, ink.width * 36 / 100);
+    let heads = ["at", "showed", "recovered"].map(str::to_owned);
+    let mut widths = heads.each_ref().map(String::len);
+    for (_, cells) in &rows {
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            *width = (*width).max(figure::columns(cell));
+        }
+    }
+    let beside = |cells: &[String; 3]| -> String {
+        cells.iter().zip(widths).map(|(cell, width)| format!("  {cell:>width$}")).collect()
+    };
+    // Too little of the evidence says less than its sign alone.
+    let used = 4 + label + figure::columns(&beside(&heads)) + 2;
+    let room = ink.width.checked_sub(used).filter(|it| *it >= 12);
+    let evidence = if room.is_some() { "  evidence" } else { "" };
+    let heads = format!("    {}{}{evidence}", pad("fault", label), beside(&heads));
     let mut lines = vec![String::new(), ink.paint(DIM, &heads)];
-    lines.extend(faults.iter().take(shown).map(|it| fault(it, label, ink)));
+    for (it, cells) in &rows {
+        let tone = reaction::evidence(it).0;
+        let sign = ink.paint(tone.ansi(), &tone.sign().to_string());
+        let mut line = format!("  {sign} {}{}", pad(&plain(&it.label), label), beside(cells));
+        let shown = it.error.as_deref().unwrap_or_else(|| reaction::shown(it));
+        if let Some(room) = room.filter(|_| !shown.is_empty()) {
+            line.push_str(&format!("  {}", ink.paint(DIM, &figure::cut(&plain(shown), room))));
+        }
+        lines.push(line);
+    }
     if shown < faults.len() {
         lines.push(ink.paint(DIM, &format!("  and {} more", faults.len() - shown)));
     }
     lines
 }
 
-fn fault(it: &FaultFigures, label: usize, ink: Ink) -> String {
-    let (tone, sign) = match (&it.error, it.evidence.acted) {
-        (Some(_), _) => (Tone::Bad, "✗"),
-        (None, true) => (Tone::Good, "✓"),
-        (None, false) => (Tone::Doubt, "?"),
+/// When it began, when it showed, and when the service had recovered.
+fn cells_of(it: &FaultFigures) -> [String; 3] {
+    let recovered = match reaction(it) {
+        Reaction::NotBegun => reaction::evidence(it).1.to_owned(),
+        Reaction::NotObserved => "not observed".to_owned(),
+        Reaction::NotRecovered => "not yet".to_owned(),
+        Reaction::Unharmed => figure::NONE.to_owned(),
+        Reaction::Recovered(time) => figure::span(time),
     };
-    let when = it.from.map_or_else(|| "never".to_owned(), |it| figure::clock(it.as_secs_f64()));
-    let showed = it.detected_after.map_or_else(|| "never".to_owned(), figure::span);
-    let recovered = match (it.from, it.detected_after, it.recovered_after) {
-        (Some(_), _, None) => "not yet".to_owned(),
-        (Some(_), Some(_), Some(time)) => figure::span(time),
-        _ => figure::NONE.to_owned(),
-    };
-    let evidence = it.error.as_ref().unwrap_or(&it.evidence.summary);
-    let evidence = if evidence.is_empty() { "nothing shows that it acted" } else { evidence };
-    let lead =
-        format!("{}  {when:>6}  {showed:>12}  {recovered:>9}  ", pad(&plain(&it.label), label));
-    let evidence = figure::cut(&plain(evidence), WIDTH - 4 - lead.chars().count());
-    format!("  {} {lead}{}", ink.paint(tone.ansi(), sign), ink.paint(DIM, &evidence))
+    let when = figure::clock(it.from.map_or(f64::NAN, Moment::as_secs_f64));
+    [when, reaction::showed_after(it), recovered]
 }
 
-fn written(files: &[String], next: &str, ink: Ink) -> Vec<String> {
+fn written(files: &[String], next: &str, ink: Paper) -> Vec<String> {
     let mut lines = Vec::new();
     if !files.is_empty() {
         lines.extend([String::new(), ink.heading("Written")]);
@@ -229,26 +287,27 @@ fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// The text, cut or filled up to exactly so many characters.
+/// The text, cut or filled up to exactly so many columns.
 fn pad(text: &str, width: usize) -> String {
     let text = figure::cut(text, width);
-    let filling = width.saturating_sub(text.chars().count());
+    let filling = width.saturating_sub(figure::columns(&text));
     text + &" ".repeat(filling)
 }
 
-/// A text behind its lead, in lines of 100 characters that stand below one another.
-pub fn hanging(lead: &str, text: &str) -> String {
+/// A text behind its lead, in lines of at most `width` columns, from 60 to 100, that stand below one
+/// another.
+pub fn hanging(lead: &str, text: &str, width: usize) -> String {
     let lead = plain(lead);
-    let indent = lead.chars().count();
-    let lines = wrapped(&plain(text), WIDTH.saturating_sub(indent).max(20), usize::MAX);
+    let indent = figure::columns(&lead);
+    let lines = wrapped(&plain(text), fitting(width).saturating_sub(indent).max(20), usize::MAX);
     lead + &lines.join(&format!("\n{}", " ".repeat(indent)))
 }
 
-/// The text in lines of so many characters; the last one is cut when there is more.
+/// The text in lines of so many columns; the last one is cut when there is more.
 fn wrapped(text: &str, width: usize, most: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ').filter(|it| !it.is_empty()) {
-        let long = |it: &String| it.chars().count() + 1 + word.chars().count() > width;
+        let long = |it: &String| figure::columns(it) + 1 + figure::columns(word) > width;
         match lines.last_mut() {
             Some(line) if !long(line) => line.push_str(&format!(" {word}")),
             _ => lines.push(figure::cut(word, width)),
@@ -274,8 +333,8 @@ mod tests {
 
     #[test]
     fn a_long_text_hangs_below_its_own_beginning() {
-        let text = hanging("fragile  ", &"word ".repeat(30));
-        assert!(text.lines().all(|it| it.chars().count() <= WIDTH), "{text}");
+        let text = hanging("fragile  ", &"word ".repeat(30), 80);
+        assert!(text.lines().all(|it| figure::columns(it) <= 80), "{text}");
         assert_eq!(text.lines().nth(1).and_then(|it| it.find('w')), Some(9));
     }
 

@@ -55,6 +55,56 @@ fn ninety_minutes_stay_a_small_page() {
     assert!(page.len() < 300_000, "{} bytes", page.len());
 }
 
+/// The text of an element with an anchor, up to the next section.
+fn part(page: &str, id: &str) -> String {
+    let from = page.split_once(&format!("id=\"{id}\"")).unwrap().1;
+    from.split("</section>").next().unwrap().to_owned()
+}
+
+#[test]
+fn charts_of_a_run_that_was_cut_short_share_one_axis_of_time() {
+    let page = html::render(&fixture::aborted());
+    let heat = part(&page, "heatmap");
+    // The last of 40 columns ends at 40 of 110 seconds, and so do the ticks say.
+    let paths = heat.split(" d=\"").skip(1).filter_map(|it| it.split('"').next());
+    let cells = paths.filter(|it| it.contains('h')).flat_map(|it| it.split('M').skip(1));
+    let ends = cells.map(|it| {
+        let (from, rest) = (it.split([' ', 'h']).next().unwrap(), it.split('h').nth(1).unwrap());
+        let width = rest.split('v').next().unwrap();
+        from.parse::<f64>().unwrap() + width.parse::<f64>().unwrap()
+    });
+    let end = ends.fold(0.0, f64::max);
+    assert!((end - 1000.0 * 40.0 / 110.0).abs() < 1.0, "{end}");
+    let ticks = |id| -> Vec<String> {
+        let card = part(&page, id);
+        card.split("class=\"xt")
+            .skip(1)
+            .map(|it| it.split("</span>").next().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(ticks("heatmap"), ticks("latency"));
+    assert!(ticks("heatmap").iter().any(|it| it.ends_with("1:50") || it.ends_with("1:40")));
+}
+
+#[test]
+fn no_data_looks_like_no_data() {
+    let page = html::render(&fixture::refused());
+    for wrong in ["never", "nothing shows", "100%<", "within budget", "pill ok", "pill bad", ">0/s"]
+    {
+        assert!(!page.contains(wrong), "{wrong}");
+    }
+    assert_eq!(page.matches("not begun</span>").count(), 3);
+    assert!(part(&page, "budgets").contains("no data</span>"));
+    assert!(part(&page, "safety").contains("no data</span>"));
+}
+
+#[test]
+fn what_nobody_saw_is_not_held_against_the_service() {
+    let page = html::render(&fixture::aborted());
+    assert!(part(&page, "faults").contains("not observed"));
+    assert!(!page.contains("not in this run") && !page.contains("never</"), "an accusation");
+}
+
 #[test]
 fn a_run_without_data_shows_its_verdict_and_no_empty_charts() {
     let page = html::render(&fixture::could_not_run());

@@ -17,13 +17,13 @@ fn files() -> Vec<String> {
 fn the_summary_says_the_verdict_its_cause_and_what_to_do_next() {
     insta::assert_snapshot!(
         "summary",
-        text::summary(&fixture::failing(), &files(), "evenkeel drill show checkout", false)
+        text::summary(&fixture::failing(), &files(), "evenkeel drill show checkout", 100, false)
     );
 }
 
 #[test]
 fn a_run_that_could_not_run_says_so_briefly() {
-    insta::assert_snapshot!(text::summary(&fixture::could_not_run(), &[], "", false), @r"
+    insta::assert_snapshot!(text::summary(&fixture::could_not_run(), &[], "", 100, false), @r"
     ? COULD NOT RUN  The drill could not run (exit 3)
       shop did not become ready within 30s: http://127.0.0.1:7400/health/ready refuses connections.
 
@@ -41,19 +41,40 @@ fn a_summary_is_never_longer_than_forty_lines_nor_wider_than_a_hundred() {
     outcomes.push(("many", many));
     let many_files: Vec<String> = (0..60).map(|it| format!("file-{it}")).collect();
     for (name, outcome) in outcomes {
-        let text = text::summary(&outcome, &many_files, "evenkeel drill show", false);
-        assert!(text.lines().count() <= text::LINES, "{name}:\n{text}");
-        for line in text.lines() {
-            assert!(line.chars().count() <= text::WIDTH, "{name}: {line}");
+        for width in [1, 60, 72, 80, 100, 500] {
+            let text = text::summary(&outcome, &many_files, "evenkeel drill show", width, false);
+            assert!(text.lines().count() <= text::LINES, "{name}:\n{text}");
+            for line in text.lines() {
+                let most = width.clamp(text::NARROW, text::WIDTH);
+                assert!(live::columns(line) <= most, "{name}, {width}: {line}");
+            }
+            assert!(text.ends_with("evenkeel drill show\n"), "{name}:\n{text}");
         }
-        assert!(text.ends_with("evenkeel drill show\n"), "{name}:\n{text}");
     }
 }
 
 #[test]
+fn the_summary_fits_a_terminal_of_eighty_columns() {
+    insta::assert_snapshot!(
+        "summary_80",
+        text::summary(&fixture::failing(), &files(), "next", 80, false)
+    );
+}
+
+#[test]
+fn a_summary_tells_no_data_from_bad_news() {
+    let text = text::summary(&fixture::aborted(), &[], "", 80, false);
+    assert!(text.contains("not observed") && text.contains("not begun"), "{text}");
+    assert!(!text.contains("never") && !text.contains("not yet"), "{text}");
+    let text = text::side_by_side(&fixture::refused(), &fixture::aborted(), ("a", "b"), 80);
+    assert!(text.contains("not begun           not observed"), "{text}");
+    assert!(text.contains("no data") && !text.contains("0% spent"), "{text}");
+}
+
+#[test]
 fn colour_changes_nothing_but_the_colour() {
-    let plain = text::summary(&fixture::failing(), &files(), "next", false);
-    let mut painted = text::summary(&fixture::failing(), &files(), "next", true);
+    let plain = text::summary(&fixture::failing(), &files(), "next", 100, false);
+    let mut painted = text::summary(&fixture::failing(), &files(), "next", 100, true);
     for code in ["0", "1", "2", "31", "32", "33"] {
         painted = painted.replace(&format!("\u{1b}[{code}m"), "");
     }
@@ -66,15 +87,14 @@ fn two_runs_stand_side_by_side() {
     let (before, after) = (fixture::failing(), fixture::passing());
     insta::assert_snapshot!(
         "side_by_side",
-        text::side_by_side(&before, &after, ("fragile", "resilient"))
+        text::side_by_side(&before, &after, ("fragile", "resilient"), 100)
     );
     for (name, outcome) in fixture::all() {
-        let text = text::side_by_side(
-            &before,
-            &outcome,
-            ("this label is rather long, and it is cut", name),
-        );
-        assert!(text.lines().all(|it| it.chars().count() <= text::WIDTH), "{text}");
+        for width in [60, 80, 100] {
+            let labels = ("this label is rather long, and it is cut", name);
+            let text = text::side_by_side(&before, &outcome, labels, width);
+            assert!(text.lines().all(|it| live::columns(it) <= width), "{text}");
+        }
     }
 }
 
@@ -104,12 +124,12 @@ fn view() -> LiveView {
             LiveGuard {
                 condition: "error_rate > 10% for 3s".to_owned(),
                 value: "5.12%".to_owned(),
-                closeness: 0.512,
+                closeness: Some(0.512),
             },
             LiveGuard {
                 condition: "availability < 50%".to_owned(),
                 value: "94.88%".to_owned(),
-                closeness: 0.1,
+                closeness: Some(0.1),
             },
         ],
         budget: Some(LiveBudget {
@@ -142,19 +162,37 @@ fn the_live_picture_stays_within_its_lines_and_its_width() {
     many.faults = (0..20).flat_map(|_| many.faults.clone()).collect();
     many.guards = (0..20).flat_map(|_| many.guards.clone()).collect();
     many.phases = (0..60).flat_map(|_| many.phases.clone()).collect();
-    many.drill = "name ".repeat(60);
+    many.drill = "結帳 ".repeat(60);
+    many.faults[0].label = "遅延 ✓ ".repeat(40);
+    many.phases[1].name = "故障の時間".repeat(9);
+    many.guards[0].condition = "誤り > 1%".repeat(9);
     many.error_ratio = Some(f64::NAN);
     many.history = vec![f64::NAN; 300];
     for view in [LiveView::default(), many] {
-        for width in [1, 40, 80, 300] {
-            let lines = live::render(&view, width, false);
+        for (width, color) in
+            [1, 19, 40, 80, 81, 300].into_iter().zip([false, true].into_iter().cycle())
+        {
+            let lines = live::render(&view, width, color);
             assert!(lines.len() <= live::LINES, "{lines:?}");
             for line in lines {
-                assert!(line.chars().count() <= width.max(20), "{width}: {line}");
+                assert!(live::columns(&line) <= width, "{width}: {line}");
                 assert!(!line.contains("NaN"), "{line}");
             }
         }
     }
+}
+
+#[test]
+fn faults_that_act_once_and_guards_without_data_say_so() {
+    let mut view = view();
+    view.faults = vec![LiveFault { label: "kill · gateway-*".to_owned(), remaining: None }];
+    view.guards[0].closeness = None;
+    view.guards[0].value = "no data".to_owned();
+    let picture = live::render(&view, 80, false).join("\n");
+    assert!(picture.contains("faults  ● kill · gateway-* (acted)\n"), "{picture}");
+    assert!(picture.contains("error_rate > 10% for 3s  ▱▱▱▱▱▱▱▱▱▱  no data"), "{picture}");
+    view.guards[1].closeness = Some(0.9);
+    assert!(live::quiet_line(&view).ends_with("near availability < 50% (now 94.88%)"));
 }
 
 #[test]

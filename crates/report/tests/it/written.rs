@@ -32,6 +32,13 @@ fn no_foreign_element_gets_into_the_markdown() {
 }
 
 #[test]
+fn faults_that_nobody_saw_are_not_told_as_failures() {
+    let text = markdown::render(&fixture::aborted());
+    assert!(text.contains("| – | not observed |"), "{text}");
+    assert_eq!(text.matches("| – | · not begun | – | – |").count(), 2, "{text}");
+}
+
+#[test]
 fn every_format_writes_every_outcome() {
     for (name, outcome) in fixture::all() {
         for format in Format::ALL {
