@@ -166,14 +166,14 @@ fn what_was_seen(run: &Run, recoveries: &[Recovery]) -> Option<String> {
     let together: Vec<_> = (0..under.len()).filter(|it| *it == fault || alike(*it)).collect();
     let labels: Vec<_> = together.iter().map(|it| run.plan.faults[*it].label.as_str()).collect();
     let label = labels.join(" and ");
-    let mut text = format!("{:.0}% of {all} bad requests came under {label}", share * 100.0);
+    let (joint, began) = if together.len() > 1 { (" together", "they") } else { ("", "it") };
+    let mut text = format!("{:.0}% of {all} bad requests came under {label}{joint}", share * 100.0);
     if let Some(detected) = recoveries.get(fault).and_then(|it| it.detected_after) {
-        text.push_str(&format!(
-            ", first seen {} after it began",
-            Human(Duration::from_secs(detected.as_secs().max(1)))
-        ));
+        // To whole seconds, as they are counted, and as reports round them.
+        let detected = Duration::from_secs(detected.as_secs_f64().round().max(1.0) as u64);
+        text.push_str(&format!(", first seen {} after {began} began", Human(detected)));
     }
-    text.push_str(if together.len() > 1 { ", at the same time." } else { "." });
+    text.push('.');
     if let Some(meaning) = meaning(run, &together) {
         text.push(' ');
         text.push_str(&meaning);
