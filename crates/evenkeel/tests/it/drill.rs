@@ -79,7 +79,7 @@ spec:
 }
 
 const STALL: &str = "      chaos:
-        - method: [pause: {target: {instances: main, mode: all}, at: 500ms, duration: 1s}]
+        - method: [pause: {target: {instances: main, mode: all}, at: 500ms, duration: 2s}]
           safety: {abort: [\"error_rate > 90% for 10s\"]}";
 
 fn folder_of(output: &std::process::Output) -> PathBuf {
@@ -118,7 +118,13 @@ fn a_paused_nginx_is_seen_is_continued_and_the_journal_renders_the_same_report_a
     let report: serde_json::Value =
         serde_json::from_slice(&std::fs::read(folder.join("report.json")).unwrap()).unwrap();
     assert_eq!(report["faults"][0]["evidence"]["acted"], true, "{:#}", report["faults"]);
-    assert!(report["totals"]["max_seconds"].as_f64().unwrap() > 0.9, "{:#}", report["totals"]);
+    // A busy host stops it later than planned; what counts is that users waited for as long as it stood.
+    let stopped = report["faults"][0]["evidence"]["counters"]["stopped_seconds"].as_f64().unwrap();
+    let longest = report["totals"]["max_seconds"].as_f64().unwrap();
+    assert!(
+        longest > stopped - 0.3,
+        "stopped for {stopped} s, the longest answer took {longest} s"
+    );
     assert!(
         report["footprint"]["peak_memory_bytes"].as_u64().unwrap() < 60 << 20,
         "{:#}",
@@ -242,7 +248,7 @@ fn any_signal_mends_first_writes_the_results_and_exits_with_130() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let world = World::new();
         let nginx = Nginx::start(&world, world.port());
-        let stall = STALL.replace("duration: 1s", "duration: 2400ms");
+        let stall = STALL.replace("duration: 2s", "duration: 2400ms");
         let file = world.write("drill.yaml", &document(world.port(), "300ms", &stall));
         let child = world
             .evenkeel(&["drill", "run", file.to_str().unwrap(), "--yes", "--output", "json"])
