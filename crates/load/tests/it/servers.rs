@@ -32,9 +32,13 @@ pub(crate) fn answering(answer: &'static [u8]) -> SocketAddr {
     })
 }
 
-/// An address that refuses connections.
+/// An address that refuses connections: taken until the tests end, so that no other test's server can get
+/// it, and never listened on.
 pub(crate) fn refusing() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
+    let taken = Box::leak(Box::new(socket(AddressFamily::INET, SocketType::STREAM, None).unwrap()));
+    bind(&*taken, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    SocketAddr::try_from(getsockname(&*taken).unwrap()).unwrap()
 }
 
 /// The server's side of one connection.

@@ -97,9 +97,10 @@ async fn a_hanging_neighbour_takes_every_worker_of_a_fragile_shop_and_so_every_r
 
 #[tokio::test]
 async fn a_pending_order_is_paid_once_as_soon_as_payment_is_back() {
-    let reserved = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // Taken from the start, so that nobody else can get it, and listened on only later.
+    let reserved = tokio::net::TcpSocket::new_v4().unwrap();
+    reserved.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = reserved.local_addr().unwrap();
-    drop(reserved);
     let shop = Shop::start(&["--via", &format!("payment={address}")]).await;
     let payment = shop.parts["payment"].port;
     let mut orders = Vec::new();
@@ -113,7 +114,7 @@ async fn a_pending_order_is_paid_once_as_soon_as_payment_is_back() {
     let (_, body) = shop.post("/checkout", &declined).await;
     let declined = body["order"].as_str().unwrap().to_owned();
 
-    let bridge = TcpListener::bind(address).await.unwrap();
+    let bridge = reserved.listen(64).unwrap();
     tokio::spawn(async move {
         while let Ok((mut from, _)) = bridge.accept().await {
             let mut to = TcpStream::connect(("127.0.0.1", payment)).await.unwrap();
