@@ -254,8 +254,8 @@ impl Part for Gateway {
         })
     }
 
-    async fn ready(&self) -> Result<(), String> {
-        self.orders.database.alive().await.map_err(|it| it.to_string())
+    fn database(&self) -> &Database {
+        &self.orders.database
     }
 
     async fn gauges(&self, page: &mut Page) {
@@ -272,9 +272,5 @@ impl Part for Gateway {
             let labels = format!("dependency=\"{}\"", neighbour.name());
             page.sample("breaker_state", &labels, neighbour.breaker_state().unwrap_or(0));
         }
-    }
-
-    async fn close(&self) {
-        self.orders.database.close().await;
     }
 }

@@ -183,12 +183,8 @@ impl Part for Inventory {
         }
     }
 
-    async fn ready(&self) -> Result<(), String> {
-        self.database.alive().await.map_err(|it| it.to_string())
-    }
-
-    async fn close(&self) {
-        self.database.close().await;
+    fn database(&self) -> &Database {
+        &self.database
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::args::{PartArgs, PartName};
+use crate::database::Database;
 use crate::error::ShopError;
 use crate::gateway::Gateway;
 use crate::inventory::Inventory;
@@ -44,16 +45,13 @@ pub(crate) trait Part: Send + Sync + 'static {
     /// Answers one request that is not about health or metrics.
     fn answer(self: &Arc<Self>, request: Request<Bytes>) -> impl Future<Output = Answer> + Send;
 
-    /// Whether it can answer, and if not, why.
-    fn ready(&self) -> impl Future<Output = Result<(), String>> + Send;
+    /// Where its data lives. It can answer as long as this does, and this is what must not be lost.
+    fn database(&self) -> &Database;
 
     /// Adds gauges of its own.
     fn gauges(&self, _page: &mut Page) -> impl Future<Output = ()> + Send {
         async {}
     }
-
-    /// Puts away what must not be lost.
-    fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
 /// Runs one process of the shop until it is told to end or its supervisor is gone.
@@ -112,7 +110,7 @@ async fn run(
         ending.send(stop.await).unwrap_or_default();
     };
     serve(listener, Arc::new(shell), stop, DRAIN).await;
-    part.close().await;
+    part.database().close().await;
     ended.await.unwrap_or(Ending::Told)
 }
 
@@ -132,9 +130,9 @@ impl<P: Part> Answers for Shell<P> {
             // The socket opens before the databases are read, but nothing is answered until they are.
             "/health/startup" => Answer { route: "/health/startup", response: up() },
             "/health/ready" => {
-                let response = match self.part.ready().await {
+                let response = match self.part.database().alive().await {
                     Ok(()) => up(),
-                    Err(why) => error(StatusCode::SERVICE_UNAVAILABLE, why),
+                    Err(why) => error(StatusCode::SERVICE_UNAVAILABLE, why.to_string()),
                 };
                 Answer { route: "/health/ready", response }
             }

@@ -127,12 +127,8 @@ impl Part for Recommendations {
         Answer { route, response }
     }
 
-    async fn ready(&self) -> Result<(), String> {
-        self.database.alive().await.map_err(|it| it.to_string())
-    }
-
-    async fn close(&self) {
-        self.database.close().await;
+    fn database(&self) -> &Database {
+        &self.database
     }
 }
 
