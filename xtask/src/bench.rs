@@ -4,13 +4,12 @@
 //! sees the spread over the rounds and what else the machine did meanwhile.
 //!
 //! ```text
-//! load     the generator against the clock, and in turns with wrk
+//! load     the generator, in turns with its peers
 //! drill    what conducting a drill costs beside its load
 //! figures  rows of figures, their spread, and their bars
-//! send     what our generator prints
-//! wrk      what wrk prints
-//! machine  cores, processor time of children, load and steal
+//! machine  cores, processor time and memory of processes, load and steal
 //! built    programs of the workspace, built for release
+//! options  how a bench is run
 //! ```
 
 mod built;
@@ -18,26 +17,24 @@ mod drill;
 mod figures;
 mod load;
 mod machine;
-mod send;
-mod wrk;
+mod options;
 
+use std::env;
+use std::fs;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use figures::Row;
-use machine::Noise;
+use self::figures::Row;
+use self::machine::Noise;
+use self::options::{Options, Output};
 
-/// Of which a median means something.
-const ROUNDS: usize = 5;
-
-/// How a bench is run.
-#[derive(Debug, PartialEq, Eq)]
-struct Options {
-    rounds: usize,
-    json: bool,
-}
+/// The page with the numbers, and what stands around those of `bench load` in it.
+const PAGE: &str = "docs/performance.md";
+const FIRST: &str = "<!-- cargo xtask bench load --write: from here -->\n";
+const LAST: &str = "<!-- cargo xtask bench load --write: to here -->\n";
 
 /// What a bench has found.
 struct Found {
@@ -45,40 +42,49 @@ struct Found {
     rows: Vec<Row>,
     noise: Noise,
     versions: Vec<(&'static str, String)>,
+    /// What could not be measured, and why.
+    notes: Vec<String>,
 }
 
-/// Runs a bench; `None` when the arguments mean none. The code is 1 when a bar is missed.
+/// Runs a bench; `None` when the arguments mean none. The code is 1 when a bar is missed or open.
 pub(crate) fn run(arguments: &[String]) -> Result<Option<u8>> {
     let Some((which, rest)) = arguments.split_first() else { return Ok(None) };
-    let Some(options) = options(rest)? else { return Ok(None) };
-    let found = match which.as_str() {
-        "load" => load::run(options.rounds)?,
-        "drill" => drill::run()?,
+    let cases = match which.as_str() {
+        "load" => load::names(),
+        "drill" => Vec::new(),
         _ => return Ok(None),
     };
-    let text = match options.json {
-        true => serde_json::to_string_pretty(&found.to_json())?,
-        false => found.to_text(),
+    let Some(options) = Options::read(rest, &cases)? else { return Ok(None) };
+    let found = match which.as_str() {
+        "load" => load::run(&options)?,
+        _ => drill::run()?,
+    };
+    let text = match options.output {
+        Output::Json => serde_json::to_string_pretty(&found.to_json())?,
+        Output::Text => found.to_text(),
     };
     writeln!(io::stdout(), "{text}").context("cannot write to standard output")?;
-    Ok(Some(u8::from(found.rows.iter().any(|it| it.holds() == Some(false)))))
+    if options.write {
+        let page = crate::root().join(PAGE);
+        let text = fs::read_to_string(&page).with_context(|| format!("cannot read {PAGE}"))?;
+        let command = format!("cargo xtask bench {}", arguments.join(" "));
+        let text = replaced(&text, &found.to_markdown(&command))?;
+        fs::write(&page, text).with_context(|| format!("cannot write {PAGE}"))?;
+    }
+    Ok(Some(u8::from(found.rows.iter().any(|it| it.holds() == Some(false) || it.is_open()))))
 }
 
-fn options(mut rest: &[String]) -> Result<Option<Options>> {
-    let mut options = Options { rounds: ROUNDS, json: false };
-    while let [name, value, others @ ..] = rest {
-        match (name.as_str(), value.as_str()) {
-            ("--rounds", number) => {
-                options.rounds = number.parse().context("`--rounds` takes a number")?;
-                ensure!(options.rounds > 0, "`--rounds` takes at least 1");
-            }
-            ("--output", "json") => options.json = true,
-            ("--output", "text") => options.json = false,
-            _ => return Ok(None),
-        }
-        rest = others;
-    }
-    Ok(rest.is_empty().then_some(options))
+/// The page with another block between its marks.
+fn replaced(page: &str, block: &str) -> Result<String> {
+    let cut = page.split_once(FIRST).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(LAST)?;
+        Some(format!("{before}{FIRST}\n{block}\n{LAST}{after}"))
+    });
+    cut.with_context(|| {
+        format!(
+            "{PAGE} says nowhere where the numbers go: write these two lines there\n{FIRST}{LAST}"
+        )
+    })
 }
 
 impl Found {
@@ -90,6 +96,7 @@ impl Found {
             "rows": self.rows.iter().map(Row::to_json).collect::<Vec<_>>(),
             "noise": self.noise.to_json(),
             "versions": versions,
+            "notes": self.notes,
         })
     }
 
@@ -99,13 +106,58 @@ impl Found {
         for (name, version) in &self.versions {
             text.push_str(&format!("{name:<8}  {version}\n"));
         }
+        for note in &self.notes {
+            text.push_str(&format!("warning   {note}\n"));
+        }
+        text.push_str(&self.verdict());
+        text
+    }
+
+    fn to_markdown(&self, command: &str) -> String {
+        let versions: Vec<_> =
+            self.versions.iter().map(|(name, it)| format!("{name} {it}")).collect();
+        let notes: String = self.notes.iter().map(|it| format!("- {it}\n")).collect();
+        let gap = if notes.is_empty() { "" } else { "\n" };
+        format!(
+            "`{command}`, on {}, {} cores; {}.\nVersions: {}.\n\n{}\n{notes}{gap}{}.\n",
+            machine::processor(),
+            machine::core_count(),
+            self.noise,
+            versions.join("; "),
+            figures::markdown(&self.rows),
+            self.verdict()
+        )
+    }
+
+    fn verdict(&self) -> String {
         let bars: Vec<_> = self.rows.iter().filter_map(Row::holds).collect();
         let missed = bars.iter().filter(|it| !**it).count();
-        text.push_str(&match missed {
-            0 => format!("all {} bars hold", bars.len()),
-            _ => format!("{missed} of {} bars missed", bars.len()),
-        });
-        text
+        let open = match self.rows.iter().filter(|it| it.is_open()).count() {
+            0 => String::new(),
+            open => format!(", {open} not measured"),
+        };
+        match missed {
+            0 => format!("all {} bars hold{open}", bars.len()),
+            _ => format!("{missed} of {} bars missed{open}", bars.len()),
+        }
+    }
+}
+
+/// A folder that is gone when the bench is.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Result<Self> {
+        let folder = env::temp_dir().join(format!("evenkeel-bench-{}", std::process::id()));
+        fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // It lies where the system cleans up, should this fail.
+        drop(fs::remove_dir_all(&self.0));
     }
 }
 
@@ -113,24 +165,18 @@ impl Found {
 mod tests {
     use super::*;
 
-    fn words(line: &str) -> Vec<String> {
-        line.split_whitespace().map(str::to_owned).collect()
+    #[test]
+    fn only_what_stands_between_the_marks_is_replaced() {
+        let page = format!("before\n{FIRST}old\n{LAST}after\n");
+        let new = format!("before\n{FIRST}\nnew\n\n{LAST}after\n");
+        assert_eq!(replaced(&page, "new\n").unwrap(), new);
+        assert_eq!(replaced(&new, "new\n").unwrap(), new);
     }
 
     #[test]
-    fn five_rounds_and_text_unless_asked_otherwise() {
-        assert_eq!(options(&[]).unwrap(), Some(Options { rounds: 5, json: false }));
-        let asked = options(&words("--output json --rounds 7")).unwrap();
-        assert_eq!(asked, Some(Options { rounds: 7, json: true }));
-    }
-
-    #[test]
-    fn what_is_not_understood_is_not_run() {
-        for line in ["--output yaml", "--rounds", "--fast 1", "7"] {
-            assert_eq!(options(&words(line)).unwrap(), None, "{line}");
-        }
-        for line in ["--rounds 0", "--rounds many"] {
-            assert!(options(&words(line)).is_err(), "{line}");
+    fn a_page_without_marks_is_left_alone() {
+        for page in ["before\nafter\n".to_owned(), format!("{LAST}{FIRST}")] {
+            assert!(replaced(&page, "new\n").unwrap_err().to_string().contains(FIRST));
         }
     }
 }

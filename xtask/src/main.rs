@@ -16,7 +16,8 @@ use anyhow::{Context as _, Result, bail};
 const USAGE: &str = "\
 usage: cargo xtask test [-- ARGUMENTS OF CARGO TEST]   install what the tests need, run them all
        cargo xtask tidy                               check the rules of the house alone
-       cargo xtask bench load [--rounds N]            what a request costs our generator, and wrk
+       cargo xtask bench load [CASE…]                 what a request costs our generator, and its peers
+                   [--rounds N] [--seconds S] [--minutes M] [--quick] [--evenkeel PROGRAM] [--write]
        cargo xtask bench drill                        what conducting a drill costs
                    bench takes --output json; its exit code is 1 when a bar is missed";
 

@@ -27,21 +27,42 @@ pub(crate) const FOR_TESTS: &[Package] = &[
         used_by: "the tests that open a report in a browser, in crates/evenkeel/tests",
     },
     Package {
+        name: "kcat",
+        program: "kcat",
+        used_by: "the tests that send load to Kafka, in crates/load/tests",
+    },
+    Package {
         name: "nginx",
         program: "nginx",
         used_by: "the tests that drill a service of another make, in crates/evenkeel/tests",
     },
+    Package {
+        name: "prometheus",
+        program: "prometheus",
+        used_by: "the tests that write metrics and ask them back, in crates/metrics/tests",
+    },
 ];
 
 /// What `cargo xtask bench load` needs.
-pub(crate) const FOR_BENCHES: &[Package] = &[
-    Package {
-        name: "util-linux",
-        program: "taskset",
-        used_by: "the benches, which give each program a core of its own",
-    },
-    Package { name: "wrk", program: "wrk", used_by: "the bench of the load, as the peer" },
-];
+pub(crate) const FOR_BENCHES: &[Package] = &[Package {
+    name: "util-linux",
+    program: "taskset",
+    used_by: "the benches, which give each program a core of its own",
+}];
+
+/// What it compares with; each is needed by some of its cases only.
+pub(crate) const WRK: &[Package] =
+    &[Package { name: "wrk", program: "wrk", used_by: "the bench of the load, as a peer" }];
+pub(crate) const H2LOAD: &[Package] = &[Package {
+    name: "nghttp2-client",
+    program: "h2load",
+    used_by: "the bench of the load, as a peer",
+}];
+pub(crate) const NGINX: &[Package] = &[Package {
+    name: "nginx",
+    program: "nginx",
+    used_by: "the bench of the load, as a server of another make",
+}];
 
 /// Where daemons live on Debian, which is not on the path of an ordinary user.
 const SBIN: &str = "/usr/sbin";
@@ -56,6 +77,12 @@ pub(crate) fn search_path() -> Result<OsString> {
     }
     folders.push(SBIN.into());
     env::join_paths(folders).context("cannot extend PATH")
+}
+
+/// Where `program` is on that path.
+pub(crate) fn find(program: &str) -> Result<Option<PathBuf>> {
+    let path = search_path()?;
+    Ok(env::split_paths(&path).map(|it| it.join(program)).find(|it| runs(it)))
 }
 
 /// Installs the packages of `table` whose programs are missing, and says so.
@@ -134,7 +161,8 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_installed() {
         let found = missing(FOR_TESTS, |program| program == "chromium");
-        assert_eq!(install_command(&found), ["install", "-y", "--no-install-recommends", "nginx"]);
+        let packages = ["install", "-y", "--no-install-recommends", "kcat", "nginx", "prometheus"];
+        assert_eq!(install_command(&found), packages);
         assert!(missing(FOR_TESTS, |_| true).is_empty());
     }
 

@@ -1,27 +1,35 @@
 //! Checks: everything that had to hold, each with limit, measurement, baseline and margin.
 
 use evenkeel_model::document::{
-    Comparison, Criterion, Indicator, Metric, ProbeKind, Role, Slo, Unit,
+    Comparison, Criterion, Indicator, Metric, ProbeKind, Role, Slo, Threshold, Unit,
 };
-use evenkeel_model::outcome::{Check, CheckKind, CheckResult};
+use evenkeel_model::outcome::{Breakdown, Check, CheckKind, CheckResult, SpikeFigures};
 use evenkeel_units::Human;
 
-use crate::conductor::Finish;
+use crate::conductor::{Early, Finish};
 use crate::objective::{Measured, counts, implied, measure};
 use crate::recovery::Recovery;
 use crate::run::{Run, When};
 use crate::tally::Tally;
+use crate::{sending, spike, staircase, stop};
 
-/// Share of the planned load that must have been sent.
-const LOAD_REACHED: f64 = 0.99;
+/// What success criteria are judged by beside the figures of the load.
+pub(crate) struct Seen<'a> {
+    /// By fault.
+    pub(crate) recoveries: &'a [Recovery],
+    /// By spike.
+    pub(crate) spikes: &'a [SpikeFigures],
+    /// Of the staircase.
+    pub(crate) breakdown: Option<&'a Breakdown>,
+}
 
 /// Every check of a run, in the order of its sources.
-pub(crate) fn checks(run: &Run, recoveries: &[Recovery]) -> Vec<Check> {
+pub(crate) fn checks(run: &Run, seen: &Seen<'_>) -> Vec<Check> {
     let mut checks = Vec::new();
     checks.extend(run.plan.objectives.iter().flat_map(|slo| objective(run, slo)));
-    checks.extend(run.plan.success.iter().map(|it| success(run, it, recoveries)));
+    checks.extend((0..run.plan.success.len()).map(|it| success(run, it, seen)));
     checks.extend((0..run.plan.steady_state.len()).filter_map(|probe| steady(run, probe)));
-    checks.extend(load(run));
+    checks.extend(sending::checks(run));
     checks.extend((0..run.faults.len()).filter_map(|fault| evidence(run, fault)));
     checks.extend(undo(run));
     checks
@@ -62,7 +70,7 @@ fn margin(criterion: &Criterion, value: Option<f64>) -> String {
         Unit::Ratio if criterion.metric == Metric::Availability && limit < 1.0 => {
             format!("{:.1} × budget", (1.0 - value) / (1.0 - limit))
         }
-        Unit::Ratio | Unit::Seconds | Unit::PerSecond if limit > 0.0 => {
+        Unit::Ratio | Unit::Seconds | Unit::PerSecond | Unit::Users if limit > 0.0 => {
             format!("{:+.0}%", (value / limit - 1.0) * 100.0)
         }
         _ => String::new(),
@@ -134,8 +142,27 @@ pub(crate) fn promise(slo: &Slo) -> String {
     }
 }
 
-fn success(run: &Run, criterion: &Criterion, recoveries: &[Recovery]) -> Check {
-    let began: Vec<_> = recoveries
+/// A threshold in words: the figure alone when it is about the whole run, or `p99 < 300ms · checkout · spike`.
+pub(crate) fn threshold_name(of: &Threshold) -> String {
+    match (&of.route, &of.phase) {
+        (None, None) => of.criterion.metric.to_string(),
+        (route, phase) => {
+            let scope: String = route.iter().chain(phase).map(|it| format!(" · {it}")).collect();
+            format!("{}{scope}", plain(&of.criterion))
+        }
+    }
+}
+
+/// Without its time: that is how long it may be broken before the load ends.
+fn plain(criterion: &Criterion) -> Criterion {
+    Criterion { sustained: None, ..*criterion }
+}
+
+fn success(run: &Run, index: usize, seen: &Seen<'_>) -> Check {
+    let threshold = &run.plan.success[index];
+    let criterion = plain(&threshold.criterion);
+    let began: Vec<_> = seen
+        .recoveries
         .iter()
         .zip(&run.faults)
         .filter(|(_, it)| it.from.is_some())
@@ -147,18 +174,61 @@ fn success(run: &Run, criterion: &Criterion, recoveries: &[Recovery]) -> Check {
             began
                 .iter()
                 .map(|it| it.recovered_after.map_or(f64::INFINITY, |it| it.as_secs_f64()))
+                .chain(spike::slowest(seen.spikes))
                 .collect(),
         ),
         Metric::DetectionTime => longest(
             began.iter().filter_map(|it| it.detected_after).map(|it| it.as_secs_f64()).collect(),
         ),
-        metric => run.judged_tally().figure(metric),
+        metric @ (Metric::BreakdownUsers | Metric::BreakdownRate) => {
+            seen.breakdown.and_then(|it| staircase::borne(it, metric))
+        }
+        metric => scoped(run, threshold).and_then(|it| it.figure(metric)),
     };
     let calm = run.undisturbed();
-    let baseline = if calm.is_empty() { None } else { Tally::of(calm).figure(criterion.metric) };
+    let whole = threshold.route.is_none() && threshold.phase.is_none();
+    let baseline = match calm.is_empty() || !whole {
+        true => None,
+        false => Tally::of(calm).figure(criterion.metric),
+    };
     let kept = value.map(|it| criterion.holds(it));
-    let measured = Measured { criterion: *criterion, value, kept };
-    figure(criterion.metric.to_string(), CheckKind::Success, &measured, baseline)
+    let measured = Measured { criterion, value, kept };
+    let mut check = figure(threshold_name(threshold), CheckKind::Success, &measured, baseline);
+    let is_bound = matches!(criterion.metric, Metric::BreakdownUsers | Metric::BreakdownRate)
+        && seen.breakdown.is_some_and(|it| it.broke.is_none());
+    if is_bound && value.is_some() {
+        // It never broke: how much more it would have borne nobody knows.
+        check.measured = format!("≥ {}", check.measured);
+        if check.result == CheckResult::Fail && !criterion.comparison.wants_less() {
+            check.result = CheckResult::Inconclusive;
+        }
+    }
+    if run.ended_early == Some(Early::Threshold(index)) {
+        check.result = CheckResult::Fail;
+        let patience = Human(stop::patience(threshold));
+        check.measured = format!("{}, not kept for {patience}", check.measured);
+    }
+    check
+}
+
+/// The requests that a threshold is about; `None` when it names a route or a phase that is not there.
+fn scoped(run: &Run, of: &Threshold) -> Option<Tally> {
+    let phase = match &of.phase {
+        Some(name) => Some(run.plan.phases.iter().position(|it| it.name == *name)?),
+        None => None,
+    };
+    let frames: Vec<_> = match phase {
+        Some(phase) => run.frames_of(phase).collect(),
+        None => run.judged().collect(),
+    };
+    let tally = Tally::within(run.length());
+    Some(match &of.route {
+        Some(name) => {
+            let route = run.plan.load.routes.iter().position(|it| it.name == *name)?;
+            tally.plus_route(frames, route)
+        }
+        None => tally.plus(frames),
+    })
 }
 
 /// Whether the steady state came back.
@@ -201,29 +271,6 @@ pub(crate) fn after(run: &Run) -> Tally {
     const SECONDS: usize = 5;
     let sent: Vec<_> = run.frames.iter().filter(|it| it.planned > 0).collect();
     Tally::of(sent.into_iter().rev().take(SECONDS))
-}
-
-fn load(run: &Run) -> Option<Check> {
-    let tally = Tally::of(&run.frames);
-    if !run.load_began || tally.planned() == 0 {
-        return None;
-    }
-    let reached = 1.0 - tally.missed() as f64 / tally.planned() as f64;
-    Some(Check {
-        name: "planned load reached".to_owned(),
-        kind: CheckKind::Load,
-        phase: None,
-        result: if reached >= LOAD_REACHED { CheckResult::Pass } else { CheckResult::Fail },
-        limit: "≥ 99%".to_owned(),
-        measured: format!("{:.2}%", reached * 100.0),
-        baseline: String::new(),
-        margin: match tally.missed() {
-            0 => String::new(),
-            missed => format!("{missed} never sent"),
-        },
-        measured_value: Some(reached),
-        limit_value: Some(LOAD_REACHED),
-    })
 }
 
 fn evidence(run: &Run, fault: usize) -> Option<Check> {

@@ -21,11 +21,13 @@ use std::mem::discriminant;
 use std::time::Duration;
 
 use evenkeel_model::document::ProbeKind;
-use evenkeel_model::{Event, Plan};
+use evenkeel_model::{Event, Frame, Plan};
 use evenkeel_units::Moment;
 
 use self::asking::{Asking, is_asked};
 use crate::guard::{Guards, Trip};
+use crate::staircase::Climb;
+use crate::stop::Stops;
 use crate::tally::Tally;
 
 /// Something to do.
@@ -80,6 +82,15 @@ pub enum Finish {
     Interrupted(String),
 }
 
+/// Why a load ended before its time, in a run that is complete nevertheless.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Early {
+    /// A success criterion with `stop` did not hold: its index.
+    Threshold(usize),
+    /// The service broke down at a step of the staircase: its index.
+    Breakdown(usize),
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
     Idle,
@@ -116,6 +127,9 @@ pub struct Conductor {
     load_is_over: bool,
     faults: Vec<Fault>,
     guards: Guards,
+    stops: Stops,
+    climb: Climb,
+    early: Option<Early>,
     /// Load before the first fault, added up.
     before: Tally,
     /// When the present stage has lasted too long.
@@ -133,6 +147,9 @@ impl Default for Conductor {
             load_is_over: false,
             faults: Vec::new(),
             guards: Guards::default(),
+            stops: Stops::default(),
+            climb: Climb::default(),
+            early: None,
             before: Tally::default(),
             until: None,
             next_ask: Vec::new(),
@@ -158,6 +175,8 @@ impl Conductor {
             (Stage::Idle, Event::Started { plan, .. }) => {
                 self.faults = vec![Fault::Planned; plan.faults.len()];
                 self.guards = Guards::of(plan);
+                self.stops = Stops::of(plan);
+                self.climb = Climb::of(plan);
                 self.plan = Some(plan.as_ref().clone());
                 self.stage = Stage::Preflight;
                 vec![Command::Prepare]
@@ -209,15 +228,7 @@ impl Conductor {
             (Stage::Starting, Event::LoadEnded { error }) => self.end(Finish::LoadFailed(
                 error.clone().unwrap_or_else(|| "load ended before it began".to_owned()),
             )),
-            (Stage::Loading, Event::Second { frame }) => {
-                if self.is_whole() {
-                    self.before.add(frame);
-                }
-                match self.guards.on(frame) {
-                    Some(trip) => self.stop(Finish::Guard(trip)),
-                    None => Vec::new(),
-                }
-            }
+            (Stage::Loading, Event::Second { frame }) => self.second(frame),
             (Stage::Loading, Event::Tick) => self.timeline(now),
             (Stage::Loading, Event::Interrupted { signal }) => {
                 self.stop(Finish::Interrupted(signal.clone()))
@@ -254,6 +265,23 @@ impl Conductor {
             }
             // Late events of an earlier stage are expected and mean nothing now.
             _ => Vec::new(),
+        }
+    }
+
+    /// Takes in a second of load: guards come first, then what ends a load that is complete.
+    fn second(&mut self, frame: &Frame) -> Vec<Command> {
+        if self.is_whole() {
+            self.before.add(frame);
+        }
+        let stop = self.stops.on(frame).map(Early::Threshold);
+        let broke = self.climb.on(frame).map(Early::Breakdown);
+        match (self.guards.on(frame), broke.or(stop)) {
+            (Some(trip), _) => self.stop(Finish::Guard(trip)),
+            (None, Some(early)) => {
+                self.early = Some(early);
+                self.stop(Finish::Completed)
+            }
+            (None, None) => Vec::new(),
         }
     }
 
@@ -303,6 +331,11 @@ impl Conductor {
     pub fn stopping(&self) -> Option<&Finish> {
         matches!(self.stage, Stage::Undoing | Stage::Stopping | Stage::After(_) | Stage::Done)
             .then_some(&self.finish)
+    }
+
+    /// Why the load ended before its time, in a run that is complete nevertheless.
+    pub const fn ended_early(&self) -> Option<Early> {
+        self.early
     }
 
     /// Whether a fault may be in place.

@@ -11,6 +11,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use evenkeel_model::Outcome;
+use evenkeel_model::outcome::Figures;
+
+use crate::regression::is_same_drill;
 
 /// File name of the journal in a run's folder.
 pub const JOURNAL: &str = "journal.jsonl";
@@ -93,21 +96,64 @@ impl Runs {
         }
     }
 
-    /// Stores a run as the baseline that later runs of its drill are compared with.
+    /// Stores a run as the baseline that later runs of its drill are compared with. The figures of those that were
+    /// accepted before it are kept beside it: how they differ is noise.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn store_baseline(&self, outcome: &Outcome) -> io::Result<PathBuf> {
         let file = self.baseline_file(&outcome.plan.drill);
         fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
-        fs::write(&file, serde_json::to_vec_pretty(outcome)?)?;
+        // A file that cannot be read is no reason to refuse a new baseline.
+        let before = self.baseline(&outcome.plan.drill).unwrap_or_default();
+        let accepted = before.map(|it| accepted(it, outcome)).unwrap_or_default();
+        let stored = Outcome { accepted, ..outcome.clone() };
+        fs::write(&file, serde_json::to_vec_pretty(&stored)?)?;
         Ok(file)
     }
+}
+
+/// Runs whose figures are kept, with the baseline itself.
+const KEPT: usize = 5;
+
+/// The figures of the runs that were accepted before `next`; those of another drill say nothing about it.
+fn accepted(before: Outcome, next: &Outcome) -> Vec<Figures> {
+    if !is_same_drill(&before.plan, &next.plan) {
+        return Vec::new();
+    }
+    let mut all = before.accepted;
+    if before.run.id != next.run.id {
+        all.push(before.totals);
+    }
+    all.split_off(all.len().saturating_sub(KEPT - 1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_baseline_keeps_the_figures_of_the_runs_accepted_before_it() {
+        let root = tempfile::tempdir().unwrap();
+        let runs = Runs::at(root.path());
+        let journal = crate::sample::play(crate::sample::plan(), &crate::sample::fragile, |_| None);
+        let mut outcome = crate::judge(&journal, None).unwrap();
+        for run in 0..7u64 {
+            outcome.run.id = format!("checkout-{run}");
+            outcome.totals.planned = run;
+            runs.store_baseline(&outcome).unwrap();
+            runs.store_baseline(&outcome).unwrap();
+        }
+        let kept = |runs: &Runs| {
+            let stored = runs.baseline("checkout").unwrap().unwrap();
+            stored.accepted.iter().map(|it| it.planned).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(&runs), [2, 3, 4, 5]);
+        outcome.plan.load.connections += 1;
+        outcome.run.id = "another".to_owned();
+        runs.store_baseline(&outcome).unwrap();
+        assert_eq!(kept(&runs), [0; 0], "another drill");
+    }
 
     #[test]
     fn two_runs_in_one_second_get_folders_of_their_own() {

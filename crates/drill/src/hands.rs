@@ -202,6 +202,9 @@ impl Hands {
         let Self { setup, say, faults, service } = self;
         let Setup { plan, head, state_dir, own_binary, folder, .. } = &*setup;
         let failed = |error: &dyn std::error::Error| (in_one_line(error), false);
+        if plan.faults.is_empty() && plan.service.start.is_none() && plan.steady_state.is_empty() {
+            return Ok(());
+        }
         let again =
             |verb: &str| Reexec { program: own_binary.clone(), arguments: vec![verb.into()] };
         let (guardian, burner) = (again("guardian"), again("burn"));
@@ -282,14 +285,22 @@ impl Hands {
     }
 }
 
-/// Whether somebody listens where the load will go: a service that is down is not drilled.
+/// Whether somebody listens where the load will go: a service that is down is not drilled. A load that breaks
+/// nothing needs no such question: its own requests tell, and are counted.
 async fn answers(plan: &Plan) -> Result<(), String> {
     let Some(url) = plan.load.url.as_ref().or(plan.service.url.as_ref()) else { return Ok(()) };
-    let authority =
-        url.strip_prefix("http://").unwrap_or(url).split('/').next().unwrap_or_default();
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let usual_port = match scheme {
+        "http" | "ws" => "80",
+        "https" | "wss" | "grpcs" => "443",
+        // Nobody answers a greeting there.
+        "udp" | "dns" => return Ok(()),
+        _ => "",
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
     let address = match authority.rsplit_once(':') {
         Some((_, port)) if port.bytes().all(|it| it.is_ascii_digit()) => authority.to_owned(),
-        _ => format!("{authority}:80"),
+        _ => format!("{authority}:{usual_port}"),
     };
     let question = ProbeKind::Tcp { address, within: ANSWERS_WITHIN };
     match evenkeel_probe::ask(&question, look).await {

@@ -11,8 +11,8 @@ use evenkeel_stats::Histogram;
 use evenkeel_units::Ratio;
 
 use crate::cause::cause;
-use crate::check::{after, checks, value_text};
-use crate::conductor::Finish;
+use crate::check::{Seen, after, checks, threshold_name, value_text};
+use crate::conductor::{Early, Finish};
 use crate::guard::Guards;
 use crate::objective::budget;
 use crate::recovery::{Recovery, recoveries};
@@ -20,6 +20,7 @@ use crate::regression::regressions;
 use crate::run::{NoRun, Run, When};
 use crate::score::score;
 use crate::tally::Tally;
+use crate::{drift, sending, spike, staircase, stretch, watched};
 
 /// Judges a run. It is compared with the run that its journal names, or with `against` instead.
 ///
@@ -29,6 +30,9 @@ pub fn judge(entries: &[Entry], against: Option<&Outcome>) -> Result<Outcome, No
     let run = Run::of(entries)?;
     let stored = against.or(run.baseline.as_ref());
     let recoveries = recoveries(&run);
+    let spikes = spike::stood(&run);
+    let breakdown = staircase::breakdown(&run);
+    let seen = Seen { recoveries: &recoveries, spikes: &spikes, breakdown: breakdown.as_ref() };
     let mut outcome = Outcome {
         run: run.head.clone(),
         plan: run.plan.clone(),
@@ -40,20 +44,30 @@ pub fn judge(entries: &[Entry], against: Option<&Outcome>) -> Result<Outcome, No
             cause: String::new(),
         },
         score: evenkeel_model::outcome::Score::default(),
-        checks: checks(&run, &recoveries),
+        checks: checks(&run, &seen),
         totals: run.judged_tally().figures(),
         phases: phases(&run),
         routes: routes(&run),
+        transactions: transactions(&run),
+        sending: sending::figures(&run),
         faults: faults(&run, &recoveries),
+        breakdown,
+        spikes,
+        scalability: staircase::scalability(&run),
+        watches: watched::figures(&run),
         budgets: budgets(&run),
         steady_state: steady_state(&run),
         guards: guards(&run),
         seconds: run.frames.iter().map(second).collect(),
         heatmap: heatmap(&run),
         curves: curves(&run, stored),
+        samples: stretch::samples(&run),
+        accepted: Vec::new(),
         baseline_run: stored.map(|it| it.run.id.clone()),
         footprint: run.footprint.clone(),
     };
+    outcome.checks.extend(watched::checks(&outcome.watches));
+    outcome.checks.extend(drift::checks(&run.plan, &outcome.seconds, &outcome.watches));
     if let Some(stored) = stored.filter(|_| run.finish == Some(Finish::Completed)) {
         let more = regressions(&outcome, stored);
         outcome.checks.extend(more);
@@ -76,7 +90,16 @@ fn verdict(run: &Run, checks: &[Check], recoveries: &[Recovery]) -> Verdict {
     let count = |result| judged.iter().filter(|it| it.result == result).count();
     let (failed, unclear, all) =
         (count(CheckResult::Fail), count(CheckResult::Inconclusive), judged.len());
+    let overrun = judged
+        .iter()
+        .any(|it| it.name == sending::KEPT_UP && it.result == CheckResult::Inconclusive);
+    let stopped = match run.ended_early {
+        Some(Early::Threshold(index)) => run.plan.success.get(index),
+        _ => None,
+    };
     let result = match &run.finish {
+        // Figures of a generator that was late are none of the service.
+        Some(Finish::Completed) if overrun => Ending::Inconclusive,
         Some(Finish::Completed) if failed > 0 => Ending::Fail,
         Some(Finish::Completed) if unclear > 0 || all == 0 => Ending::Inconclusive,
         Some(Finish::Completed) => Ending::Pass,
@@ -92,6 +115,9 @@ fn verdict(run: &Run, checks: &[Check], recoveries: &[Recovery]) -> Verdict {
     let headline = match result {
         Ending::Pass if hypothesis => format!("Hypothesis held: all {all} checks passed"),
         Ending::Pass => format!("Passed: all {all} checks held"),
+        Ending::Fail if let Some(it) = stopped => {
+            format!("Failed: stopped early by {}", in_words(it))
+        }
         Ending::Fail if hypothesis => {
             format!("Hypothesis disproved: {failed} of {all} checks failed")
         }
@@ -105,6 +131,9 @@ fn verdict(run: &Run, checks: &[Check], recoveries: &[Recovery]) -> Verdict {
         Ending::Inconclusive if run.finish.is_none() => {
             "Inconclusive: the run was cut off".to_owned()
         }
+        Ending::Inconclusive if overrun => {
+            "Inconclusive: the generator could not keep up".to_owned()
+        }
         Ending::Inconclusive if unclear > 0 => {
             format!("Inconclusive: {unclear} of {all} checks could not be judged")
         }
@@ -116,6 +145,14 @@ fn verdict(run: &Run, checks: &[Check], recoveries: &[Recovery]) -> Verdict {
         exit_code: result.exit_code(),
         headline,
         cause: cause(run, result, checks, recoveries),
+    }
+}
+
+/// A threshold that stopped a run, in words.
+fn in_words(of: &evenkeel_model::document::Threshold) -> String {
+    match (&of.route, &of.phase) {
+        (None, None) => of.criterion.to_string(),
+        _ => threshold_name(of),
     }
 }
 
@@ -133,9 +170,17 @@ fn phases(run: &Run) -> Vec<PhaseFigures> {
 fn routes(run: &Run) -> Vec<RouteFigures> {
     let of_route = |(index, route): (usize, &evenkeel_model::document::Route)| RouteFigures {
         name: route.name.clone(),
-        figures: Tally::within(run.plan.length()).plus_route(run.judged(), index).figures(),
+        figures: Tally::within(run.length()).plus_route(run.judged(), index).figures(),
     };
     run.plan.load.routes.iter().enumerate().map(of_route).collect()
+}
+
+fn transactions(run: &Run) -> Vec<RouteFigures> {
+    let of_transaction = |(index, name): (usize, &String)| RouteFigures {
+        name: name.clone(),
+        figures: Tally::within(run.length()).plus_transaction(run.judged(), index).figures(),
+    };
+    run.plan.load.transactions.iter().enumerate().map(of_transaction).collect()
 }
 
 fn faults(run: &Run, recoveries: &[Recovery]) -> Vec<FaultFigures> {
@@ -384,7 +429,7 @@ mod tests {
         let failed: Vec<_> =
             slower.checks.iter().filter(|it| it.result == CheckResult::Fail).collect();
         assert_eq!(failed.len(), 3, "mean, p95 and p99: {failed:#?}");
-        assert_eq!(failed[0].margin, "+67%, p < 0.001");
+        assert_eq!(failed[0].margin, "+67%, critical");
     }
 
     #[test]
@@ -408,7 +453,7 @@ mod tests {
             let mut plan = plan();
             plan.safety.abort.clear();
             plan.success = ["p99 < 100ms", "error_rate <= 0%", "recovery_time <= 0s"]
-                .map(|it| evenkeel_model::document::Criterion::parse(it).unwrap())
+                .map(|it| evenkeel_model::document::Criterion::parse(it).unwrap().into())
                 .to_vec();
             plan.objectives[0].objective = Some(Ratio::ONE);
             let outcome = judge(&play(plan, world, |_| None), None).unwrap();

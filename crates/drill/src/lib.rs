@@ -4,8 +4,11 @@
 //! conductor   decides: events in, commands out, no input or output
 //!   asking      the steady state, probe by probe
 //!   guard       abort conditions, second by second
+//!   stop        thresholds that end a load which does not keep them
+//!   staircase   load in steps, up to where the service breaks down
 //! shell       acts: owns the load, the faults, the probes, the timers and the signals
 //!   hands       where faults, probes and the service meet; answers with events
+//!   watching    reads what is watched beside the load
 //!   service     starts and stops the service when the drill is asked to
 //! journal     the file that a run is; every reader begins here
 //! folder      where runs and baselines are kept
@@ -15,13 +18,18 @@
 //!   asked       how much load the plan asks for
 //!   objective   what was promised, and what was measured of it
 //!   recovery    when a fault showed, and when the service was well again
+//!   spike       how a burst of load was stood, and when the service was well again
+//!   drift       latency that creeps up, and memory that is not given back
+//!   watched     what the target's side looked like
+//!   sending     was the load really sent, and was the generator up to it?
+//!   stretch     the judged load in pieces, for comparisons
 //!   check       everything that had to hold
-//!   regression  worse than the stored baseline, by more than chance?
+//!   regression  worse than the stored baseline or another run, by more than chance?
 //!   score       one number, and what it is made of
 //!   cause       the likely reason, in words
 //! ```
 //!
-//! **Invariant**: only `shell`, `service`, `journal` and `folder` touch the world; everything else is a
+//! **Invariant**: only `shell`, `hands`, `watching`, `service`, `journal` and `folder` touch the world; everything else is a
 //! function of events. So a drill is tested in a millisecond, and a journal replays to the same verdict.
 //!
 //! Deliberately absent: rendering (that is `evenkeel-report`), schedules, and more than one drill at a time.
@@ -30,6 +38,7 @@ mod asked;
 mod cause;
 mod check;
 pub mod conductor;
+mod drift;
 pub mod folder;
 pub mod guard;
 mod hands;
@@ -42,13 +51,22 @@ mod run;
 #[cfg(test)]
 mod sample;
 mod score;
+mod sending;
 mod service;
 pub mod shell;
+mod spike;
+mod staircase;
+mod stop;
+mod stretch;
 mod tally;
+mod watched;
+mod watching;
 
-pub use conductor::{Command, Conductor, Finish};
+pub use conductor::{Command, Conductor, Early, Finish};
 pub use folder::Runs;
 pub use judge::judge;
+pub use regression::compare;
 pub use run::{NoRun, Run};
 pub use shell::{ConductError, Setup, conduct};
 pub use tally::Tally;
+pub use watched::Reading;

@@ -86,7 +86,7 @@ fn breaks(run: &Run, frame: &Frame, slo: &evenkeel_model::document::Slo) -> bool
 
 /// The seconds of load with every outcome moved to the last second in which its request can have been due.
 /// A frame knows when an outcome came and how long it took, which tells the due time to within a second.
-fn by_due(run: &Run) -> Vec<Frame> {
+pub(crate) fn by_due(run: &Run) -> Vec<Frame> {
     let of_frames = run.frames.iter();
     let mut moved: Vec<_> =
         of_frames.map(|it| Frame { series: Vec::new(), missed: 0, ..it.clone() }).collect();
@@ -105,7 +105,12 @@ fn by_due(run: &Run) -> Vec<Frame> {
                     .find(|it| (it.route, it.answer) == (series.route, series.answer))
                 {
                     Some(it) => it.response_micros.micros.push((*micros, *count)),
-                    None => to.push(Series { response_micros, ..*series }),
+                    None => to.push(Series {
+                        route: series.route,
+                        answer: series.answer,
+                        response_micros,
+                        service_micros: Distribution::default(),
+                    }),
                 }
             }
         }
@@ -192,7 +197,7 @@ mod tests {
         let response_micros = Distribution { micros: vec![(5_000_000, count)] };
         let mut frame = frame(second, &vec![12; good], 0);
         frame.planned += count;
-        frame.series.push(Series { route: 0, answer: Answer::Timeout, response_micros });
+        frame.series.push(crate::tally::tests::series(Answer::Timeout, response_micros));
         frame
     }
 

@@ -11,8 +11,9 @@ use evenkeel_model::plan::{Footprint, RunHead};
 use evenkeel_model::{Entry, Event, Frame, Outcome, Plan};
 use evenkeel_units::Moment;
 
-use crate::conductor::{Conductor, Finish};
+use crate::conductor::{Conductor, Early, Finish};
 use crate::tally::Tally;
+use crate::watched::Reading;
 
 /// What happened in a run. Moments are after the start of the load.
 #[derive(Clone, Debug)]
@@ -29,10 +30,14 @@ pub struct Run {
     pub probes: Vec<ProbeAnswer>,
     /// Why it ended; `None` when the journal stops before its end.
     pub finish: Option<Finish>,
+    /// Why its load ended before its time, when that is no reason not to judge it.
+    pub ended_early: Option<Early>,
     /// When a guard stopped it.
     pub tripped_at: Option<Moment>,
     /// Whether load was ever sent.
     pub load_began: bool,
+    /// What was watched beside the load.
+    pub readings: Vec<Reading>,
     /// The run that it is compared with.
     pub baseline: Option<Outcome>,
     /// When, after the start of the load, the service that the run had started ended by itself, and how.
@@ -105,8 +110,10 @@ impl Run {
             faults: vec![FaultTrack::default(); plan.faults.len()],
             probes: Vec::new(),
             finish: None,
+            ended_early: None,
             tripped_at: None,
             load_began: false,
+            readings: Vec::new(),
             baseline: None,
             service_ended: None,
             not_mended: None,
@@ -159,6 +166,15 @@ impl Run {
                 Event::ServiceEnded { how } => {
                     run.service_ended = Some((after_load_began, how.clone()));
                 }
+                // Before the load and after it nothing is drawn beside it.
+                Event::Watched { watch, values, error } if run.load_began && !load_is_over => {
+                    run.readings.push(Reading {
+                        watch: *watch,
+                        at: after_load_began,
+                        values: values.clone(),
+                        error: error.clone(),
+                    });
+                }
                 Event::NotMended { reason } => run.not_mended = Some(reason.clone()),
                 Event::Measured { footprint } => run.footprint = Some(footprint.clone()),
                 _ => {}
@@ -168,6 +184,7 @@ impl Run {
             }
         }
         run.finish = conductor.finished().cloned();
+        run.ended_early = conductor.ended_early();
         Ok(run)
     }
 
@@ -185,7 +202,7 @@ impl Run {
 
     /// The judged seconds, added up.
     pub(crate) fn judged_tally(&self) -> Tally {
-        Tally::within(self.plan.length()).plus(self.judged())
+        Tally::within(self.length()).plus(self.judged())
     }
 
     /// Seconds of load before anything was broken: those of baseline phases, or else those before the
@@ -202,6 +219,14 @@ impl Run {
             self.judged().filter(calm).collect()
         } else {
             of_role
+        }
+    }
+
+    /// How long load was to be sent: until its end, or until it was ended before that.
+    pub(crate) fn length(&self) -> Duration {
+        match self.ended_early {
+            Some(_) => self.duration().min(self.plan.length()),
+            None => self.plan.length(),
         }
     }
 
@@ -226,6 +251,11 @@ impl Run {
     }
 
     fn phase_of(&self, frame: &Frame) -> Option<usize> {
-        self.plan.phase_at(frame.from() + Duration::from_millis(500))
+        self.plan.phase_at(middle(frame))
     }
+}
+
+/// The middle of a second: it belongs to the phase that this lies in.
+pub(crate) fn middle(frame: &Frame) -> Moment {
+    frame.from() + Duration::from_millis(500)
 }

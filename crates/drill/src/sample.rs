@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use evenkeel_model::document::{
-    AllowFaults, Criterion, Fault, Indicator, LoadTest, Probe, ProbeKind, RegressionLimits, Role,
-    Route, Safety, Selector, Service, Shape, Slo, StatusCheck, Target, Text,
+    AllowFaults, Call, Checks, Criterion, Fault, Indicator, LoadTest, Probe, ProbeKind,
+    RegressionLimits, Role, Route, Safety, Selector, Service, Shape, Slo, Target, Template,
 };
 use evenkeel_model::event::Evidence;
 use evenkeel_model::plan::{PlannedFault, PlannedPhase, RunHead};
@@ -14,6 +14,7 @@ use evenkeel_units::{Moment, Rate, Ratio, Seed};
 
 use crate::conductor::{Command, Conductor};
 use crate::tally::tests::frame;
+use evenkeel_model::document::{Finder, Watch, WatchSource};
 
 pub(crate) fn at(seconds: u64) -> Moment {
     Moment::at(Duration::from_secs(seconds))
@@ -66,24 +67,20 @@ pub(crate) fn plan() -> Plan {
             window: Duration::from_hours(720),
         }],
         load: LoadTest {
-            name: "shoppers".to_owned(),
-            description: None,
-            service: None,
-            url: None,
-            shape: None,
             routes: vec![Route {
                 name: "list".to_owned(),
                 weight: 1,
-                method: "GET".to_owned(),
-                path: Text::parse("/").unwrap(),
-                headers: Vec::new(),
-                body: None,
-                status: vec![StatusCheck { from: 200, to: 399 }],
-                body_contains: Vec::new(),
+                call: Call::Http {
+                    method: "GET".to_owned(),
+                    path: Template::parse("/").unwrap(),
+                    headers: Vec::new(),
+                    body: None,
+                },
+                checks: Checks::default(),
+                extract: Vec::new(),
             }],
             timeout: Duration::from_secs(5),
-            connections: 64,
-            success: Vec::new(),
+            ..LoadTest::new("shoppers")
         },
         phases: vec![
             phase("baseline", Role::Baseline, 0, 10),
@@ -111,9 +108,86 @@ pub(crate) fn plan() -> Plan {
             abort: vec![Criterion::parse("error_rate > 50% for 3s").unwrap()],
             ..Safety::default()
         },
-        success: vec![Criterion::parse("recovery_time < 10s").unwrap()],
+        success: vec![Criterion::parse("recovery_time < 10s").unwrap().into()],
         regression: RegressionLimits::default(),
         seed: Seed(7),
+    }
+}
+
+/// A load without faults, in one phase.
+pub(crate) fn load_plan(shape: Shape) -> Plan {
+    let whole = plan();
+    let end = Moment::at(shape.length());
+    let phase =
+        PlannedPhase { name: "load".to_owned(), role: Role::Load, from: at(0), to: end, shape };
+    Plan {
+        phases: vec![phase],
+        faults: Vec::new(),
+        objectives: Vec::new(),
+        steady_state: Vec::new(),
+        success: Vec::new(),
+        hypothesis: None,
+        safety: Safety::default(),
+        ..whole
+    }
+}
+
+/// A load whose parts are phases.
+pub(crate) fn split(shape: Shape, names: &[&str]) -> Plan {
+    let mut from = at(0);
+    let part = |(n, it): (usize, evenkeel_model::document::Segment)| {
+        let evenkeel_model::document::Offered::Rate(rate, _) = it.offered else { panic!("a rate") };
+        let to = from + it.length;
+        let shape = Shape::Constant { rate: Rate::per_second(rate).unwrap(), duration: it.length };
+        let name = names.get(n).map_or_else(|| format!("step {}", n + 1), |it| (*it).to_owned());
+        PlannedPhase { name, role: Role::Load, shape, from: std::mem::replace(&mut from, to), to }
+    };
+    let phases = shape.segments().into_iter().enumerate().map(part).collect();
+    let mut plan = load_plan(shape.clone());
+    plan.load.shape = Some(shape);
+    Plan { phases, ..plan }
+}
+
+/// How a staircase is planned.
+pub(crate) enum Stairs {
+    Phases,
+    OnePhase,
+}
+
+/// Four steps of ten seconds, from 100/s to 400/s.
+pub(crate) fn stairs(how: Stairs, until: &str) -> Plan {
+    let shape = Shape::Step {
+        start: Rate::per_second(100.0).unwrap(),
+        step: Rate::per_second(100.0).unwrap(),
+        steps: 4,
+        hold: Duration::from_secs(10),
+        until: vec![Criterion::parse(until).unwrap()],
+    };
+    match how {
+        Stairs::Phases => split(shape, &[]),
+        Stairs::OnePhase => load_plan(shape),
+    }
+}
+
+/// Ten seconds, five of the spike, fifteen.
+pub(crate) fn spike() -> Shape {
+    let rate = Rate::per_second(100.0).unwrap();
+    let [lead, hold, tail] = [10, 5, 15].map(Duration::from_secs);
+    Shape::Spike { base: rate, peak: rate, lead, hold, tail }
+}
+
+/// A second in which `good` requests took as long as said, and `failed` others did not.
+pub(crate) fn frame_at(second: u64, millis: u64, good: usize, failed: u64) -> Frame {
+    frame(second, &vec![millis; good], failed)
+}
+
+/// Something watched, with limits.
+pub(crate) fn watching(name: &str, limits: &[(&str, f64)]) -> Watch {
+    Watch {
+        name: name.to_owned(),
+        source: WatchSource::Process(Finder::Port(80)),
+        every: Duration::from_secs(1),
+        limits: limits.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect(),
     }
 }
 

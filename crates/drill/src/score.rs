@@ -123,6 +123,7 @@ fn recovery(run: &Run, recoveries: &[Recovery]) -> ScorePart {
         .plan
         .success
         .iter()
+        .map(|it| &it.criterion)
         .find(|it| it.metric == Metric::RecoveryTime)
         .map_or(RECOVERY_SECONDS, |it| it.limit);
     let began = recoveries.iter().zip(&run.faults).filter(|(_, it)| it.from.is_some());

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use evenkeel_load::{Handle, Order, Prepared, Said};
+use evenkeel_load::{Handle, Order, Prepared, Said, Share};
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::document::{Reference, ResolveError};
 use evenkeel_model::outcome::Heatmap;
@@ -22,6 +22,7 @@ use crate::conductor::{Command, Conductor};
 use crate::folder::JOURNAL;
 use crate::hands::{Ask, Closed, Hands};
 use crate::journal::Writer;
+use crate::watching::Watching;
 
 /// A load that was stopped ends within a second; on a busy host a little later.
 const LOAD_END_MAX: Duration = Duration::from_secs(5);
@@ -90,6 +91,7 @@ pub async fn conduct(
         preparing: None,
         load: None,
         load_is_over: false,
+        watching: None,
         cost: Cost::default(),
         plan: setup.plan.clone(),
     };
@@ -126,6 +128,8 @@ struct Shell {
     preparing: Option<oneshot::Receiver<Result<Prepared, String>>>,
     load: Option<Handle>,
     load_is_over: bool,
+    /// Reads what is watched, while load is sent.
+    watching: Option<Watching>,
     cost: Cost,
     plan: Plan,
 }
@@ -188,9 +192,13 @@ impl Shell {
     /// Tells everybody about an event: the conductor, whoever watches, and whoever judges.
     fn take_in(&mut self, entry: Entry, watch: &mut impl FnMut(Scene<'_>)) -> Vec<Command> {
         match &entry.event {
-            Event::LoadStarted => self.cost.begin(entry.at),
+            Event::LoadStarted => {
+                self.cost.begin(entry.at);
+                self.watching = Some(Watching::start(&self.plan, &self.say));
+            }
             Event::LoadEnded { .. } => {
                 self.load_is_over = true;
+                self.watching = None;
                 self.cost.end(entry.at, self.load.as_ref());
             }
             _ => {}
@@ -228,8 +236,9 @@ impl Shell {
         let order = Order {
             url: url.ok_or("neither the load test nor the service has a `url`")?,
             test: self.plan.load.clone(),
-            shapes: self.plan.phases.iter().map(|it| it.shape).collect(),
+            shapes: self.plan.phases.iter().map(|it| it.shape.clone()).collect(),
             seed: self.plan.seed,
+            share: Share::WHOLE,
         };
         let (done, preparing) = oneshot::channel();
         let work = move || {

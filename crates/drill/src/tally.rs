@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenkeel_model::document::Metric;
-use evenkeel_model::outcome::Figures;
-use evenkeel_model::{Answer, Distribution, Frame};
+use evenkeel_model::outcome::{Figures, Times};
+use evenkeel_model::{Answer, Frame, Series};
 use evenkeel_stats::Histogram;
 use evenkeel_units::{Moment, Ratio};
 
@@ -20,6 +20,8 @@ pub struct Tally {
     answers: BTreeMap<Answer, u64>,
     good: Histogram,
     all: Histogram,
+    /// Service times of requests answered right.
+    service: Histogram,
     seconds: u64,
     peak: u64,
     /// When the load ends: later seconds bring answers, and are no time in which any was asked for.
@@ -47,17 +49,30 @@ impl Tally {
 
     /// With one route of `frames` added. Arrivals that were never sent belong to no route.
     #[must_use]
-    pub fn plus_route<'a>(
+    pub fn plus_route<'a>(self, frames: impl IntoIterator<Item = &'a Frame>, route: usize) -> Self {
+        self.plus_series(frames, |it| &it.series, route)
+    }
+
+    /// With one transaction of `frames` added.
+    #[must_use]
+    pub(crate) fn plus_transaction<'a>(
+        self,
+        frames: impl IntoIterator<Item = &'a Frame>,
+        transaction: usize,
+    ) -> Self {
+        self.plus_series(frames, |it| &it.transactions, transaction)
+    }
+
+    fn plus_series<'a>(
         mut self,
         frames: impl IntoIterator<Item = &'a Frame>,
-        route: usize,
+        of: impl Fn(&'a Frame) -> &'a [Series],
+        number: usize,
     ) -> Self {
         for frame in frames {
             self.add_second(frame);
-            let mut good = 0;
-            for series in frame.series.iter().filter(|it| it.route == route) {
-                good += self.answered(series.answer, &series.response_micros);
-            }
+            let series = of(frame).iter().filter(|it| it.route == number);
+            let good = series.map(|it| self.answered(it)).sum();
             self.peak = self.peak.max(good);
         }
         self.planned = self.answers.values().sum();
@@ -71,8 +86,7 @@ impl Tally {
         self.planned += frame.planned;
         self.sent += frame.sent;
         self.missed += frame.missed;
-        let good =
-            frame.series.iter().map(|it| self.answered(it.answer, &it.response_micros)).sum();
+        let good = frame.series.iter().map(|it| self.answered(it)).sum();
         self.peak = self.peak.max(good);
     }
 
@@ -86,12 +100,13 @@ impl Tally {
     }
 
     /// Adds answers; says how many of them were good.
-    fn answered(&mut self, answer: Answer, times: &Distribution) -> u64 {
-        let count = times.count();
-        *self.answers.entry(answer).or_default() += count;
-        self.all.add(times);
-        if answer.is_ok() {
-            self.good.add(times);
+    fn answered(&mut self, series: &Series) -> u64 {
+        let count = series.response_micros.count();
+        *self.answers.entry(series.answer).or_default() += count;
+        self.all.add(&series.response_micros);
+        if series.answer.is_ok() {
+            self.good.add(&series.response_micros);
+            self.service.add(&series.service_micros);
             count
         } else {
             0
@@ -161,13 +176,16 @@ impl Tally {
             Metric::Throughput => {
                 (self.seconds > 0).then(|| self.good() as f64 / self.seconds as f64)
             }
-            Metric::RecoveryTime | Metric::DetectionTime => None,
+            Metric::RecoveryTime
+            | Metric::DetectionTime
+            | Metric::BreakdownUsers
+            | Metric::BreakdownRate => None,
         }
     }
 
     /// Everything a report shows of it.
     pub fn figures(&self) -> Figures {
-        let at = |q| self.good.quantile(q).map(|it| it.as_secs_f64());
+        let good = times(&self.good);
         Figures {
             planned: self.planned,
             sent: self.sent,
@@ -178,34 +196,55 @@ impl Tally {
             availability_ratio: self.figure(Metric::Availability),
             throughput_per_second: self.figure(Metric::Throughput).unwrap_or(0.0),
             peak_per_second: self.peak as f64,
-            mean_seconds: self.good.mean().map(|it| it.as_secs_f64()),
-            p50_seconds: at(0.5),
-            p90_seconds: at(0.9),
-            p95_seconds: at(0.95),
-            p99_seconds: at(0.99),
-            p999_seconds: at(0.999),
-            max_seconds: self.good.max().map(|it| it.as_secs_f64()),
+            mean_seconds: good.mean_seconds,
+            p50_seconds: good.p50_seconds,
+            p90_seconds: good.p90_seconds,
+            p95_seconds: good.p95_seconds,
+            p99_seconds: good.p99_seconds,
+            p999_seconds: good.p999_seconds,
+            max_seconds: good.max_seconds,
+            service: times(&self.service),
+            all: times(&self.all),
         }
+    }
+}
+
+/// Times by percentile.
+pub(crate) fn times(of: &Histogram) -> Times {
+    let seconds = |it: Option<Duration>| it.map(|it| it.as_secs_f64());
+    let at = |q| seconds(of.quantile(q));
+    Times {
+        mean_seconds: seconds(of.mean()),
+        p50_seconds: at(0.5),
+        p90_seconds: at(0.9),
+        p95_seconds: at(0.95),
+        p99_seconds: at(0.99),
+        p999_seconds: at(0.999),
+        max_seconds: seconds(of.max()),
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use evenkeel_model::Series;
+    use evenkeel_model::Distribution;
 
     /// A second in which requests of the first route took `good_ms`, and `failed` others did not.
     pub(crate) fn frame(second: u64, good_ms: &[u64], failed: u64) -> Frame {
         let mut good = Histogram::default();
         good_ms.iter().for_each(|it| good.record(Duration::from_millis(*it)));
-        let mut series =
-            vec![Series { route: 0, answer: Answer::Ok, response_micros: good.to_distribution() }];
+        let mut all = vec![series(Answer::Ok, good.to_distribution())];
         if failed > 0 {
-            let response_micros = Distribution { micros: vec![(1_000, failed)] };
-            series.push(Series { route: 0, answer: Answer::Status, response_micros });
+            let answer = Answer::Status;
+            all.push(series(answer, Distribution { micros: vec![(1_000, failed)] }));
         }
         let planned = good_ms.len() as u64 + failed;
-        Frame { second, planned, sent: planned, series, ..Frame::default() }
+        Frame { second, planned, sent: planned, series: all, ..Frame::default() }
+    }
+
+    /// Answers of the first route, sent when they were due.
+    pub(crate) fn series(answer: Answer, times: Distribution) -> Series {
+        Series { route: 0, answer, response_micros: times.clone(), service_micros: times }
     }
 
     #[test]
@@ -234,6 +273,18 @@ pub(crate) mod tests {
         let tally = Tally::default();
         assert_eq!(tally.figure(Metric::ErrorRate), None);
         assert_eq!(tally.figures().p99_seconds, None);
+    }
+
+    #[test]
+    fn times_of_right_answers_of_all_and_of_service_are_told_apart() {
+        let mut second = frame(0, &[10; 90], 0);
+        second.series[0].service_micros = Distribution { micros: vec![(2_000, 90)] };
+        let late = Distribution { micros: vec![(1_000_000, 10)] };
+        second.series.push(series(Answer::Timeout, late));
+        let figures = Tally::of([&second]).figures();
+        let near = |it: Option<f64>, wanted: f64| (it.unwrap() / wanted - 1.0).abs() < 0.001;
+        assert!(near(figures.p95_seconds, 0.01) && near(figures.service.p95_seconds, 0.002));
+        assert!(near(figures.all.p95_seconds, 1.0) && near(figures.all.p50_seconds, 0.01));
     }
 
     #[test]

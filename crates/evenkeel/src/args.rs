@@ -1,5 +1,7 @@
 //! Arguments of the command. Their comments are its manual.
 
+pub(crate) mod load;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -67,6 +69,9 @@ pub(crate) enum Verb {
     /// Run drills and look at them.
     #[command(subcommand)]
     Drill(Drill),
+    /// Send load: at a URL, or as a LoadTest says; compare loads, and bring tests over from other tools.
+    #[command(subcommand)]
+    Load(load::Load),
     /// Render a past run again from its journal.
     Report(ReportArgs),
     /// Faults: what there is, and mending what a crash left behind.

@@ -78,6 +78,7 @@ impl<'a> Watcher<'a> {
             Event::FaultFailed { fault, error } => {
                 self.tell(&format!("{} failed: {error}", self.label(*fault)));
             }
+            Event::Ready if self.plan.steady_state.is_empty() => {}
             Event::Ready => self.tell("everything is there; checking the steady state"),
             Event::Interrupted { signal } => {
                 self.tell(&format!("{signal}: mending everything, then stopping"));

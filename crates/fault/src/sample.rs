@@ -48,7 +48,7 @@ pub(crate) fn plan(service: Service, faults: Vec<PlannedFault>) -> Plan {
         hypothesis: None,
         service,
         objectives: Vec::new(),
-        load: load(),
+        load: LoadTest::new("sample"),
         phases: Vec::new(),
         faults,
         steady_state: Vec::new(),
@@ -56,19 +56,5 @@ pub(crate) fn plan(service: Service, faults: Vec<PlannedFault>) -> Plan {
         success: Vec::new(),
         regression: RegressionLimits::default(),
         seed: Seed(7),
-    }
-}
-
-fn load() -> LoadTest {
-    LoadTest {
-        name: "sample".to_owned(),
-        description: None,
-        service: None,
-        url: None,
-        shape: None,
-        routes: Vec::new(),
-        timeout: Duration::from_secs(10),
-        connections: 1,
-        success: Vec::new(),
     }
 }

@@ -1,21 +1,21 @@
-//! Hand: starting the load's thread, stopping it, and knowing what it costs.
+//! Hand: starting the load's threads, stopping them, and knowing what they cost.
 
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use evenkeel_model::Frame;
+use evenkeel_units::SystemClock;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::engine::Engine;
-use crate::order::Prepared;
-use crate::reactor::Reactor;
+use crate::merge::Merge;
 
 /// What a load says while it works.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,11 +34,11 @@ pub enum Said {
 
 /// A load that is being sent. Dropping it stops the load.
 pub struct Handle {
-    wire: Arc<Wire>,
-    thread: Option<JoinHandle<()>>,
+    wires: Vec<Arc<Wire>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
-/// What the load's thread and its owner share.
+/// What a worker's thread and its owner share.
 pub(crate) struct Wire {
     stop: AtomicBool,
     bell: OwnedFd,
@@ -46,6 +46,11 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
+    fn new() -> io::Result<Self> {
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self { stop: AtomicBool::new(false), bell, cpu_nanos: AtomicU64::new(0) })
+    }
+
     /// Whether the owner has had enough.
     pub(crate) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
@@ -71,57 +76,132 @@ impl Wire {
     }
 }
 
-/// Starts the thread of a load.
+/// One worker of a load: sends its share from when the clock was started, says its seconds, and in the end how
+/// many of its requests were still under way.
+pub(crate) type Worker =
+    Box<dyn FnOnce(SystemClock, &mut dyn FnMut(Frame)) -> io::Result<u64> + Send>;
+
+/// What the workers have said, and who hears it.
+struct Desk<S> {
+    merge: Merge,
+    error: Option<String>,
+    say: S,
+}
+
+impl<S: FnMut(Said)> Desk<S> {
+    fn pass_on(&mut self) {
+        while let Some(frame) = self.merge.take() {
+            (self.say)(Said::Second(frame));
+        }
+    }
+}
+
+/// Starts the threads of a load: `make` makes each worker.
 pub(crate) fn start(
-    prepared: Prepared,
+    workers: u32,
+    mut make: impl FnMut(u32, Arc<Wire>) -> io::Result<Worker>,
     mut say: impl FnMut(Said) + Send + 'static,
 ) -> io::Result<Handle> {
-    let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-    let wire = Arc::new(Wire { stop: AtomicBool::new(false), bell, cpu_nanos: AtomicU64::new(0) });
-    let reactor = Reactor::new(wire.bell())?;
-    let engine = Engine::new(prepared, reactor, Arc::clone(&wire));
-    let thread = std::thread::Builder::new().name("evenkeel-load".to_owned()).spawn(move || {
-        let run = catch_unwind(AssertUnwindSafe(|| engine.run(&mut say)));
-        let error = match run {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(format!("the load generator failed: {error}")),
-            Err(_) => Some("the load generator panicked: this is a bug of Evenkeel".to_owned()),
+    let mut wires = Vec::new();
+    let mut ready = Vec::new();
+    for worker in 0..workers {
+        let wire = Arc::new(Wire::new()?);
+        ready.push(make(worker, Arc::clone(&wire))?);
+        wires.push(wire);
+    }
+    let cores = cores(ready.len());
+    say(Said::Started);
+    let clock = SystemClock::start();
+    let desk = Desk { merge: Merge::new(ready.len()), error: None, say };
+    let desk = Arc::new(Mutex::new(desk));
+    let mut handle = Handle { wires, threads: Vec::new() };
+    for (number, worker) in ready.into_iter().enumerate() {
+        let desk = Arc::clone(&desk);
+        let wires: Vec<_> = handle.wires.iter().map(Arc::clone).collect();
+        let core = cores.get(number).copied();
+        let work = move || {
+            if let Some(core) = core {
+                pin_to(core);
+            }
+            let mut say = |frame| {
+                let mut desk = lock(&desk);
+                desk.merge.frame(number, &frame);
+                desk.pass_on();
+            };
+            let run = catch_unwind(AssertUnwindSafe(|| worker(clock, &mut say)));
+            let (left, error) = match run {
+                Ok(Ok(left)) => (left, None),
+                Ok(Err(error)) => (0, Some(format!("the load generator failed: {error}"))),
+                Err(_) => {
+                    (0, Some("the load generator panicked: this is a bug of Evenkeel".to_owned()))
+                }
+            };
+            let mut desk = lock(&desk);
+            if error.is_some() {
+                // A load of which a part is missing is no load.
+                wires.iter().for_each(|it| it.ring());
+                desk.error = desk.error.take().or(error);
+            }
+            desk.merge.ended(number, left);
+            desk.pass_on();
+            if desk.merge.is_over() {
+                let error = desk.error.take();
+                (desk.say)(Said::Ended { error });
+            }
         };
-        say(Said::Ended { error });
-    })?;
-    Ok(Handle { wire, thread: Some(thread) })
+        let thread = std::thread::Builder::new().name(format!("evenkeel-load-{number}"));
+        handle.threads.push(thread.spawn(work)?);
+    }
+    Ok(handle)
+}
+
+/// What was said stays said when whoever hears it has panicked.
+fn lock<T>(desk: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    desk.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A core for each worker, when there are several and enough: a single one is better left to the system, which
+/// knows where there is room.
+fn cores(workers: usize) -> Vec<usize> {
+    let Ok(allowed) = sched_getaffinity(None) else { return Vec::new() };
+    let cores: Vec<_> = (0..CpuSet::MAX_CPU).filter(|it| allowed.is_set(*it)).collect();
+    if workers > 1 && workers <= cores.len() { cores } else { Vec::new() }
+}
+
+/// Where it is not allowed, the system places the thread.
+fn pin_to(core: usize) {
+    let mut set = CpuSet::new();
+    set.set(core);
+    sched_setaffinity(None, &set).unwrap_or_default();
 }
 
 impl Handle {
     /// Sends no new requests. Those under way are waited for up to their timeout, at most 1 s; arrivals
     /// that wait for a connection are counted as missed. Returns at once.
     pub fn stop(&self) {
-        self.wire.ring();
+        self.wires.iter().for_each(|it| it.ring());
     }
 
-    /// Processor time of the generator's thread, as of at most a tenth of a second ago.
+    /// Processor time of the generator's threads, as of at most a tenth of a second ago.
     pub fn cpu_time(&self) -> Duration {
-        Duration::from_nanos(self.wire.cpu_nanos.load(Ordering::Relaxed))
+        let nanos = self.wires.iter().map(|it| it.cpu_nanos.load(Ordering::Relaxed)).sum();
+        Duration::from_nanos(nanos)
     }
 
     /// Waits until the load has ended.
     pub fn join(mut self) {
-        self.wait();
-    }
-
-    fn wait(&mut self) {
-        if let Some(thread) = self.thread.take()
-            && let Err(panic) = thread.join()
-        {
-            // Only what the owner does in `say` can still panic there, so it is the owner's panic.
-            std::panic::resume_unwind(panic);
+        for thread in std::mem::take(&mut self.threads) {
+            if let Err(panic) = thread.join() {
+                // Only what the owner does in `say` can still panic there, so it is the owner's panic.
+                std::panic::resume_unwind(panic);
+            }
         }
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if self.thread.is_some() {
+        if !self.threads.is_empty() {
             self.stop();
         }
     }

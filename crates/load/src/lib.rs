@@ -3,13 +3,19 @@
 //! ```text
 //! order       what is asked for → what can be sent: address found, secrets read, requests written
 //! schedule    when each arrival is due: a pure function of its number
-//! routes      which request each arrival is, by weight and seed
-//! protocol    bytes of requests and answers, without sockets
+//!   crowd     users of the closed model, and when each of them is there
+//! scenario    what one user does, as a flat list of operations, and the data it does it with
+//! route       what is requested, and what a right answer looks like
+//!   call      one request as the document says it; template: text that is written anew for each
+//!   answer    checks, and parts that later steps want
+//! protocol    bytes of requests and answers, without sockets, one protocol a module
+//! tls         the same bytes, kept secret
 //! pool        a bounded number of connections, each a small record
 //! reactor     sleeping until a socket or the schedule has something to do
-//! recorder    counts of one second → a frame
-//! engine      the one thread that ties them together
-//! hand        starting it, stopping it, and what it costs
+//! kafka       the same for records of Kafka, through a client library
+//! recorder    counts of one second → a frame; merge: frames of several workers → one
+//! engine      the thread that ties them together, compiled for each protocol
+//! hand        starting the threads, stopping them, and what they cost
 //! ```
 //!
 //! A slow target must not slow the load down and so hide its own slowness ("coordinated omission"): an
@@ -20,19 +26,29 @@
 //! The books balance in every frame and at the end, counted since the start:
 //! `planned = sent + missed + waiting` and `sent = outcomes + in flight`.
 //!
-//! Deliberately absent: a runtime (one thread and epoll cost less and disturb the target less), TLS and
-//! HTTP/2 (they come as further protocols), and any figure: frames hold counts, judging is done elsewhere.
+//! Deliberately absent: a runtime (one thread and epoll cost less and disturb the target less;
+//! Kafka alone has one), scripting,
+//! and any figure: frames hold counts, judging is done elsewhere.
 
+mod answer;
+mod call;
+mod crowd;
 mod engine;
 mod hand;
+mod kafka;
+mod merge;
 mod order;
 mod pool;
 mod protocol;
 mod reactor;
 mod recorder;
-mod routes;
+mod route;
+mod scenario;
 mod schedule;
 mod target;
+mod template;
+mod tls;
 
 pub use hand::{Handle, Said};
-pub use order::{LoadError, Order, Prepared, prepare};
+pub use merge::Merge;
+pub use order::{LoadError, Order, Prepared, Share, prepare};

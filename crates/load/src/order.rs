@@ -2,25 +2,40 @@
 
 use std::fmt;
 use std::io;
-use std::time::Duration;
+use std::path::Path;
+use std::sync::Arc;
 
-use evenkeel_model::document::{LoadTest, Reference, ResolveError, Shape, Text};
+use evenkeel_model::diagnostic::in_one_line;
+use evenkeel_model::document::{self, LoadTest, Reference, ResolveError, Shape};
 use evenkeel_units::Seed;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
 
-use crate::hand::{self, Handle, Said};
-use crate::protocol::http1::{self, RequestError};
-use crate::routes::{Route, Routes};
+use crate::engine::{Engine, Job, Slice};
+use crate::hand::{self, Handle, Said, Worker};
+use crate::kafka;
+use crate::protocol::Protocol;
+use crate::protocol::datagram::Datagram;
+use crate::protocol::dns::Dns;
+use crate::protocol::grpc::{Descriptors, Grpc};
+use crate::protocol::http1::Http1;
+use crate::protocol::http2::Http2;
+use crate::protocol::stream::Stream;
+use crate::protocol::websocket::WebSocket;
+use crate::reactor::Reactor;
+use crate::route::{self, Compiled};
+use crate::scenario::{Compiler, Program, ProgramError};
 use crate::schedule::Schedule;
-use crate::target::Target;
+use crate::target::{Scheme, Target};
+use crate::tls;
 
 /// Descriptors that are left to the rest of the process.
 const DESCRIPTORS_LEFT: u64 = 128;
 
 /// A load to send.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
-    /// Where to: `http://host:port`.
+    /// Where to: `scheme://host:port`.
     pub url: String,
     /// What. Its own shape and URL are not looked at.
     pub test: LoadTest,
@@ -28,6 +43,22 @@ pub struct Order {
     pub shapes: Vec<Shape>,
     /// Of every choice.
     pub seed: Seed,
+    /// Which part of it: all of it, or what one of several machines sends.
+    pub share: Share,
+}
+
+/// Which part of a load one of several senders takes: every `of`-th arrival and user, from `number` on.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// From 0.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+impl Share {
+    /// The whole load.
+    pub const WHOLE: Self = Self { number: 0, of: 1 };
 }
 
 /// Why a load cannot be sent. Says where it is wrong, never what a reference held.
@@ -41,23 +72,11 @@ pub enum LoadError {
         /// What is wrong, and the fix.
         reason: &'static str,
     },
-    /// The host has no address.
-    #[error("cannot look up the host `{host}`")]
-    Lookup {
-        /// Its name.
-        host: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// A reference could not be read.
-    #[error("cannot write the request of route `{route}`")]
-    Reference {
-        /// Name of the route.
-        route: String,
-        /// Which reference, and why.
-        #[source]
-        source: ResolveError,
+    /// A reference, a row of data or a scenario could not be read.
+    #[error("cannot prepare the load: {reason}")]
+    Scenario {
+        /// What, and why.
+        reason: String,
     },
     /// A request cannot be written.
     #[error("cannot write the request of route `{route}`: {reason}")]
@@ -65,6 +84,12 @@ pub enum LoadError {
         /// Name of the route.
         route: String,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// What is trusted, or what is shown, cannot be read.
+    #[error("cannot prepare TLS: {reason}")]
+    Tls {
+        /// Which file, and why.
         reason: String,
     },
     /// There is nothing to request.
@@ -91,18 +116,33 @@ pub enum LoadError {
     System(#[source] io::Error),
 }
 
-/// A load that is ready to be sent. Holds secrets, and does not show them.
-pub struct Prepared {
-    pub(crate) target: Target,
-    pub(crate) routes: Routes,
-    pub(crate) schedule: Schedule,
-    pub(crate) timeout: Duration,
-    pub(crate) connections: usize,
-    pub(crate) seed: Seed,
+impl From<ProgramError> for LoadError {
+    fn from(error: ProgramError) -> Self {
+        Self::Scenario { reason: in_one_line(&error) }
+    }
 }
 
-/// Makes an order ready: reads the URL, looks up its host, reads every reference with `look_up`, and
-/// writes the requests.
+/// Makes each worker of a load.
+type Make = Box<dyn FnMut(Slice, Arc<hand::Wire>) -> io::Result<Worker> + Send>;
+
+/// A load that is ready to be sent. Holds secrets, and does not show them.
+pub struct Prepared {
+    workers: u32,
+    share: Share,
+    make: Make,
+}
+
+/// What is the same for every protocol.
+struct Basis {
+    target: Target,
+    program: Arc<Program>,
+    schedule: Arc<Schedule>,
+    order: Order,
+    workers: u32,
+}
+
+/// Makes an order ready: reads the URL, looks up its host, reads every reference with `look_up`, reads data,
+/// and writes the requests. It may take seconds, and waits for them.
 ///
 /// # Errors
 /// When the order cannot be sent as it stands; nothing has been sent then.
@@ -111,63 +151,137 @@ pub fn prepare(
     look_up: impl Fn(&Reference) -> Result<String, ResolveError>,
 ) -> Result<Prepared, LoadError> {
     let target = Target::find(&order.url)?;
-    let mut routes = Vec::new();
-    for route in &order.test.routes {
-        let resolve = |text: &Text| {
-            let error = |source| LoadError::Reference { route: route.name.clone(), source };
-            text.resolve(&look_up).map_err(error)
-        };
-        let path = resolve(&route.path)?;
-        let body = route.body.as_ref().map(resolve).transpose()?;
-        let headers = route
-            .headers
-            .iter()
-            .map(|(name, value)| Ok((name.clone(), resolve(value)?)))
-            .collect::<Result<Vec<_>, LoadError>>()?;
-        let request = http1::encode(&target.host, &route.method, &path, &headers, body.as_deref())
-            .map_err(|error: RequestError| LoadError::Request {
-                route: route.name.clone(),
-                reason: error.to_string(),
-            })?;
-        let ready = Route::new(request, &route.method, &route.status, &route.body_contains);
-        routes.push((route.weight, ready));
-    }
-    let connections = order.test.connections;
-    if connections == 0 {
+    if order.test.connections == 0 {
         return Err(LoadError::NoConnections);
     }
-    allow_descriptors(connections)?;
-    Ok(Prepared {
-        target,
-        routes: Routes::new(routes).ok_or(LoadError::NoRoutes)?,
-        schedule: Schedule::of(&order.shapes).ok_or(LoadError::Steps)?,
-        timeout: order.test.timeout,
-        connections: connections as usize,
-        seed: order.seed,
-    })
+    allow_descriptors(order.test.connections)?;
+    let mut test = order.test.clone();
+    let consumes = kafka::set_aside(&mut test);
+    let mut compiler = Compiler::new(&test, &look_up)?;
+    let described = describe(&test, &target)?;
+    let compiled = route::compile(&test, &mut compiler, described.as_ref())?;
+    let program = compiler.program(order.seed, |it| compiled[it as usize].is_plain)?;
+    if program.is_empty() && !consumes {
+        return Err(LoadError::NoRoutes);
+    }
+    let schedule = Schedule::of(&order.shapes).ok_or(LoadError::Steps)?;
+    // More threads than connections would have nothing to send on.
+    let workers = order.test.sending.threads.clamp(1, order.test.connections);
+    let (program, schedule) = (Arc::new(program), Arc::new(schedule));
+    let basis = Basis { target, program, schedule, order, workers };
+    match basis.target.scheme {
+        Scheme::Http | Scheme::Https if basis.order.test.sending.http2 => {
+            basis.speak::<Http2>(compiled)
+        }
+        Scheme::Http | Scheme::Https => basis.speak::<Http1>(compiled),
+        Scheme::Grpc | Scheme::Grpcs => basis.speak::<Grpc>(compiled),
+        Scheme::Ws | Scheme::Wss => basis.speak::<WebSocket>(compiled),
+        Scheme::Tcp | Scheme::Tls => basis.speak::<Stream>(compiled),
+        Scheme::Udp => basis.speak::<Datagram>(compiled),
+        Scheme::Dns => basis.speak::<Dns>(compiled),
+        Scheme::Kafka => basis.speak_kafka(compiled),
+    }
+}
+
+/// The descriptions of all messages of gRPC in a test: from its files, or from the server itself.
+fn describe(test: &LoadTest, target: &Target) -> Result<Option<Descriptors>, LoadError> {
+    let methods: Vec<_> = test
+        .routes
+        .iter()
+        .filter_map(|it| match &it.call {
+            document::Call::Grpc { method, .. } => Some(&**method),
+            _ => None,
+        })
+        .collect();
+    if methods.is_empty() {
+        return Ok(None);
+    }
+    let (schema, secure) = (&test.sending.grpc, target.scheme.is_secure());
+    let described = match schema.files.is_empty() {
+        false => Descriptors::from_files(schema, Path::new(".")),
+        true => {
+            let tls = secure.then(|| tls_of(test, target, Grpc::ALPN)).transpose()?;
+            let connect = || tls::blocking::connect(target, tls.as_ref());
+            Descriptors::by_reflection(connect, &target.host, secure, &methods)
+        }
+    };
+    let described = described.map_err(|it| LoadError::Scenario { reason: in_one_line(&it) })?;
+    Ok(Some(described))
+}
+
+fn tls_of(test: &LoadTest, target: &Target, alpn: &[&[u8]]) -> Result<tls::Client, LoadError> {
+    tls::Client::new(&test.sending.tls, &target.name, alpn)
+        .map_err(|it| LoadError::Tls { reason: in_one_line(&it) })
+}
+
+impl Basis {
+    fn speak<P: Protocol + 'static>(self, routes: Vec<Compiled>) -> Result<Prepared, LoadError> {
+        let Self { target, program, schedule, order, workers } = self;
+        let secure = target.scheme.is_secure();
+        let routes: Vec<route::Route<P>> = routes
+            .into_iter()
+            .map(|it| it.ready(&target.host, secure))
+            .collect::<Result<_, _>>()?;
+        let tls = secure.then(|| tls_of(&order.test, &target, P::ALPN)).transpose()?;
+        let make = move |slice: Slice, wire: Arc<hand::Wire>| {
+            let local = slice.worker % workers;
+            let job = Job::<P> {
+                target: target.clone(),
+                tls: tls.clone(),
+                routes: routes.clone(),
+                program: Arc::clone(&program),
+                schedule: Arc::clone(&schedule),
+                transactions: order.test.transactions.len(),
+                timeout: order.test.timeout,
+                connections: share(order.test.connections, local, workers),
+                streams: order.test.sending.streams,
+                pace: order.test.sending.pace,
+                seed: order.seed,
+            };
+            let reactor = Reactor::new(wire.bell())?;
+            let engine = Engine::new(job, slice, reactor, wire);
+            Ok::<Worker, _>(Box::new(move |clock, say| engine.run(clock, &mut &mut *say)))
+        };
+        Ok(Prepared { workers, share: order.share, make: Box::new(make) })
+    }
+}
+
+impl Basis {
+    fn speak_kafka(self, routes: Vec<Compiled>) -> Result<Prepared, LoadError> {
+        let Self { target, program, schedule, order, workers } = self;
+        let job = kafka::Job::new(target, routes, program, schedule, &order, workers)?;
+        let make = move |slice, wire| job.worker(slice, wire);
+        Ok(Prepared { workers, share: order.share, make: Box::new(make) })
+    }
+}
+
+/// What worker `worker` of `workers` gets of `all`.
+fn share(all: u32, worker: u32, workers: u32) -> usize {
+    (all / workers + u32::from(worker < all % workers)) as usize
 }
 
 impl Prepared {
-    /// Sends the load from a thread of its own, and says how it goes: first [`Said::Started`], then a
-    /// frame at the end of each second, [`Said::Ended`] last. `say` is called on that thread and must
-    /// not wait: what it waits for is not sent meanwhile.
+    /// Sends the load from threads of its own, and says how it goes: first [`Said::Started`], then a
+    /// frame at the end of each second, [`Said::Ended`] last. `say` is called on those threads, one at a time,
+    /// and must not wait: what it waits for is not sent meanwhile.
     ///
     /// # Errors
-    /// When the operating system refuses the thread or its descriptors.
-    pub fn start(self, say: impl FnMut(Said) + Send + 'static) -> Result<Handle, LoadError> {
-        hand::start(self, say).map_err(LoadError::System)
+    /// When the operating system refuses the threads or their descriptors.
+    pub fn start(mut self, say: impl FnMut(Said) + Send + 'static) -> Result<Handle, LoadError> {
+        let Share { number, of } = self.share;
+        let workers = self.workers;
+        let make = |worker, wire| {
+            // Of all workers of all machines: those of one machine follow each other.
+            let slice = Slice { worker: number * workers + worker, workers: of * workers };
+            (self.make)(slice, wire)
+        };
+        hand::start(workers, make, say).map_err(LoadError::System)
     }
 }
 
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared")
-            .field("target", &self.target)
-            .field("routes", &self.routes.len())
-            .field("timeout", &self.timeout)
-            .field("connections", &self.connections)
-            .field("seed", &self.seed)
-            .finish_non_exhaustive()
+        f.debug_struct("Prepared").field("workers", &self.workers).finish_non_exhaustive()
     }
 }
 

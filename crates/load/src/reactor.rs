@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
 
 /// Looked at in one go. More than the connections that become ready at once, most of the time.
 const BATCH: usize = 256;
@@ -60,7 +61,7 @@ impl Reactor {
             let patience = Timespec::try_from(patience).ok();
             let mut epoll = [PollFd::new(&self.epoll, PollFlags::IN)];
             match poll(&mut epoll, patience.as_ref()) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => self.collect()?,
                 Err(error) => return Err(error.into()),
             }
@@ -77,12 +78,12 @@ impl Reactor {
     fn collect(&mut self) -> io::Result<()> {
         use epoll::EventFlags as Flags;
         let mut events = [MaybeUninit::<epoll::Event>::uninit(); BATCH];
-        let (events, _) =
-            match epoll::wait(&self.epoll, &mut events[..], Some(&Timespec::default())) {
-                Ok(events) => events,
-                Err(rustix::io::Errno::INTR) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            };
+        let now = Timespec::default();
+        let (events, _) = match epoll::wait(&self.epoll, &mut events[..], Some(&now)) {
+            Ok(events) => events,
+            Err(Errno::INTR) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         for event in events {
             let (flags, token) = (event.flags, event.data.u64());
             if token != BELL {

@@ -12,13 +12,15 @@
 //! ```
 //!
 //! `due` is a pure function of `n`: no token bucket drifts, the same load has the same arrivals on any
-//! machine, and one of `k` machines can take every `k`-th arrival. Closed phases are listed beside it,
-//! since their arrivals depend on answers.
+//! machine, and one of `k` machines or threads takes every `k`-th arrival. Closed phases are listed beside
+//! it, since their arrivals depend on answers.
 
 use std::time::Duration;
 
-use evenkeel_model::document::Shape;
+use evenkeel_model::document::{Offered, Segment, Shape};
 use evenkeel_units::Moment;
+
+use crate::crowd::Crowd;
 
 /// More pieces than a person writes; a staircase of a billion steps must not fill the memory.
 const PIECES_MAX: usize = 100_000;
@@ -30,29 +32,9 @@ const ROUNDING: f64 = 1e-6;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Schedule {
     pieces: Vec<Piece>,
-    closed: Vec<Closed>,
+    crowds: Vec<Crowd>,
     arrivals: u64,
     length: Duration,
-}
-
-/// A phase of the closed model.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Closed {
-    /// Its first moment.
-    pub(crate) from: Moment,
-    /// The first moment after it.
-    pub(crate) until: Moment,
-    /// How many at once.
-    pub(crate) users: u32,
-    /// Between an answer and the next request.
-    pub(crate) think_time: Duration,
-}
-
-impl Closed {
-    /// When user `n` sends its first request: evenly over one think time, as they would be found later.
-    pub(crate) fn first(&self, n: u32) -> Moment {
-        self.from + self.think_time.mul_f64(f64::from(n) / f64::from(self.users.max(1)))
-    }
 }
 
 /// A stretch over which the rate is a straight line.
@@ -89,8 +71,8 @@ impl Schedule {
     /// The schedule of `shapes`, one after the other; `None` when they have too many steps to be meant.
     pub(crate) fn of(shapes: &[Shape]) -> Option<Self> {
         let mut schedule = Self::default();
-        for shape in shapes {
-            schedule.append(shape)?;
+        for segment in shapes.iter().flat_map(Shape::segments) {
+            schedule.append(&segment)?;
         }
         let total = schedule.pieces.last().map_or(0.0, |it| it.before + it.area());
         schedule.arrivals = (total - ROUNDING).ceil().max(0.0) as u64;
@@ -115,9 +97,9 @@ impl Schedule {
         self.arrivals
     }
 
-    /// The closed phases, in order.
-    pub(crate) fn closed(&self) -> &[Closed] {
-        &self.closed
+    /// The closed phases, in order; those that follow each other are one crowd.
+    pub(crate) fn crowds(&self) -> &[Crowd] {
+        &self.crowds
     }
 
     /// How long the load lasts.
@@ -125,30 +107,21 @@ impl Schedule {
         self.length
     }
 
-    fn append(&mut self, shape: &Shape) -> Option<()> {
-        match *shape {
-            Shape::Constant { rate, duration } => self.line(rate.get(), rate.get(), duration),
-            Shape::Ramp { from, to, duration } => self.line(from.get(), to.get(), duration),
-            Shape::Step { start, step, steps, hold } => (0..steps).try_for_each(|n| {
-                let rate = step.get().mul_add(f64::from(n), start.get());
-                self.line(rate, rate, hold)
-            }),
-            Shape::Spike { base, peak, lead, hold, tail } => {
-                [(base, lead), (peak, hold), (base, tail)]
-                    .into_iter()
-                    .try_for_each(|(rate, length)| self.line(rate.get(), rate.get(), length))
-            }
-            Shape::Soak { rate, ramp_up, duration } => {
-                let ramp_up = ramp_up.min(duration);
-                self.line(0.0, rate.get(), ramp_up)?;
-                self.line(rate.get(), rate.get(), duration.saturating_sub(ramp_up))
-            }
-            Shape::Users { users, think_time, duration } => {
-                let from = Moment::at(self.length);
-                self.length = self.length.saturating_add(duration);
-                let until = Moment::at(self.length);
-                self.closed.push(Closed { from, until, users, think_time });
-                (self.closed.len() <= PIECES_MAX).then_some(())
+    fn append(&mut self, segment: &Segment) -> Option<()> {
+        match segment.offered {
+            Offered::Rate(from, to) => self.line(from, to, segment.length),
+            Offered::Users { from, to, think_time, iterations } => {
+                let start = Moment::at(self.length);
+                self.length = self.length.saturating_add(segment.length);
+                let continues =
+                    self.crowds.last().is_some_and(|it| it.is_followed_by(start, iterations));
+                if !continues {
+                    self.crowds.push(Crowd::new(iterations));
+                }
+                let crowd = self.crowds.last_mut()?;
+                crowd.push(start, segment.length, from, to, think_time);
+                let pieces = crowd.pieces();
+                (pieces + self.crowds.len() <= PIECES_MAX).then_some(())
             }
         }
     }
@@ -199,7 +172,8 @@ mod tests {
     #[test]
     fn nothing_is_due_while_the_rate_is_zero() {
         let hold = Duration::from_millis(20);
-        let stairs = Shape::Step { start: rate(0.0), step: rate(100.0), steps: 2, hold };
+        let stairs =
+            Shape::Step { start: rate(0.0), step: rate(100.0), steps: 2, hold, until: Vec::new() };
         let schedule = Schedule::of(&[stairs, constant(0.0, 70), constant(100.0, 20)]).unwrap();
         assert_eq!(millis(&schedule), [20, 30, 110, 120]);
     }
@@ -214,21 +188,31 @@ mod tests {
     #[test]
     fn closed_phases_take_their_time_and_bring_no_arrivals() {
         let (users, think_time) = (4, Duration::from_millis(40));
-        let closed = Shape::Users { users, think_time, duration: Duration::from_millis(100) };
+        let closed = Shape::Users {
+            users,
+            ramp_up: Duration::ZERO,
+            think_time,
+            duration: Duration::from_millis(100),
+            iterations: None,
+        };
         let schedule = Schedule::of(&[constant(100.0, 20), closed, constant(100.0, 20)]).unwrap();
         assert_eq!(millis(&schedule), [0, 10, 120, 130]);
-        let [phase] = schedule.closed() else { panic!("one closed phase") };
-        assert_eq!(
-            (phase.from.elapsed().as_millis(), phase.until.elapsed().as_millis()),
-            (20, 120)
-        );
-        assert_eq!(phase.first(3).elapsed().as_millis(), 50);
+        let [crowd] = schedule.crowds() else { panic!("one closed phase") };
+        let millis = |it| Moment::at(Duration::from_millis(it));
+        assert_eq!((crowd.size(), crowd.arrives(3)), (4, Some(millis(50))));
+        assert_eq!(crowd.next_active(0, millis(120)), None);
     }
 
     #[test]
     fn a_staircase_without_end_is_refused() {
         let hold = Duration::from_millis(1);
-        let stairs = Shape::Step { start: rate(1.0), step: rate(1.0), steps: u32::MAX, hold };
+        let stairs = Shape::Step {
+            start: rate(1.0),
+            step: rate(1.0),
+            steps: 200_000,
+            hold,
+            until: Vec::new(),
+        };
         assert_eq!(Schedule::of(&[stairs]), None);
     }
 
@@ -239,7 +223,7 @@ mod tests {
             (r(), d()).prop_map(|(rate, duration)| Shape::Constant { rate, duration }),
             (r(), r(), d()).prop_map(|(from, to, duration)| Shape::Ramp { from, to, duration }),
             (r(), r(), 1u32..5, d()).prop_map(|(start, step, steps, hold)| {
-                Shape::Step { start, step, steps, hold }
+                Shape::Step { start, step, steps, hold, until: Vec::new() }
             }),
             (r(), r(), d(), d(), d()).prop_map(|(base, peak, lead, hold, tail)| {
                 Shape::Spike { base, peak, lead, hold, tail }

@@ -1,4 +1,4 @@
-//! Target: where requests go, read from a URL such as `http://127.0.0.1:8080`.
+//! Target: where requests go, read from a URL such as `https://shop.example:8443`.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
@@ -7,10 +7,63 @@ use crate::order::LoadError;
 /// Where requests go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// For the `host` header: as written, without the port when it is the usual one.
+    /// What is spoken there.
+    pub(crate) scheme: Scheme,
+    /// As written, without the port when it is the usual one.
     pub(crate) host: String,
-    /// Every address of the name, at least one; the first that answers is kept to.
+    /// Path and query, where the protocol asks for one when it connects; else `/`.
+    pub(crate) path: String,
+    /// The name or address alone.
+    pub(crate) name: String,
+    /// Every address of the name; the first that answers is kept to. None when it could not be looked up.
     pub(crate) addresses: Vec<SocketAddr>,
+}
+
+/// What is spoken.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+    Grpc,
+    Grpcs,
+    Ws,
+    Wss,
+    Tcp,
+    Tls,
+    Udp,
+    Dns,
+    Kafka,
+}
+
+impl Scheme {
+    const ALL: [(&'static str, Self); 11] = [
+        ("http", Self::Http),
+        ("https", Self::Https),
+        ("grpc", Self::Grpc),
+        ("grpcs", Self::Grpcs),
+        ("ws", Self::Ws),
+        ("wss", Self::Wss),
+        ("tcp", Self::Tcp),
+        ("tls", Self::Tls),
+        ("udp", Self::Udp),
+        ("dns", Self::Dns),
+        ("kafka", Self::Kafka),
+    ];
+
+    /// Whether it goes over TLS.
+    pub(crate) const fn is_secure(self) -> bool {
+        matches!(self, Self::Https | Self::Grpcs | Self::Wss | Self::Tls)
+    }
+
+    const fn usual_port(self) -> Option<u16> {
+        match self {
+            Self::Http | Self::Ws => Some(80),
+            Self::Https | Self::Wss | Self::Grpcs => Some(443),
+            Self::Dns => Some(53),
+            Self::Kafka => Some(9092),
+            Self::Grpc | Self::Tcp | Self::Tls | Self::Udp => None,
+        }
+    }
 }
 
 impl Target {
@@ -20,17 +73,22 @@ impl Target {
         let (scheme, rest) = url
             .split_once("://")
             .ok_or_else(|| bad("it has no scheme: write `http://host:port`"))?;
-        if scheme.eq_ignore_ascii_case("https") {
-            return Err(bad(
-                "TLS cannot be sent yet: give the address of the service behind it, with `http://`",
-            ));
-        }
-        if !scheme.eq_ignore_ascii_case("http") {
-            return Err(bad("only `http://` can be sent"));
-        }
-        let authority = rest.strip_suffix('/').unwrap_or(rest);
-        if authority.contains(['/', '?', '#']) {
+        let lower = scheme.to_ascii_lowercase();
+        let (_, scheme) = *Scheme::ALL.iter().find(|(name, _)| *name == lower).ok_or_else(|| {
+            bad("its scheme is none of http, https, grpc, grpcs, ws, wss, tcp, tls, udp, dns and kafka")
+        })?;
+        let (authority, path) = match rest.find(['/', '?', '#']) {
+            Some(at) => rest.split_at(at),
+            None => (rest, "/"),
+        };
+        let asks_for_path = matches!(scheme, Scheme::Ws | Scheme::Wss);
+        if path != "/" && !asks_for_path {
             return Err(bad("it has a path: write that into the routes"));
+        }
+        if !path.starts_with('/') || path.bytes().any(|it| !it.is_ascii_graphic() || it == b'#') {
+            return Err(bad(
+                "its path does not begin with `/`, or holds characters that no path has",
+            ));
         }
         if authority.contains('@') {
             return Err(bad("it holds a user: write an `authorization` header into the routes"));
@@ -38,31 +96,29 @@ impl Target {
         if authority.bytes().any(|it| !it.is_ascii_graphic()) {
             return Err(bad("it holds characters that no host name has"));
         }
-        let (name, port) = match authority.rsplit_once(':') {
-            Some((name, port)) if !port.ends_with(']') => {
-                (name, port.parse().map_err(|_| bad("its port is no number up to 65535"))?)
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => {
+                (host, port.parse().map_err(|_| bad("its port is no number up to 65535"))?)
             }
-            _ => (authority, 80),
+            _ => (authority, scheme.usual_port().ok_or_else(|| bad("it has no port"))?),
         };
-        if name.is_empty() || port == 0 {
+        if host.is_empty() || port == 0 {
             return Err(bad("it has no host or no port: write `http://host:port`"));
         }
-        let plain = name.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(name);
-        let unknown = |source| LoadError::Lookup { host: plain.to_owned(), source };
+        let name = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
         let mut addresses = Vec::new();
-        for address in (plain, port).to_socket_addrs().map_err(unknown)? {
+        // A name without an address is an answer like any other: every request that needs it fails.
+        for address in (name, port).to_socket_addrs().into_iter().flatten() {
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
         }
-        if addresses.is_empty() {
-            return Err(bad("its host has no address"));
-        }
-        let host = match port {
-            80 => name.to_owned(),
-            port => format!("{name}:{port}"),
+        let (name, path) = (name.to_owned(), path.to_owned());
+        let host = match Some(port) == scheme.usual_port() {
+            true => host.to_owned(),
+            false => format!("{host}:{port}"),
         };
-        Ok(Self { host, addresses })
+        Ok(Self { scheme, host, path, name, addresses })
     }
 }
 
@@ -84,8 +140,10 @@ mod tests {
         for (url, host, address) in [
             ("http://127.0.0.1:8080", "127.0.0.1:8080", "127.0.0.1:8080"),
             ("HTTP://127.0.0.1/", "127.0.0.1", "127.0.0.1:80"),
+            ("https://127.0.0.1", "127.0.0.1", "127.0.0.1:443"),
+            ("https://127.0.0.1:80", "127.0.0.1:80", "127.0.0.1:80"),
             ("http://[::1]:81", "[::1]:81", "[::1]:81"),
-            ("http://[::1]", "[::1]", "[::1]:80"),
+            ("dns://[::1]", "[::1]", "[::1]:53"),
         ] {
             let target = Target::find(url).unwrap();
             assert_eq!(
@@ -98,17 +156,24 @@ mod tests {
     #[test]
     fn what_cannot_be_sent_is_refused_with_the_fix() {
         for (url, words) in [
-            ("https://shop", "TLS"),
-            ("ftp://shop", "only `http://`"),
+            ("ftp://shop", "https"),
             ("shop:80", "no scheme"),
+            ("tcp://shop", "no port"),
             ("http://shop/products", "routes"),
             ("http://shop:99999", "port"),
             ("http://", "no host"),
             ("http://sh op", "characters"),
+            ("ws://shop/a b", "path"),
         ] {
             let error = Target::find(url).unwrap_err().to_string();
             assert!(error.contains(words), "{url}: {error}");
         }
+    }
+
+    #[test]
+    fn a_name_without_an_address_is_found_out_by_every_request() {
+        let target = Target::find("http://nobody.invalid:80").unwrap();
+        assert_eq!((target.name.as_str(), target.addresses), ("nobody.invalid", Vec::new()));
     }
 
     #[test]

@@ -97,6 +97,15 @@ pub enum Event {
         /// Why it could not be taken back, when it could not.
         error: Option<String>,
     },
+    /// Something that is watched beside the load was read.
+    Watched {
+        /// Index among the load test's watches.
+        watch: usize,
+        /// By name of the figure, in base units; empty when it could not be read.
+        values: BTreeMap<String, f64>,
+        /// Why it could not be read.
+        error: Option<String>,
+    },
     /// A moment came that the conductor had asked to be woken at.
     Tick,
     /// Somebody or something asked the run to end.

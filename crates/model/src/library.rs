@@ -18,6 +18,7 @@ mod plan;
 
 pub(crate) use self::cast::{Acting, Cast, MAX_FAULTS, step_path};
 pub(crate) use self::merge::givers;
+pub use self::plan::plan_of_load;
 
 /// A document with its file and its places.
 #[derive(Clone, Debug)]
@@ -223,6 +224,19 @@ impl Library {
     /// What is wrong with the drill, or with what it refers to.
     pub fn plan(&self, drill: &str, seed: Seed) -> Result<Plan, Vec<Diagnostic>> {
         plan::plan(self, drill, seed)
+    }
+
+    /// The names of the load tests, in the order of the files; those inside drills have none of their own.
+    pub fn load_tests(&self) -> Vec<&str> {
+        self.names("LoadTest").collect()
+    }
+
+    /// What a load test will do when it is run by itself.
+    ///
+    /// # Errors
+    /// What is wrong with the load test, or with what it refers to.
+    pub fn plan_load(&self, name: &str, seed: Seed) -> Result<Plan, Vec<Diagnostic>> {
+        plan::of_load(self, name, seed)
     }
 
     /// The names of the documents of a kind that others may refer to.

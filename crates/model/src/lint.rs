@@ -4,6 +4,7 @@
 //! references  names of nothing, documents of another service, documents nobody uses
 //! faults      faults that cannot act, may not act, or could not be told apart
 //! judgement   conditions that could judge nothing
+//! load        requests of another protocol, criteria of nothing, in load tests by themselves
 //! safety      limits that are missing, contradict each other, or cannot be met
 //! ```
 //!
@@ -15,11 +16,12 @@ use std::collections::BTreeSet;
 
 use crate::Diagnostic;
 use crate::decode::{Code, codes};
-use crate::document::{Document, Drill};
+use crate::document::{Document, Drill, LoadTest};
 use crate::library::{Cast, Item, Library};
 
 mod faults;
 mod judgement;
+mod load;
 mod references;
 mod safety;
 
@@ -33,7 +35,7 @@ fn presumes(code: Code) -> &'static [&'static str] {
         codes::NOT_ALLOWED | codes::NO_SUCH_TARGET | codes::BLAST_RADIUS => {
             &["Service", "ChaosExperiment"]
         }
-        codes::NO_ADDRESS => &["Service", "LoadTest"],
+        codes::NO_ADDRESS | codes::OTHER_PROTOCOL => &["Service", "LoadTest"],
         codes::NO_SUCH_ROUTE | codes::FEW_CONNECTIONS => &["LoadTest"],
         codes::UNSUITABLE_TARGET => &["ChaosExperiment"],
         codes::OUTLIVES_LIMIT | codes::NO_ABORT | codes::OVERLAP | codes::HOURS => {
@@ -42,6 +44,8 @@ fn presumes(code: Code) -> &'static [&'static str] {
         codes::FEW_SAMPLES
         | codes::NO_RECOVERY
         | codes::NO_SHAPE
+        | codes::NO_SUCH_PHASE
+        | codes::NO_STAIRCASE
         | codes::NO_FAULT
         | codes::NO_OBJECTIVE => &["Drill", "LoadTest", "ChaosExperiment"],
         codes::UNUSED => &["Drill"],
@@ -96,8 +100,10 @@ pub fn lint(library: &Library) -> Vec<Diagnostic> {
     for item in library.items() {
         lint.about([(item.document().kind(), item.document().name())]);
         match item.document() {
-            Document::Service(_) | Document::Slo(_) | Document::LoadTest(_) => {
+            Document::Service(_) | Document::Slo(_) => references::of_document(&mut lint, item),
+            Document::LoadTest(it) => {
                 references::of_document(&mut lint, item);
+                load::of_document(&mut lint, item, it);
             }
             Document::ChaosExperiment(_) => {
                 references::of_document(&mut lint, item);
@@ -131,6 +137,19 @@ pub(crate) fn lint_drill(library: &Library, cast: &Cast<'_>) -> Vec<Diagnostic> 
         faults::of_experiment(&mut lint, item);
     }
     of_drill(&mut lint, cast);
+    lint.list.into_iter().collect()
+}
+
+/// Everything that is wrong with a load test that is run by itself.
+pub(crate) fn lint_load(library: &Library, item: &Item, it: &LoadTest) -> Vec<Diagnostic> {
+    let mut lint = Lint::new(library);
+    references::of_document(&mut lint, item);
+    references::must_go_somewhere(&mut lint, item, it);
+    if it.shape.is_none() {
+        load::no_shape(&mut lint, item);
+    }
+    load::of_document(&mut lint, item, it);
+    load::by_itself(&mut lint, item, it);
     lint.list.into_iter().collect()
 }
 

@@ -14,6 +14,15 @@ use crate::document::Role;
 use crate::event::Evidence;
 use crate::plan::{Footprint, Plan, RunHead};
 
+mod comparison;
+mod load;
+
+pub use self::comparison::{Change, Changed, Comparison, Severity};
+pub use self::load::{
+    Borne, Breakdown, Broke, LoadLevel, Sample, Scalability, ScalePoint, SendingFigures,
+    SpikeFigures, Times, Usl, WatchFigures, WatchPoint,
+};
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -36,8 +45,26 @@ pub struct Outcome {
     pub phases: Vec<PhaseFigures>,
     /// By route, in the order of the load test.
     pub routes: Vec<RouteFigures>,
+    /// By transaction of the load test's scenarios.
+    #[serde(default)]
+    pub transactions: Vec<RouteFigures>,
+    /// How the load was sent, and what sending it cost.
+    #[serde(default)]
+    pub sending: SendingFigures,
     /// By fault, in order of time.
     pub faults: Vec<FaultFigures>,
+    /// How much of a staircase the service bore; `None` without one that ends where it breaks.
+    #[serde(default)]
+    pub breakdown: Option<Breakdown>,
+    /// How the service stood spikes.
+    #[serde(default)]
+    pub spikes: Vec<SpikeFigures>,
+    /// Throughput and latency against load, when it was offered in steps.
+    #[serde(default)]
+    pub scalability: Option<Scalability>,
+    /// What was watched beside the load, in the order of the load test, figure by figure.
+    #[serde(default)]
+    pub watches: Vec<WatchFigures>,
     /// What the objectives' error budgets lost.
     pub budgets: Vec<BudgetFigures>,
     /// By steady-state probe.
@@ -50,6 +77,13 @@ pub struct Outcome {
     pub heatmap: Heatmap,
     /// Response time by percentile: the baseline's and the run's.
     pub curves: Vec<Curve>,
+    /// The judged load in stretches, so that later runs can be told apart from chance.
+    #[serde(default)]
+    pub samples: Vec<Sample>,
+    /// Of a stored baseline: the figures of the runs that were accepted before it, the oldest first. How they
+    /// differ among each other is noise.
+    #[serde(default)]
+    pub accepted: Vec<Figures>,
     /// The run it was compared with.
     pub baseline_run: Option<String>,
     /// What the run itself cost.
@@ -182,8 +216,12 @@ pub enum CheckKind {
     SteadyState,
     /// The comparison with a stored baseline.
     Regression,
-    /// Planned load was reached.
+    /// Planned load was reached, and the generator kept up.
     Load,
+    /// Nothing drifts or leaks as time passes.
+    Trend,
+    /// What was watched beside the load stayed within its limits.
+    Watch,
     /// A fault showed that it acted.
     Evidence,
     /// Everything that was broken was mended.
@@ -239,6 +277,12 @@ pub struct Figures {
     pub p999_seconds: Option<f64>,
     /// Longest.
     pub max_seconds: Option<f64>,
+    /// Service times of requests answered right: from when each was sent.
+    #[serde(default)]
+    pub service: Times,
+    /// Response times of all answers, and of requests that were given up.
+    #[serde(default)]
+    pub all: Times,
 }
 
 /// Figures of a phase.

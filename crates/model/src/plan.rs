@@ -9,7 +9,7 @@ use evenkeel_units::{Moment, Seed};
 use serde::{Deserialize, Serialize};
 
 use crate::document::{
-    Criterion, Fault, LoadTest, Probe, RegressionLimits, Role, Safety, Service, Shape, Slo, Target,
+    Fault, LoadTest, Probe, RegressionLimits, Role, Safety, Service, Shape, Slo, Target, Threshold,
 };
 
 /// Everything a run needs to know.
@@ -36,7 +36,7 @@ pub struct Plan {
     /// The strictest of all limits.
     pub safety: Safety,
     /// What must hold.
-    pub success: Vec<Criterion>,
+    pub success: Vec<Threshold>,
     /// How much worse than the stored baseline is a regression.
     pub regression: RegressionLimits,
     /// The seed of every random choice.

@@ -11,6 +11,7 @@
 //! ready     ask again and again until a service that was just started answers 2xx
 //! address   what a URL says, and what of it is not spoken here
 //! exchange  one GET on one fresh connection
+//! watch     figures of the target's side: of processes, of the host, and by PromQL
 //! ```
 //!
 //! Deliberately absent: schedules (the conductor says when to ask), connection pools (a probe that
@@ -29,6 +30,7 @@ mod http;
 mod process;
 mod ready;
 mod tcp;
+pub mod watch;
 
 pub use process::{ProcessSeen, ProcessState};
 pub use ready::{NotReady, ready};

@@ -7,6 +7,10 @@
 //! json      for programs, with a published schema
 //! junit     for build servers
 //! markdown  for the summary of a build or a comment
+//! comparison  two runs, figure by figure
+//! bearing   what a load test found out, in sentences
+//! csv       the seconds of a load, for spreadsheets
+//! hdr       the seconds of a load, for the tools of HdrHistogram
 //! live      what is shown while a run is under way
 //! chart     the chart kit behind the HTML
 //! steps     seconds put together into as many steps as a chart can show
@@ -18,9 +22,13 @@
 //! Outcome in, text out, and the same text every time. Deliberately absent: files, terminals, clocks,
 //! the network, and any judgement: what a report says has been decided before.
 
+mod bearing;
 mod chart;
+pub mod comparison;
+pub mod csv;
 mod figure;
 pub mod format;
+pub mod hdr;
 pub mod html;
 pub mod json;
 pub mod junit;

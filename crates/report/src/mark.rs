@@ -54,6 +54,8 @@ pub(crate) const fn kind(it: CheckKind) -> &'static str {
         CheckKind::SteadyState => "steady state",
         CheckKind::Regression => "regression",
         CheckKind::Load => "planned load",
+        CheckKind::Trend => "drift",
+        CheckKind::Watch => "watched",
         CheckKind::Evidence => "evidence",
         CheckKind::Undo => "undo",
     }

@@ -7,7 +7,7 @@ use evenkeel_model::outcome::{Check, CheckResult, FaultFigures};
 use evenkeel_units::Moment;
 
 use crate::reaction::{self, Reaction, reaction};
-use crate::{figure, mark};
+use crate::{bearing, figure, mark};
 
 /// Checks shown openly; more are folded away.
 const OPEN: usize = 12;
@@ -31,6 +31,11 @@ pub fn render(outcome: &Outcome) -> String {
     }
     if !outcome.checks.is_empty() {
         blocks.push(checks(&outcome.checks));
+    }
+    let found = bearing::sentences(outcome);
+    if !found.is_empty() {
+        let line = |(name, it): &(&str, String)| format!("- **{name}** {}", escape(it));
+        blocks.push(found.iter().map(line).collect::<Vec<_>>().join("\n"));
     }
     blocks.push(score(outcome));
     if !outcome.faults.is_empty() {

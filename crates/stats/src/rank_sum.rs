@@ -8,6 +8,8 @@
 //! Feed it one value a second, not one a request: requests of the same second are not independent, and
 //! a test that believes they are finds significance everywhere.
 
+use crate::normal::two_sided;
+
 /// The answer of the test.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct RankSum {
@@ -51,17 +53,6 @@ pub fn rank_sum(first: &[f64], second: &[f64]) -> Option<RankSum> {
     }
     let distance = ((u - m * n / 2.0).abs() - 0.5).max(0.0);
     Some(RankSum { superiority, p_value: two_sided(distance / variance.sqrt()) })
-}
-
-/// Probability that a standard normal value lies at least `z` from 0: erfc(z / √2), by the approximation
-/// 7.1.26 of Abramowitz and Stegun, "Handbook of Mathematical Functions" (error below 1.5e-7).
-fn two_sided(z: f64) -> f64 {
-    let x = z / std::f64::consts::SQRT_2;
-    let t = 1.0 / (1.0 + 0.327_591_1 * x);
-    let coefficients =
-        [1.061_405_429, -1.453_152_027, 1.421_413_741, -0.284_496_736, 0.254_829_592];
-    let sum = coefficients.iter().fold(0.0, |sum, it| (sum + it) * t);
-    (sum * (-x * x).exp()).clamp(0.0, 1.0)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,43 @@ impl Seed {
         rng.set_stream(stream);
         rng
     }
+
+    /// Numbered choices for one purpose: whoever makes the `n`-th one, on whatever machine, makes the same.
+    pub fn choices(self, purpose: &str) -> Choices {
+        Choices { key: self.stream(purpose).next_u64() }
+    }
+}
+
+/// Choices that are told apart by a number.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Choices {
+    key: u64,
+}
+
+impl Choices {
+    /// 64 random bits for choice `n`: SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom
+    /// number generators", OOPSLA 2014).
+    pub const fn bits(self, n: u64) -> u64 {
+        let mut z = self.key.wrapping_add(n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `limit` for choice `n`, each within 2⁻⁶⁴ of its share; 0 when `limit` is 0.
+    pub const fn below(self, n: u64, limit: u64) -> u64 {
+        scale(self.bits(n), limit)
+    }
+
+    /// Choices of choices: a stream of its own for each `n`.
+    pub const fn of(self, n: u64) -> Self {
+        Self { key: self.bits(n) }
+    }
+}
+
+/// Scales 64 random bits to a number below `limit`, which a remainder would do less evenly.
+const fn scale(bits: u64, limit: u64) -> u64 {
+    ((bits as u128 * limit as u128) >> 64) as u64
 }
 
 impl fmt::Display for Seed {
@@ -33,12 +70,22 @@ impl fmt::Display for Seed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::Rng;
 
     #[test]
     fn the_same_seed_and_purpose_give_the_same_numbers_and_another_purpose_others() {
         let first = |purpose| Seed(7).stream(purpose).next_u64();
         assert_eq!(first("targets"), first("targets"));
         assert_ne!(first("targets"), first("jitter"));
+    }
+
+    #[test]
+    fn numbered_choices_are_even_and_do_not_depend_on_who_makes_them() {
+        let choices = Seed(7).choices("routes");
+        let mut counts = [0u32; 10];
+        (0..10_000).for_each(|n| counts[choices.below(n, 10) as usize] += 1);
+        assert!(counts.iter().all(|it| it.abs_diff(1_000) < 150), "{counts:?}");
+        assert_eq!(choices.bits(77), Seed(7).choices("routes").bits(77));
+        assert_ne!(choices.of(1).bits(0), choices.of(2).bits(0));
+        assert_eq!(choices.below(3, 0), 0);
     }
 }

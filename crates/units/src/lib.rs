@@ -25,7 +25,7 @@ pub mod rate;
 pub mod ratio;
 
 pub use bytes::Bytes;
-pub use chance::Seed;
+pub use chance::{Choices, Seed};
 pub use clock::{Clock, Moment, SystemClock};
 pub use duration::{Human, parse_duration};
 pub use number::UnitError;

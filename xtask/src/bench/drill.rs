@@ -1,6 +1,5 @@
 //! Bench of a drill: what conducting it costs beside the load itself, as its own report says.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +9,7 @@ use serde_json::Value;
 
 use super::figures::{Bar, Row, Unit};
 use super::machine::{Busy, Noise};
-use super::{Found, built};
+use super::{Folder, Found, built};
 use crate::say;
 
 const CASE: &str = "drill of the demo, resilient run";
@@ -45,7 +44,7 @@ pub(super) fn run() -> Result<Found> {
         ("rustc", built::first_line_of("rustc", "--version")),
         ("kernel", built::first_line_of("uname", "-r")),
     ];
-    Ok(Found { bench: "drill", rows: rows(&text)?, noise, versions })
+    Ok(Found { bench: "drill", rows: rows(&text)?, noise, versions, notes: Vec::new() })
 }
 
 /// Where the report of the resilient run is.
@@ -59,9 +58,9 @@ fn rows(report: &str) -> Result<Vec<Row>> {
     let row = |key, label, unit, most: Option<f64>| {
         let value = report["footprint"][key].as_f64();
         Ok(Row {
-            case: CASE,
-            key,
-            label,
+            case: CASE.to_owned(),
+            key: str::to_owned(key),
+            label: str::to_owned(label),
             unit,
             values: vec![value.with_context(|| format!("the report has no footprint.{key}"))?],
             bar: most.map(Bar::AtMost),
@@ -73,24 +72,6 @@ fn rows(report: &str) -> Result<Vec<Row>> {
     ]
     .into_iter()
     .collect()
-}
-
-/// A folder that is gone when the bench is.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Self> {
-        let folder = env::temp_dir().join(format!("evenkeel-bench-{}", std::process::id()));
-        fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // It lies where the system cleans up, should this fail.
-        drop(fs::remove_dir_all(&self.0));
-    }
 }
 
 #[cfg(test)]

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 pub(super) struct Row {
     /// What was run.
-    pub(super) case: &'static str,
+    pub(super) case: String,
     /// Name in JSON, with the unit in it.
-    pub(super) key: &'static str,
+    pub(super) key: String,
     /// Name in the table.
-    pub(super) label: &'static str,
+    pub(super) label: String,
     pub(super) unit: Unit,
-    /// By round.
+    /// By round; none where it could not be measured.
     pub(super) values: Vec<f64>,
     pub(super) bar: Option<Bar>,
 }
@@ -24,6 +24,8 @@ pub(super) enum Unit {
     Count,
     /// Seconds, shown as microseconds.
     Micros,
+    /// Seconds, shown as milliseconds.
+    Millis,
     /// A share of 1, shown as percent.
     Percent,
     /// How many times something.
@@ -54,8 +56,16 @@ impl Row {
         })
     }
 
+    /// Whether there is a bar that nothing was measured against.
+    pub(super) fn is_open(&self) -> bool {
+        self.bar.is_some() && self.values.is_empty()
+    }
+
     pub(super) fn to_json(&self) -> Value {
-        let [min, median, max] = spread(&self.values).unwrap_or_default();
+        let [min, median, max] = match spread(&self.values) {
+            Some(spread) => spread.map(|it| json!(it)),
+            None => [Value::Null, Value::Null, Value::Null],
+        };
         let mut row = json!({
             "case": self.case, "measure": self.key, "min": min, "median": median, "max": max,
             "rounds": self.values,
@@ -72,6 +82,14 @@ impl Row {
         row
     }
 
+    /// Smallest, median and largest, as people read them.
+    fn shown(&self) -> [String; 3] {
+        match spread(&self.values) {
+            Some(spread) => spread.map(|it| self.unit.show(it)),
+            None => ["–", "–", "–"].map(str::to_owned),
+        }
+    }
+
     /// Limit and whether it holds, for the last column.
     fn bar_text(&self) -> String {
         let limit = match self.bar {
@@ -81,8 +99,9 @@ impl Row {
             None => return String::new(),
         };
         match self.holds() {
-            Some(false) => format!("{limit}  MISSED"),
-            _ => format!("{limit}  ok"),
+            Some(true) => format!("{limit}  holds"),
+            Some(false) => format!("{limit}  MISSES"),
+            None => format!("{limit}  not measured"),
         }
     }
 }
@@ -92,6 +111,7 @@ impl Unit {
         match self {
             Self::Count => format!("{value:.0}"),
             Self::Micros => format!("{:.1} µs", value * 1e6),
+            Self::Millis => format!("{:.2} ms", value * 1e3),
             Self::Percent => format!("{:.2} %", value * 1e2),
             Self::Times => format!("{value:.2} ×"),
             Self::Megabytes => format!("{:.1} MB", value / 1e6),
@@ -110,28 +130,41 @@ pub(super) fn spread(values: &[f64]) -> Option<[f64; 3]> {
 /// All rows, by case. A single round has no spread, so one column says it all.
 pub(super) fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|it| it.label.chars().count()).max().unwrap_or(0);
-    let once = rows.iter().all(|it| it.values.len() == 1);
+    let once = rows.iter().all(|it| it.values.len() <= 1);
     let mut text = String::new();
     let mut case = "";
     for row in rows {
         if row.case != case {
-            case = row.case;
+            case = &row.case;
             let columns = match once {
                 true => format!("{:>12}", "measured"),
                 false => format!("{:>12}{:>12}{:>12}", "min", "median", "max"),
             };
             let gap = if text.is_empty() { "" } else { "\n" };
-            let indent = (width + 2).saturating_sub(case.chars().count());
-            text.push_str(&format!("{gap}{case}{:indent$}{columns}   bar", ""));
-            text.push('\n');
+            text.push_str(&format!("{gap}{case}\n  {:width$}{columns}   bar\n", ""));
         }
-        let spread = spread(&row.values).unwrap_or_default();
-        let shown = if once { &spread[1..2] } else { &spread[..] };
-        let columns: String =
-            shown.iter().map(|it| format!("{:>12}", row.unit.show(*it))).collect();
+        let shown = row.shown();
+        let shown = if once { &shown[1..2] } else { &shown[..] };
+        let columns: String = shown.iter().map(|it| format!("{it:>12}")).collect();
         let line = format!("  {:<width$}{columns}   {}", row.label, row.bar_text());
         text.push_str(line.trim_end());
         text.push('\n');
+    }
+    text
+}
+
+/// All rows as a table of Markdown.
+pub(super) fn markdown(rows: &[Row]) -> String {
+    let mut text =
+        "| case | measure | min | median | max | bar |\n|---|---|---|---|---|---|\n".to_owned();
+    let mut case = "";
+    for row in rows {
+        let named = if row.case == case { "" } else { &row.case };
+        case = &row.case;
+        let [min, median, max] = row.shown();
+        let bar = row.bar_text().replace("  ", ", ");
+        let line = format!("| {named} | {} | {min} | {median} | {max} | {bar} |\n", row.label);
+        text.push_str(&line.replace("|  |", "| |"));
     }
     text
 }
@@ -141,7 +174,8 @@ mod tests {
     use super::*;
 
     fn row(values: &[f64], bar: Option<Bar>) -> Row {
-        let (case, key, label) = ("open model", "cpu_seconds_per_request", "CPU per request");
+        let names = ["open model", "cpu_seconds_per_request", "CPU per request"];
+        let [case, key, label] = names.map(str::to_owned);
         Row { case, key, label, unit: Unit::Micros, values: values.to_vec(), bar }
     }
 
@@ -172,9 +206,32 @@ mod tests {
         ];
         let text = table(&rows);
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[0], "open model                min      median         max   bar");
-        assert_eq!(lines[1], "  CPU per request      5.0 µs      6.0 µs      7.2 µs");
-        assert!(lines[2].ends_with("8.0 µs   ≤ 7.0 µs  MISSED"), "{text}");
+        assert_eq!(lines[0], "open model");
+        assert_eq!(lines[1], "                          min      median         max   bar");
+        assert_eq!(lines[2], "  CPU per request      5.0 µs      6.0 µs      7.2 µs");
+        assert!(lines[3].ends_with("8.0 µs   ≤ 7.0 µs  MISSES"), "{text}");
+    }
+
+    #[test]
+    fn what_was_not_measured_neither_holds_nor_misses() {
+        let row = row(&[], Some(Bar::AtMost(1.0)));
+        assert_eq!((row.holds(), row.is_open()), (None, true));
+        assert_eq!(row.to_json()["median"], Value::Null);
+        assert!(table(&[row]).ends_with("–   ≤ 1000000.0 µs  not measured\n"));
+    }
+
+    #[test]
+    fn markdown_names_a_case_once() {
+        let rows = [row(&[5e-6], None), row(&[5e-6], Some(Bar::AtMost(7e-6)))];
+        let text = markdown(&rows);
+        let lines: Vec<_> = text.lines().skip(2).collect();
+        assert_eq!(
+            lines,
+            [
+                "| open model | CPU per request | 5.0 µs | 5.0 µs | 5.0 µs | |",
+                "| | CPU per request | 5.0 µs | 5.0 µs | 5.0 µs | ≤ 7.0 µs, holds |",
+            ]
+        );
     }
 
     #[test]

@@ -1,247 +1,319 @@
-//! Bench of the load: what one core sends on time, what a request costs, and what it costs wrk.
+//! Bench of the load: what a request costs our generator and its peers, and whether what it tells is true.
 //!
-//! The server answers at once and has a core of its own; generators take turns on the other. Processor
-//! time is what is compared: unlike the clock, it is only bent by neighbours, not made by them.
+//! The server has a core of its own and generators take turns on the other. Processor time is what is
+//! compared: unlike the clock, it is only bent by neighbours, not made by them.
+//!
+//! ```text
+//! case      what is sent, with whom ours is compared, and the bars
+//! ours      our command line, and what it prints
+//! peer      wrk, h2load, oha, and tonic: the same for them
+//! server    the sink and nginx
+//! program   runs a generator on its core: what it cost
+//! truth     what response times were, by a server that stalled
+//! findings  rounds become figures
+//! ```
 
-use std::io::{BufRead as _, BufReader};
+mod case;
+mod findings;
+mod h2load;
+mod oha;
+mod ours;
+mod peer;
+mod program;
+mod server;
+mod truth;
+mod wrk;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
-use super::figures::{Bar, Row, Unit};
-use super::machine::{self, Busy, Cores, Noise};
-use super::send::Load;
-use super::wrk::{self, Wrk};
-use super::{Found, built};
+use self::case::{CASES, Case, Kind, Model, Site};
+use self::findings::{Ours, Round, Theirs, warm_after};
+use self::ours::Told;
+use self::peer::Peer;
+use self::program::Place;
+use self::server::Server;
+use self::truth::Truth;
+use super::machine::{self, Busy, Noise};
+use super::{Folder, Found, Options, built};
 use crate::{packages, say};
 
-const SECONDS: &str = "5";
-const CONNECTIONS: &str = "64";
+/// How long an answer of the server that stalls takes: a hundredth of it is more than what this machine
+/// needs to wake somebody up.
+const SERVICE_MS: u32 = 10;
 
-/// Name, rate, and whether all of it must be sent.
-const OPEN: &[(&str, &str, bool)] =
-    &[("open model, 20,000/s", "20000", true), ("open model, 5,000/s", "5000", false)];
+/// A stall is a tenth of its load, which makes it the slowest tenth of all requests.
+const STALL_SHARE: u32 = 10;
 
-const CLOSED: &str = "flat out, 64 users";
+/// Files beside those of the connections.
+const FILES_EXTRA: u64 = 200;
 
-/// A load that is further behind its plan has not been sent.
-const IN_TIME: f64 = 0.99;
+/// Names of all cases, for who has asked for one that is none.
+pub(super) fn names() -> Vec<&'static str> {
+    CASES.iter().map(|it| it.name).collect()
+}
 
-/// Runs every case in every round.
-pub(super) fn run(rounds: usize) -> Result<Found> {
+/// Runs the cases that were asked for.
+pub(super) fn run(options: &Options) -> Result<Found> {
+    let cases: Vec<&Case> = match options.cases.is_empty() {
+        true => CASES.iter().filter(|it| it.is_usual()).collect(),
+        false => {
+            CASES.iter().filter(|it| options.cases.iter().any(|name| name == it.name)).collect()
+        }
+    };
     packages::install_missing(packages::FOR_BENCHES)?;
-    let examples = ["-p", "evenkeel-load", "--example"];
-    let program = |name| built::program(name, &[examples.as_slice(), &[name]].concat());
-    let (sink, send) = (program("sink")?, program("send")?);
-    let cores = machine::cores()?;
+    let files = machine::raise_files()?;
+    let mut bench = Bench::new(options)?;
     let before = Busy::now()?;
-    let server = Server::start(&sink, &cores)?;
-    let url = &server.url;
-    let mut open: Vec<Vec<Load>> = OPEN.iter().map(|_| Vec::new()).collect();
-    let mut closed = Vec::new();
-    for round in 1..=rounds {
-        say(&format!("round {round} of {rounds}"))?;
-        for ((_, rate, _), found) in OPEN.iter().zip(&mut open) {
-            found.push(ours(&send, &cores, &[url, "open", rate, SECONDS, CONNECTIONS])?.0);
-        }
-        let ours = || ours(&send, &cores, &[url, "closed", CONNECTIONS, SECONDS, CONNECTIONS]);
-        let theirs = || theirs(&cores, url);
-        // Whoever comes second meets what the first has left in the caches.
-        closed.push(if round % 2 == 1 {
-            let ours = ours()?;
-            Pair::of(ours, theirs()?)?
+    let mut rows = Vec::new();
+    for case in cases {
+        let needed = u64::from(case.connections) + FILES_EXTRA;
+        let rounds = if files < needed {
+            bench.note(&format!("{}: {needed} files are needed, {files} allowed", case.name))?;
+            Vec::new()
         } else {
-            let theirs = theirs()?;
-            Pair::of(ours()?, theirs)?
-        });
+            bench.rounds(case)?
+        };
+        rows.extend(findings::rows(case, &rounds));
     }
-    drop(server);
-    let mut rows: Vec<Row> = OPEN
-        .iter()
-        .zip(&open)
-        .flat_map(|(&(case, _, all), found)| open_rows(case, all, found))
-        .collect();
-    rows.extend(closed_rows(&closed));
-    let wrk = built::first_line_of("wrk", "-v");
-    let versions = vec![
-        ("evenkeel", env!("CARGO_PKG_VERSION").to_owned()),
-        ("wrk", wrk::version(&wrk).unwrap_or("unknown").to_owned()),
-        ("rustc", built::first_line_of("rustc", "--version")),
-        ("kernel", built::first_line_of("uname", "-r")),
-    ];
     let noise = Noise::between(&before, &Busy::now()?);
-    Ok(Found { bench: "load", rows, noise, versions })
+    Ok(Found { bench: "load", rows, noise, versions: bench.versions, notes: bench.notes })
 }
 
-fn open_rows(case: &'static str, all_of_it: bool, found: &[Load]) -> Vec<Row> {
-    let row = |key, label, unit, value: &dyn Fn(&Load) -> f64| Row {
-        case,
-        key,
-        label,
-        unit,
-        values: found.iter().map(value).collect(),
-        bar: None,
-    };
-    let mut rows = vec![
-        row("planned", "planned", Unit::Count, &|it| it.planned),
-        row("sent", "sent", Unit::Count, &|it| it.sent),
-        row("missed", "missed", Unit::Count, &|it| it.missed),
-        row("failed", "failed", Unit::Count, &|it| it.failed),
-        row("sent_in_time_ratio", "sent in time", Unit::Percent, &|it| {
-            it.sent_in_time / it.planned
-        }),
-        row("thread_cpu_seconds_per_request", "CPU a request, thread", Unit::Micros, &|it| {
-            it.generator_cpu / it.sent
-        }),
-        row("process_cpu_seconds_per_request", "CPU a request, process", Unit::Micros, &|it| {
-            it.process_cpu / it.sent
-        }),
-        row("core_ratio", "share of its core", Unit::Percent, &|it| it.process_cpu / it.duration),
-        row("send_lag_p50_seconds", "send lag, p50", Unit::Micros, &|it| it.lag_p50),
-        row("send_lag_p99_seconds", "send lag, p99", Unit::Micros, &|it| it.lag_p99),
-    ];
-    if all_of_it {
-        rows[2].bar = Some(Bar::NeverAbove(0.0));
-        rows[4].bar = Some(Bar::AtLeast(IN_TIME));
-    }
-    rows
+/// Who takes a turn.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Turn {
+    Ours,
+    Theirs(Peer),
 }
 
-fn closed_rows(pairs: &[Pair]) -> Vec<Row> {
-    let row = |key, label, unit, value: &dyn Fn(&Pair) -> f64| Row {
-        case: CLOSED,
-        key,
-        label,
-        unit,
-        values: pairs.iter().map(value).collect(),
-        bar: None,
-    };
-    vec![
-        row("requests_per_second", "ours, requests/s", Unit::Count, &|it| it.ours_rate),
-        row("wrk_requests_per_second", "wrk, requests/s", Unit::Count, &|it| it.wrk_rate),
-        row("cpu_seconds_per_request", "ours, CPU a request", Unit::Micros, &|it| it.ours_cpu),
-        row("wrk_cpu_seconds_per_request", "wrk, CPU a request", Unit::Micros, &|it| it.wrk_cpu),
-        row("cpu_ratio_to_wrk", "CPU, ours / wrk", Unit::Times, &|it| it.ours_cpu / it.wrk_cpu),
-    ]
-}
-
-/// Ours and wrk in the same round: what a request cost each process, and how many a second there were.
-struct Pair {
-    ours_cpu: f64,
-    wrk_cpu: f64,
-    ours_rate: f64,
-    wrk_rate: f64,
-}
-
-impl Pair {
-    fn of((ours, ours_cpu): (Load, f64), (wrk, wrk_cpu): (Wrk, f64)) -> Result<Self> {
-        ensure!(ours.failed <= 0.0, "{} of our requests failed", ours.failed);
-        ensure!(ours.answered > 0.0 && wrk.requests > 0.0, "nothing was answered");
-        Ok(Self {
-            ours_cpu: ours_cpu / ours.answered,
-            wrk_cpu: wrk_cpu / wrk.requests,
-            ours_rate: ours.answered / ours.duration,
-            wrk_rate: wrk.requests_per_second,
-        })
+impl Turn {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "evenkeel",
+            Self::Theirs(peer) => peer.name(),
+        }
     }
 }
 
-fn ours(send: &Path, cores: &Cores, arguments: &[&str]) -> Result<(Load, f64)> {
-    let (printed, cpu) = pinned(&cores.generator, send, arguments)?;
-    Ok((Load::read(&printed)?, cpu))
+struct Bench<'a> {
+    options: &'a Options,
+    generator: Place,
+    server: Place,
+    sink: PathBuf,
+    /// Programs of ours and of peers that were needed so far, where they could be had.
+    evenkeel: Option<PathBuf>,
+    peers: BTreeMap<Peer, Option<PathBuf>>,
+    folder: Folder,
+    versions: Vec<(&'static str, String)>,
+    notes: Vec<String>,
 }
 
-fn theirs(cores: &Cores, url: &str) -> Result<(Wrk, f64)> {
-    let connections = format!("-c{CONNECTIONS}");
-    let seconds = format!("-d{SECONDS}");
-    let arguments = [&*connections, "-t1", &*seconds, url];
-    let (printed, cpu) = pinned(&cores.generator, Path::new("wrk"), &arguments)?;
-    Ok((Wrk::read(&printed)?, cpu))
-}
-
-/// Runs a program on one core to its end: what it printed, and its processor time in seconds.
-fn pinned(core: &str, program: &Path, arguments: &[&str]) -> Result<(String, f64)> {
-    let before = machine::cpu_of_children()?;
-    let mut command = Command::new("taskset");
-    let output = command.args(["-c", core]).arg(program).args(arguments).output();
-    let output = output.context("cannot run taskset")?;
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{} failed: {complaint}", program.display());
-    let cpu = machine::cpu_of_children()? - before;
-    Ok((String::from_utf8_lossy(&output.stdout).into_owned(), cpu))
-}
-
-/// The sink, which ends when its standard input does.
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Server {
-    fn start(sink: &PathBuf, cores: &Cores) -> Result<Self> {
-        let mut child = Command::new("taskset")
-            .args(["-c", &cores.server])
-            .arg(sink)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot run taskset")?;
-        let stdout = child.stdout.take().context("the sink has no standard output")?;
-        let mut address = String::new();
-        BufReader::new(stdout).read_line(&mut address).context("the sink said nothing")?;
-        ensure!(!address.is_empty(), "the sink ended before it said where it listens");
-        Ok(Self { child, url: format!("http://{}/", address.trim()) })
+impl<'a> Bench<'a> {
+    fn new(options: &'a Options) -> Result<Self> {
+        let cores = machine::cores()?;
+        let preferred = machine::may_prefer();
+        let place = |core| Place { core, preferred };
+        let mut bench = Self {
+            options,
+            generator: place(cores.generator),
+            server: place(cores.server),
+            sink: built::program("sink", &["-p", "evenkeel-sink"])?,
+            evenkeel: None,
+            peers: BTreeMap::new(),
+            folder: Folder::new()?,
+            versions: vec![
+                ("rustc", built::first_line_of("rustc", "--version")),
+                ("kernel", built::first_line_of("uname", "-r")),
+            ],
+            notes: Vec::new(),
+        };
+        let evenkeel = match &options.program {
+            Some(program) => Ok(program.clone()),
+            None => built::program("evenkeel", &["-p", "evenkeel"]),
+        };
+        match evenkeel {
+            Ok(program) => {
+                let version = built::first_line_of(&program.to_string_lossy(), "--version");
+                bench.versions.insert(0, ("evenkeel", version));
+                bench.evenkeel = Some(program);
+            }
+            Err(error) => bench.note(&format!("evenkeel cannot be had: {error:#}"))?,
+        }
+        if !preferred {
+            bench.note("programs of the bench are not preferred to others: that takes root")?;
+        }
+        Ok(bench)
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        // What it was started for is over, however it ends.
-        drop(self.child.wait());
+    /// What the reader of the figures has to know; said at once, and again at the end.
+    fn note(&mut self, text: &str) -> Result<()> {
+        say(&format!("warning: {text}"))?;
+        self.notes.push(text.to_owned());
+        Ok(())
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Every round of a case. Who fails once is not asked again.
+    fn rounds(&mut self, case: &Case) -> Result<Vec<Round>> {
+        let mut turns = vec![Turn::Ours];
+        turns.extend(case.peers.iter().map(|(peer, _)| Turn::Theirs(*peer)));
+        for (peer, _) in case.peers {
+            self.find(*peer)?;
+        }
+        let known = |it: &Turn| match it {
+            Turn::Ours => self.evenkeel.is_some(),
+            Turn::Theirs(peer) => self.peers.get(peer).is_some_and(Option::is_some),
+        };
+        turns.retain(known);
+        let server = match self.start(case) {
+            Ok(server) => server,
+            Err(error) => {
+                self.note(&format!("{}: no server: {error:#}", case.name))?;
+                return Ok(Vec::new());
+            }
+        };
+        let (rounds, seconds) = self.extent(case);
+        let mut found = Vec::new();
+        for number in 1..=rounds {
+            say(&format!("{}: round {number} of {rounds}, {seconds} s each", case.name))?;
+            let mut round = Round::default();
+            for turn in turns.clone() {
+                if let Err(error) = self.turn(case, turn, server.as_ref(), seconds, &mut round) {
+                    self.note(&format!("{}: {}: {error:#}", case.name, turn.name()))?;
+                    turns.retain(|it| *it != turn);
+                }
+            }
+            found.push(round);
+            // Whoever comes second meets what the first has left in the caches.
+            if !turns.is_empty() {
+                turns.rotate_left(1);
+            }
+        }
+        Ok(found)
+    }
 
-    fn sent(missed: f64, in_time: f64) -> Load {
-        Load {
-            planned: 100_000.0,
-            sent: 100_000.0 - missed,
-            sent_in_time: in_time,
-            missed,
-            answered: 100_000.0 - missed,
-            failed: 0.0,
-            duration: 5.0,
-            generator_cpu: 1.0,
-            process_cpu: 1.1,
-            lag_p50: 1e-5,
-            lag_p99: 1e-4,
+    /// Rounds, and seconds of a load.
+    fn extent(&self, case: &Case) -> (usize, u32) {
+        let seconds = self.options.seconds;
+        match case.kind {
+            Kind::Cost => (self.options.rounds, seconds),
+            Kind::Truth => (self.options.rounds, seconds * 2),
+            Kind::Memory { minutes } => {
+                (1, self.options.minutes.map_or(minutes * 60, |it| (it * 60.0).ceil() as u32))
+            }
         }
     }
 
-    fn bars(found: &[Load]) -> Vec<bool> {
-        open_rows("open", true, found).iter().filter_map(Row::holds).collect()
+    fn find(&mut self, peer: Peer) -> Result<()> {
+        if self.peers.contains_key(&peer) {
+            return Ok(());
+        }
+        let program = match peer.program() {
+            Ok(program) => {
+                let version = peer.version(&program.to_string_lossy());
+                self.versions.push((peer.name(), version));
+                Some(program)
+            }
+            Err(error) => {
+                self.note(&format!("{} cannot be had: {error:#}", peer.name()))?;
+                None
+            }
+        };
+        self.peers.insert(peer, program);
+        Ok(())
     }
 
-    #[test]
-    fn a_rate_is_reached_when_nothing_was_missed_and_nothing_came_late() {
-        assert_eq!(bars(&[sent(0.0, 100_000.0), sent(0.0, 99_500.0)]), [true, true]);
-        assert_eq!(bars(&[sent(0.0, 100_000.0), sent(1.0, 99_999.0)]), [false, true]);
-        assert_eq!(bars(&[sent(0.0, 97_000.0), sent(0.0, 100_000.0)]), [true, false]);
-        assert!(open_rows("open", false, &[sent(9.0, 9.0)]).iter().all(|it| it.bar.is_none()));
+    /// The server of a case; the one that stalls does so once, and is started for each load.
+    fn start(&mut self, case: &Case) -> Result<Option<Server>> {
+        match case.site {
+            Site::Stall => Ok(None),
+            Site::NginxSecure | Site::NginxH2c => {
+                let server = Server::nginx(&self.server, &self.sink, &self.folder.0)?;
+                if self.versions.iter().all(|(name, _)| *name != "nginx") {
+                    self.versions.push(("nginx", server::version_of_nginx()?));
+                }
+                Ok(Some(server))
+            }
+            _ => Server::sink(&self.server, &self.sink, None).map(Some),
+        }
     }
 
-    #[test]
-    fn a_request_costs_what_the_process_cost_by_answers() {
-        let wrk = || Wrk { requests: 50_000.0, requests_per_second: 10_000.0 };
-        let pair = Pair::of((sent(0.0, 100_000.0), 1.0), (wrk(), 1.0)).unwrap();
-        let rows = closed_rows(&[pair]);
-        assert_eq!(rows.last().map(|it| it.values.clone()), Some(vec![0.5]));
-        let failed = Load { failed: 1.0, ..sent(0.0, 100_000.0) };
-        assert!(Pair::of((failed, 1.0), (wrk(), 1.0)).is_err());
+    fn turn(
+        &self,
+        case: &Case,
+        turn: Turn,
+        server: Option<&Server>,
+        seconds: u32,
+        round: &mut Round,
+    ) -> Result<()> {
+        let stalling = match case.site {
+            Site::Stall => {
+                let course = [SERVICE_MS, seconds * 500, seconds * 1000 / STALL_SHARE];
+                Some(Server::sink(&self.server, &self.sink, Some(course))?)
+            }
+            _ => None,
+        };
+        let server = server.or(stalling.as_ref()).context("no server was started")?;
+        let url = server.url(case.site)?;
+        let (program, arguments) = self.command(case, turn, &url, seconds)?;
+        let before = server.cpu()?;
+        let spent = self.generator.run(program, &arguments, warm_after(seconds))?;
+        let server_cpu = server.cpu()? - before;
+        let log = stalling.map(Server::end).transpose()?;
+        let truth = || match (&log, case.model) {
+            (Some(log), Model::Rate { rate, .. }) => Truth::of(log, f64::from(rate)).map(Some),
+            _ => Ok(None),
+        };
+        let (cpu, memory) = (spent.cpu, spent.memory);
+        match turn {
+            Turn::Ours => {
+                // A load whose verdict is no pass has been sent all the same; the verdict is a figure.
+                let told = match (Told::read(&spent.printed), spent.complaint) {
+                    (Err(_), Some(complaint)) => bail!("{complaint}"),
+                    (told, _) => told?,
+                };
+                told.is_sound()?;
+                let truth = truth()?;
+                if let Some(truth) = &truth {
+                    let count = truth.count() as f64;
+                    ensure!(
+                        count >= told.answered,
+                        "{} requests are told to be answered, and the server answered {count}",
+                        told.answered
+                    );
+                }
+                round.ours = Some(Ours { told, cpu, server_cpu, memory, truth });
+            }
+            Turn::Theirs(peer) => {
+                if let Some(complaint) = spent.complaint {
+                    bail!("{complaint}");
+                }
+                let answered = peer.read(&spent.printed)?;
+                let truth = truth()?;
+                round.theirs.push((peer, Theirs { answered, cpu, server_cpu, memory, truth }));
+            }
+        }
+        Ok(())
+    }
+
+    fn command(
+        &self,
+        case: &Case,
+        turn: Turn,
+        url: &str,
+        seconds: u32,
+    ) -> Result<(&Path, Vec<String>)> {
+        match turn {
+            Turn::Ours => {
+                let program = self.evenkeel.as_deref().context("there is no evenkeel")?;
+                Ok((program, ours::arguments(case, url, seconds, &self.folder.0)?))
+            }
+            Turn::Theirs(peer) => match self.peers.get(&peer) {
+                Some(Some(program)) => Ok((program, peer.arguments(case, url, seconds))),
+                _ => bail!("there is no {}", peer.name()),
+            },
+        }
     }
 }

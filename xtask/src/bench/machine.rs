@@ -2,12 +2,18 @@
 
 use std::fmt;
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::time::TimeVal;
 use serde_json::{Value, json};
 
 /// Of proc(5); 100 on every Linux of today, whatever its own clock ticks at.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// How much more important than others a bench is, where it may say so.
+pub(super) const NICE: &str = "-10";
 
 /// Two cores: one for the server, one for the generator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,17 +42,64 @@ fn allowed(status: &str) -> Option<Vec<u32>> {
     Some(cores)
 }
 
-/// Processor time, user and system, of every child that has been waited for, in seconds.
-pub(super) fn cpu_of_children() -> Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat").context("cannot read /proc/self/stat")?;
-    children(&stat).context("/proc/self/stat is not as proc(5) says")
+/// What the machine says its processor is.
+pub(super) fn processor() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = info.lines().find(|it| it.starts_with("model name"));
+    let name = line.and_then(|it| it.split_once(':')).map_or("unknown", |it| it.1.trim());
+    name.to_owned()
 }
 
-fn children(stat: &str) -> Option<f64> {
+/// How many cores this process may run on.
+pub(super) fn core_count() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Processor time, user and system, of every child that has been waited for, in seconds.
+pub(super) fn cpu_of_children() -> Result<f64> {
+    let usage =
+        getrusage(UsageWho::RUSAGE_CHILDREN).context("cannot ask what children have cost")?;
+    let seconds = |it: TimeVal| it.tv_sec() as f64 + it.tv_usec() as f64 / 1e6;
+    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
+}
+
+/// Processor time, user and system, of a process that still runs, in seconds.
+pub(super) fn cpu_of(process: u32) -> Result<f64> {
+    let file = format!("/proc/{process}/stat");
+    let stat = fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
+    own_time(&stat).with_context(|| format!("{file} is not as proc(5) says"))
+}
+
+fn own_time(stat: &str) -> Option<f64> {
     // The name before the last bracket may hold anything.
     let (_, after) = stat.rsplit_once(')')?;
-    let mut fields = after.split_whitespace().skip(13).map_while(|it| it.parse::<f64>().ok());
+    let mut fields = after.split_whitespace().skip(11).map_while(|it| it.parse::<f64>().ok());
     Some((fields.next()? + fields.next()?) / TICKS_PER_SECOND)
+}
+
+/// The most memory that a running process has had resident, in bytes.
+pub(super) fn peak_memory_of(process: u32) -> Option<f64> {
+    peak(&fs::read_to_string(format!("/proc/{process}/status")).ok()?)
+}
+
+fn peak(status: &str) -> Option<f64> {
+    let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? * 1024.0)
+}
+
+/// Lets this process and its children have as many files as the system allows; says how many.
+pub(super) fn raise_files() -> Result<u64> {
+    let (_, most) =
+        getrlimit(Resource::RLIMIT_NOFILE).context("cannot ask how many files there may be")?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot ask for more files")?;
+    Ok(most)
+}
+
+/// Whether children may be preferred to other programs.
+pub(super) fn may_prefer() -> bool {
+    // It runs the program all the same, and complains.
+    let tried = Command::new("nice").args(["-n", NICE, "true"]).output();
+    tried.is_ok_and(|it| it.status.success() && it.stderr.is_empty())
 }
 
 /// How busy the machine is at one moment.
@@ -129,10 +182,25 @@ mod tests {
     }
 
     #[test]
-    fn time_of_children_is_found_behind_an_odd_name() {
+    fn time_of_a_process_is_found_behind_an_odd_name() {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194560 900 8 0 0 50 60 250 125 20 0 1 0 99";
-        assert_eq!(children(stat), Some(3.75));
-        assert_eq!(children("7 (x) S 1"), None);
+        assert_eq!(own_time(stat), Some(1.1));
+        assert_eq!(own_time("7 (x) S 1"), None);
+    }
+
+    #[test]
+    fn the_peak_of_memory_is_read_in_bytes() {
+        let status = "VmPeak:\t  9000 kB\nVmHWM:\t    1024 kB\nVmRSS:\t     512 kB\n";
+        assert_eq!(peak(status), Some(1_048_576.0));
+        assert_eq!(peak("Name:\tzombie\n"), None);
+    }
+
+    #[test]
+    fn children_cost_something() {
+        let before = cpu_of_children().unwrap();
+        let program = "BEGIN { for (n = 0; n < 300000; n++) sum += n }";
+        assert!(Command::new("awk").arg(program).status().unwrap().success());
+        assert!(cpu_of_children().unwrap() > before);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::tree::Files;
 /// Lowest first. A crate may depend on crates of lower layers, and of its own unless that is [`HANDS`].
 const LAYERS: &[(&str, &[&str])] = &[
     ("vocabulary", &["units", "model"]),
-    ("judgement", &["stats", "slo", "capacity", "ops", "resilience", "report"]),
+    ("judgement", &["stats", "slo", "capacity", "ops", "resilience", "report", "import"]),
     ("hands", &["load", "fault", "probe", "health", "metrics", "store"]),
     ("conductors", &["drill", "serve"]),
     ("surface", &["evenkeel"]),
@@ -24,7 +24,8 @@ const HANDS: usize = 2;
 const SURFACE: usize = 4;
 
 /// Beside the layers: what each may use. Only the surface uses them, and tests from the hands up.
-const ASIDE: &[(&str, &[&str])] = &[("shop", &["units", "resilience", "health"]), ("xtask", &[])];
+const ASIDE: &[(&str, &[&str])] =
+    &[("shop", &["units", "resilience", "health"]), ("sink", &["units"]), ("xtask", &[])];
 
 /// Runtimes, sockets, databases and system calls, none of which judgement may know.
 const IO: &[&str] = &[

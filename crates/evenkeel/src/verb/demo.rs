@@ -40,13 +40,14 @@ pub(crate) async fn run(args: DemoArgs, screen: &Screen) -> Result<Exit, Failure
     let runs = Runs::at(&args.dir);
 
     screen.say("1 of 2: a shop without timeouts, retries and fallbacks");
-    let fragile = conducted(made_fragile(plan.clone()), "fragile", &runs, None, screen).await?;
+    let fragile =
+        conducted(made_fragile(plan.clone()), "fragile", &runs, None, screen, |_| {}).await?;
     screen.say(&format!("        {}", fragile.outcome.verdict.headline));
     if fragile.outcome.verdict.result == Ending::Interrupted {
         return Ok(Ending::Interrupted.into());
     }
     screen.say("2 of 2: the same shop with them, in the same drill");
-    let resilient = conducted(plan, "resilient", &runs, None, screen).await?;
+    let resilient = conducted(plan, "resilient", &runs, None, screen, |_| {}).await?;
     screen.say(&format!("        {}", resilient.outcome.verdict.headline));
 
     if resilient.outcome.verdict.result == Ending::Interrupted {
@@ -68,7 +69,7 @@ pub(crate) async fn run(args: DemoArgs, screen: &Screen) -> Result<Exit, Failure
 }
 
 fn of(over: &Over) -> serde_json::Value {
-    let Over { outcome, folder, files } = over;
+    let Over { outcome, folder, files, .. } = over;
     json!({
         "run": outcome.run.id, "folder": folder, "files": files, "verdict": outcome.verdict, "score": outcome.score,
     })

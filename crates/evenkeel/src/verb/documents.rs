@@ -129,14 +129,7 @@ pub(crate) fn planned(
     seed: Option<Seed>,
     screen: &Screen,
 ) -> Result<Plan, Failure> {
-    let (errors, warnings): (Vec<_>, Vec<_>) =
-        found.diagnostics.iter().cloned().partition(Diagnostic::is_error);
-    if !errors.is_empty() {
-        return Err(wrong(&errors, screen));
-    }
-    if !warnings.is_empty() {
-        screen.say(&render(&warnings, screen.colors_progress()));
-    }
+    refuse_errors(found, screen)?;
     let drills = found.library.drills();
     let name = match (drill, drills.as_slice()) {
         (Some(name), drills) if drills.contains(&name) => name,
@@ -159,8 +152,21 @@ pub(crate) fn planned(
     found.library.plan(name, seed).map_err(|errors| wrong(&errors, screen))
 }
 
+/// Says what is doubtful in documents, and refuses those that are wrong.
+pub(crate) fn refuse_errors(found: &Found, screen: &Screen) -> Result<(), Failure> {
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        found.diagnostics.iter().cloned().partition(Diagnostic::is_error);
+    if !errors.is_empty() {
+        return Err(wrong(&errors, screen));
+    }
+    if !warnings.is_empty() {
+        screen.say(&render(&warnings, screen.colors_progress()));
+    }
+    Ok(())
+}
+
 /// Shows what is wrong with documents.
-fn wrong(errors: &[Diagnostic], screen: &Screen) -> Failure {
+pub(crate) fn wrong(errors: &[Diagnostic], screen: &Screen) -> Failure {
     let failure = Failure::usage(plural(errors.len(), "error"));
     if screen.is_json() {
         // Programs read the findings where they read results.

@@ -7,7 +7,7 @@ use evenkeel_drill::folder::JOURNAL;
 use evenkeel_drill::{ConductError, Runs, Setup, conduct, judge};
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::plan::RunHead;
-use evenkeel_model::{Outcome, Plan};
+use evenkeel_model::{Entry, Outcome, Plan};
 use evenkeel_report::{Format, render, text};
 use evenkeel_units::{Clock, SystemClock};
 use serde_json::json;
@@ -23,6 +23,8 @@ pub(crate) struct Over {
     pub(crate) outcome: Outcome,
     pub(crate) folder: PathBuf,
     pub(crate) files: Vec<String>,
+    /// All that happened.
+    pub(crate) entries: Vec<Entry>,
 }
 
 /// Runs a drill.
@@ -37,7 +39,7 @@ pub(crate) async fn run(args: RunArgs, screen: &Screen) -> Result<Exit, Failure>
             .help(format!("remove {}", args.dir.join("baselines").display()))
     })?;
     let name = plan.drill.clone();
-    let over = conducted(plan, &name, &runs, stored.as_ref(), screen).await?;
+    let over = conducted(plan, &name, &runs, stored.as_ref(), screen, |_| {}).await?;
     let passed = over.outcome.verdict.exit_code == 0;
     let mut files = over.files.clone();
     if passed && (stored.is_none() || args.accept) {
@@ -94,6 +96,7 @@ pub(crate) async fn conducted(
     runs: &Runs,
     stored: Option<&Outcome>,
     screen: &Screen,
+    mut also: impl FnMut(&Entry),
 ) -> Result<Over, Failure> {
     let state_dir = evenkeel_fault::state_dir();
     super::chaos::mend_first(&state_dir, screen).await?;
@@ -118,7 +121,11 @@ pub(crate) async fn conducted(
     let baseline = stored.cloned();
     let setup =
         Setup { head, plan: plan.clone(), baseline, folder: folder.clone(), state_dir, own_binary };
-    let entries = conduct(setup, |scene| watcher.see(scene)).await;
+    let entries = Box::pin(conduct(setup, |scene| {
+        also(scene.entry);
+        watcher.see(scene);
+    }));
+    let entries = entries.await;
     let entries = entries.map_err(|error| match error {
         ConductError::Broken(_) => Failure::bug(in_one_line(&error)),
         _ => Failure::could_not_run(in_one_line(&error)),
@@ -129,7 +136,7 @@ pub(crate) async fn conducted(
         // A report that could not be written changes nothing about the verdict.
         screen.complain(&trouble);
     }
-    Ok(Over { outcome, folder, files })
+    Ok(Over { outcome, folder, files, entries })
 }
 
 /// Writes every report of a run, each whole or not at all. What could be written, and why the rest could not.

@@ -6,6 +6,7 @@ pub(crate) mod demo;
 mod documents;
 pub(crate) mod drill;
 pub(crate) mod init;
+pub(crate) mod load;
 pub(crate) mod plan;
 pub(crate) mod runs;
 pub(crate) mod schema;

@@ -76,6 +76,16 @@ pub(crate) fn show(args: &ShowArgs, screen: &Screen) -> Result<Exit, Failure> {
     Ok(Exit::OK)
 }
 
+/// Says what has become slower or faster between two loads, and whether it is more than chance; exit code 1 when
+/// something has become worse.
+pub(crate) fn compare_loads(args: &CompareArgs, screen: &Screen) -> Result<Exit, Failure> {
+    let (_, before) = found(&args.baseline, &args.runs.dir, None)?;
+    let (_, after) = found(&args.run, &args.runs.dir, None)?;
+    let comparison = evenkeel_drill::compare(&before, &after);
+    screen.show(&comparison, || evenkeel_report::comparison::text(&comparison, screen.color))?;
+    Ok(if comparison.severity.is_some() { Exit::FAILED } else { Exit::OK })
+}
+
 /// Judges a past run beside another; exit code 1 when it is worse.
 pub(crate) fn compare(args: &CompareArgs, screen: &Screen) -> Result<Exit, Failure> {
     let (_, baseline) = found(&args.baseline, &args.runs.dir, None)?;

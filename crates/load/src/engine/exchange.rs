@@ -1,290 +1,281 @@
-//! Exchange: one request on one connection, from the first byte sent to its outcome.
-
-use std::net::SocketAddr;
-use std::time::Duration;
+//! Exchanges: each one request, from when it is handed to a connection to its outcome.
 
 use evenkeel_model::Answer;
 use evenkeel_units::{Clock, Moment};
-use rand::Rng;
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
 
-use super::Engine;
-use crate::pool::{Connection, Request, State};
-use crate::protocol::http1::{End, Event, Malformed};
-use crate::reactor::Ready;
-use crate::routes::CHECKED_BYTES_MAX;
-
-/// While a target refuses connections, it is asked at most once in this time.
-const REFUSED_PAUSE: Duration = Duration::from_millis(1);
+use super::{Engine, LOOK_EVERY, Request};
+use crate::answer::Headers;
+use crate::pool::State;
+use crate::protocol::Protocol;
+use crate::scenario::Filled;
+use crate::template::NoValues;
 
 /// A kept connection that breaks sooner than this after a request was handed to it had been closed by
 /// the server meanwhile; later, the server took the request and failed.
-const STALE_WITHIN: Duration = Duration::from_millis(100);
+const STALE_WITHIN: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// How far the bytes that came have brought an answer.
-enum Progress {
-    More,
-    Whole { answer: Answer, reusable: bool },
+/// Bodies that are looked at are kept up to this length; what comes after is read and not looked at.
+pub(super) const KEPT_BODY_MAX: usize = 1024 * 1024;
+
+/// A buffer that has grown beyond this is given back.
+const BUFFER_MAX: usize = 64 * 1024;
+
+/// One request and what has come of it.
+#[derive(Default)]
+pub(super) struct Exchange {
+    pub(super) request: Option<Request>,
+    pub(super) connection: usize,
+    /// When its first bytes were written; `None` while its connection is being made.
+    pub(super) sent: Option<Moment>,
+    pub(super) status: Option<u16>,
+    /// Whether any byte of an answer has come.
+    pub(super) begun: bool,
+    pub(super) headers: Headers,
+    pub(super) body: Vec<u8>,
 }
 
-impl<C: Rng> Engine<C> {
-    /// A connection has something to say.
-    pub(super) fn on_ready(&mut self, event: Ready) {
-        // It may have been closed by an earlier event of the same batch.
-        let Some(at) = self.pool.find(event.token) else { return };
-        match self.pool.connections[at].state {
-            State::Connecting { .. } if event.writable => self.on_connect(at),
-            State::Connecting { .. } | State::Closed => {}
-            State::Idle => {
-                if event.readable {
-                    self.on_goodbye(at);
-                }
-            }
-            State::Busy { request, written, .. } => {
-                if event.writable && written < self.routes.get(request.route).request.len() {
-                    self.send_rest(at);
-                }
-                if event.readable && self.pool.find(event.token).is_some() {
-                    self.read(at, event.ended);
-                }
-            }
-        }
+/// All exchanges that are under way.
+#[derive(Default)]
+pub(super) struct Exchanges {
+    all: Vec<Exchange>,
+    free: Vec<u32>,
+}
+
+impl Exchanges {
+    /// How many there are.
+    pub(super) fn len(&self) -> u64 {
+        (self.all.len() - self.free.len()) as u64
     }
 
-    /// An idle connection has nothing to say but goodbye.
-    fn on_goodbye(&mut self, at: usize) {
-        let heard = self.pool.connections[at]
-            .socket
-            .as_ref()
-            .map(|it| recv(it, &mut *self.buffer, RecvFlags::DONTWAIT).map(|(length, _)| length));
-        if !matches!(heard, Some(Err(Errno::AGAIN | Errno::INTR))) {
-            self.pool.close(at);
-        }
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
-    /// Hands a waiting request to an idle connection.
-    pub(super) fn send_from(&mut self, at: usize, request: Request, now: Moment) {
-        self.count_sent(&request, now);
-        self.begin(at, request, now);
+    fn begin(&mut self, request: Request) -> u32 {
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.all.push(Exchange::default());
+            self.all.len() as u32 - 1
+        });
+        self.all[number as usize].request = Some(request);
+        number
     }
 
-    /// Begins to connect for a request, which was counted as sent.
-    pub(super) fn connect(&mut self, at: usize, request: Request, since: Moment, tried: usize) {
-        let to = self.address_after(tried);
-        self.pool.connections[at].state = State::Connecting { request, since, tried };
-        if self.pool.connect(at, to, &self.reactor).is_err() {
-            self.on_refused(at);
-        }
+    /// An exchange that is under way.
+    pub(super) fn get_mut(&mut self, exchange: u32) -> &mut Exchange {
+        &mut self.all[exchange as usize]
     }
 
-    fn address_after(&self, tried: usize) -> SocketAddr {
-        let all = &self.target.addresses;
-        all[(self.address + tried) % all.len()]
-    }
-
-    fn on_connect(&mut self, at: usize) {
-        let here = &self.pool.connections[at];
-        let State::Connecting { request, tried, .. } = here.state else { return };
-        let made =
-            here.socket.as_ref().is_some_and(|it| matches!(sockopt::socket_error(it), Ok(Ok(()))));
-        if !made {
-            self.on_refused(at);
-            return;
-        }
-        self.address = (self.address + tried) % self.target.addresses.len();
-        self.connect_after = Moment::START;
-        self.pool.made(at);
-        self.begin(at, request, self.clock.now());
-    }
-
-    fn on_refused(&mut self, at: usize) {
-        let State::Connecting { request, since, tried } = self.pool.connections[at].state else {
-            return;
-        };
-        self.pool.disconnect(at);
-        if tried + 1 < self.target.addresses.len() {
-            self.connect(at, request, since, tried + 1);
-            return;
-        }
-        self.pool.close(at);
-        let now = self.clock.now();
-        self.connect_after = now + REFUSED_PAUSE;
-        self.outcome(&request, Answer::Connect, now);
-        // Nobody is asked again for each arrival of a crowd: the answer was for all that waited for it.
-        if self.pool.up() == 0 {
-            while let Some(&request) = self.waiting.front()
-                && request.due <= since
-            {
-                self.waiting.pop_front();
-                self.count_sent(&request, now);
-                self.outcome(&request, Answer::Connect, now);
-            }
-        }
-    }
-
-    fn begin(&mut self, at: usize, request: Request, since: Moment) {
-        let here = &mut self.pool.connections[at];
-        here.reader.expect(self.routes.get(request.route).without_body);
+    fn end(&mut self, exchange: u32) {
+        let here = &mut self.all[exchange as usize];
+        here.request = None;
+        here.sent = None;
+        here.status = None;
+        here.begun = false;
+        here.headers.clear();
         here.body.clear();
-        here.state = State::Busy { request, since, written: 0, status: None, begun: false };
-        self.send_rest(at);
-    }
-
-    /// Sends without asking first whether the socket is ready: it nearly always is.
-    fn send_rest(&mut self, at: usize) {
-        let Connection {
-            socket: Some(socket), state: State::Busy { request, written, .. }, ..
-        } = &mut self.pool.connections[at]
-        else {
-            return;
-        };
-        let bytes = &self.routes.get(request.route).request;
-        while *written < bytes.len() {
-            match send(&*socket, &bytes[*written..], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
-                Ok(sent) => *written += sent,
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return,
-                Err(_) => {
-                    // A server may answer and close before it has read the request.
-                    let token = self.pool.token(at);
-                    self.read(at, true);
-                    if self.pool.find(token).is_some() {
-                        self.on_broken(at);
-                    }
-                    return;
-                }
-            }
+        if here.body.capacity() > BUFFER_MAX {
+            here.body = Vec::new();
         }
+        self.free.push(exchange);
+    }
+}
+
+impl<P: Protocol> Engine<P> {
+    /// Hands a waiting request to a connection that stands.
+    pub(super) fn send_on(&mut self, at: usize, request: Request, now: Moment) {
+        let exchange = self.count_sent(request, now);
+        self.carry(at, exchange, now);
     }
 
-    /// Reads what has come; up to the end, when the other side has `ended`.
-    fn read(&mut self, at: usize, ended: bool) {
-        let token = self.pool.token(at);
-        while self.pool.find(token).is_some() {
-            let Some(socket) = &self.pool.connections[at].socket else { return };
-            match recv(socket, &mut *self.buffer, RecvFlags::DONTWAIT) {
-                Ok((0, _)) => return self.on_end(at),
-                Ok((length, _)) => {
-                    self.on_bytes(at, length, ended);
-                    // A short read has emptied the socket; the reactor says when there is more.
-                    if length < self.buffer.len() && !ended {
-                        return;
-                    }
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return,
-                Err(_) => return self.on_broken(at),
-            }
+    /// Hands an exchange to a connection that stands.
+    fn carry(&mut self, at: usize, exchange: u32, now: Moment) {
+        self.pool.connections[at].carries.push(exchange);
+        self.exchanges.get_mut(exchange).connection = at;
+        self.begin(at, exchange, now);
+        self.flush(at);
+        self.pool.offer(at);
+        self.listen_later(at);
+    }
+
+    /// Counts an arrival that leaves the queue to be sent.
+    pub(super) fn count_sent(&mut self, request: Request, now: Moment) -> u32 {
+        match request.planned {
+            true => self.waiting_planned -= 1,
+            false => self.recorder.planned(),
         }
-    }
-
-    fn on_bytes(&mut self, at: usize, length: usize, ended: bool) {
-        let progress = self.understand(at, length);
-        match progress {
-            Ok(Progress::More) => {}
-            Ok(Progress::Whole { answer, reusable }) => self.settle(at, answer, reusable && !ended),
-            Err(Malformed) => self.settle(at, Answer::Body, false),
-        }
-    }
-
-    /// What the first `length` bytes of the buffer mean for the answer on a connection.
-    fn understand(&mut self, at: usize, length: usize) -> Result<Progress, Malformed> {
-        let Connection { state, reader, body, .. } = &mut self.pool.connections[at];
-        let State::Busy { request, written, status, begun, .. } = state else {
-            return Err(Malformed);
-        };
-        *begun = true;
-        let route = self.routes.get(request.route);
-        let mut input = &self.buffer[..length];
-        loop {
-            match reader.next(&mut input)? {
-                None => return Ok(Progress::More),
-                Some(Event::Head { status: it }) => *status = Some(it),
-                Some(Event::Body(data)) => {
-                    if route.checks_body() {
-                        let room = CHECKED_BYTES_MAX - body.len();
-                        body.extend_from_slice(&data[..data.len().min(room)]);
-                    }
-                }
-                Some(Event::Done { keep_alive }) => {
-                    let answer = route.judge(status.unwrap_or_default(), body);
-                    // Bytes that nobody asked for, or a request cut short, leave nothing to build on.
-                    let in_step = input.is_empty() && *written == route.request.len();
-                    return Ok(Progress::Whole { answer, reusable: keep_alive && in_step });
-                }
-            }
-        }
-    }
-
-    /// The other side has closed the connection.
-    fn on_end(&mut self, at: usize) {
-        let Connection { state, reader, body, .. } = &self.pool.connections[at];
-        match state {
-            State::Busy { request, status, .. } if reader.end() == End::Whole => {
-                let answer = self.routes.get(request.route).judge(status.unwrap_or_default(), body);
-                self.settle(at, answer, false);
-            }
-            State::Busy { .. } => self.on_broken(at),
-            State::Idle | State::Connecting { .. } | State::Closed => self.pool.close(at),
-        }
-    }
-
-    /// The connection broke before the answer was whole.
-    fn on_broken(&mut self, at: usize) {
-        let here = &self.pool.connections[at];
-        let State::Busy { mut request, since, begun, .. } = here.state else {
-            self.pool.close(at);
-            return;
-        };
-        let now = self.clock.now();
-        let stale = here.used && !begun && now - since < STALE_WITHIN;
-        if stale && !request.retried && self.routes.get(request.route).idempotent {
-            request.retried = true;
-            self.pool.disconnect(at);
-            self.connect(at, request, now, 0);
-        } else {
-            self.settle(at, Answer::Reset, false);
-        }
-    }
-
-    /// Gives the request up, if it has lasted too long.
-    pub(super) fn expire_at(&mut self, at: usize, now: Moment) {
-        let (State::Connecting { request, .. } | State::Busy { request, .. }) =
-            self.pool.connections[at].state
-        else {
-            return;
-        };
+        self.recorder.sent(now - request.due);
         let deadline = request.due + self.timeout;
-        if now >= deadline {
-            self.settle(at, Answer::Timeout, false);
-        } else {
-            self.next_deadline = Some(self.next_deadline.map_or(deadline, |it| it.min(deadline)));
+        self.next_deadline = Some(self.next_deadline.map_or(deadline, |it| it.min(deadline)));
+        self.exchanges.begin(request)
+    }
+
+    /// A request that fails before there is a connection for it.
+    pub(super) fn fail_unsent(&mut self, request: Request, answer: Answer, now: Moment) {
+        let exchange = self.count_sent(request, now);
+        self.outcome(exchange, answer, now);
+    }
+
+    /// Writes the request of an exchange into what the connection has to send.
+    pub(super) fn begin(&mut self, at: usize, exchange: u32, now: Moment) {
+        let here = self.exchanges.get_mut(exchange);
+        let Some(request) = here.request else { return };
+        here.sent = Some(now);
+        let route = &self.routes[request.route as usize];
+        let Some(speaks) = &mut self.pool.connections[at].speaks else { return };
+        let (shared, out) = (&mut self.shared, &mut self.out);
+        match request.visit {
+            None => speaks.begin(shared, exchange, &route.ready, &NoValues, now, out),
+            Some(visit) => {
+                let visit = self.visits.get(visit);
+                let values = Filled { program: &self.program, visit, clock: &self.clock };
+                speaks.begin(shared, exchange, &route.ready, &values, now, out);
+            }
         }
     }
 
-    /// The request on a connection has its outcome.
-    fn settle(&mut self, at: usize, answer: Answer, reusable: bool) {
-        let (State::Connecting { request, .. } | State::Busy { request, .. }) =
-            self.pool.connections[at].state
-        else {
-            unreachable!("only a connection with a request settles one");
-        };
-        if reusable {
-            self.pool.rest(at);
-        } else {
-            self.pool.close(at);
+    /// What a whole answer counts as; keeps what later steps want of it.
+    pub(super) fn judge(&mut self, exchange: u32) -> Answer {
+        let here = self.exchanges.get_mut(exchange);
+        let Some(request) = here.request else { return Answer::Closed };
+        let route = &self.routes[request.route as usize];
+        let answer = route.judge.judge(here.status, &here.headers, &here.body);
+        let Some(visit) = request.visit else { return answer };
+        let visit = self.visits.get_mut(visit);
+        for value in here.headers.get(b"set-cookie") {
+            visit.set_cookie(&self.program, value);
         }
-        let now = self.clock.now();
-        self.outcome(&request, answer, now);
+        for extractor in &*route.extract {
+            match extractor.find(here.status, &here.headers, &here.body) {
+                Some(value) => visit.keep(extractor.var, &value),
+                None if answer.is_ok() => return Answer::Body,
+                None => {}
+            }
+        }
+        answer
     }
 
-    fn outcome(&mut self, request: &Request, answer: Answer, now: Moment) {
-        self.in_flight -= 1;
-        self.recorder.outcome(request.route, answer, now - request.due);
-        if let Some(phase) = request.phase {
-            let turned_away = matches!(answer, Answer::Connect | Answer::Reset);
-            self.users.answered(phase, now, turned_away);
+    /// An exchange is over; the connection goes on, if it can.
+    pub(super) fn settle(&mut self, exchange: u32, answer: Answer, now: Moment) {
+        let at = self.exchanges.get_mut(exchange).connection;
+        let here = &mut self.pool.connections[at];
+        here.used = true;
+        if let Some(place) = here.carries.iter().position(|it| *it == exchange) {
+            here.carries.swap_remove(place);
         }
+        self.outcome(exchange, answer, now);
+    }
+
+    /// The connection broke with exchanges on it. Each is sent again, once, if the server has surely not seen
+    /// it or the connection had gone stale before; else it has come to nothing.
+    pub(super) fn broken(&mut self, at: usize, answer: Answer, now: Moment) {
+        let here = &mut self.pool.connections[at];
+        let used = here.used;
+        let answer = if here.state == State::Securing { Answer::Tls } else { answer };
+        let carried = std::mem::take(&mut here.carries);
+        self.pool.close(at);
+        for exchange in carried {
+            let here = self.exchanges.get_mut(exchange);
+            let stale = used && !here.begun && here.sent.is_none_or(|it| now - it < STALE_WITHIN);
+            let again = here.request.is_some_and(|it| {
+                stale && !it.retried && self.routes[it.route as usize].idempotent
+            });
+            match again {
+                true => self.send_again(exchange, now),
+                false => self.outcome(exchange, answer, now),
+            }
+        }
+    }
+
+    /// Sends the request of an exchange once more: on a new connection, or when there is room on another.
+    pub(super) fn send_again(&mut self, exchange: u32, now: Moment) {
+        let here = self.exchanges.get_mut(exchange);
+        here.sent = None;
+        here.status = None;
+        here.begun = false;
+        here.headers.clear();
+        here.body.clear();
+        if let Some(request) = &mut here.request {
+            request.retried = true;
+        }
+        match self.pool.take_place() {
+            Some(at) => self.connect(at, vec![exchange], now, 0),
+            None => self.again.push_back(exchange),
+        }
+    }
+
+    /// Sends what is to be sent a second time, as far as there are connections.
+    pub(super) fn dispatch_again(&mut self, now: Moment) {
+        while let Some(&exchange) = self.again.front() {
+            if let Some(at) = self.pool.take_place() {
+                self.again.pop_front();
+                self.connect(at, vec![exchange], now, 0);
+            } else if let Some(at) = self.pool.take_idle().or_else(|| self.pool.take_roomy()) {
+                self.again.pop_front();
+                self.carry(at, exchange, now);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Gives up what has been under way for too long.
+    pub(super) fn give_up_late(&mut self, now: Moment) {
+        let mut next = None;
+        for exchange in 0..self.exchanges.all.len() as u32 {
+            let here = &self.exchanges.all[exchange as usize];
+            let Some(request) = here.request else { continue };
+            let deadline = request.due + self.timeout;
+            if now < deadline {
+                next = Some(next.map_or(deadline, |it: Moment| it.min(deadline)));
+                continue;
+            }
+            if let Some(place) = self.again.iter().position(|it| *it == exchange) {
+                self.again.remove(place);
+                self.outcome(exchange, Answer::Timeout, now);
+                continue;
+            }
+            let at = here.connection;
+            if let Some(speaks) = &mut self.pool.connections[at].speaks {
+                speaks.cancel(exchange, &mut self.out);
+            }
+            self.settle(exchange, Answer::Timeout, now);
+            self.flush(at);
+            self.tidy(at);
+        }
+        self.next_deadline = next.map(|it| it.max(now + LOOK_EVERY));
+    }
+
+    /// Closes a connection that can carry nothing more, and offers one that can.
+    pub(super) fn tidy(&mut self, at: usize) {
+        let here = &self.pool.connections[at];
+        if here.state == State::Closed || !here.carries.is_empty() {
+            self.pool.offer(at);
+            return;
+        }
+        let can_go_on = here.room(self.streams) > 0 && here.unsent.is_empty();
+        match can_go_on {
+            true => self.pool.offer(at),
+            false => self.pool.close(at),
+        }
+    }
+
+    /// What became of an exchange.
+    pub(super) fn outcome(&mut self, exchange: u32, answer: Answer, now: Moment) {
+        let here = self.exchanges.get_mut(exchange);
+        let Some(request) = here.request else { return };
+        let service = here.sent.map(|it| now - it);
+        self.exchanges.end(exchange);
+        self.recorder.outcome(request.route, answer, now - request.due, service);
+        self.answered(&request, answer, now);
+    }
+
+    /// A request was given up before it was sent.
+    pub(super) fn turned_away(&mut self, request: Request, answer: Answer, now: Moment) {
+        self.answered(&request, answer, now);
+    }
+
+    /// The present moment, once for all that is done about an event.
+    pub(super) fn now(&self) -> Moment {
+        self.clock.now()
     }
 }

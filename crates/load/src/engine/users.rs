@@ -1,4 +1,4 @@
-//! Users of the closed model: each sends its next request some time after its last was answered.
+//! Users of the closed model: each begins its next iteration some time after its last has ended.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,72 +6,126 @@ use std::time::Duration;
 
 use evenkeel_units::Moment;
 
-use crate::schedule::Closed;
+use crate::crowd::Crowd;
 
 /// Somebody who was turned away without an answer comes back after this at the soonest, or a target
 /// that refuses would be asked as fast as the machine can.
 const TURNED_AWAY: Duration = Duration::from_millis(10);
 
-/// Who is about to send something.
-pub(super) struct Users {
-    phases: Vec<Closed>,
-    /// The first phase that has not begun.
-    next_phase: usize,
-    /// When each user that is thinking will send, and of which phase it is.
-    thinking: BinaryHeap<Reverse<(Moment, u32)>>,
+/// A user, by its number on this worker.
+pub(crate) type User = u32;
+
+/// Who is about to begin something.
+pub(crate) struct Users {
+    crowds: Vec<Crowd>,
+    visitors: Vec<Visitor>,
+    /// When each user that is thinking will begin.
+    thinking: BinaryHeap<Reverse<(Moment, User)>>,
+    /// How many will begin again, now or later.
+    left: usize,
+}
+
+/// One user.
+struct Visitor {
+    crowd: u32,
+    /// Among the users of all workers.
+    number: u32,
+    iterations: u32,
 }
 
 impl Users {
-    pub(super) fn new(phases: &[Closed]) -> Self {
-        Self { phases: phases.to_vec(), next_phase: 0, thinking: BinaryHeap::new() }
-    }
-
-    /// The next user whose time has come, and its phase.
-    pub(super) fn next(&mut self, is_due: impl Fn(Moment) -> bool) -> Option<(Moment, u32)> {
-        while let Some(phase) = self.phases.get(self.next_phase)
-            && is_due(phase.from)
-        {
-            let number = self.next_phase as u32;
-            self.thinking.extend((0..phase.users).map(|it| Reverse((phase.first(it), number))));
-            self.next_phase += 1;
-        }
-        while let Some(&Reverse((at, phase))) = self.thinking.peek()
-            && is_due(at)
-        {
-            self.thinking.pop();
-            if !self.is_over(phase, at) {
-                return Some((at, phase));
+    /// The users of worker `worker` of `workers`.
+    pub(crate) fn new(crowds: &[Crowd], worker: u32, workers: u32) -> Self {
+        let mut all = Self {
+            crowds: crowds.to_vec(),
+            visitors: Vec::new(),
+            thinking: BinaryHeap::new(),
+            left: 0,
+        };
+        for (crowd, it) in crowds.iter().enumerate() {
+            for number in (worker..it.size()).step_by(workers as usize) {
+                if let Some(at) = it.arrives(number) {
+                    all.thinking.push(Reverse((at, all.visitors.len() as User)));
+                    all.visitors.push(Visitor { crowd: crowd as u32, number, iterations: 0 });
+                    all.left += 1;
+                }
             }
         }
-        None
+        all
     }
 
-    /// When the next user sends or the next phase begins.
-    pub(super) fn next_at(&self) -> Option<Moment> {
-        let phase = self.phases.get(self.next_phase).map(|it| it.from);
-        let user = self.thinking.peek().map(|&Reverse((at, _))| at);
-        phase.into_iter().chain(user).min()
+    /// The next user whose time has come.
+    pub(crate) fn next(&mut self, is_due: impl Fn(Moment) -> bool) -> Option<(Moment, User)> {
+        let &Reverse((at, user)) = self.thinking.peek()?;
+        is_due(at).then(|| {
+            self.thinking.pop();
+            (at, user)
+        })
     }
 
-    /// A user of `phase` knows what became of its request.
-    pub(super) fn answered(&mut self, phase: u32, now: Moment, turned_away: bool) {
-        let think_time = self.phases[phase as usize].think_time;
-        let pause = if turned_away { think_time.max(TURNED_AWAY) } else { think_time };
-        if !self.is_over(phase, now + pause) {
-            self.thinking.push(Reverse((now + pause, phase)));
+    /// When the next user begins.
+    pub(crate) fn next_at(&self) -> Option<Moment> {
+        self.thinking.peek().map(|&Reverse((at, _))| at)
+    }
+
+    /// A user has come to the end of an iteration. When it begins its next one at once, it says so.
+    pub(crate) fn ended(&mut self, user: User, now: Moment, turned_away: bool) -> bool {
+        let visitor = &mut self.visitors[user as usize];
+        let crowd = &self.crowds[visitor.crowd as usize];
+        visitor.iterations += 1;
+        let pause =
+            crowd.think_time(now).max(if turned_away { TURNED_AWAY } else { Duration::ZERO });
+        let next = match crowd.iterations().is_some_and(|it| visitor.iterations >= it) {
+            true => None,
+            false => crowd.next_active(visitor.number, now + pause),
+        };
+        match next {
+            Some(at) if at <= now => return true,
+            Some(at) => self.thinking.push(Reverse((at, user))),
+            None => self.left -= 1,
+        }
+        false
+    }
+
+    /// Whether a user may still send something.
+    pub(crate) fn is_active(&self, user: User, now: Moment) -> bool {
+        let it = &self.visitors[user as usize];
+        self.crowds[it.crowd as usize].is_active(it.number, now)
+    }
+
+    /// Its number among the users of all workers.
+    pub(crate) fn number(&self, user: User) -> u64 {
+        u64::from(self.visitors[user as usize].number)
+    }
+
+    /// How many iterations it has ended.
+    pub(crate) fn iterations(&self, user: User) -> u64 {
+        u64::from(self.visitors[user as usize].iterations)
+    }
+
+    /// A user leaves in the middle of an iteration, and comes back when it is there again.
+    pub(crate) fn leave(&mut self, user: User, now: Moment) {
+        let it = &self.visitors[user as usize];
+        match self.crowds[it.crowd as usize].next_active(it.number, now) {
+            Some(at) => self.thinking.push(Reverse((at, user))),
+            None => self.left -= 1,
         }
     }
 
-    /// Whether `phase` has ended by `now`.
-    pub(super) fn is_over(&self, phase: u32, now: Moment) -> bool {
-        now >= self.phases[phase as usize].until
+    /// A user has nothing more to do.
+    pub(crate) fn leave_for_good(&mut self, _: User) {
+        self.left -= 1;
     }
 
-    /// Nobody sends anything any more.
-    pub(super) fn send_home(&mut self) {
+    /// Whether there are to be users, and none of ours will come any more.
+    pub(crate) fn all_have_gone(&self) -> bool {
+        !self.crowds.is_empty() && self.left == 0
+    }
+
+    /// Nobody begins anything any more.
+    pub(crate) fn send_home(&mut self) {
         self.thinking.clear();
-        self.next_phase = self.phases.len();
-        self.phases.iter_mut().for_each(|it| it.until = Moment::START);
+        self.crowds.iter_mut().for_each(|it| *it = Crowd::default());
     }
 }
 
@@ -83,36 +137,57 @@ mod tests {
         Moment::at(Duration::from_millis(at))
     }
 
-    fn two_users() -> Users {
-        let think_time = Duration::from_millis(10);
-        Users::new(&[Closed { from: millis(100), until: millis(200), users: 2, think_time }])
+    fn users(users: u32, think_time: u64, iterations: Option<u32>) -> Users {
+        let mut crowd = Crowd::new(iterations);
+        let length = Duration::from_millis(100);
+        crowd.push(millis(100), length, users, users, Duration::from_millis(think_time));
+        Users::new(&[crowd], 0, 1)
     }
 
     #[test]
     fn users_come_with_their_phase_and_go_with_it() {
-        let mut users = two_users();
+        let mut users = users(2, 10, None);
         assert_eq!(users.next_at(), Some(millis(100)));
         assert_eq!(users.next(|it| it <= millis(99)), None);
         assert_eq!(users.next(|it| it <= millis(100)), Some((millis(100), 0)));
         assert_eq!(users.next(|it| it <= millis(100)), None);
-        assert_eq!(users.next(|it| it <= millis(105)), Some((millis(105), 0)));
-        users.answered(0, millis(189), false);
-        users.answered(0, millis(190), false);
+        assert_eq!(users.next(|it| it <= millis(105)), Some((millis(105), 1)));
+        assert!(!users.ended(0, millis(189), false));
+        assert!(!users.ended(1, millis(190), false));
         assert_eq!(users.next(|it| it <= millis(300)), Some((millis(199), 0)));
+        assert!(!users.all_have_gone());
+        users.leave(0, millis(200));
         assert_eq!((users.next(|_| true), users.next_at()), (None, None));
+        assert!(users.all_have_gone());
     }
 
     #[test]
-    fn a_user_that_was_turned_away_does_not_storm_back() {
-        let phase = Closed {
-            from: Moment::START,
-            until: millis(1_000),
-            users: 1,
-            think_time: Duration::ZERO,
+    fn a_user_without_think_time_begins_again_at_once_unless_it_was_turned_away() {
+        let mut users = users(1, 0, None);
+        assert_eq!(users.next(|_| true), Some((millis(100), 0)));
+        assert!(users.ended(0, millis(105), false));
+        assert!(!users.ended(0, millis(105), true));
+        assert_eq!(users.next_at(), Some(millis(115)));
+    }
+
+    #[test]
+    fn a_user_leaves_after_its_iterations() {
+        let mut users = users(1, 0, Some(2));
+        assert!(users.next(|_| true).is_some());
+        assert!(users.ended(0, millis(101), false));
+        assert!(!users.ended(0, millis(102), false));
+        assert!(users.all_have_gone());
+    }
+
+    #[test]
+    fn workers_share_the_users_out() {
+        let mut crowd = Crowd::new(None);
+        crowd.push(Moment::START, Duration::from_secs(1), 5, 5, Duration::ZERO);
+        let numbers = |worker| {
+            let mut users = Users::new(std::slice::from_ref(&crowd), worker, 2);
+            let all: Vec<_> = std::iter::from_fn(|| users.next(|_| true)).collect();
+            all.iter().map(|(_, user)| users.number(*user)).collect::<Vec<_>>()
         };
-        let mut users = Users::new(&[phase]);
-        assert_eq!(users.next(|_| true), Some((Moment::START, 0)));
-        users.answered(0, millis(5), true);
-        assert_eq!(users.next_at(), Some(millis(15)));
+        assert_eq!((numbers(0), numbers(1)), (vec![0, 2, 4], vec![1, 3]));
     }
 }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use evenkeel_load::{Handle, Order, Said, prepare};
-use evenkeel_model::document::{LoadTest, Reference, ResolveError, Route, Shape, Text};
+use evenkeel_load::{Handle, Order, Said, Share, prepare};
+use evenkeel_model::document::{Call, LoadTest, Reference, ResolveError, Route, Shape, Template};
 use evenkeel_model::{Answer, Frame};
 use evenkeel_stats::Histogram;
 use evenkeel_units::{Rate, Seed};
@@ -21,6 +21,14 @@ pub(crate) struct Books {
     pub(crate) answers: BTreeMap<Answer, u64>,
     pub(crate) response: Histogram,
     pub(crate) seconds: u64,
+    pub(crate) connected: u64,
+    pub(crate) resumed: u64,
+    /// Outcomes by number of the route.
+    pub(crate) routes: BTreeMap<usize, u64>,
+    /// Transactions by number and how they ended.
+    pub(crate) transactions: BTreeMap<(usize, Answer), u64>,
+    /// How long transactions took.
+    pub(crate) took: Histogram,
 }
 
 impl Books {
@@ -34,6 +42,11 @@ impl Books {
             answers: BTreeMap::new(),
             response: Histogram::new(),
             seconds: 0,
+            connected: 0,
+            resumed: 0,
+            routes: BTreeMap::new(),
+            transactions: BTreeMap::new(),
+            took: Histogram::new(),
         };
         let mut lags = 0;
         for (second, frame) in frames.iter().enumerate() {
@@ -43,10 +56,18 @@ impl Books {
             books.missed += frame.missed;
             books.in_flight = frame.in_flight;
             books.seconds += 1;
+            books.connected += frame.connected;
+            books.resumed += frame.resumed;
             lags += frame.lag_micros.count();
             for series in &frame.series {
                 *books.answers.entry(series.answer).or_default() += series.response_micros.count();
+                *books.routes.entry(series.route).or_default() += series.response_micros.count();
                 books.response.add(&series.response_micros);
+            }
+            for series in &frame.transactions {
+                let key = (series.route, series.answer);
+                *books.transactions.entry(key).or_default() += series.response_micros.count();
+                books.took.add(&series.response_micros);
             }
             let outcomes: u64 = books.answers.values().sum();
             assert_eq!(books.planned, books.sent + books.missed + frame.waiting, "{frame:?}");
@@ -73,31 +94,26 @@ impl Books {
 /// A load of one GET route.
 pub(crate) fn order(to: SocketAddr, shapes: Vec<Shape>) -> Order {
     let test = LoadTest {
-        name: "test".to_owned(),
-        description: None,
-        service: None,
-        url: None,
-        shape: None,
-        routes: vec![route("GET", "/")],
         timeout: Duration::from_secs(5),
         connections: 8,
-        success: Vec::new(),
+        ..LoadTest::of("test", vec![route("GET", "/")])
     };
-    Order { url: format!("http://{to}"), test, shapes, seed: Seed(1) }
+    Order { url: format!("http://{to}"), test, shapes, seed: Seed(1), share: Share::WHOLE }
 }
 
 /// A plain route.
 pub(crate) fn route(method: &str, path: &str) -> Route {
-    Route {
-        name: format!("{method} {path}"),
-        weight: 1,
+    post(method, path, None)
+}
+
+/// A route with a body.
+pub(crate) fn post(method: &str, path: &str, body: Option<&str>) -> Route {
+    Route::of(Call::Http {
         method: method.to_owned(),
-        path: Text::parse(path).unwrap(),
+        path: Template::parse(path).unwrap(),
         headers: Vec::new(),
-        body: None,
-        status: Vec::new(),
-        body_contains: Vec::new(),
-    }
+        body: body.map(|it| Template::parse(it).unwrap()),
+    })
 }
 
 /// So many arrivals a second for so many milliseconds.
@@ -108,7 +124,18 @@ pub(crate) fn constant(per_second: u32, millis: u64) -> Shape {
 
 /// So many users without think time.
 pub(crate) fn users(users: u32, millis: u64) -> Shape {
-    Shape::Users { users, think_time: Duration::ZERO, duration: Duration::from_millis(millis) }
+    thinking(users, 0, millis)
+}
+
+/// So many users who pause between an answer and their next request.
+pub(crate) fn thinking(users: u32, think_millis: u64, millis: u64) -> Shape {
+    Shape::Users {
+        users,
+        ramp_up: Duration::ZERO,
+        think_time: Duration::from_millis(think_millis),
+        duration: Duration::from_millis(millis),
+        iterations: None,
+    }
 }
 
 pub(crate) fn no_secrets(reference: &Reference) -> Result<String, ResolveError> {

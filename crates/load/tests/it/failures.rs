@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use evenkeel_model::Answer;
-use evenkeel_model::document::{Shape, StatusCheck, Text};
+use evenkeel_model::document::{Shape, StatusCheck};
 use evenkeel_units::Rate;
 
-use crate::books::{constant, order, route, run, users};
+use crate::books::{constant, order, post, route, run, users};
 use crate::servers::{HELLO, answering, refusing, serve};
 
 #[test]
@@ -40,8 +40,7 @@ fn a_request_that_is_larger_than_the_socket_takes_is_sent_in_pieces() {
         }
     });
     let mut large = order(server, vec![constant(50, 200)]);
-    large.test.routes = vec![route("POST", "/")];
-    large.test.routes[0].body = Some(Text::parse(&"x".repeat(8 * 1024 * 1024)).unwrap());
+    large.test.routes = vec![post("POST", "/", Some(&"x".repeat(8 * 1024 * 1024)))];
     run(large).all_were(10, Answer::Ok);
 }
 
@@ -74,43 +73,43 @@ fn users_at_a_refusing_target_do_not_spin() {
 }
 
 #[test]
-fn a_connection_that_ends_within_the_body_is_reset() {
+fn a_connection_that_ends_within_the_body_is_closed_too_early() {
     let server = serve(|talk, _| {
         if talk.request().is_some() {
             talk.say(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhello");
         }
     });
-    run(order(server, vec![constant(100, 300)])).all_were(30, Answer::Reset);
+    run(order(server, vec![constant(100, 300)])).all_were(30, Answer::Closed);
 }
 
 #[test]
-fn a_truncated_chunk_is_reset() {
+fn a_truncated_chunk_is_closed_too_early() {
     let server = serve(|talk, _| {
         if talk.request().is_some() {
             talk.say(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhel");
         }
     });
-    run(order(server, vec![constant(100, 300)])).all_were(30, Answer::Reset);
+    run(order(server, vec![constant(100, 300)])).all_were(30, Answer::Closed);
 }
 
 #[test]
-fn a_connection_closed_without_an_answer_is_reset() {
+fn a_connection_closed_without_an_answer_is_closed_too_early() {
     let server = serve(|talk, _| drop(talk.request()));
-    run(order(server, vec![constant(100, 300)])).all_were(30, Answer::Reset);
+    run(order(server, vec![constant(100, 300)])).all_were(30, Answer::Closed);
 }
 
 #[test]
-fn a_damaged_chunk_is_a_wrong_body() {
+fn a_damaged_chunk_is_malformed() {
     let server = answering(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nZ\r\n");
-    run(order(server, vec![constant(100, 300)])).all_were(30, Answer::Body);
+    run(order(server, vec![constant(100, 300)])).all_were(30, Answer::Malformed);
 }
 
 #[test]
-fn bytes_that_are_no_http_are_a_wrong_body() {
+fn bytes_that_are_no_http_are_malformed() {
     run(order(answering(b"220 mail ready\r\n"), vec![constant(100, 300)]))
-        .all_were(30, Answer::Body);
+        .all_were(30, Answer::Malformed);
     let bad_head = answering(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n");
-    run(order(bad_head, vec![constant(100, 300)])).all_were(30, Answer::Body);
+    run(order(bad_head, vec![constant(100, 300)])).all_were(30, Answer::Malformed);
 }
 
 #[test]
@@ -119,13 +118,13 @@ fn a_wrong_status_is_told_from_a_wrong_body() {
     run(order(error, vec![constant(100, 300)])).all_were(30, Answer::Status);
 
     let mut strict = order(answering(HELLO), vec![constant(100, 300)]);
-    strict.test.routes[0].status = vec![StatusCheck { from: 201, to: 204 }];
+    strict.test.routes[0].checks.status = vec![StatusCheck { from: 201, to: 204 }];
     run(strict).all_were(30, Answer::Status);
 
     let mut picky = order(answering(HELLO), vec![constant(100, 300)]);
-    picky.test.routes[0].body_contains = vec!["ell".to_owned(), "goodbye".to_owned()];
+    picky.test.routes[0].checks.contains = vec!["ell".to_owned(), "goodbye".to_owned()];
     run(picky.clone()).all_were(30, Answer::Body);
-    picky.test.routes[0].body_contains.pop();
+    picky.test.routes[0].checks.contains.pop();
     run(picky).all_were(30, Answer::Ok);
 }
 
@@ -183,7 +182,7 @@ fn a_stale_connection_costs_an_idempotent_request_no_more_than_a_second_try() {
     post.test.connections = 1;
     post.test.routes = vec![route("POST", "/")];
     let books = run(post);
-    assert_eq!((books.count(Answer::Ok), books.count(Answer::Reset)), (9, 1));
+    assert_eq!((books.count(Answer::Ok), books.count(Answer::Closed)), (9, 1));
     assert_eq!(requests.load(Ordering::SeqCst), 10);
 }
 
@@ -238,5 +237,5 @@ fn a_target_that_comes_back_is_found_again() {
         }
     });
     let books = run(order(server, vec![constant(100, 500)]));
-    assert_eq!((books.count(Answer::Reset), books.count(Answer::Ok)), (10, 40));
+    assert_eq!((books.count(Answer::Closed), books.count(Answer::Ok)), (10, 40));
 }

@@ -4,6 +4,7 @@
 
 mod books;
 mod failures;
+mod kafka;
 mod models;
 mod orders;
 mod servers;

@@ -5,17 +5,14 @@ use std::time::Duration;
 
 use evenkeel_load::Said;
 use evenkeel_model::Answer;
-use evenkeel_model::document::Shape;
 use evenkeel_units::Seed;
 
-use crate::books::{Books, constant, frames, order, route, run, start, users};
+use crate::books::{Books, constant, frames, order, route, run, start, thinking, users};
 use crate::servers::{HELLO, answering, serve};
 
 #[test]
 fn users_send_their_next_request_after_the_answer_and_their_think_time() {
-    let (think_time, duration) = (Duration::from_millis(50), Duration::from_millis(500));
-    let shape = Shape::Users { users: 4, think_time, duration };
-    let books = run(order(answering(HELLO), vec![shape]));
+    let books = run(order(answering(HELLO), vec![thinking(4, 50, 500)]));
     assert_eq!(books.count(Answer::Ok), books.planned);
     // Ten each at the most; a busy machine answers later and so sees fewer.
     assert!((12..=40).contains(&books.planned), "{books:?}");

@@ -85,6 +85,10 @@ codes! {
     ADDRESS = of_schema("EK-D027", "The address is not one that can be called: base URLs are `http://host:port` without a path, other URLs `http://host:port/path`, and addresses `host:port`.");
     TOO_MANY_FINDINGS = new("EK-D028", "The file has more mistakes than are worth showing. Mend some and check again.");
     UNREADABLE = new("EK-D029", "The operating system did not let us read the file.");
+    REGEX = new("EK-D030", "The regular expression cannot be read, or would take too much memory. The form is that of the crate `regex`: like Perl's, without look-around and back references, so that no answer can make it slow.");
+    JSON_PATH = new("EK-D031", "A path to one value in a JSON body begins with `$`, followed by `.name`, `[\"name\"]` or `[0]` for each step, such as `$.items[0].id`. Wildcards and filters have many answers where one is wanted.");
+    UNKNOWN_VALUE = new("EK-D032", "A placeholder asks for a value that nothing gives: `${data:FEEDER.COLUMN}` needs the feeder under `data`, and `${var:NAME}` a step of the same scenario that extracts it.");
+    PAYLOAD = new("EK-D033", "The payload is not written in the encoding it is said to be in.");
 
     MISSING = new("EK-L001", "A document refers to another that is in none of the files given. Give the file that has it, or mend the name.");
     TOO_LONG = new("EK-L002", "The phases of the drill take longer than its `duration` allows.");
@@ -100,7 +104,7 @@ codes! {
     NO_ADDRESS = new("EK-L012", "The load does not say where to send requests: give it a `url`, or name a service that has one.");
     OVERLAP = new("EK-L013", "Two faults act on one link at one time. What the service would see is neither of them, and no effect could be told from the other.");
     TIME_ZONE = new("EK-L014", "Not the name of a time zone of the IANA data base, such as `Europe/Paris` or `UTC`.");
-    NO_RECOVERY = new("EK-L015", "A recovery time is asked for, and no phase comes after the faults in which it could be seen. Add a phase with `role: recovery`.");
+    NO_RECOVERY = new("EK-L015", "A recovery time is asked for, and no phase comes after the faults or the spike in which it could be seen. Add a phase with `role: recovery`, or a `tail` to the spike.");
     NO_SHAPE = new("EK-L016", "Neither the drill has phases nor its load test a shape, so nothing says how many requests to send.");
     HOURS = new("EK-L017", "The hours of the drill and of its experiments are given in different time zones, or leave no minute of the day in which faults may act.");
     OTHER_SERVICE = new("EK-L018", "The drill is about one service, and this is about another.");
@@ -110,8 +114,14 @@ codes! {
     NOT_WATCHABLE = new("EK-L022", "The figure is known only after the drill, so nothing can be aborted by it.");
     TOO_MANY_FAULTS = new("EK-L023", "A drill may have 1,000 faults. The effect of more could not be told apart, and no file may ask us for work without end.");
 
+    NO_SUCH_PHASE = new("EK-L024", "A criterion counts only the requests of one phase, and the load has none of that name. The phases of a shape are listed by `evenkeel load plan`; a spike has `before`, `spike` and `after`.");
+    OTHER_PROTOCOL = new("EK-L025", "The scheme of the URL is the protocol, and the request is one of another: `path` is of http and https, `grpc` of grpc and grpcs, `message` of ws, wss, tcp, tls and udp, `produce` and `consume` of kafka, `query` of dns.");
+    NO_STAIRCASE = new("EK-L026", "Where a service breaks down is seen when load grows step by step: in the shapes `step` (rates) and `scale` (users).");
+
     UNUSED = new("EK-W001", "No drill uses the document. Check that the drill refers to it by the right name.");
     FEW_CONNECTIONS = new("EK-W002", "Each user of the closed model holds a connection while it waits for its answer. With more users than `connections`, some wait for a connection instead, and the load is that of fewer users.");
+    NOT_TRACKED = new("EK-W003", "The figure is of the target's side, and nothing says where it is to be read. Under `watch`, name a process, this host, or a query.");
+    NOT_JUDGED = new("EK-W004", "A wish that has no figure, and so could be neither kept nor broken. It is named so that nobody takes its silence for a pass.");
 }
 
 #[cfg(test)]

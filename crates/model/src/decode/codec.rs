@@ -6,9 +6,13 @@ use super::fields::Fields;
 use super::{Code, Findings, codes};
 use crate::yaml::{Node, Place, Sort, Value};
 
+mod by_key;
 mod one_key;
+mod scalar;
 
+pub(super) use self::by_key::ByKey;
 pub(super) use self::one_key::{OneKey, choice};
+pub(super) use self::scalar::{AsJson, Flag, Long, Number, Pair, Yes};
 
 /// The parts of a schema that others refer to, by name.
 pub(crate) type Definitions = Map<String, Json>;
@@ -180,15 +184,15 @@ impl Codec for Integer {
 
 /// How many items a list or a map of names may have. No drill needs more, and every rule that compares
 /// each with each stays cheap.
-const MAX_ITEMS: usize = 1_000;
+pub(super) const MAX_ITEMS: usize = 1_000;
 
 /// Whether there are too many items, which is then reported.
-fn too_many(count: usize, node: &Node, at: Place, found: &mut Findings) -> bool {
-    if count > MAX_ITEMS {
-        let message = format!("{count} items, and at most {MAX_ITEMS} may stand here");
+fn too_many(count: usize, most: usize, node: &Node, at: Place, found: &mut Findings) -> bool {
+    if count > most {
+        let message = format!("{count} items, and at most {most} may stand here");
         found.report(codes::TOO_MANY, shown(node, at), message, "Split the document.");
     }
-    count > MAX_ITEMS
+    count > most
 }
 
 /// A list.
@@ -206,7 +210,7 @@ impl<C: Codec> Codec for List<C> {
             wrong_sort(node, at, "a list", found);
             return None;
         };
-        if too_many(items.len(), node, at, found) {
+        if too_many(items.len(), MAX_ITEMS, node, at, found) {
             return None;
         }
         if items.len() < self.min {
@@ -238,7 +242,7 @@ impl<K, C: Codec> Codec for Named<K, C> {
             wrong_sort(node, at, "a map", found);
             return None;
         };
-        if too_many(entries.len(), node, at, found) {
+        if too_many(entries.len(), MAX_ITEMS, node, at, found) {
             return None;
         }
         let mut read = Vec::with_capacity(entries.len());
@@ -322,6 +326,8 @@ impl<T> Codec for Object<T> {
 
     fn schema(&self, definitions: &mut Definitions) -> Json {
         if !definitions.contains_key(self.title) {
+            // What stands inside may be of the same make; it refers to this then.
+            definitions.insert(self.title.to_owned(), Json::Null);
             let described = Fields::describe(definitions, self.fields);
             definitions.insert(self.title.to_owned(), described);
         }

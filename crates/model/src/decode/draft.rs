@@ -88,6 +88,8 @@ fn fill(kind: &str, spec: &mut Node) {
     }
     let required = match kind {
         "SLO" => vec![("sli", word("availability")), ("objective", word("99%"))],
+        // Whoever has scenarios has no routes beside them.
+        "LoadTest" if entries.iter().any(|it| it.key == "scenarios") => Vec::new(),
         "LoadTest" => vec![("routes", list(vec![map(vec![("path", word("/"))])]))],
         "ChaosExperiment" => {
             let fields = vec![("load", word("1%")), ("duration", word("1ns"))];

@@ -13,6 +13,7 @@ mod chaos;
 mod drill;
 mod faults;
 mod load;
+pub(super) mod performance;
 mod safety;
 mod service;
 mod slo;

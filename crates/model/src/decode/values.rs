@@ -8,9 +8,10 @@ use serde_json::{Value as Json, json};
 
 use super::codec::{Codec, Definitions, Problem, Takes, Word, choice, cut, quoted};
 use super::{Findings, codes};
-use crate::document::{Hours, Mode, Quantile, Text};
+use crate::document::{Hours, Mode, Quantile, Template};
 use crate::yaml::{Node, Place};
 
+pub(super) mod call;
 pub(super) mod condition;
 pub(super) mod request;
 
@@ -42,7 +43,7 @@ pub(super) fn unit(error: &UnitError) -> Problem {
     Problem::new(codes::UNIT, quoted(&error.problem, 160), sentence(&quoted(&error.help, 200)))
 }
 
-fn range(message: String, help: &str) -> Problem {
+pub(super) fn range(message: String, help: &str) -> Problem {
     Problem::new(codes::RANGE, message, help)
 }
 
@@ -242,18 +243,18 @@ pub(super) fn prose() -> Word<String> {
     Word { expected: "a text", takes: Takes::Scalars, parse, schema: || json!({}) }
 }
 
-/// What may stand between references.
-const REFERENCES: &str = r"(?:[^$]|\$(?!\{)|\$\$\{|\$\{(?:env|file):[^}]+\})*$";
+/// What may stand between placeholders.
+const REFERENCES: &str = r"(?:[^$]|\$(?!\{)|\$\$\{|\$\{(?:env|file|data|var|run|random):[^}]+\})*$";
 
-pub(super) fn parse_text(text: &str) -> Result<Text, Problem> {
-    Text::parse(text).map_err(|sentence| {
+pub(in crate::decode) fn parse_text(text: &str) -> Result<Template, Problem> {
+    Template::parse(text).map_err(|sentence| {
         let (problem, help) = sentence.split_once(": ").unwrap_or((&sentence, ""));
         Problem::new(codes::REFERENCE, problem, self::sentence(help))
     })
 }
 
-/// Text that may refer to secrets.
-pub(super) fn text() -> Word<Text> {
+/// Text that may refer to secrets and to values of the moment.
+pub(super) fn text() -> Word<Template> {
     let schema =
         || json!({"pattern": format!("^{REFERENCES}"), "examples": ["Bearer ${env:TOKEN}"]});
     Word { expected: "a text", takes: Takes::Scalars, parse: parse_text, schema }

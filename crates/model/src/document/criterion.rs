@@ -32,6 +32,10 @@ pub enum Metric {
     RecoveryTime,
     /// Longest time from the start of a fault until it showed.
     DetectionTime,
+    /// Most users that the service bore in a staircase of load.
+    BreakdownUsers,
+    /// Highest rate that the service bore in a staircase of load.
+    BreakdownRate,
 }
 
 /// What a metric is counted in.
@@ -43,11 +47,13 @@ pub enum Unit {
     Seconds,
     /// Events a second.
     PerSecond,
+    /// A number of users.
+    Users,
 }
 
 impl Metric {
     /// Names by which each metric is written; the first is ours, the others are in use elsewhere.
-    pub const NAMES: [(&'static str, Self); 12] = [
+    pub const NAMES: [(&'static str, Self); 15] = [
         ("error_rate", Self::ErrorRate),
         ("max_error_rate", Self::ErrorRate),
         ("availability", Self::Availability),
@@ -60,6 +66,10 @@ impl Metric {
         ("recovery_time", Self::RecoveryTime),
         ("auto_recovery_time", Self::RecoveryTime),
         ("detection_time", Self::DetectionTime),
+        ("breakdown_users", Self::BreakdownUsers),
+        ("breakdown_rate", Self::BreakdownRate),
+        // Of users or of a rate, as its limit says.
+        ("breakdown_threshold", Self::BreakdownUsers),
     ];
 
     /// Reads a name, such as `error_rate`, `p95`, `p95_response_time` or `response_time_p95`.
@@ -78,7 +88,8 @@ impl Metric {
     pub const fn unit(self) -> Unit {
         match self {
             Self::ErrorRate | Self::Availability => Unit::Ratio,
-            Self::Throughput => Unit::PerSecond,
+            Self::Throughput | Self::BreakdownRate => Unit::PerSecond,
+            Self::BreakdownUsers => Unit::Users,
             Self::MeanResponseTime
             | Self::MaxResponseTime
             | Self::Percentile(_)
@@ -94,6 +105,7 @@ impl Metric {
             Unit::Seconds if value == f64::INFINITY => "no answer".to_owned(),
             Unit::Ratio => format!("{:.2}%", value * 100.0),
             Unit::PerSecond => Rate::per_second(value).unwrap_or_default().to_string(),
+            Unit::Users => format!("{value:.0} users"),
             Unit::Seconds => {
                 Human(Duration::try_from_secs_f64(value).unwrap_or_default()).to_string()
             }
@@ -198,8 +210,8 @@ impl CriterionError {
             Self::Comparison(_) => "use one of < <= > >=, such as `p95 < 500ms`".to_owned(),
             Self::Metric(name) => match nearest_name(name) {
                 Some(nearest) => format!("did you mean `{nearest}`?"),
-                None => "use error_rate, availability, response_time, p50 … p99.9, throughput, recovery_time or \
-                         detection_time"
+                None => "use error_rate, availability, response_time, p50 … p99.9, throughput, recovery_time, \
+                         detection_time or breakdown_users"
                     .to_owned(),
             },
             Self::Limit(error) => error.help.clone(),
@@ -263,8 +275,13 @@ impl Criterion {
             }
             None => (rest, None),
         };
+        let metric = match metric {
+            Metric::BreakdownUsers if limit.contains('/') => Metric::BreakdownRate,
+            other => other,
+        };
         let limit = match metric.unit() {
             Unit::Ratio => limit.trim().parse::<Ratio>().map(Ratio::get),
+            Unit::Users => parse_users(limit),
             Unit::PerSecond => limit.trim().parse::<Rate>().map(Rate::get),
             Unit::Seconds => parse_duration(limit).map(|it| it.as_secs_f64()),
         };
@@ -277,6 +294,15 @@ impl Criterion {
     }
 }
 
+/// Reads `300 users`, or `300`.
+fn parse_users(text: &str) -> Result<f64, UnitError> {
+    let digits = text.trim().trim_end_matches("users").trim_end_matches("user").trim_end();
+    digits.parse::<u32>().map(f64::from).map_err(|_| UnitError {
+        problem: format!("`{}` is not a number of users", text.trim()),
+        help: "write a whole number, such as `300 users`".to_owned(),
+    })
+}
+
 impl fmt::Display for Criterion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { metric, comparison, limit, sustained } = self;
@@ -284,7 +310,7 @@ impl fmt::Display for Criterion {
             Unit::Ratio => {
                 Ratio::new(*limit).map_or_else(|| limit.to_string(), |it| it.to_string())
             }
-            Unit::PerSecond | Unit::Seconds => metric.show(*limit),
+            Unit::PerSecond | Unit::Seconds | Unit::Users => metric.show(*limit),
         };
         write!(f, "{metric} {} {limit}", comparison.symbol())?;
         sustained.map_or(Ok(()), |it| write!(f, " for {}", Human(it)))
@@ -306,6 +332,16 @@ mod tests {
         ] {
             assert_eq!(Criterion::parse(text).unwrap().to_string(), shown);
         }
+    }
+
+    #[test]
+    fn a_breakdown_is_of_users_or_of_a_rate_as_its_limit_says() {
+        let of =
+            |text| Criterion::parse_limit(Metric::BreakdownUsers, text).map(|it| it.to_string());
+        assert_eq!(of("> 300 users").unwrap(), "breakdown_users > 300 users");
+        assert_eq!(of("> 300").unwrap(), "breakdown_users > 300 users");
+        assert_eq!(of(">= 50/s").unwrap(), "breakdown_rate >= 50/s");
+        assert_eq!(of("> many").unwrap_err().to_string(), "`many` is not a number of users");
     }
 
     #[test]

@@ -9,9 +9,9 @@ mod chaos;
 mod criterion;
 mod drill;
 mod load;
+mod reference;
 mod service;
 mod slo;
-mod text;
 
 pub use self::chaos::{
     ActsOn, BlastRadius, ChaosExperiment, Fault, Hours, Mode, OnNoData, Probe, ProbeKind, Safety,
@@ -19,10 +19,14 @@ pub use self::chaos::{
 };
 pub use self::criterion::{Comparison, Criterion, CriterionError, Metric, Unit};
 pub use self::drill::{Drill, Phase, RegressionLimits, Role};
-pub use self::load::{LoadTest, Route, Shape, StatusCheck};
+pub use self::load::{
+    Call, Checks, Condition, Encoding, Extract, Feeder, LoadTest, Offered, Pace, Part, Route,
+    RowOrder, Rows, Scenario, Schema, Segment, Sending, Shape, Slot, Source, Stage, StatusCheck,
+    Step as LoadStep, Template, Threshold, Tls, Until, Watch, WatchSource,
+};
+pub use self::reference::{Reference, ResolveError};
 pub use self::service::{AllowFaults, Dependency, Finder, Instance, Service, Start};
 pub use self::slo::{Indicator, Quantile, Slo};
-pub use self::text::{Piece, Reference, ResolveError, Text};
 
 /// A document of any kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

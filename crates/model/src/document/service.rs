@@ -32,7 +32,7 @@ pub struct Service {
     pub name: String,
     /// For people.
     pub description: Option<String>,
-    /// Where requests go: `http://host:port`, without a path.
+    /// Where requests go: `scheme://host:port`, without a path; the scheme is the protocol.
     pub url: Option<String>,
     /// How a drill starts the service, when nobody else does. Stopped again at the end.
     pub start: Option<Start>,

@@ -136,8 +136,12 @@ impl<'a> Cast<'a> {
         super::merge::safety(self)
     }
 
-    /// Arrivals that are planned and judged; `None` when a phase is of the closed model.
+    /// Arrivals that are planned and judged, each one request; `None` when a phase is of the closed model,
+    /// or an arrival goes through a scenario.
     pub(crate) fn arrivals(&self) -> Option<f64> {
+        if self.load.is_some_and(|(_, it)| !it.scenarios.is_empty()) {
+            return None;
+        }
         let judged = self.phases.iter().filter(|it| it.role != Role::Warmup);
         judged.map(|it| it.shape.due(it.shape.length())).sum()
     }
@@ -157,7 +161,7 @@ fn phases(drill: &Drill, load: Option<&LoadTest>) -> Vec<Phase> {
     if !drill.phases.is_empty() {
         return drill.phases.clone();
     }
-    let shape = load.and_then(|it| it.shape);
+    let shape = load.and_then(|it| it.shape.clone());
     let name = Role::Load.name().to_owned();
     let phase = shape.map(|shape| Phase { name, role: Role::Load, shape, chaos: Vec::new() });
     phase.into_iter().collect()

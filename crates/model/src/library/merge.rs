@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use super::{Cast, Item};
-use crate::document::{BlastRadius, Criterion, Hours, OnNoData, Probe, Safety};
+use crate::document::{BlastRadius, Criterion, Hours, OnNoData, Probe, Safety, Threshold};
 
 /// Keeps the first of equals. Limits have no order, but what they look like has.
 fn without_repeats<T: Debug>(all: impl IntoIterator<Item = T>) -> Vec<T> {
@@ -57,11 +57,12 @@ pub(super) fn safety(cast: &Cast<'_>) -> Safety {
 }
 
 /// Everything that must hold, each condition once.
-pub(super) fn success(cast: &Cast<'_>) -> Vec<Criterion> {
-    let drill = cast.drill.success.iter();
-    let load = cast.load.iter().flat_map(|(_, it)| &it.success);
-    let experiments = cast.experiments.iter().flat_map(|(_, it)| &it.success);
-    without_repeats(drill.chain(load).chain(experiments).copied())
+pub(super) fn success(cast: &Cast<'_>) -> Vec<Threshold> {
+    let of_drill = cast.drill.success.iter();
+    let of_load = cast.load.iter().flat_map(|(_, it)| &it.success).cloned();
+    let of_experiments = cast.experiments.iter().flat_map(|(_, it)| &it.success);
+    let whole = |it: &Criterion| Threshold::from(*it);
+    without_repeats(of_drill.map(whole).chain(of_load).chain(of_experiments.map(whole)))
 }
 
 /// Every question about the steady state, each once.

@@ -1,18 +1,20 @@
-//! From a drill to its plan.
+//! From a drill, or from a load test by itself, to its plan.
 
 use evenkeel_units::{Moment, Seed};
 
 use super::{Cast, Library, merge};
 use crate::Diagnostic;
 use crate::decode::codes;
-use crate::document::{LoadTest, Selector, Target};
+use crate::document::{
+    AllowFaults, LoadTest, RegressionLimits, Safety, Selector, Service, Shape, Target,
+};
 use crate::plan::{Plan, PlannedFault, PlannedPhase};
 use crate::yaml::{Place, Source};
 
 /// What a drill will do.
 pub(super) fn plan(library: &Library, drill: &str, seed: Seed) -> Result<Plan, Vec<Diagnostic>> {
     let Some(cast) = Cast::of(library, drill) else {
-        return Err(vec![no_such_drill(library, drill)]);
+        return Err(vec![no_such(library, "Drill", &library.drills(), drill)]);
     };
     let findings = crate::lint::lint_drill(library, &cast);
     let errors: Vec<_> = findings.into_iter().filter(Diagnostic::is_error).collect();
@@ -49,15 +51,73 @@ pub(super) fn plan(library: &Library, drill: &str, seed: Seed) -> Result<Plan, V
     }
 }
 
-fn no_such_drill(library: &Library, name: &str) -> Diagnostic {
-    let names = library.drills();
-    let help = match (crate::decode::nearest(name, names.iter().copied()), names.as_slice()) {
+/// What a load test will do by itself.
+pub(super) fn of_load(library: &Library, name: &str, seed: Seed) -> Result<Plan, Vec<Diagnostic>> {
+    let found = library.get("LoadTest", name).zip(library.load_test(name));
+    let Some((item, load)) = found else {
+        return Err(vec![no_such(library, "LoadTest", &library.load_tests(), name)]);
+    };
+    let errors: Vec<_> = crate::lint::lint_load(library, item, load);
+    let errors: Vec<_> = errors.into_iter().filter(Diagnostic::is_error).collect();
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let service = load.service.as_deref().and_then(|it| library.service(it));
+    let url = load.url.clone().or_else(|| service.and_then(|it| it.url.clone()));
+    let plan = plan_of_load(LoadTest { url, ..load.clone() }, seed);
+    let service = service.map(|it| Service {
+        url: plan.load.url.clone(),
+        allow_faults: AllowFaults::None,
+        ..it.clone()
+    });
+    Ok(match service {
+        Some(service) => Plan { service, ..plan },
+        None => plan,
+    })
+}
+
+/// The plan of a load that is sent by itself, with the parts of its shape for phases.
+pub fn plan_of_load(load: LoadTest, seed: Seed) -> Plan {
+    let mut end = Moment::at(std::time::Duration::ZERO);
+    let parts = load.shape.as_ref().map(Shape::parts).unwrap_or_default();
+    let phases = parts.into_iter().map(|(name, role, shape)| {
+        let from = end;
+        end = Moment::at(from.elapsed().saturating_add(shape.length()));
+        PlannedPhase { name, role, shape, from, to: end }
+    });
+    Plan {
+        drill: load.name.clone(),
+        description: load.description.clone(),
+        hypothesis: None,
+        service: Service {
+            name: load.service.clone().unwrap_or_else(|| load.name.clone()),
+            description: None,
+            url: load.url.clone(),
+            start: None,
+            instances: Vec::new(),
+            dependencies: Vec::new(),
+            allow_faults: AllowFaults::None,
+        },
+        objectives: Vec::new(),
+        phases: phases.collect(),
+        faults: Vec::new(),
+        steady_state: Vec::new(),
+        safety: Safety::default(),
+        success: load.success.clone(),
+        regression: RegressionLimits::default(),
+        seed,
+        load,
+    }
+}
+
+fn no_such(library: &Library, kind: &str, names: &[&str], name: &str) -> Diagnostic {
+    let help = match (crate::decode::nearest(name, names.iter().copied()), names) {
         (Some(nearest), _) => format!("Did you mean `{nearest}`?"),
-        (None, []) => "There is no Drill in the files given.".to_owned(),
+        (None, []) => format!("There is no {kind} in the files given."),
         (None, _) => format!("There are {}.", names.join(", ")),
     };
     let file = library.sources.first().map_or("-", Source::name);
-    let message = format!("there is no Drill called `{name}`");
+    let message = format!("there is no {kind} called `{name}`");
     let code = codes::MISSING;
     Source::new(file, String::new()).diagnostic(code, Place::default(), message, help)
 }
@@ -67,7 +127,7 @@ fn phases(cast: &Cast<'_>) -> Vec<PlannedPhase> {
     let planned = cast.phases.iter().zip(times).map(|(phase, (from, to))| PlannedPhase {
         name: phase.name.clone(),
         role: phase.role,
-        shape: phase.shape,
+        shape: phase.shape.clone(),
         from: Moment::at(*from),
         to: Moment::at(*to),
     });

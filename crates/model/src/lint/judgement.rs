@@ -4,9 +4,8 @@ use evenkeel_units::Human;
 
 use super::{Lint, few};
 use crate::decode::{codes, nearest};
-use crate::document::{Criterion, Indicator, LoadTest, Metric, Quantile, Role, Shape};
+use crate::document::{Call, Criterion, Indicator, LoadTest, Metric, Quantile, Role, Threshold};
 use crate::library::{Cast, Item};
-use crate::yaml::{Node, Value};
 
 /// How many requests must lie beyond a percentile for it to mean anything.
 const BEYOND: f64 = 10.0;
@@ -17,12 +16,14 @@ pub(super) fn of_drill(lint: &mut Lint<'_>, cast: &Cast<'_>) {
     users(lint, cast);
     objectives(lint, cast);
     let mut any = !cast.drill.objectives.is_empty();
-    for (item, success) in criteria(cast) {
-        for (n, criterion) in success.iter().enumerate() {
-            any = true;
-            let path = criterion_path(item.spec(), n);
-            of_criterion(lint, cast, item, &path, criterion);
+    let names: Vec<_> = cast.phases.iter().map(|it| it.name.as_str()).collect();
+    for (item, path, threshold) in criteria(cast) {
+        any = true;
+        if let Some(phase) = threshold.phase.as_deref().filter(|it| !names.contains(it)) {
+            super::load::no_such_phase(lint, item, &path, phase, &names);
+            continue;
         }
+        of_criterion(lint, cast, item, &path, &threshold);
     }
     if !any {
         let help = "Give `objectives`, or `success` such as `error_rate: \"< 1%\"`.";
@@ -31,24 +32,19 @@ pub(super) fn of_drill(lint: &mut Lint<'_>, cast: &Cast<'_>) {
     }
 }
 
-/// Who gives success criteria.
-fn criteria<'c>(cast: &'c Cast<'_>) -> Vec<(&'c Item, &'c [Criterion])> {
-    let drill = (cast.item, cast.drill.success.as_slice());
-    let load = cast.load.iter().map(|(item, it)| (*item, it.success.as_slice()));
-    let experiments = cast.experiments.iter().map(|(item, it)| (*item, it.success.as_slice()));
-    std::iter::once(drill).chain(load).chain(experiments).collect()
-}
-
-/// Where a criterion stands: criteria are read in the order in which they are written.
-fn criterion_path(spec: &Node, number: usize) -> String {
-    let written = spec.at("success").map(|it| &it.value);
-    match written {
-        Some(Value::Map(entries)) => match entries.get(number) {
-            Some(entry) => format!("success/{}", entry.key),
-            None => "success".to_owned(),
-        },
-        _ => format!("success/{number}"),
-    }
+/// Every success criterion, and where it stands.
+fn criteria<'c>(cast: &'c Cast<'_>) -> Vec<(&'c Item, String, Threshold)> {
+    let of_load = cast.load.iter().flat_map(|(item, load)| {
+        let all = super::load::thresholds(item.spec(), load).into_iter();
+        all.map(|(path, it)| (*item, path, it.clone()))
+    });
+    let whole = |item: &'c Item, success: &'c [Criterion]| {
+        let paths = super::load::criteria(item.spec(), "success");
+        let paths = paths.into_iter().chain(std::iter::repeat("success".to_owned()));
+        paths.zip(success).map(move |(path, it)| (item, path, Threshold::from(*it)))
+    };
+    let of_experiments = cast.experiments.iter().flat_map(|(item, it)| whole(item, &it.success));
+    whole(cast.item, &cast.drill.success).chain(of_load).chain(of_experiments).collect()
 }
 
 fn length(lint: &mut Lint<'_>, cast: &Cast<'_>) {
@@ -77,13 +73,24 @@ fn length(lint: &mut Lint<'_>, cast: &Cast<'_>) {
 /// Users who could not all ask at once.
 fn users(lint: &mut Lint<'_>, cast: &Cast<'_>) {
     let Some((item, load)) = cast.load else { return };
-    let most = cast.phases.iter().filter_map(|it| match it.shape {
-        Shape::Users { users, .. } => Some(users),
-        _ => None,
-    });
-    if let Some(users) = most.max().filter(|it| *it > load.connections) {
+    let most = cast.phases.iter().filter_map(|it| it.shape.users()).max();
+    few_connections(lint, item, load, most);
+}
+
+/// Likewise, of a load by itself.
+pub(super) fn few_connections(
+    lint: &mut Lint<'_>,
+    item: &Item,
+    load: &LoadTest,
+    users: Option<u32>,
+) {
+    let shares =
+        load.sending.http2 || load.routes.iter().any(|it| matches!(it.call, Call::Grpc { .. }));
+    let each = if shares { load.sending.streams } else { 1 };
+    let needed = users.map(|it| it.div_ceil(each.max(1)));
+    if let Some((users, needed)) = users.zip(needed).filter(|it| it.1 > load.connections) {
         let message = format!("{users} users share {} connections", load.connections);
-        let help = format!("Raise `connections` of `{}` to at least {users}.", load.name);
+        let help = format!("Raise `connections` of `{}` to at least {needed}.", load.name);
         let path = if item.spec().at("connections").is_some() { "connections" } else { "" };
         lint.report(item, path, codes::FEW_CONNECTIONS, message, help);
     }
@@ -94,7 +101,7 @@ fn objectives(lint: &mut Lint<'_>, cast: &Cast<'_>) {
         let path = format!("objectives/{n}");
         let mut share = 1.0;
         if let (Some(route), Some((_, load))) = (&slo.route, cast.load) {
-            match share_of(load, route) {
+            match super::load::share_of(load, route) {
                 Some(it) => share = it,
                 None => {
                     let names: Vec<_> = load.routes.iter().map(|it| it.name.as_str()).collect();
@@ -114,11 +121,32 @@ fn objectives(lint: &mut Lint<'_>, cast: &Cast<'_>) {
     }
 }
 
-/// The share of the requests that are of a route.
-fn share_of(load: &LoadTest, route: &str) -> Option<f64> {
-    let sum: f64 = load.routes.iter().map(|it| f64::from(it.weight)).sum();
-    let route = load.routes.iter().find(|it| it.name == route)?;
-    Some(f64::from(route.weight) / sum)
+/// A percentile, and of what it would be one.
+pub(super) struct FewSamples {
+    pub(super) quantile: Quantile,
+    /// `None` when nobody knows.
+    pub(super) arrivals: Option<f64>,
+    /// The share of them that counts.
+    pub(super) share: f64,
+}
+
+impl FewSamples {
+    /// Reports it when it would be of too few.
+    pub(super) fn report(&self, lint: &mut Lint<'_>, item: &Item, path: &str) {
+        let Some(arrivals) = self.arrivals else { return };
+        let beyond = f64::from(self.quantile.ratio().rest().billionths()) / 1e9;
+        let (expected, needed) = (arrivals * self.share, BEYOND / beyond);
+        // A staircase adds up to whole numbers only nearly.
+        if expected + 1e-6 < needed {
+            let message = format!(
+                "{} of about {expected:.0} requests: {:.1} of them lie beyond it",
+                self.quantile,
+                expected * beyond
+            );
+            let help = format!("Send at least {needed:.0} requests, or judge a lower percentile.");
+            lint.report(item, path, codes::FEW_SAMPLES, message, help);
+        }
+    }
 }
 
 fn enough(
@@ -129,18 +157,8 @@ fn enough(
     quantile: Quantile,
     share: f64,
 ) {
-    let Some(arrivals) = cast.arrivals().filter(|_| !cast.phases.is_empty()) else { return };
-    let beyond = f64::from(quantile.ratio().rest().billionths()) / 1e9;
-    let (expected, needed) = (arrivals * share, BEYOND / beyond);
-    // A staircase adds up to whole numbers only nearly.
-    if expected + 1e-6 < needed {
-        let message = format!(
-            "{quantile} of about {expected:.0} requests: {:.1} of them lie beyond it",
-            expected * beyond
-        );
-        let help = format!("Send at least {needed:.0} requests, or judge a lower percentile.");
-        lint.report(item, path, codes::FEW_SAMPLES, message, help);
-    }
+    let arrivals = cast.arrivals().filter(|_| !cast.phases.is_empty());
+    FewSamples { quantile, arrivals, share }.report(lint, item, path);
 }
 
 fn of_criterion(
@@ -148,15 +166,19 @@ fn of_criterion(
     cast: &Cast<'_>,
     item: &Item,
     path: &str,
-    criterion: &Criterion,
+    threshold: &Threshold,
 ) {
-    if criterion.sustained.is_some() {
+    let Threshold { criterion, route, phase, .. } = threshold;
+    let of_load = cast.load.is_some_and(|(it, _)| std::ptr::eq(it, item));
+    if criterion.sustained.is_some() && !of_load {
         let help = "Leave `for …` away, or write the condition under `safety.abort`.";
         let message = "`for` in a condition that is judged once";
         lint.report(item, path, codes::SUSTAINED, message, help);
     }
     match criterion.metric {
-        Metric::Percentile(quantile) => enough(lint, cast, item, path, quantile, 1.0),
+        Metric::Percentile(quantile) if route.is_none() && phase.is_none() => {
+            enough(lint, cast, item, path, quantile, 1.0);
+        }
         Metric::RecoveryTime | Metric::DetectionTime if cast.faults.is_empty() => {
             // Names that could not be found are reported already; they may bring the faults.
             let asks_for_faults = cast.phases.iter().any(|it| !it.chaos.is_empty());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Lint, few};
 use crate::decode::{codes, nearest};
-use crate::document::Document;
+use crate::document::{Document, LoadTest};
 use crate::library::{Cast, Item};
 
 /// Reports a name of nothing.
@@ -79,6 +79,18 @@ pub(super) fn of_drill(lint: &mut Lint<'_>, cast: &Cast<'_>) {
     }
 }
 
+/// Requests that have nowhere to go.
+pub(super) fn must_go_somewhere(lint: &mut Lint<'_>, item: &Item, load: &LoadTest) {
+    let service = load.service.as_deref();
+    let known = service.and_then(|it| lint.library.service(it));
+    let nowhere = service.is_none() || known.is_some_and(|it| it.url.is_none());
+    if load.url.is_none() && nowhere {
+        let message = "nothing says where the requests go";
+        let help = "Give a `url`, or a `service` that has one.";
+        lint.report(item, "service", codes::NO_ADDRESS, message, help);
+    }
+}
+
 /// Documents that no drill uses, where there are drills; and load tests that have nowhere to go.
 pub(super) fn unused(lint: &mut Lint<'_>) {
     let library = lint.library;
@@ -108,7 +120,9 @@ pub(super) fn unused(lint: &mut Lint<'_>) {
         }
         // Where a name of its kind means nothing, this is probably what was meant.
         let meant = used.iter().any(|(of, it)| *of == kind && library.get(of, it).is_none());
-        if has_drill && !a_drill_is_broken && !meant {
+        // A load test with a shape is run by itself.
+        let alone = matches!(document, Document::LoadTest(it) if it.shape.is_some());
+        if has_drill && !a_drill_is_broken && !meant && !alone {
             let help = "Refer to it from a drill, or remove it.";
             lint.report(
                 item,
@@ -120,13 +134,8 @@ pub(super) fn unused(lint: &mut Lint<'_>) {
         }
         match document {
             Document::LoadTest(load) => {
-                let known = service.and_then(|it| library.service(it));
-                let nowhere = service.is_none() || known.is_some_and(|it| it.url.is_none());
-                if load.url.is_none() && nowhere {
-                    let message = "nothing says where the requests go";
-                    let help = "Give a `url`, or a `service` that has one.";
-                    lint.report(item, "service", codes::NO_ADDRESS, message, help);
-                }
+                must_go_somewhere(lint, item, load);
+                super::load::by_itself(lint, item, load);
             }
             Document::ChaosExperiment(it) if it.safety.abort.is_empty() => {
                 super::safety::no_abort(lint, item);

@@ -31,8 +31,15 @@ pub(super) fn of_document(lint: &mut Lint<'_>, item: &Item) {
     }
 }
 
-fn watchable(lint: &mut Lint<'_>, item: &Item, path: &str, metric: Metric) {
-    if matches!(metric, Metric::RecoveryTime | Metric::DetectionTime) {
+/// Reports a figure that is known only at the end, where one is watched.
+pub(super) fn watchable(lint: &mut Lint<'_>, item: &Item, path: &str, metric: Metric) {
+    let late = [
+        Metric::RecoveryTime,
+        Metric::DetectionTime,
+        Metric::BreakdownUsers,
+        Metric::BreakdownRate,
+    ];
+    if late.contains(&metric) {
         let message = format!("`{metric}` is known only after the drill");
         let help = "Watch `error_rate`, `availability` or a response time; judge this one under `success`.";
         lint.report(item, path, codes::NOT_WATCHABLE, message, help);

@@ -1,5 +1,6 @@
 //! Every mistake of every document is found in one run, at its place, with its fix.
 
+use evenkeel_model::document::Call;
 use evenkeel_model::{Library, explain, render};
 
 use super::{check, findings};
@@ -184,13 +185,13 @@ routes:
     EK-D022 12:28 `a b` is not the name of a header | Use letters, digits and `-`, such as `content-type`.
     EK-D022 12:38 the header `Host` is ours to send | Leave it away: it follows from the address and the body.
     EK-D022 12:51 the value of the header has a line break or another control character | Write it on one line.
-    EK-D023 12:91 `${TOKEN}` is no reference | Write `${env:NAME}` or `${file:PATH}`.
+    EK-D023 12:91 `${TOKEN}` is no placeholder | Write `${env:NAME}`, `${file:PATH}`, `${data:FEEDER.COLUMN}`, `${var:NAME}`, `${run:user}`, `${run:iteration}`, `${run:time}`, `${random:uuid}` or `${random:1-100}`.
     ");
 }
 
 #[test]
 fn the_parts_of_a_document_can_be_told_apart() {
-    insta::assert_snapshot!(decoding("LoadTest", "routes:\n  - {path: /a}\n  - {path: /a}"), @r"EK-D026 7:7 two routes are called `GET /a` | Give each route a `name` of its own, so that reports can tell them apart.");
+    insta::assert_snapshot!(decoding("LoadTest", "routes:\n  - {path: /a}\n  - {path: /a}"), @r"EK-D026 7:7 two routes are called `GET /a` | Give each a `name` of its own, so that reports can tell them apart.");
     let spec = "service: a\nload: b\nphases:\n  - {name: x, shape: {constant: {rate: 1/s, duration: 1s}}}\n  - {name: x, shape: {constant: {rate: 1/s, duration: 1s}}}";
     insta::assert_snapshot!(decoding("Drill", spec), @r"EK-D026 9:14 two phases are called `x` | Give each a name of its own, so that reports can tell them apart.");
 }
@@ -207,9 +208,10 @@ fn bare_scalars_are_taken_where_they_can_only_mean_themselves() {
     let (library, found) = check(&document("LoadTest", spec));
     assert!(found.is_empty(), "{}", render(&found, false));
     let route = &library.load_test("it").unwrap().routes[0];
-    assert_eq!(route.body_contains, ["1.10"]);
-    assert_eq!(route.body.as_ref().unwrap().to_string(), "12");
-    assert_eq!(library.load_test("it").unwrap().routes[1].status.len(), 3);
+    assert_eq!(route.checks.contains, ["1.10"]);
+    let Call::Http { body: Some(body), .. } = &route.call else { panic!("{:?}", route.call) };
+    assert_eq!(body.to_string(), "12");
+    assert_eq!(library.load_test("it").unwrap().routes[1].checks.status.len(), 3);
     insta::assert_snapshot!(decoding("Service", "description: ~\nstart: {command: [], ready: http://a}"), @r"
     EK-D005 5:16 expected a text, found nothing
     EK-D005 6:11 the list is empty | Give at least one.
@@ -220,14 +222,14 @@ fn bare_scalars_are_taken_where_they_can_only_mean_themselves() {
 fn what_is_left_away_gets_its_default() {
     let (library, _) = check(&document("LoadTest", "url: http://a\nroutes: [{path: /}]"));
     let load = library.load_test("it").unwrap();
-    insta::assert_snapshot!(serde_json::to_string(load).unwrap(), @r#"{"name":"it","description":null,"service":null,"url":"http://a:80","shape":null,"routes":[{"name":"GET /","weight":1,"method":"GET","path":"/","headers":[],"body":null,"status":[{"from":200,"to":399}],"body_contains":[]}],"timeout_seconds":10.0,"connections":64,"success":[]}"#);
+    insta::assert_snapshot!(serde_json::to_string(load).unwrap(), @r#"{"name":"it","description":null,"service":null,"url":"http://a:80","shape":null,"routes":[{"name":"GET /","weight":1,"call":{"http":{"method":"GET","path":"/","headers":[],"body":null}},"checks":{"status":[{"from":200,"to":399}],"contains":[],"lacks":[],"matches":[],"json":[],"headers":[]},"extract":[]}],"scenarios":[],"transactions":[],"feeders":[],"timeout_seconds":10.0,"connections":64,"sending":{"threads":1,"streams":100,"http2":false,"pace":"precise","tls":{"ca":null,"certificate":null,"key":null,"server_name":null,"insecure":false,"resume":true},"grpc":{"files":[],"include":[]}},"watch":[],"success":[]}"#);
 }
 
 #[test]
 fn a_document_with_a_mistake_is_not_called_missing_as_well() {
     let service = document("Service", "url: ftp://a");
     let slo = document("SLO", "service: it\nsli: availability\nobjective: 99%");
-    insta::assert_snapshot!(findings(&format!("{service}---\n{slo}")), @r"EK-D027 5:8 `ftp://a` is not a URL we can call | Write a URL such as `http://127.0.0.1:8080`.");
+    insta::assert_snapshot!(findings(&format!("{service}---\n{slo}")), @r"EK-D027 5:8 `ftp://a` is not a URL we can call | Begin with one of http, https, grpc, grpcs, ws, wss, tcp, tls, udp, kafka, dns, and `://`.");
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn documents_inside_a_drill_with_mistakes_are_looked_at() {
     EK-D027 5:18 `x` is not a URL we can call | Write a URL such as `http://127.0.0.1:8080`.
     EK-L001 6:26 there is no Service called `a` | There is no Service in the files given; add the file that has it.
     EK-D013 6:34 `availabilty` is not an indicator | Did you mean `availability`?
-    EK-D004 7:3 the field `routes` is missing | What is requested; at least one.
+    EK-D025 7:3 one of `routes`, `scenarios` is missing | Give exactly one of them.
     EK-L001 7:19 there is no Service called `b` | There is no Service in the files given; add the file that has it.
     EK-D006 7:31 `5` has no unit | Write a number with its unit (ns, us, ms, s, m, h, d), such as `5ms` or `5s`.
     EK-D006 9:47 `5` has no unit | Write a number with its unit (ns, us, ms, s, m, h, d), such as `5ms` or `5s`.

@@ -3,16 +3,17 @@
 use evenkeel_model::{Library, render};
 use evenkeel_units::Seed;
 
-const EXAMPLES: [(&str, &str); 2] = [
+const EXAMPLES: [(&str, &str); 3] = [
     ("checkout.yaml", include_str!("../../../../examples/checkout.yaml")),
     ("nginx.yaml", include_str!("../../../../examples/nginx.yaml")),
+    ("load/scenario.yaml", include_str!("../../../../examples/load/scenario.yaml")),
 ];
 
 /// The page of the manual of each kind, which is the head of its source.
 const PAGES: [(&str, &str); 5] = [
     ("service.rs", include_str!("../../src/document/service.rs")),
     ("slo.rs", include_str!("../../src/document/slo.rs")),
-    ("load.rs", include_str!("../../src/document/load.rs")),
+    ("load.rs", include_str!("../../src/document/load/mod.rs")),
     ("chaos.rs", include_str!("../../src/document/chaos.rs")),
     ("drill.rs", include_str!("../../src/document/drill.rs")),
 ];
@@ -35,17 +36,23 @@ fn every_file_of_the_examples_is_clean_and_can_be_planned() {
             let plan = library.plan(drill, Seed(7)).map_err(|it| render(&it, false)).unwrap();
             assert!(plan.load.url.is_some());
         }
+        for load in library.load_tests().into_iter().filter(|_| library.drills().is_empty()) {
+            let plan = library.plan_load(load, Seed(7)).map_err(|it| render(&it, false)).unwrap();
+            assert!(plan.load.url.is_some() && !plan.phases.is_empty(), "{name}");
+        }
     }
 }
 
 #[test]
 fn every_file_of_the_examples_is_in_the_test() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
-    for file in std::fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        let is_yaml = path.extension().is_some_and(|it| it == "yaml" || it == "yml");
-        let name = path.file_name().unwrap_or_default();
-        assert!(!is_yaml || EXAMPLES.iter().any(|(it, _)| *it == name), "{path:?}");
+    for under in ["", "load/"] {
+        for file in std::fs::read_dir(format!("{folder}/{under}")).unwrap() {
+            let path = file.unwrap().path();
+            let is_yaml = path.extension().is_some_and(|it| it == "yaml" || it == "yml");
+            let name = format!("{under}{}", path.file_name().unwrap().display());
+            assert!(!is_yaml || EXAMPLES.iter().any(|(it, _)| *it == name), "{path:?}");
+        }
     }
 }
 

@@ -204,3 +204,26 @@ proptest! {
         render(&found, true);
     }
 }
+
+#[test]
+fn steps_within_steps_are_bounded() {
+    let begin = "apiVersion: evenkeel.dev/v1\nkind: LoadTest\nmetadata: {name: it}\nspec:\n  url: http://a\n  scenarios:\n    - {name: a, steps: [";
+    let deep = |levels: usize| {
+        let open = "{repeat: {times: 2, steps: [".repeat(levels);
+        format!("{begin}{open}{{path: /}}{}]}}\n", "]}}".repeat(levels))
+    };
+    let (_, found) = check(&deep(15));
+    assert!(found.is_empty(), "{found:?}");
+    let (_, found) = check(&deep(25));
+    assert_eq!(found[0].code, "EK-D016");
+    let many = |count: usize| {
+        let steps: String = (0..count).map(|it| format!("{{path: /{it}}},")).collect();
+        let wide = format!("{{repeat: {{times: 2, steps: [{steps}]}}}},");
+        let other = wide.replace("path: /", "path: /b");
+        format!("{begin}{wide}{other}]}}\n")
+    };
+    let (_, found) = check(&many(500));
+    assert!(found.is_empty(), "{found:?}");
+    let (_, found) = check(&many(1_000));
+    assert_eq!(found[0].code, "EK-D017");
+}

@@ -7,6 +7,8 @@ mod drafts;
 mod examples;
 mod hostile;
 mod lint;
+mod load;
+mod performance;
 mod planning;
 mod schema;
 

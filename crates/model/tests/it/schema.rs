@@ -51,7 +51,8 @@ fn instance(part: &Json, whole: &Json, dice: &mut Dice) -> Json {
     match kind.as_str() {
         Some("object") => object(part, whole, dice),
         Some("array") => {
-            let count = part["minItems"].as_u64().unwrap_or(0) as usize + dice.roll(2);
+            let count = part["minItems"].as_u64().unwrap_or(0) + dice.roll(2) as u64;
+            let count = count.min(part["maxItems"].as_u64().unwrap_or(u64::MAX));
             (0..count).map(|_| instance(&part["items"], whole, dice)).collect()
         }
         Some("integer") => {
@@ -94,6 +95,12 @@ fn object(part: &Json, whole: &Json, dice: &mut Dice) -> Json {
             made.insert(name.clone(), instance(schema, whole, dice));
         }
     }
+    // Nor is a field chosen beside one that it has no meaning beside.
+    for rule in rules.iter().filter_map(|it| it["not"]["required"].as_array()) {
+        if rule.iter().all(|it| made.contains_key(it.as_str().unwrap())) {
+            made.remove(rule[0].as_str().unwrap());
+        }
+    }
     if let Some(values) = part["additionalProperties"].as_object() {
         let key = instance(&part["propertyNames"], whole, dice);
         if dice.roll(2) == 0 {
@@ -102,7 +109,12 @@ fn object(part: &Json, whole: &Json, dice: &mut Dice) -> Json {
         }
     }
     if let Some(patterns) = part["patternProperties"].as_object() {
-        let known = [("throughput", "> 5/s"), ("p95", "< 1s"), ("error_rate", "< 1%")];
+        let known = [
+            ("throughput", "> 5/s"),
+            ("p95", "< 1s"),
+            ("error_rate", "< 1%"),
+            ("breakdown_users", "> 300 users"),
+        ];
         let (name, limit) = *dice.pick(&known);
         assert_eq!(patterns.len(), known.len());
         made.insert(name.to_owned(), json!(limit));
@@ -157,6 +169,16 @@ fn scalar(dice: &mut Dice) -> Json {
         json!(600),
         json!("p95 < 500ms"),
         json!("p95 < 500"),
+        json!("breakdown_threshold > 300 users"),
+        json!("${data:users.id}"),
+        json!("${var:id}"),
+        json!("$.items[0].id"),
+        json!("(["),
+        json!("tcp://a"),
+        json!("kafka://a:9092"),
+        json!("precise"),
+        json!("hex"),
+        json!("line"),
         json!("error_rate > 10% for 3s"),
         json!("error_rate > 10% for 3"),
         json!("< 5%"),
@@ -229,6 +251,17 @@ fn bend(value: &mut Json, dice: &mut Dice) {
         "description",
         "p99.9",
         "recovery_time",
+        "routes",
+        "scenarios",
+        "path",
+        "grpc",
+        "think",
+        "repeat",
+        "if",
+        "body",
+        "json",
+        "status",
+        "exists",
         "sli",
         "shape",
         "Bad Name",

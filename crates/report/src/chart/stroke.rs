@@ -82,6 +82,15 @@ pub(crate) fn line(points: &[Option<Point>], dash: f64) -> String {
     pen.done()
 }
 
+/// Each point as a dot: a line of no length, which the style sheet gives round ends.
+pub(crate) fn dots(points: &[Option<Point>]) -> String {
+    let mut pen = Pen::default();
+    for (x, y) in points.iter().flatten() {
+        pen.to((*x, *y)).line((*x, *y));
+    }
+    pen.done()
+}
+
 /// The area between the points and the floor of the square.
 pub(crate) fn area(points: &[Option<Point>]) -> String {
     let floor: Vec<_> = points.iter().map(|it| it.map(|(x, _)| (x, 1000.0))).collect();

@@ -44,7 +44,13 @@ pub(super) fn routes(view: &View) -> Option<Markup> {
         std::iter::once(name).chain(cells(&it.figures)).chain([errors]).collect()
     };
     let rows: Vec<_> = routes.iter().map(row).collect();
-    Some(section("routes", "Routes", "", piece::table("Routes", &columns, &rows)))
+    let timed: Vec<_> = view.outcome.transactions.iter().map(row).collect();
+    Some(html! {
+        (section("routes", "Routes", "", piece::table("Routes", &columns, &rows)))
+        @if !timed.is_empty() {
+            (section("transactions", "Transactions", "without think time", piece::table("Transactions", &columns, &timed)))
+        }
+    })
 }
 
 const COLUMNS: [Column; 8] = [
@@ -223,9 +229,46 @@ fn shape(it: &Shape) -> String {
         Shape::Soak { rate, ramp_up, .. } => {
             format!("up to {rate} in {}, {length} in all", Human(*ramp_up))
         }
-        Shape::Users { users, think_time, .. } => {
-            format!("{users} users who think for {}, {length}", Human(*think_time))
+        Shape::Peak { rate, ramp_up, hold, .. } => {
+            format!(
+                "up to {rate} in {}, held for {}, {length} in all",
+                Human(*ramp_up),
+                Human(*hold)
+            )
         }
+        Shape::Volume { requests, rate } => format!("{requests} requests at {rate}, {length}"),
+        Shape::Stages { start, stages } => {
+            let lines: Vec<_> = stages.iter().map(|it| it.to.to_string()).collect();
+            format!("{start} → {} in {length}", few(&lines))
+        }
+        Shape::Trace { every, rates } => {
+            format!("{} recorded counts of {} each, {length}", rates.len(), Human(*every))
+        }
+        Shape::Max { from, to, hold, precision } => {
+            format!("the most between {from} and {to}, {} each, to {precision}", Human(*hold))
+        }
+        Shape::Users { users, think_time, iterations, .. } => {
+            let times = iterations.map(|it| format!(", {it} times each")).unwrap_or_default();
+            format!("{users} users who think for {}{times}, {length}", Human(*think_time))
+        }
+        Shape::UserStages { start, stages, think_time } => {
+            let lines: Vec<_> = stages.iter().map(|it| it.to.to_string()).collect();
+            let think = Human(*think_time);
+            format!("{start} → {} users who think for {think}, {length}", few(&lines))
+        }
+        Shape::Scale { users, hold, think_time, .. } => {
+            let steps: Vec<_> = users.iter().map(u32::to_string).collect();
+            let think = Human(*think_time);
+            format!("{} users who think for {think}, {} each", few(&steps), Human(*hold))
+        }
+    }
+}
+
+/// The steps of a shape, when they are few; else the first and the last.
+fn few(steps: &[String]) -> String {
+    match steps {
+        [first, .., last] if steps.len() > 6 => format!("{first} → … → {last}"),
+        _ => steps.join(" → "),
     }
 }
 

@@ -6,6 +6,9 @@
 //! top      name, hypothesis, verdict
 //! kpi      the five figures
 //! latency  percentiles over time, and the heatmap
+//! bearing  how much the service bears, how it scales, how it stood a burst
+//! times    response and service times, and how the load was sent
+//! watch    the target's side beside the load
 //! load     throughput and errors; response time by percentile
 //! checks   what decided the exit code
 //! faults   what was done, what shows that it acted, and how the service took it
@@ -24,6 +27,7 @@ use evenkeel_model::Outcome;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
+mod bearing;
 mod budget;
 mod checks;
 mod details;
@@ -33,8 +37,10 @@ mod latency;
 mod load;
 mod piece;
 mod score;
+mod times;
 mod top;
 mod view;
+mod watch;
 
 use self::view::View;
 
@@ -96,8 +102,11 @@ fn sections(view: &View) -> Vec<Section> {
     let section = |id, name, body: Option<Markup>| body.map(|body| Section { id, name, body });
     let all = [
         section("latency", "Latency", latency::percentiles(view)),
+        section("bears", "What it bears", bearing::section(view)),
         section("heatmap", "Heatmap", latency::heatmap(view)),
         section("load", "Load", load::pair(view)),
+        section("times", "Times", times::table(view)),
+        section("watched", "Watched", watch::section(view)),
         section("checks", "Checks", checks::table(view)),
         section("faults", "Faults", faults::table(view)),
         section("budgets", "Budgets", budget::cards(view)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use evenkeel_model::Outcome;
-use evenkeel_model::document::{Criterion, Indicator, Metric, Role};
+use evenkeel_model::document::{Criterion, Indicator, Metric, Role, Threshold};
 use evenkeel_model::outcome::{Check, CheckKind, CheckResult, FaultFigures, Figures};
 use evenkeel_units::Moment;
 
@@ -57,6 +57,8 @@ impl<'a> View<'a> {
             it.phase.is_none()
                 && it.result != CheckResult::Info
                 && matches!(it.kind, CheckKind::Objective | CheckKind::Success)
+                // Those of one route or one phase have more in their names.
+                && !it.name.contains(" · ")
                 && words.iter().any(|word| it.name.contains(word))
         };
         self.outcome.checks.iter().filter(about).min_by_key(|it| it.result)
@@ -150,7 +152,8 @@ fn limits(outcome: &Outcome) -> Vec<Limit> {
             | Indicator::Throughput { .. } => {}
         }
     }
-    for it in &outcome.plan.success {
+    let whole = |it: &&Threshold| it.route.is_none() && it.phase.is_none();
+    for it in outcome.plan.success.iter().filter(whole).map(|it| &it.criterion) {
         if let Criterion { metric: metric @ Metric::Percentile(_), comparison, limit, .. } = it
             && comparison.wants_less()
         {

@@ -6,6 +6,8 @@ use evenkeel_model::Outcome;
 use serde::Serialize;
 use serde_json::Value;
 
+mod bearing;
+mod load;
 mod plan;
 mod schema;
 

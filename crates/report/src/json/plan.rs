@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::schema::{any, count, list, maybe, number, object, one_of, ratio, seconds, text};
+use super::schema::{any, count, flag, list, maybe, number, object, one_of, ratio, seconds, text};
 
 pub(super) fn run() -> Value {
     object([
@@ -28,12 +28,12 @@ pub(super) fn plan() -> Value {
         ("hypothesis", maybe(text("What is believed."))),
         ("service", service()),
         ("objectives", list(objective(), "The promises it is judged by.")),
-        ("load", load()),
+        ("load", super::load::load()),
         ("phases", list(phase(), "When each phase begins and ends.")),
         ("faults", list(planned_fault(), "When each fault acts.")),
         ("steady_state", list(probe(), "Questions about the steady state.")),
         ("safety", safety()),
-        ("success", list(criterion(), "What must hold.")),
+        ("success", list(threshold(), "What must hold.")),
         ("regression", regression()),
         ("seed", count("The seed of every random choice.")),
     ])
@@ -44,7 +44,7 @@ pub(super) fn role() -> Value {
 }
 
 /// A map with one key, which says what kind it is.
-fn kind(name: &str, content: Value) -> Value {
+pub(super) fn kind(name: &str, content: Value) -> Value {
     object([(name, content)])
 }
 
@@ -75,7 +75,7 @@ fn service() -> Value {
     ])
 }
 
-fn finder() -> Value {
+pub(super) fn finder() -> Value {
     any(vec![
         kind("pid", count("By number.")),
         kind("executable", text("By its program.")),
@@ -103,79 +103,11 @@ fn objective() -> Value {
     ])
 }
 
-fn load() -> Value {
-    let pair = json!({
-        "type": "array",
-        "prefixItems": [{"type": "string"}, {"type": "string"}],
-        "minItems": 2,
-        "maxItems": 2,
-    });
-    let status = object([("from", count("The first.")), ("to", count("The last."))]);
-    let route = object([
-        ("name", text("Its name.")),
-        ("weight", count("Its share among the routes.")),
-        ("method", text("HTTP method.")),
-        ("path", text("Path and query.")),
-        ("headers", list(pair, "Name and value; secrets stay references.")),
-        ("body", maybe(text("Body; secrets stay references."))),
-        ("status", list(status, "Which status codes are right.")),
-        ("body_contains", list(text("A text."), "What the body of an answer must contain.")),
-    ]);
-    object([
-        ("name", text("Its name.")),
-        ("description", maybe(text("For people."))),
-        ("service", maybe(text("The service whose URL is loaded."))),
-        ("url", maybe(text("Where requests go."))),
-        ("shape", maybe(shape())),
-        ("routes", list(route, "What is requested.")),
-        ("timeout_seconds", seconds("A request is given up after this time.")),
-        ("connections", count("The most connections at a time.")),
-        ("success", list(criterion(), "What must hold.")),
-    ])
-}
-
-fn shape() -> Value {
-    let rate = |name| (name, number("Arrivals a second."));
-    let time = |name| (name, seconds("A length of time."));
-    any(vec![
-        kind("constant", object([rate("rate"), time("duration_seconds")])),
-        kind("ramp", object([rate("from"), rate("to"), time("duration_seconds")])),
-        kind(
-            "step",
-            object([
-                rate("start"),
-                rate("step"),
-                ("steps", count("How many.")),
-                time("hold_seconds"),
-            ]),
-        ),
-        kind(
-            "spike",
-            object([
-                rate("base"),
-                rate("peak"),
-                time("lead_seconds"),
-                time("hold_seconds"),
-                time("tail_seconds"),
-            ]),
-        ),
-        kind("soak", object([rate("rate"), time("ramp_up_seconds"), time("duration_seconds")])),
-        kind(
-            "users",
-            object([
-                ("users", count("How many at once.")),
-                time("think_time_seconds"),
-                time("duration_seconds"),
-            ]),
-        ),
-    ])
-}
-
 fn phase() -> Value {
     object([
         ("name", text("Its name.")),
         ("role", role()),
-        ("shape", shape()),
+        ("shape", super::load::shape()),
         ("from_seconds", seconds("When it begins, after the start of the load.")),
         ("to_seconds", seconds("When it ends.")),
     ])
@@ -251,7 +183,7 @@ fn probe() -> Value {
     object([("kind", kinds), ("every_seconds", seconds("How often it is asked."))])
 }
 
-fn criterion() -> Value {
+pub(super) fn criterion() -> Value {
     let plain = [
         "error_rate",
         "availability",
@@ -260,6 +192,8 @@ fn criterion() -> Value {
         "throughput",
         "recovery_time",
         "detection_time",
+        "breakdown_users",
+        "breakdown_rate",
     ];
     let metric = any(vec![
         one_of(&plain, "A figure of a run."),
@@ -270,6 +204,15 @@ fn criterion() -> Value {
         ("comparison", one_of(&["<", "<=", ">", ">="], "How it is compared.")),
         ("limit", number("In the base unit of the figure.")),
         ("sustained_seconds", maybe(seconds("It must hold for this long without a break."))),
+    ])
+}
+
+pub(super) fn threshold() -> Value {
+    object([
+        ("criterion", criterion()),
+        ("route", maybe(text("Only requests of this route count."))),
+        ("phase", maybe(text("Only this phase counts."))),
+        ("stop", flag("Whether the load ends as soon as it does not hold.")),
     ])
 }
 

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{SCHEMA, plan};
+use super::{SCHEMA, bearing, load, plan};
 
 /// The schema of a whole report.
 pub(super) fn report() -> Value {
@@ -20,13 +20,21 @@ pub(super) fn report() -> Value {
         ("totals", described(figures(), "Over all judged phases.")),
         ("phases", list(phase(), "By phase, in order.")),
         ("routes", list(route(), "By route, in the order of the load test.")),
+        ("transactions", list(route(), "By transaction of the load test's scenarios.")),
+        ("sending", bearing::sending()),
         ("faults", list(fault(), "By fault, in order of time.")),
+        ("breakdown", maybe(bearing::breakdown())),
+        ("spikes", list(bearing::spike(), "How the service stood spikes.")),
+        ("scalability", maybe(bearing::scalability())),
+        ("watches", list(bearing::watch(), "What was watched beside the load, by figure.")),
         ("budgets", list(budget(), "What the objectives' error budgets lost.")),
         ("steady_state", list(probe(), "By steady-state probe.")),
         ("guards", list(guard(), "How near each abort condition came.")),
         ("seconds", list(second(), "By second of load.")),
         ("heatmap", heatmap()),
         ("curves", list(curve(), "Response time by percentile.")),
+        ("samples", list(bearing::sample(), "The judged load in stretches, for comparisons.")),
+        ("accepted", list(figures(), "Of a stored baseline: the accepted runs before it.")),
         ("baseline_run", maybe(text("The run it was compared with."))),
         ("footprint", maybe(plan::footprint())),
     ]);
@@ -34,6 +42,7 @@ pub(super) fn report() -> Value {
         map.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
         map.insert("$id".to_owned(), json!(format!("https://{SCHEMA}")));
         map.insert("title".to_owned(), json!("Report of a drill"));
+        map.insert("$defs".to_owned(), load::definitions());
     }
     schema
 }
@@ -65,7 +74,17 @@ fn score() -> Value {
 }
 
 fn check() -> Value {
-    let kinds = ["objective", "success", "steady_state", "regression", "load", "evidence", "undo"];
+    let kinds = [
+        "objective",
+        "success",
+        "steady_state",
+        "regression",
+        "load",
+        "trend",
+        "watch",
+        "evidence",
+        "undo",
+    ];
     object([
         ("name", text("What had to hold.")),
         ("kind", one_of(&kinds, "Where the check comes from.")),
@@ -103,6 +122,8 @@ fn figures() -> Value {
         ("p99_seconds", maybe(seconds("99th percentile."))),
         ("p999_seconds", maybe(seconds("99.9th percentile."))),
         ("max_seconds", maybe(seconds("Longest."))),
+        ("service", described(bearing::times(), "Service times of requests answered right.")),
+        ("all", described(bearing::times(), "Response times of all answers.")),
     ])
 }
 
@@ -268,7 +289,7 @@ pub(super) fn ratio(description: &str) -> Value {
     json!({"type": "number", "minimum": 0, "maximum": 1, "description": description})
 }
 
-fn described(mut schema: Value, description: &str) -> Value {
+pub(super) fn described(mut schema: Value, description: &str) -> Value {
     if let Value::Object(map) = &mut schema {
         map.insert("description".to_owned(), json!(description));
     }

@@ -8,13 +8,16 @@ use evenkeel_model::Outcome;
 use evenkeel_model::outcome::{Check, CheckResult, FaultFigures, Score};
 use evenkeel_units::Moment;
 
+use crate::bearing;
 use crate::figure;
 use crate::mark;
 use crate::reaction::{self, Reaction, reaction};
 
 mod beside;
+mod load;
 
 pub use beside::side_by_side;
+pub use load::load;
 
 /// The most lines of a summary.
 pub const LINES: usize = 40;
@@ -26,6 +29,8 @@ pub const NARROW: usize = 60;
 const CAUSE: usize = 4;
 const FAULTS: usize = 6;
 const FILES: usize = 6;
+/// The most findings of a load test that are told.
+const BORNE: usize = 4;
 /// The most lines of the headline, and of the parts of the score.
 const HEADLINE: usize = 2;
 const PARTS: usize = 2;
@@ -47,7 +52,8 @@ pub fn summary(
 ) -> String {
     let ink = Paper { width: fitting(width), color };
     let mut top = verdict(outcome, ink);
-    let mut rest = score(&outcome.score, ink);
+    let mut rest = borne(outcome, ink);
+    rest.extend(score(&outcome.score, ink));
     rest.extend(faults(&outcome.faults, ink));
     rest.extend(written(files, next, ink));
     let room = LINES.saturating_sub(top.len() + rest.len());
@@ -181,6 +187,28 @@ fn row(lead: &str, cells: &[String; 5], widths: &[usize; 5]) -> String {
         line.push_str(&cell);
     }
     line.trim_end().to_owned()
+}
+
+/// What a load test found out beyond checks: a line or two for each.
+fn borne(outcome: &Outcome, ink: Paper) -> Vec<String> {
+    let sentences = bearing::sentences(outcome);
+    let shown = sentences.iter().take(BORNE);
+    let mut lines: Vec<String> = shown
+        .flat_map(|(name, it)| {
+            let lead = format!("{name:11}");
+            let text = wrapped(&plain(it), ink.width - lead.len(), 2);
+            let hang = " ".repeat(lead.len());
+            let line = move |(n, it): (usize, String)| match n {
+                0 => format!("{}{it}", ink.heading(&lead)),
+                _ => format!("{hang}{it}"),
+            };
+            text.into_iter().enumerate().map(line).collect::<Vec<_>>()
+        })
+        .collect();
+    if !lines.is_empty() {
+        lines.insert(0, String::new());
+    }
+    lines
 }
 
 fn score(score: &Score, ink: Paper) -> Vec<String> {

@@ -10,6 +10,8 @@ mod fixture;
 #[cfg(test)]
 mod json;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod page;
 #[cfg(test)]
 mod terminal;

@@ -1,6 +1,6 @@
 //! The body of an answer: by length, in chunks, or until the connection ends.
 
-use super::Malformed;
+use crate::protocol::Malformed;
 
 /// The longest line between chunks, and the longest trailer section.
 const LINE_BYTES_MAX: u32 = 16 * 1024;

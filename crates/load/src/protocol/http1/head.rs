@@ -1,7 +1,8 @@
 //! The head of an answer: status line and headers, reduced to what decides how to read on.
 
 use super::body::Body;
-use super::{HEAD_BYTES_MAX, Malformed};
+use super::reader::HEAD_BYTES_MAX;
+use crate::protocol::Malformed;
 
 /// More headers than any server sends.
 const HEADERS_MAX: usize = 128;
@@ -11,6 +12,8 @@ const HEADERS_MAX: usize = 128;
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) keep_alive: bool,
+    /// Whether it has a `set-cookie`.
+    pub(super) sets_cookies: bool,
     framing: Framing,
 }
 
@@ -56,6 +59,7 @@ impl Head {
         let mut length = None;
         let mut coded = false;
         let mut chunked = false;
+        let mut sets_cookies = false;
         for header in &*response.headers {
             if header.name.eq_ignore_ascii_case("content-length") {
                 for item in items(header.value) {
@@ -71,6 +75,8 @@ impl Head {
                 if let Some(last) = items(header.value).last() {
                     chunked = last.eq_ignore_ascii_case(b"chunked");
                 }
+            } else if header.name.eq_ignore_ascii_case("set-cookie") {
+                sets_cookies = true;
             } else if header.name.eq_ignore_ascii_case("connection") {
                 for item in items(header.value) {
                     if item.eq_ignore_ascii_case(b"close") {
@@ -91,7 +97,7 @@ impl Head {
             (true, false, _) | (false, _, None) => Framing::UntilClose,
             (false, _, Some(length)) => Framing::Length(length),
         };
-        Ok(Self { status, keep_alive, framing })
+        Ok(Self { status, keep_alive, sets_cookies, framing })
     }
 
     /// How to read the body that follows (RFC 9112 §6.3).

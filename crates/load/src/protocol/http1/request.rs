@@ -1,62 +1,142 @@
-//! Requests: written once, before the load, and then only copied to the socket.
+//! Requests: written once, before the load, where they are always the same; composed from ready pieces where
+//! they are not.
 
-/// A request cannot be written. Says what, never the text, which may hold a secret.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum RequestError {
-    #[error("its method is not one word of letters")]
-    Method,
-    #[error("its path does not start with `/`, or holds spaces or control characters")]
-    Path,
-    #[error("`{name}` is not the name of a header")]
-    HeaderName { name: String },
-    #[error("the value of its header `{name}` holds a line break or another control character")]
-    HeaderValue { name: String },
-    #[error("its header `{name}` is ours to send; leave it out")]
-    HeaderOurs { name: String },
+use crate::call::{Call, Headers, What};
+use crate::protocol::CallError;
+use crate::template::{NoValues, Template, Values};
+
+/// A request that is ready to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// Its bytes, when they are always the same. The empty line after the head ends at `head`.
+    constant: Option<Vec<u8>>,
+    head: usize,
+    /// `GET `
+    method: Vec<u8>,
+    path: Template,
+    /// All header lines but those that follow from the values.
+    headers: Template,
+    body: Option<Template>,
+    /// Whether a length is said even when there is no body.
+    says_length: bool,
+    /// Whether its answer has no body (HEAD).
+    pub(super) without_body: bool,
+    /// Which headers of its answer somebody looks at.
+    pub(super) wants: Headers,
 }
 
-/// The bytes of a request.
-pub(crate) fn encode(
-    host: &str,
-    method: &str,
-    path: &str,
-    headers: &[(String, String)],
-    body: Option<&str>,
-) -> Result<Vec<u8>, RequestError> {
-    if method.is_empty() || !method.bytes().all(is_token) {
-        return Err(RequestError::Method);
-    }
-    if !path.starts_with('/') || path.bytes().any(|it| it <= b' ' || it == 0x7f) {
-        return Err(RequestError::Path);
-    }
-    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n");
-    let given = |name: &str| headers.iter().any(|(it, _)| it.eq_ignore_ascii_case(name));
-    if !given("user-agent") {
-        request.push_str(concat!("user-agent: evenkeel/", env!("CARGO_PKG_VERSION"), "\r\n"));
-    }
-    if !given("connection") {
-        request.push_str("connection: keep-alive\r\n");
-    }
-    // A body of nothing is said where a server would otherwise wait for one (RFC 9110 §8.6).
-    if body.is_some() || matches!(method, "POST" | "PUT" | "PATCH") {
-        let length = body.map_or(0, str::len);
-        request.push_str(&format!("content-length: {length}\r\n"));
-    }
-    for (name, value) in headers {
-        if name.is_empty() || !name.bytes().all(is_token) {
-            return Err(RequestError::HeaderName { name: name.clone() });
+impl Request {
+    /// Reads a call.
+    pub(crate) fn new(host: &str, call: &Call) -> Result<Self, CallError> {
+        let What::Http { method, path, headers, body } = &call.what else {
+            let reason = "write `method` and `path`".to_owned();
+            return Err(CallError::Protocol { protocol: "HTTP", reason });
+        };
+        if method.is_empty() || !method.bytes().all(is_token) {
+            return Err(CallError::Method);
         }
-        if ["host", "content-length", "transfer-encoding"].contains(&&*name.to_ascii_lowercase()) {
-            return Err(RequestError::HeaderOurs { name: name.clone() });
+        if !path.starts_with(b"/") || !path.texts().all(|it| it.iter().all(|it| fits_path(*it))) {
+            return Err(CallError::Path);
         }
-        if value.bytes().any(|it| (it < b' ' && it != b'\t') || it == 0x7f) {
-            return Err(RequestError::HeaderValue { name: name.clone() });
+        let mut lines = Template::text(format!(" HTTP/1.1\r\nhost: {host}\r\n"));
+        let given = |name: &str| headers.iter().any(|(it, _)| it.eq_ignore_ascii_case(name));
+        if !given("user-agent") {
+            lines = lines.then(concat!("user-agent: evenkeel/", env!("CARGO_PKG_VERSION"), "\r\n"));
         }
-        request.extend([name, ": ", value.trim(), "\r\n"]);
+        if !given("connection") {
+            lines = lines.then("connection: keep-alive\r\n");
+        }
+        for (name, value) in headers {
+            if name.is_empty() || !name.bytes().all(is_token) {
+                return Err(CallError::HeaderName { name: name.clone() });
+            }
+            if ["host", "content-length", "transfer-encoding"]
+                .contains(&&*name.to_ascii_lowercase())
+            {
+                return Err(CallError::HeaderOurs { name: name.clone() });
+            }
+            if !value.texts().all(|it| it.iter().all(|it| fits_header(*it))) {
+                return Err(CallError::HeaderValue { name: name.clone() });
+            }
+            lines = lines.then(name).then(": ").then_all(value).then("\r\n");
+        }
+        let mut request = Self {
+            constant: None,
+            head: 0,
+            method: format!("{method} ").into_bytes(),
+            path: path.clone(),
+            headers: lines,
+            body: body.clone(),
+            // A body of nothing is said where a server would otherwise wait for one (RFC 9110 §8.6).
+            says_length: body.is_some() || matches!(&**method, "POST" | "PUT" | "PATCH"),
+            without_body: method == "HEAD",
+            wants: call.wants_headers,
+        };
+        let body = request.body.as_ref().map_or(Some(&[][..]), Template::constant);
+        if let (Some(_), Some(_), Some(body)) =
+            (request.path.constant(), request.headers.constant(), body)
+        {
+            let length = body.len();
+            let mut bytes = Vec::new();
+            request.compose(&NoValues, &mut bytes);
+            request.head = bytes.len() - length;
+            request.constant = Some(bytes);
+        }
+        Ok(request)
     }
-    request.push_str("\r\n");
-    request.push_str(body.unwrap_or_default());
-    Ok(request.into_bytes())
+
+    /// Appends the request.
+    pub(super) fn write(&self, values: &dyn Values, out: &mut Vec<u8>) {
+        match (&self.constant, values.cookie()) {
+            (Some(bytes), None) => out.extend_from_slice(bytes),
+            (Some(bytes), Some(cookie)) => {
+                let (head, body) = bytes.split_at(self.head);
+                out.extend_from_slice(&head[..head.len() - 2]);
+                put_cookie(cookie, out);
+                out.extend_from_slice(b"\r\n");
+                out.extend_from_slice(body);
+            }
+            (None, _) => self.compose(values, out),
+        }
+    }
+
+    fn compose(&self, values: &dyn Values, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.method);
+        self.path.render_safe(values, fits_path, percent, out);
+        self.headers.render_safe(values, fits_header, |_, out| out.push(b' '), out);
+        if let Some(cookie) = values.cookie() {
+            put_cookie(cookie, out);
+        }
+        if !self.says_length {
+            out.extend_from_slice(b"\r\n");
+            return;
+        }
+        let mut body = Vec::new();
+        if let Some(template) = &self.body {
+            template.render(values, &mut body);
+        }
+        out.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
+        out.extend_from_slice(&body);
+    }
+}
+
+fn put_cookie(cookie: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"cookie: ");
+    out.extend(cookie.iter().map(|it| if fits_header(*it) { *it } else { b' ' }));
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What a path cannot have is written as its hexadecimal number.
+fn percent(byte: u8, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+}
+
+const fn fits_path(byte: u8) -> bool {
+    byte > b' ' && byte < 0x7f
+}
+
+const fn fits_header(byte: u8) -> bool {
+    (byte >= b' ' || byte == b'\t') && byte != 0x7f
 }
 
 /// RFC 9110 §5.6.2.

@@ -2,7 +2,11 @@
 
 use proptest::prelude::*;
 
+use super::reader::{Event, HEAD_BYTES_MAX, Memo, Reader};
 use super::*;
+use crate::call::What;
+use crate::protocol::CallError;
+use crate::template::{NoValues, Template};
 
 /// What a reader says of a connection's bytes: status, body, and how it went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,17 +16,19 @@ struct Read {
     done: Option<bool>,
     rest: usize,
     malformed: bool,
-    end: End,
+    whole_at_end: bool,
 }
 
-fn read_in(pieces: &[&[u8]], without_body: bool, reader: &mut Reader) -> Read {
+fn read_in(pieces: &[&[u8]], without_body: bool, memo: &mut Memo) -> Read {
+    let mut reader = Reader::default();
     reader.expect(without_body);
     let (status, body) = (None, Vec::new());
-    let mut read = Read { status, body, done: None, rest: 0, malformed: false, end: End::Broken };
+    let mut read =
+        Read { status, body, done: None, rest: 0, malformed: false, whole_at_end: false };
     for piece in pieces {
         let mut input = *piece;
         loop {
-            match reader.next(&mut input) {
+            match reader.next(memo, &mut input) {
                 Ok(Some(Event::Head { status })) => read.status = Some(status),
                 Ok(Some(Event::Body(data))) => read.body.extend_from_slice(data),
                 Ok(Some(Event::Done { keep_alive })) => read.done = Some(keep_alive),
@@ -35,12 +41,12 @@ fn read_in(pieces: &[&[u8]], without_body: bool, reader: &mut Reader) -> Read {
         }
         read.rest += input.len();
     }
-    read.end = reader.end();
+    read.whole_at_end = reader.is_whole_at_end();
     read
 }
 
 fn read(bytes: &str) -> Read {
-    read_in(&[bytes.as_bytes()], false, &mut Reader::default())
+    read_in(&[bytes.as_bytes()], false, &mut Memo::default())
 }
 
 fn whole(bytes: &str) -> (u16, String, bool) {
@@ -66,7 +72,7 @@ fn a_body_ends_after_its_last_chunk_and_trailers() {
 #[test]
 fn a_body_without_length_ends_with_the_connection() {
     let read = read("HTTP/1.1 200 OK\r\n\r\nhello");
-    assert_eq!((read.body.as_slice(), read.done, read.end), (&b"hello"[..], None, End::Whole));
+    assert_eq!((read.body.as_slice(), read.done, read.whole_at_end), (&b"hello"[..], None, true));
 }
 
 #[test]
@@ -79,14 +85,14 @@ fn an_answer_that_stops_short_is_broken() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
     ] {
         let read = read(bytes);
-        assert_eq!((read.done, read.end, read.malformed), (None, End::Broken, false), "{bytes}");
+        assert_eq!((read.done, read.whole_at_end, read.malformed), (None, false, false), "{bytes}");
     }
 }
 
 #[test]
 fn answers_to_head_and_204_and_304_have_no_body() {
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
-    assert_eq!(read_in(&[head], true, &mut Reader::default()).done, Some(true));
+    assert_eq!(read_in(&[head], true, &mut Memo::default()).done, Some(true));
     for status in [204, 304] {
         let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 5\r\n\r\n");
         assert_eq!(whole(&answer), (status, String::new(), true));
@@ -143,37 +149,101 @@ fn a_head_without_end_is_refused_at_the_limit() {
     let line = format!("x: {}\r\n", "y".repeat(1_000));
     let mut reader = Reader::default();
     reader.expect(false);
-    assert_eq!(reader.next(&mut &b"HTTP/1.1 200 OK\r\n"[..]), Ok(None));
-    let refused = (0..80).position(|_| reader.next(&mut line.as_bytes()).is_err());
+    let mut memo = Memo::default();
+    assert_eq!(reader.next(&mut memo, &mut &b"HTTP/1.1 200 OK\r\n"[..]), Ok(None));
+    let refused = (0..80).position(|_| reader.next(&mut memo, &mut line.as_bytes()).is_err());
     assert_eq!(refused, Some(HEAD_BYTES_MAX / line.len()));
+}
+
+fn call(
+    method: &str,
+    path: Template,
+    headers: &[(&str, Template)],
+    body: Option<Template>,
+) -> Call {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let what = What::Http { method: method.to_owned(), path, headers, body };
+    Call { what, wants_headers: Headers::None, wants_body: false }
+}
+
+/// Each slot has a value that would break out of its place.
+struct Nasty(Option<&'static str>);
+
+impl Values for Nasty {
+    fn put(&self, _: u32, out: &mut Vec<u8>) {
+        out.extend_from_slice("a b\r\nx: é".as_bytes());
+    }
+
+    fn cookie(&self) -> Option<&[u8]> {
+        self.0.map(str::as_bytes)
+    }
+}
+
+fn written(call: &Call, values: &dyn Values) -> String {
+    let mut out = Vec::new();
+    Request::new("shop:80", call).unwrap().write(values, &mut out);
+    String::from_utf8(out).unwrap().replace(env!("CARGO_PKG_VERSION"), "0")
 }
 
 #[test]
 fn a_request_is_written_as_it_must_be() {
-    let headers = [("x-test".to_owned(), "1".to_owned())];
-    let request = encode("shop:80", "POST", "/checkout?x=1", &headers, Some("{}")).unwrap();
-    let version = env!("CARGO_PKG_VERSION");
+    let headers = [("x-test", Template::text("1"))];
+    let call = call("POST", Template::text("/checkout?x=1"), &headers, Some(Template::text("{}")));
+    let head = "POST /checkout?x=1 HTTP/1.1\r\nhost: shop:80\r\nuser-agent: evenkeel/0\r\n\
+                connection: keep-alive\r\nx-test: 1\r\ncontent-length: 2\r\n";
+    assert_eq!(written(&call, &NoValues), format!("{head}\r\n{{}}"));
+    assert_eq!(written(&call, &Nasty(Some("a=1"))), format!("{head}cookie: a=1\r\n\r\n{{}}"));
+}
+
+#[test]
+fn values_stay_in_their_place() {
+    let headers = [("x-test", Template::text("<").then_slot(0).then(">"))];
+    let body = Template::default().then_slot(0);
+    let call = call("PUT", Template::text("/p/").then_slot(0), &headers, Some(body));
     assert_eq!(
-        String::from_utf8(request).unwrap(),
-        format!(
-            "POST /checkout?x=1 HTTP/1.1\r\nhost: shop:80\r\nuser-agent: evenkeel/{version}\r\n\
-             connection: keep-alive\r\ncontent-length: 2\r\nx-test: 1\r\n\r\n{{}}"
-        )
+        written(&call, &Nasty(None)),
+        "PUT /p/a%20b%0D%0Ax:%20%C3%A9 HTTP/1.1\r\nhost: shop:80\r\nuser-agent: evenkeel/0\r\n\
+         connection: keep-alive\r\nx-test: <a b  x: é>\r\ncontent-length: 10\r\n\r\na b\r\nx: é"
     );
 }
 
 #[test]
 fn a_request_that_could_smuggle_another_is_refused_without_being_shown() {
+    let refused = |call: Call| Request::new("h", &call).unwrap_err();
     let with = |name: &str, value: &str| {
-        encode("h", "GET", "/", &[(name.to_owned(), value.to_owned())], None).unwrap_err()
+        refused(call("GET", Template::text("/"), &[(name, Template::text(value))], None))
     };
     let error = with("authorization", "hunter2\r\nx: y");
-    assert_eq!(error, RequestError::HeaderValue { name: "authorization".to_owned() });
+    assert_eq!(error, CallError::HeaderValue { name: "authorization".to_owned() });
     assert!(!error.to_string().contains("hunter2"));
-    assert!(matches!(with("Content-Length", "3"), RequestError::HeaderOurs { .. }));
-    assert!(matches!(with("a b", "3"), RequestError::HeaderName { .. }));
-    assert_eq!(encode("h", "GET", "/a b", &[], None), Err(RequestError::Path));
-    assert_eq!(encode("h", "GE T", "/", &[], None), Err(RequestError::Method));
+    assert!(matches!(with("Content-Length", "3"), CallError::HeaderOurs { .. }));
+    assert!(matches!(with("a b", "3"), CallError::HeaderName { .. }));
+    assert_eq!(refused(call("GET", Template::text("/a b"), &[], None)), CallError::Path);
+    assert_eq!(refused(call("GE T", Template::text("/"), &[], None)), CallError::Method);
+}
+
+#[test]
+fn headers_are_told_to_those_who_want_them() {
+    let answer = b"HTTP/1.1 200 OK\r\nA: 1 \r\nSet-Cookie: x=y\r\ncontent-length: 0\r\n\r\n";
+    let told = |wants| {
+        let mut memo = Memo::default();
+        let call = Call { wants_headers: wants, ..call("GET", Template::text("/"), &[], None) };
+        let request = Request::new("h", &call).unwrap();
+        let mut connection = Http1::open(&mut memo, &mut Vec::new());
+        connection.begin(&mut memo, 7, &request, &NoValues, Moment::START, &mut Vec::new());
+        let (mut input, mut told) = (&answer[..], Vec::new());
+        while let Some(heard) = connection.read(&mut memo, &mut input, &mut Vec::new()).unwrap() {
+            if let Heard::Header { exchange: 7, name, value } = heard {
+                let text = |it: &[u8]| String::from_utf8(it.to_vec()).unwrap();
+                told.push(format!("{}={}", text(name), text(value)));
+            }
+        }
+        assert_eq!(connection.standing(), Standing::Open(1));
+        told.join(" ")
+    };
+    assert_eq!(told(Headers::None), "");
+    assert_eq!(told(Headers::Cookies), "Set-Cookie=x=y");
+    assert_eq!(told(Headers::All), "A=1 Set-Cookie=x=y content-length=0");
 }
 
 /// Answers of every framing, some of them damaged at one byte.
@@ -217,21 +287,21 @@ fn answers() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn every_split_of_the_bytes_means_the_same(bytes in answers()) {
-        let mut reader = Reader::default();
-        let together = read_in(&[&bytes], false, &mut reader);
+        let mut memo = Memo::default();
+        let together = read_in(&[&bytes], false, &mut memo);
         for at in 0..=bytes.len() {
             let (first, second) = bytes.split_at(at);
-            prop_assert_eq!(&read_in(&[first, second], false, &mut reader), &together, "at {}", at);
+            prop_assert_eq!(&read_in(&[first, second], false, &mut memo), &together, "at {}", at);
         }
         let single: Vec<_> = bytes.chunks(1).collect();
-        prop_assert_eq!(read_in(&single, false, &mut reader), together);
+        prop_assert_eq!(read_in(&single, false, &mut memo), together);
     }
 
     #[test]
     fn noise_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200), size in 1usize..9) {
         let begun = [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".as_slice(), &bytes].concat();
         for bytes in [bytes, begun] {
-            read_in(&bytes.chunks(size).collect::<Vec<_>>(), false, &mut Reader::default());
+            read_in(&bytes.chunks(size).collect::<Vec<_>>(), false, &mut Memo::default());
         }
     }
 }

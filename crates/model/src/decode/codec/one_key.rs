@@ -104,5 +104,7 @@ impl<T> Codec for OneKey<T> {
 fn needs_nothing(body: &Json, definitions: &Definitions) -> bool {
     let title = body.get("$ref").and_then(Json::as_str).and_then(|it| it.strip_prefix("#/$defs/"));
     let object = title.and_then(|it| definitions.get(it));
+    // One that is being described has fields of its own kind below it.
+    let object = object.filter(|it| it.is_object());
     object.is_some_and(|it| it.get("required").is_none() && it.get("allOf").is_none())
 }

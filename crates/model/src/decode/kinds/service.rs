@@ -12,7 +12,8 @@ pub(super) const SPEC: Object<Service> = Object { title: "Service", fields: serv
 
 fn service(f: &mut Fields<'_>) -> Option<Service> {
     let description = f.optional("description", "For people.", prose());
-    let sentence = "Where requests go: `http://host:port`, without a path.";
+    let sentence =
+        "Where requests go: `scheme://host:port`, without a path. The scheme is the protocol.";
     let url = f.optional("url", sentence, request::base_url());
     let start = Object { title: "Start", fields: start };
     let sentence =

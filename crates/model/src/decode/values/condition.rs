@@ -14,7 +14,8 @@ use crate::yaml::{Node, Place, Value};
 pub(in crate::decode) const QUANTILE: &str =
     r"p(?=[0-9.]*[1-9])(?:0*[0-9]{1,2}(?:\.[0-9]*)?|\.[0-9]+)";
 
-fn problem(error: &CriterionError) -> Problem {
+/// What is said of a text that is no condition.
+pub(in crate::decode) fn problem(error: &CriterionError) -> Problem {
     Problem::new(
         codes::CONDITION,
         quoted(&error.to_string(), 160),
@@ -39,11 +40,13 @@ fn limit(unit: Unit) -> String {
         Unit::Ratio => PERCENT.to_owned(),
         Unit::Seconds => duration_pattern(),
         Unit::PerSecond => rate_pattern(),
+        // `breakdown_threshold` is of users or of a rate.
+        Unit::Users => format!(r"(?:\d+(?:\s*users?)?|{})", rate_pattern()),
     };
     format!(r"\s*(?:<=|>=|<|>)\s*{value}(?:\s* for \s*{})?", duration_pattern())
 }
 
-const UNITS: [Unit; 3] = [Unit::Ratio, Unit::Seconds, Unit::PerSecond];
+const UNITS: [Unit; 4] = [Unit::Ratio, Unit::Seconds, Unit::PerSecond, Unit::Users];
 
 /// A condition, written whole.
 pub(in crate::decode) fn condition() -> Word<Criterion> {
@@ -59,7 +62,12 @@ pub(in crate::decode) fn condition() -> Word<Criterion> {
 }
 
 /// Conditions as a map from figures to limits.
-struct Limits;
+pub(in crate::decode) struct Limits;
+
+/// The same, to be used where a map is one of several forms.
+pub(in crate::decode) const fn limits() -> Limits {
+    Limits
+}
 
 impl Codec for Limits {
     type Value = Vec<Criterion>;

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{REFERENCES, cut, parse_text};
 use crate::decode::codec::{Problem, Takes, Word};
 use crate::decode::codes;
-use crate::document::{Finder, Piece, StatusCheck, Text};
+use crate::document::{Finder, Part, StatusCheck, Template};
 
 const AUTHORITY: &str = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])";
 
@@ -45,8 +45,31 @@ fn port(text: &str) -> Result<u16, Problem> {
     }
 }
 
+/// The protocols that are spoken under load, and the port of each when the URL names none.
+const SCHEMES: [(&str, Option<u16>); 11] = [
+    ("http", Some(80)),
+    ("https", Some(443)),
+    ("grpc", None),
+    ("grpcs", Some(443)),
+    ("ws", Some(80)),
+    ("wss", Some(443)),
+    ("tcp", None),
+    ("tls", None),
+    ("udp", None),
+    ("kafka", Some(9092)),
+    ("dns", Some(53)),
+];
+
+/// Probes speak HTTP alone.
+const PLAIN: [(&str, Option<u16>); 1] = [("http", Some(80))];
+
+/// A server that is asked for figures.
+const WEB: [(&str, Option<u16>); 2] = [("http", Some(80)), ("https", Some(443))];
+
+type Schemes = [(&'static str, Option<u16>)];
+
 /// Reads `http://host:port`, and what comes after it; the port becomes visible.
-fn url_parts(text: &str) -> Result<(String, &str), Problem> {
+fn url_parts<'t>(text: &'t str, schemes: &Schemes) -> Result<(String, &'t str), Problem> {
     let wrong = |help: &str| {
         Problem::new(codes::ADDRESS, format!("`{}` is not a URL we can call", cut(text)), help)
     };
@@ -61,10 +84,17 @@ fn url_parts(text: &str) -> Result<(String, &str), Problem> {
         let message = "the URL has credentials, and documents are no place for those";
         return Err(Problem::new(codes::ADDRESS, message, help));
     }
-    let Some(rest) = text.strip_prefix("http://") else {
-        return Err(match text.starts_with("https://") {
-            true => wrong("TLS is not spoken yet; call the service behind its TLS with `http://`."),
-            false => wrong("Write a URL such as `http://127.0.0.1:8080`."),
+    let known = |(scheme, rest)| schemes.iter().find(|it| it.0 == scheme).map(|it| (*it, rest));
+    let Some(((scheme, usual), rest)) = text.split_once("://").and_then(known) else {
+        let names: Vec<_> = schemes.iter().map(|it| it.0).collect();
+        return Err(match text.split_once("://") {
+            Some(("https", _)) => {
+                wrong("Only load speaks TLS yet; ask the service behind its TLS, with `http://`.")
+            }
+            Some(_) if names.len() > 1 => {
+                wrong(&format!("Begin with one of {}, and `://`.", names.join(", ")))
+            }
+            _ => wrong("Write a URL such as `http://127.0.0.1:8080`."),
         });
     };
     let (host_port, path) = match rest.find(['/', '?', '#']) {
@@ -74,15 +104,33 @@ fn url_parts(text: &str) -> Result<(String, &str), Problem> {
     let Some((_, explicit)) = authority(host_port) else {
         return Err(wrong("Write a host and a port, such as `http://127.0.0.1:8080`."));
     };
-    match explicit {
-        Some(text) => port(text).map(|_| (format!("http://{host_port}"), path)),
-        None => Ok((format!("http://{host_port}:80"), path)),
+    match (explicit, usual) {
+        (Some(text), _) => port(text).map(|_| (format!("{scheme}://{host_port}"), path)),
+        (None, Some(usual)) => Ok((format!("{scheme}://{host_port}:{usual}"), path)),
+        (None, None) => {
+            let help =
+                format!("`{scheme}` has no usual port; write `{scheme}://{host_port}:PORT`.");
+            Err(wrong(&help))
+        }
     }
 }
 
-/// A URL without a path.
+/// A pattern of the URLs of these schemes, up to the path.
+fn url_pattern(schemes: &Schemes) -> String {
+    let named = |with_port: bool| {
+        let chosen = schemes.iter().filter(|it| it.1.is_some() == with_port).map(|it| it.0);
+        chosen.collect::<Vec<_>>().join("|")
+    };
+    let usual = format!("(?:{})://{AUTHORITY}(?::[0-9]{{1,5}})?", named(true));
+    match named(false).as_str() {
+        "" => usual,
+        others => format!("(?:{usual}|(?:{others})://{AUTHORITY}:[0-9]{{1,5}})"),
+    }
+}
+
+/// A URL without a path, of any protocol that is spoken under load.
 pub(in crate::decode) fn base_url() -> Word<String> {
-    let parse = |text: &str| match url_parts(text)? {
+    let parse = |text: &str| match url_parts(text, &SCHEMES)? {
         (base, "" | "/") => Ok(base),
         (base, path) => {
             let message = format!("`{}` is a path, and only the base is wanted here", cut(path));
@@ -91,16 +139,42 @@ pub(in crate::decode) fn base_url() -> Word<String> {
         }
     };
     let schema = || {
-        let pattern = format!("^http://{AUTHORITY}(?::[0-9]{{1,5}})?/?$");
-        json!({"pattern": pattern, "examples": ["http://127.0.0.1:8080"]})
+        let pattern = format!("^{}/?$", url_pattern(&SCHEMES));
+        json!({"pattern": pattern, "examples": ["http://127.0.0.1:8080", "https://shop.example"]})
     };
     Word { expected: "a URL such as `http://127.0.0.1:8080`", takes: Takes::Text, parse, schema }
+}
+
+/// The base of a URL under load, and its path.
+pub(in crate::decode) fn split_url(text: &str) -> Result<(String, &str), Problem> {
+    let (base, path) = url_parts(text, &SCHEMES)?;
+    Ok((base, if path.is_empty() { "/" } else { path }))
+}
+
+/// A URL of a server of figures.
+pub(in crate::decode) fn web_url() -> Word<String> {
+    let parse = |text: &str| {
+        let (base, path) = url_parts(text, &WEB)?;
+        match path.bytes().all(|it| it.is_ascii_graphic() && !b"?#".contains(&it)) {
+            true => Ok(format!("{base}{}", path.trim_end_matches('/'))),
+            false => {
+                let message = format!("`{}` is not a path below which one can ask", cut(path));
+                let help = "Write the base of the server, such as `http://127.0.0.1:9090`.";
+                Err(Problem::new(codes::ADDRESS, message, help))
+            }
+        }
+    };
+    let schema = || {
+        let pattern = format!(r"^{}(?:/[!-\x22$->@-~]*)?$", url_pattern(&WEB));
+        json!({"pattern": pattern, "examples": ["http://127.0.0.1:9090"]})
+    };
+    Word { expected: "a URL", takes: Takes::Text, parse, schema }
 }
 
 /// A URL with a path.
 pub(in crate::decode) fn url() -> Word<String> {
     let parse = |text: &str| {
-        let (base, path) = url_parts(text)?;
+        let (base, path) = url_parts(text, &PLAIN)?;
         let fits = path.bytes().all(|it| it.is_ascii_graphic() && it != b'#');
         if !fits || path.starts_with('?') {
             let message = format!("`{}` is not a path that can be asked for", cut(path));
@@ -169,15 +243,15 @@ fn refuse(message: String, help: &str) -> Problem {
 }
 
 /// Whether all that stands written fits.
-fn literals(text: &Text, fits: impl Fn(char) -> bool) -> bool {
-    text.pieces.iter().all(|piece| match piece {
-        Piece::Literal(it) => it.chars().all(&fits),
-        Piece::Reference(_) => true,
+fn literals(text: &Template, fits: impl Fn(char) -> bool) -> bool {
+    text.parts.iter().all(|part| match part {
+        Part::Literal(it) => it.chars().all(&fits),
+        Part::Reference(_) | Part::Slot(_) => true,
     })
 }
 
 /// The path and query of a request.
-pub(in crate::decode) fn path() -> Word<Text> {
+pub(in crate::decode) fn path() -> Word<Template> {
     let parse = |text: &str| {
         let read = parse_text(text)?;
         if !text.starts_with('/') {
@@ -246,7 +320,7 @@ pub(in crate::decode) fn header_name() -> Word<String> {
 }
 
 /// The value of a header.
-pub(in crate::decode) fn header_value() -> Word<Text> {
+pub(in crate::decode) fn header_value() -> Word<Template> {
     let parse = |text: &str| {
         let read = parse_text(text)?;
         match literals(&read, |it| it == '\t' || !it.is_control()) {

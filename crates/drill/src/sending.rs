@@ -1,0 +1,286 @@
+//! Sending: was the load that was planned really sent, and was the generator up to it?
+//!
+//! Two checks tell two troubles apart. *Planned load reached* fails when less than 99 % of the plan was sent: the
+//! service did not take it. *Generator kept up* is inconclusive when it was our side that was late; then every other
+//! figure is one of the generator, and the verdict is inconclusive whatever they say. The generator was late when
+//!
+//! - its threads were busy for 95 % of a judged phase or more, while arrivals were missed or sent late in it, or
+//! - requests were sent more than 10 ms late in the median although connections were free for them.
+
+use std::time::Duration;
+
+use evenkeel_model::Frame;
+use evenkeel_model::document::Role;
+use evenkeel_model::outcome::{Check, CheckKind, CheckResult, SendingFigures};
+use evenkeel_stats::Histogram;
+use evenkeel_units::Human;
+
+use crate::conductor::Finish;
+use crate::run::Run;
+use crate::tally::{Tally, times};
+
+/// Share of the planned load that must have been sent.
+const LOAD_REACHED: f64 = 0.99;
+/// Share of a core from which a sending thread is busy all the time.
+const BUSY: f64 = 0.95;
+/// A request that was sent later than this was sent late.
+const LATE: Duration = Duration::from_millis(10);
+/// Fewer requests than this say nothing about the lag.
+const ENOUGH: u64 = 100;
+/// A phase that is shorter says nothing about how busy it kept anybody.
+const LEAST_SECONDS: usize = 3;
+/// Name of the check that decides whether anything else can be believed.
+pub(crate) const KEPT_UP: &str = "generator kept up";
+
+/// How the load was sent.
+pub(crate) fn figures(run: &Run) -> SendingFigures {
+    let sum = |of: fn(&Frame) -> u64| run.frames.iter().map(of).sum::<u64>();
+    let last = run.frames.iter().max_by_key(|it| it.second);
+    let threads = run.frames.iter().map(|it| it.threads).max().unwrap_or(0);
+    let cpu = (threads > 0).then(|| sum(|it| it.cpu_micros) as f64 / 1e6);
+    let sent = sum(|it| it.sent);
+    SendingFigures {
+        lag: times(&lag(run.frames.iter())),
+        bytes_received: sum(|it| it.bytes_received),
+        bytes_sent: sum(|it| it.bytes_sent),
+        connected: sum(|it| it.connected),
+        resumed: sum(|it| it.resumed),
+        in_flight_at_end: last.map_or(0, |it| it.in_flight),
+        threads,
+        cpu_seconds: cpu,
+        cpu_seconds_per_request: cpu.filter(|_| sent > 0).map(|it| it / sent as f64),
+    }
+}
+
+fn lag<'a>(frames: impl Iterator<Item = &'a Frame>) -> Histogram {
+    let mut sum = Histogram::new();
+    frames.for_each(|it| sum.add(&it.lag_micros));
+    sum
+}
+
+/// What must hold of every load.
+pub(crate) fn checks(run: &Run) -> Vec<Check> {
+    [reached(run), answered(run), kept_up(run)].into_iter().flatten().collect()
+}
+
+/// A load that nobody set limits for has failed all the same when nothing of it was answered right.
+fn answered(run: &Run) -> Option<Check> {
+    let plan = &run.plan;
+    let judged = !plan.objectives.is_empty() || !plan.success.is_empty() || !plan.faults.is_empty();
+    let tally = Tally::of(&run.frames);
+    (!judged && tally.total() > 0).then(|| Check {
+        name: "requests answered right".to_owned(),
+        kind: CheckKind::Load,
+        phase: None,
+        result: if tally.good() > 0 { CheckResult::Pass } else { CheckResult::Fail },
+        limit: "> 0".to_owned(),
+        measured: format!("{} of {}", tally.good(), tally.total()),
+        baseline: String::new(),
+        margin: String::new(),
+        measured_value: Some(tally.good() as f64),
+        limit_value: Some(0.0),
+    })
+}
+
+fn reached(run: &Run) -> Option<Check> {
+    let tally = Tally::of(&run.frames);
+    // What the generator never came to counts as missed as well; of a run that ended early it was not to be sent.
+    let whole = run.finish == Some(Finish::Completed) && run.ended_early.is_none();
+    let due = run.plan.arrivals().filter(|_| whole).map_or(0, |it| it.floor() as u64);
+    let planned = tally.planned().max(due);
+    if !run.load_began || planned == 0 {
+        return None;
+    }
+    let missed = tally.missed() + planned - tally.planned();
+    let reached = 1.0 - missed as f64 / planned as f64;
+    Some(Check {
+        name: "planned load reached".to_owned(),
+        kind: CheckKind::Load,
+        phase: None,
+        result: if reached >= LOAD_REACHED { CheckResult::Pass } else { CheckResult::Fail },
+        limit: "≥ 99%".to_owned(),
+        measured: format!("{:.2}%", reached * 100.0),
+        baseline: String::new(),
+        margin: match missed {
+            0 => String::new(),
+            missed => format!("{missed} never sent"),
+        },
+        measured_value: Some(reached),
+        limit_value: Some(LOAD_REACHED),
+    })
+}
+
+/// Why the generator was not up to it.
+enum Overrun {
+    /// Share of a core that each thread took, and the phase.
+    Busy(f64, String),
+    /// Median lag while connections were free.
+    Late(Duration),
+}
+
+fn kept_up(run: &Run) -> Option<Check> {
+    let judged = (0..run.plan.phases.len())
+        .filter(|it| run.plan.phases[*it].role != Role::Warmup)
+        .map(|it| (it, run.frames_of(it).collect::<Vec<_>>()));
+    let judged: Vec<_> = judged.collect();
+    let busiest = judged.iter().filter_map(|(_, frames)| busy(frames)).max_by(f64::total_cmp);
+    let overrun = judged.iter().find_map(|(phase, frames)| {
+        let busy = busy(frames).filter(|it| *it >= BUSY && was_late(frames))?;
+        Some(Overrun::Busy(busy, run.plan.phases[*phase].name.clone()))
+    });
+    let free = own_lag(&judged.iter().flat_map(|it| &it.1).copied().collect::<Vec<_>>());
+    let median = free.quantile(0.5).filter(|_| free.count() >= ENOUGH);
+    let overrun = overrun.or_else(|| median.filter(|it| *it > LATE).map(Overrun::Late));
+    if overrun.is_none() && median.is_none() && busiest.is_none() {
+        return None; // Nobody counted.
+    }
+    let share = |it: f64| format!("{:.0}% of a core", it * 100.0);
+    let lag = |it: Duration| format!("median send lag {}", Human(it));
+    let seen = [median.map(lag), busiest.map(share)].into_iter().flatten().collect::<Vec<_>>();
+    let (measured, value, limit) = match &overrun {
+        Some(Overrun::Busy(it, phase)) => (format!("{} in {phase}", share(*it)), *it, Some(BUSY)),
+        Some(Overrun::Late(it)) => (lag(*it), it.as_secs_f64(), Some(LATE.as_secs_f64())),
+        None => (seen.join(", "), 0.0, None),
+    };
+    Some(Check {
+        name: KEPT_UP.to_owned(),
+        kind: CheckKind::Load,
+        phase: None,
+        result: if overrun.is_some() { CheckResult::Inconclusive } else { CheckResult::Pass },
+        limit: match overrun {
+            Some(Overrun::Late(_)) => "≤ 10ms".to_owned(),
+            _ => "< 95% busy".to_owned(),
+        },
+        measured,
+        baseline: String::new(),
+        margin: String::new(),
+        measured_value: limit.map(|_| value),
+        limit_value: limit,
+    })
+}
+
+/// Share of a core that a sending thread took in some seconds; `None` when nobody counted, or they are few.
+fn busy(frames: &[&Frame]) -> Option<f64> {
+    let counted: Vec<_> = frames.iter().filter(|it| it.threads > 0).collect();
+    let cores: u64 = counted.iter().map(|it| it.threads).sum();
+    let cpu: u64 = counted.iter().map(|it| it.cpu_micros).sum();
+    (counted.len() >= LEAST_SECONDS).then(|| cpu as f64 / 1e6 / cores as f64)
+}
+
+/// Whether arrivals were missed, or sent late in more than one of a hundred cases.
+fn was_late(frames: &[&Frame]) -> bool {
+    let missed = frames.iter().any(|it| it.missed > 0);
+    missed || lag(frames.iter().copied()).quantile(0.99).is_some_and(|it| it > LATE)
+}
+
+/// The lag of seconds in which no arrival had to wait for a connection: that of the generator itself.
+fn own_lag(frames: &[&Frame]) -> Histogram {
+    let mut waited = false;
+    let free = frames.iter().filter(|it| {
+        let waits = it.waiting > 0 || it.missed > 0;
+        let before = std::mem::replace(&mut waited, waits);
+        !waits && !before
+    });
+    lag(free.copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge;
+    use crate::sample::{frame_at, plan, play};
+    use evenkeel_model::outcome::Ending;
+    use evenkeel_model::{Distribution, Outcome};
+
+    /// A run whose every second is changed.
+    fn outcome(change: impl Fn(&mut Frame)) -> Outcome {
+        let world = |second, _: &[bool]| {
+            let mut frame = frame_at(second, 12, 100, 0);
+            frame.lag_micros = Distribution { micros: vec![(40, 100)] };
+            (frame.cpu_micros, frame.threads) = (300_000, 1);
+            change(&mut frame);
+            frame
+        };
+        judge(&play(plan(), &world, |_| None), None).unwrap()
+    }
+
+    fn kept_up(of: &Outcome) -> &Check {
+        of.checks.iter().find(|it| it.name == KEPT_UP).unwrap()
+    }
+
+    #[test]
+    fn a_generator_with_time_to_spare_kept_up() {
+        let outcome = outcome(|_| {});
+        assert_eq!(outcome.verdict.result, Ending::Pass);
+        assert_eq!(kept_up(&outcome).measured, "median send lag 40µs, 30% of a core");
+        let sending = outcome.sending;
+        assert_eq!(sending.cpu_seconds, Some(12.0));
+        assert!((sending.cpu_seconds_per_request.unwrap() - 0.003).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_saturated_generator_makes_the_verdict_inconclusive_and_never_a_pass() {
+        let late = |it: &mut Frame| {
+            it.cpu_micros = 990_000;
+            it.lag_micros = Distribution { micros: vec![(40, 90), (50_000, 10)] };
+        };
+        let outcome = outcome(late);
+        assert_eq!((outcome.verdict.result, outcome.verdict.exit_code), (Ending::Inconclusive, 6));
+        assert_eq!(outcome.verdict.headline, "Inconclusive: the generator could not keep up");
+        assert_eq!(kept_up(&outcome).measured, "99% of a core in baseline");
+    }
+
+    #[test]
+    fn it_is_inconclusive_also_when_other_checks_failed() {
+        let outcome = outcome(|it| {
+            it.cpu_micros = 990_000;
+            (it.missed, it.planned) = (50, 150);
+        });
+        assert_eq!(outcome.verdict.result, Ending::Inconclusive);
+        assert!(outcome.checks.iter().any(|it| it.result == CheckResult::Fail));
+    }
+
+    #[test]
+    fn a_busy_generator_that_is_in_time_kept_up() {
+        // Spinning threads are always busy.
+        assert_eq!(outcome(|it| it.cpu_micros = 1_000_000).verdict.result, Ending::Pass);
+    }
+
+    #[test]
+    fn lag_counts_only_where_connections_were_free() {
+        let lag = |it: &mut Frame| it.lag_micros = Distribution { micros: vec![(30_000, 100)] };
+        let own = outcome(lag);
+        assert_eq!((own.verdict.result, &*kept_up(&own).limit), (Ending::Inconclusive, "≤ 10ms"));
+        let of_target = outcome(|it| {
+            lag(it);
+            it.waiting = 7;
+        });
+        assert_eq!(kept_up(&of_target).result, CheckResult::Pass);
+    }
+
+    #[test]
+    fn a_load_of_which_nothing_was_answered_right_has_failed_without_limits_too() {
+        let check = |good: usize, limited: bool| {
+            let world = |second, _: &[bool]| frame_at(second, 12, good, 5);
+            let mut plan = plan();
+            plan.faults.clear();
+            if !limited {
+                plan.objectives.clear();
+                plan.success.clear();
+            }
+            let outcome = judge(&play(plan, &world, |_| None), None).unwrap();
+            let check = outcome.checks.iter().find(|it| it.name == "requests answered right");
+            check.map(|it| it.result)
+        };
+        assert_eq!(check(0, false), Some(CheckResult::Fail));
+        assert_eq!(check(10, false), Some(CheckResult::Pass));
+        assert_eq!(check(10, true), None);
+    }
+
+    #[test]
+    fn arrivals_that_the_generator_never_came_to_are_missed() {
+        let outcome = outcome(|it| it.planned = 90);
+        let reached = outcome.checks.iter().find(|it| it.name == "planned load reached").unwrap();
+        assert_eq!((reached.result, reached.measured.as_str()), (CheckResult::Fail, "90.00%"));
+    }
+}

@@ -1,0 +1,106 @@
+//! What a load gives to other tools: files at its end, metrics while it goes on.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::SystemTime;
+
+use evenkeel_metrics::{Export, Run, Target};
+use evenkeel_model::{Entry, Event, Frame, Plan};
+use evenkeel_report::{csv, hdr};
+use evenkeel_units::{Clock, SystemClock};
+
+use crate::args::load::LoadRunArgs;
+use crate::exit::Failure;
+use crate::screen::Screen;
+
+/// Metrics that are written while a load goes on.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    targets: Vec<Target>,
+    export: Option<Export>,
+}
+
+impl Metrics {
+    /// Of the targets that the command line names.
+    pub(crate) fn new(args: &LoadRunArgs) -> Result<Self, Failure> {
+        let environment: BTreeMap<_, _> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let target = |text: &String| {
+            Target::parse(text, &environment).map_err(|it| Failure::usage(it.problem).help(it.help))
+        };
+        let targets = args.metrics.iter().map(target).collect::<Result<_, _>>()?;
+        Ok(Self { targets, export: None })
+    }
+
+    /// Takes an event of the run.
+    pub(crate) fn see(&mut self, entry: &Entry, plan: &Plan, screen: &Screen) {
+        match &entry.event {
+            Event::Started { run, .. } if !self.targets.is_empty() => {
+                let load = &plan.load;
+                let run = Run {
+                    id: run.id.clone(),
+                    test: load.name.clone(),
+                    routes: load.routes.iter().map(|it| it.name.clone()).collect(),
+                    transactions: load.transactions.clone(),
+                    began: SystemClock::start().wall(),
+                };
+                match Export::open(std::mem::take(&mut self.targets), &run) {
+                    Ok(export) => self.export = Some(export),
+                    Err(error) => screen.warn(&format!("metrics are not written: {error}")),
+                }
+            }
+            Event::Second { frame } => self.export.iter().for_each(|it| it.frame(frame)),
+            _ => {}
+        }
+    }
+
+    /// Waits until all is written, and says what was not.
+    pub(crate) async fn finish(self, screen: &Screen) {
+        let Some(export) = self.export else { return };
+        for trouble in export.finish().await.iter().filter(|it| it.is_loss()) {
+            let (target, lost, why) = (&trouble.target, trouble.lost_seconds, &trouble.why);
+            screen.warn(&format!("{target} lacks {lost} s of metrics: {why}"));
+        }
+    }
+}
+
+/// When the run began, on people's clocks.
+fn began(entries: &[Entry]) -> SystemTime {
+    let started = entries.iter().find_map(|it| match &it.event {
+        Event::Started { run, .. } => run.started.parse::<jiff::Timestamp>().ok(),
+        _ => None,
+    });
+    started.map_or(SystemTime::UNIX_EPOCH, SystemTime::from)
+}
+
+/// Writes the files that the command line asks for; says which.
+pub(crate) fn write_files(
+    args: &LoadRunArgs,
+    entries: &[Entry],
+    plan: &Plan,
+) -> Result<Vec<String>, Failure> {
+    let frames: Vec<Frame> = entries
+        .iter()
+        .filter_map(|it| match &it.event {
+            Event::Second { frame } => Some(frame.clone()),
+            _ => None,
+        })
+        .collect();
+    let routes: Vec<_> = plan.load.routes.iter().map(|it| it.name.clone()).collect();
+    let mut files = Vec::new();
+    let mut write = |path: &Path, text: String| {
+        std::fs::write(path, text).map_err(|error| {
+            Failure::could_not_run(format!("cannot write {}: {error}", path.display()))
+        })?;
+        files.push(path.display().to_string());
+        Ok::<_, Failure>(())
+    };
+    if let Some(path) = &args.csv {
+        write(path, csv::render(&frames, &routes, &plan.load.transactions))?;
+    }
+    if let Some(path) = &args.hlog {
+        write(path, hdr::render(&frames, &routes, began(entries)))?;
+    }
+    Ok(files)
+}

@@ -1,0 +1,138 @@
+//! `load run`: from a URL or a document to load, figures and a verdict.
+
+use std::path::{Path, PathBuf};
+
+use evenkeel_drill::Runs;
+use evenkeel_model::library::plan_of_load;
+use evenkeel_model::{Library, Outcome, Plan};
+use evenkeel_report::text;
+use evenkeel_units::Seed;
+
+use super::export::{Metrics, write_files};
+use super::summary::Summary;
+use super::{given, max};
+use crate::args::RUNS;
+use crate::args::load::LoadRunArgs;
+use crate::exit::{Exit, Failure};
+use crate::screen::Screen;
+use crate::verb::documents::{self, fresh_seed, gather};
+use crate::verb::drill::{Over, conducted};
+
+/// Sends load.
+pub(crate) async fn run(args: LoadRunArgs, screen: &Screen) -> Result<Exit, Failure> {
+    let seed = args.seed.map_or_else(fresh_seed, Seed);
+    let url = args.targets.iter().find(|it| it.contains("://"));
+    let plan = match (url, args.targets.as_slice()) {
+        (Some(url), [_]) => plan_of_load(given::of_url(url, &args)?, seed),
+        (Some(_), _) => return Err(Failure::usage("give one URL, or files")),
+        (None, files) => of_files(files, &args, seed, screen)?,
+    };
+    // A load at a URL leaves nothing behind unless it is asked to.
+    let passing = url.is_some() && args.dir.is_none();
+    let folder = match (&args.dir, passing) {
+        (Some(folder), _) => folder.clone(),
+        (None, false) => PathBuf::from(RUNS),
+        (None, true) => std::env::temp_dir().join(format!("evenkeel-load-{}", std::process::id())),
+    };
+    if let Some(search) = plan.load.shape.as_ref().and_then(max::Search::of) {
+        let exit = max::run(plan, search, &folder, &args, screen).await;
+        if passing {
+            std::fs::remove_dir_all(&folder).unwrap_or_default();
+        }
+        return exit;
+    }
+    let over = Box::pin(against_baseline(plan, &folder, &args, screen)).await;
+    if passing {
+        // What cannot be removed is the system's to clean up.
+        std::fs::remove_dir_all(&folder).unwrap_or_default();
+    }
+    let Over { outcome, files, entries, .. } = over?;
+    let next = match passing {
+        true => String::new(),
+        false => format!("evenkeel report {} --as html", outcome.run.id),
+    };
+    // Of a folder that is gone only what was asked for by name is left.
+    let files =
+        files.into_iter().filter(|it| !passing || Path::new(it).exists()).collect::<Vec<_>>();
+    screen.show(&Summary::of(&outcome, &entries), || {
+        text::load(&outcome, &files, &next, screen.width(), screen.color)
+    })?;
+    Ok(outcome.verdict.result.into())
+}
+
+/// Sends load and compares it with the stored baseline; without one, a run that passed becomes it.
+async fn against_baseline(
+    plan: Plan,
+    folder: &Path,
+    args: &LoadRunArgs,
+    screen: &Screen,
+) -> Result<Over, Failure> {
+    let runs = Runs::at(folder);
+    let stored = runs.baseline(&plan.drill).map_err(|error| {
+        Failure::could_not_run(format!("cannot read the stored baseline: {error}"))
+    })?;
+    let mut over = send(plan, folder, stored.as_ref(), args, screen).await?;
+    if over.outcome.verdict.exit_code == 0 && (stored.is_none() || args.accept) {
+        let file = runs.store_baseline(&over.outcome).map_err(|error| {
+            Failure::could_not_run(format!("cannot store the baseline: {error}"))
+        })?;
+        over.files.push(format!("{} (what later runs are compared with)", file.display()));
+    }
+    Ok(over)
+}
+
+/// Sends load once, and gives out what was asked for.
+pub(super) async fn send(
+    plan: Plan,
+    folder: &Path,
+    stored: Option<&Outcome>,
+    args: &LoadRunArgs,
+    screen: &Screen,
+) -> Result<Over, Failure> {
+    let name = plan.drill.clone();
+    let mut metrics = Metrics::new(args)?;
+    let also = |entry: &_| metrics.see(entry, &plan, screen);
+    let over = conducted(plan.clone(), &name, &Runs::at(folder), stored, screen, also).await;
+    metrics.finish(screen).await;
+    let mut over = over?;
+    over.files.extend(write_files(args, &over.entries, &plan)?);
+    Ok(over)
+}
+
+/// The plan of the test that the arguments name.
+fn of_files(
+    files: &[String],
+    args: &LoadRunArgs,
+    seed: Seed,
+    screen: &Screen,
+) -> Result<Plan, Failure> {
+    let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+    let found = documents::read(gather(&paths)?);
+    documents::refuse_errors(&found, screen)?;
+    let name = chosen(&found.library, args.test.as_deref())?;
+    let mut plan =
+        found.library.plan_load(&name, seed).map_err(|errors| documents::wrong(&errors, screen))?;
+    given::change(&mut plan.load, args)?;
+    Ok(match plan.load.shape {
+        // The phases follow from the shape, which the options may have changed.
+        Some(_) => Plan { service: plan.service, ..plan_of_load(plan.load, seed) },
+        None => {
+            return Err(Failure::usage(format!("`{name}` does not say how many requests to send"))
+                .help("give it a `shape`, or give `--rate` or `--users`"));
+        }
+    })
+}
+
+fn chosen(library: &Library, named: Option<&str>) -> Result<String, Failure> {
+    let tests = library.load_tests();
+    match (named, tests.as_slice()) {
+        (Some(name), tests) if tests.contains(&name) => Ok(name.to_owned()),
+        (Some(name), tests) => Err(Failure::usage(format!("there is no LoadTest `{name}`"))
+            .help(format!("there is {}", tests.join(", ")))),
+        (None, [only]) => Ok((*only).to_owned()),
+        (None, []) => Err(Failure::usage("there is no `kind: LoadTest` in these files")
+            .help("`evenkeel load run URL` needs none")),
+        (None, several) => Err(Failure::usage(format!("there are {} load tests", several.len()))
+            .help(format!("name one with `--test`: {}", several.join(", ")))),
+    }
+}

@@ -1,0 +1,5 @@
+//! The importers through their public face: files as other tools write them, and files as nobody should.
+
+mod corpus;
+mod hostile;
+mod written;

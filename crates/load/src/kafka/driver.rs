@@ -1,0 +1,238 @@
+//! Driver: the thread that hands what is due to the producer, counts what comes, and says each second.
+
+use std::io;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_model::Frame;
+use evenkeel_model::document::Pace;
+use evenkeel_units::{Clock, Moment, SystemClock};
+use rustix::thread::set_current_timer_slack;
+use rustix::time::{ClockId, clock_gettime};
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc::{Receiver, channel};
+
+use super::Basis;
+use super::alarm::Alarm;
+use super::consumer::{Consumer, Fetched, Shelves};
+use super::demand::Demand;
+use super::fault::Fault;
+use super::link::{Link, Opened};
+use super::producer::{Produced, Producer};
+use crate::engine::{CPU_EVERY, DRAIN_MAX, Slice, TICK};
+use crate::hand::Wire;
+
+/// What has happened is waited with beyond this many.
+const EVENTS_MAX: usize = 4096;
+
+/// What tasks have come to.
+pub(super) enum Event {
+    /// A topic to produce to.
+    Opened(usize, Opened),
+    /// A request of records.
+    Produced(Produced),
+    /// A topic to follow.
+    Follows(usize, Opened),
+    /// Records that a topic has brought.
+    Fetched(Fetched),
+    /// A topic that cannot be followed at present.
+    NotFetched(usize, Fault),
+}
+
+/// All that one worker owns.
+pub(super) struct Driver {
+    basis: Arc<Basis>,
+    clock: SystemClock,
+    wire: Arc<Wire>,
+    shelves: Arc<Shelves>,
+    demand: Demand,
+    producer: Producer,
+    consumer: Consumer,
+    events: Receiver<Event>,
+    /// What happened before the load began.
+    early: Vec<Event>,
+    /// Whether all that was to be produced has its outcome.
+    produced: bool,
+    /// Set by a stop: nothing is waited for beyond this.
+    drain_until: Option<Moment>,
+    cpu_next: Moment,
+}
+
+impl Driver {
+    pub(super) fn new(
+        basis: Arc<Basis>,
+        shelves: Arc<Shelves>,
+        slice: Slice,
+        wire: Arc<Wire>,
+    ) -> Self {
+        let link = Arc::new(Link::new(&basis.target, basis.timeout));
+        let (say, events) = channel(EVENTS_MAX);
+        shelves.join(&basis, slice);
+        Self {
+            clock: SystemClock::start(),
+            demand: Demand::new(&basis, slice),
+            producer: Producer::new(&basis, &link, &shelves, slice.worker, &say),
+            consumer: Consumer::new(&basis, &link, &shelves, slice, &say),
+            basis,
+            wire,
+            shelves,
+            events,
+            early: Vec::new(),
+            produced: false,
+            drain_until: None,
+            cpu_next: Moment::START,
+        }
+    }
+
+    /// Opens every topic before the load begins. One that cannot be opened now is tried again when it is needed.
+    pub(super) async fn open(&mut self) {
+        for _ in 0..self.producer.open() + self.consumer.open(Moment::START) {
+            self.early.extend(self.events.recv().await);
+        }
+    }
+
+    /// Sends the load from beginning to end; its seconds count from when `clock` was started. Says how many
+    /// records were still under way when it ended.
+    pub(super) async fn run(
+        mut self,
+        clock: SystemClock,
+        say: &mut dyn FnMut(Frame),
+    ) -> io::Result<u64> {
+        // Where it is not allowed we wake up to 50 µs later, which the lag will show.
+        set_current_timer_slack(NonZeroU64::new(1)).unwrap_or_default();
+        let alarm = Alarm::new()?;
+        let bell = pipe::Receiver::from_owned_fd_unchecked(self.wire.bell().try_clone()?)?;
+        self.clock = clock;
+        self.demand.start(clock);
+        for event in std::mem::take(&mut self.early) {
+            self.on(event);
+        }
+        loop {
+            if self.drain_until.is_none() && self.wire.stopped() {
+                self.stop();
+            }
+            let now = self.clock.now();
+            self.close_seconds(now, say);
+            self.admit(|at| at <= now);
+            self.give_up(now);
+            self.dispatch(now);
+            if self.is_finished(now) {
+                break;
+            }
+            self.account(now);
+            let patience = self.patience();
+            tokio::select! {
+                biased;
+                event = self.events.recv() => {
+                    let mut next = event;
+                    while let Some(event) = next {
+                        self.on(event);
+                        next = self.events.try_recv().ok();
+                    }
+                }
+                rang = bell.readable(), if self.drain_until.is_none() => rang?,
+                woke = alarm.after(patience) => woke?,
+            }
+        }
+        self.consumer.look(&mut self.demand.recorder, self.clock.now(), true);
+        if self.demand.has_begun() || self.producer.len() > 0 {
+            say(self.demand.close(self.producer.len()));
+        }
+        self.cpu_next = Moment::START;
+        self.account(Moment::START);
+        Ok(self.producer.len())
+    }
+
+    fn on(&mut self, event: Event) {
+        let now = self.clock.now();
+        let recorder = &mut self.demand.recorder;
+        match event {
+            Event::Opened(topic, opened) => {
+                self.producer.opened(topic, opened, &mut self.demand, now);
+            }
+            Event::Produced(produced) => self.producer.produced(produced, &mut self.demand),
+            Event::Follows(topic, opened) => {
+                self.consumer.opened(topic, opened, self.clock, recorder, now);
+            }
+            Event::Fetched(fetched) => self.consumer.fetched(fetched, self.clock, recorder),
+            Event::NotFetched(topic, fault) => self.consumer.failed(topic, fault, recorder, now),
+        }
+    }
+
+    /// Says every second that is over by `now`, each with all that was due in it.
+    fn close_seconds(&mut self, now: Moment, say: &mut dyn FnMut(Frame)) {
+        while now >= self.demand.boundary() {
+            let boundary = self.demand.boundary();
+            self.admit(|at| at < boundary);
+            say(self.demand.close(self.producer.len()));
+        }
+    }
+
+    fn admit(&mut self, is_due: impl Fn(Moment) -> bool) {
+        if !self.produced {
+            self.demand.admit(is_due);
+        }
+    }
+
+    /// Gives up what has lasted too long.
+    fn give_up(&mut self, now: Moment) {
+        self.demand.expire(now);
+        self.producer.expire(&mut self.demand, now);
+        self.consumer.look(&mut self.demand.recorder, now, false);
+    }
+
+    /// Sends what waits, as far as there is room.
+    fn dispatch(&mut self, now: Moment) {
+        while self.producer.has_room()
+            && let Some(request) = self.demand.take(now)
+        {
+            self.producer.send(request, &self.demand, now);
+        }
+        self.producer.flush(self.clock, &mut self.demand, now);
+        self.consumer.open(now);
+    }
+
+    fn stop(&mut self) {
+        let now = self.clock.now();
+        self.demand.stop(now);
+        self.drain_until = Some(now + self.basis.timeout.min(DRAIN_MAX));
+    }
+
+    fn is_finished(&mut self, now: Moment) -> bool {
+        if !self.produced && self.demand.is_over(now) && self.producer.len() == 0 {
+            self.produced = true;
+            self.shelves.leave();
+        }
+        let over = self.produced && self.consumer.is_over();
+        over || self.drain_until.is_some_and(|it| now >= it)
+    }
+
+    /// How long to sleep, when no broker has anything to say.
+    fn patience(&self) -> Duration {
+        let now = self.clock.now();
+        let more = [self.producer.next_event(), self.consumer.next_event(), self.drain_until];
+        let due = match self.produced {
+            true => self.demand.boundary(),
+            false => self.demand.next_event(now),
+        };
+        let next = more.into_iter().flatten().fold(due, Moment::min);
+        match self.basis.pace {
+            Pace::Precise => next - now,
+            Pace::Spin => Duration::ZERO,
+            Pace::Coarse => {
+                let ticks = next.elapsed().as_nanos().div_ceil(TICK.as_nanos()) as u64;
+                Moment::at(Duration::from_nanos(ticks * TICK.as_nanos() as u64)) - now
+            }
+        }
+    }
+
+    /// Writes down what the thread costs, now and then.
+    fn account(&mut self, now: Moment) {
+        if now >= self.cpu_next {
+            self.cpu_next = now + CPU_EVERY;
+            let spent = clock_gettime(ClockId::ThreadCPUTime);
+            self.wire.spent(Duration::try_from(spent).unwrap_or_default());
+        }
+    }
+}

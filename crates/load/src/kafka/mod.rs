@@ -1,0 +1,194 @@
+//! Kafka: records are produced when they are due, and what topics bring is timed from when it was due.
+//!
+//! ```text
+//! demand     what is due, whoever sends it
+//! driver     the thread that ties the parts together
+//! producer   records → partitions → batches → acknowledgements
+//! consumer   what topics bring, and which of it never came
+//! link       brokers, topics and partitions, found and opened
+//! stamp      the header by which a record is known again
+//! partition  which partition a key belongs to
+//! fault      what a failure counts as
+//! alarm      waking up when something is due, to the microsecond
+//! ```
+//!
+//! A topic lives on several brokers and moves between them, so a client library (`rskafka`) speaks the protocol
+//! here instead of a machine of bytes; each worker is a thread with a runtime of its own.
+//!
+//! **A record is a request.** It is sent when it is handed to its partition, and answered when the broker says
+//! that all replicas in sync have it (`acks=all`). At most `connections × streams` are under way. Nothing is
+//! tried twice: what the broker says, or a broken connection, is the outcome. There is no linger: a record
+//! leaves at once, unless five requests of its partition are under way (as many as Kafka's own producer allows);
+//! then it leaves with all that came meanwhile as soon as one of them is answered. So batches form under
+//! pressure, and only then. There is a connection for each partition and direction.
+//!
+//! **A topic that is consumed** is followed in the background, from the end of each partition at the start of the
+//! load; partitions are shared out among the workers of all machines. Where the test also produces to the
+//! topic, each record of the load is an outcome when it is fetched, timed from when it was due; one that was
+//! acknowledged and has not come within the timeout is a timeout. Where it does not, each record is an outcome,
+//! timed from when it was created. Clocks: times of records from this process are by its own clock; those from
+//! other machines are by wall clocks, which have to be in step. A record that another machine was to fetch is
+//! missed by nobody: compare the counts of the two routes. A topic that cannot be followed is an outcome as well, at
+//! most once a second.
+//!
+//! Topics are opened before the load starts, for which a silent broker is waited for as long as the timeout.
+//! Bytes are those of keys, values and headers, without the frames around them.
+//!
+//! Deliberately absent: TLS, SASL, groups of consumers, transactions, creation of topics, and reading what
+//! others have compressed with lz4 or zstd.
+
+mod alarm;
+mod consumer;
+mod demand;
+mod driver;
+mod fault;
+mod link;
+mod partition;
+mod producer;
+mod stamp;
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_model::document::{self, LoadTest, Pace};
+use evenkeel_units::Seed;
+
+use crate::LoadError;
+use crate::answer::Judge;
+use crate::call::{Headers, What};
+use crate::engine::Slice;
+use crate::hand::{Wire, Worker};
+use crate::order::Order;
+use crate::route::Compiled;
+use crate::scenario::Program;
+use crate::schedule::Schedule;
+use crate::target::Target;
+use consumer::Shelves;
+use driver::Driver;
+
+/// A load of records that is ready to be sent.
+pub(crate) struct Job {
+    basis: Arc<Basis>,
+    shelves: Arc<Shelves>,
+}
+
+/// What every worker knows.
+struct Basis {
+    target: Target,
+    program: Arc<Program>,
+    schedule: Arc<Schedule>,
+    routes: Vec<Route>,
+    transactions: usize,
+    timeout: Duration,
+    /// Records that a worker may have under way.
+    under_way: usize,
+    pace: Pace,
+    seed: Seed,
+    /// Workers of this process.
+    workers: u32,
+    /// Which load a record is of, and which process sent it.
+    load: u64,
+    process: u64,
+}
+
+/// One kind of record.
+struct Route {
+    what: What,
+    judge: Judge,
+    wants_headers: bool,
+}
+
+impl Route {
+    fn topic(&self) -> &str {
+        match &self.what {
+            What::Produce { topic, .. } | What::Consume { topic } => topic,
+            _ => unreachable!("a load of records has no other routes"),
+        }
+    }
+
+    fn produces(&self) -> bool {
+        matches!(self.what, What::Produce { .. })
+    }
+}
+
+/// Topics are consumed in the background: nobody arrives to do it. Says whether there are any.
+pub(crate) fn set_aside(test: &mut LoadTest) -> bool {
+    let mut any = false;
+    for route in &mut test.routes {
+        if let document::Call::Consume { .. } = route.call {
+            route.weight = 0;
+            any = true;
+        }
+    }
+    any
+}
+
+impl Job {
+    /// Makes the routes ready.
+    ///
+    /// # Errors
+    /// When one of them is not of Kafka.
+    pub(crate) fn new(
+        target: Target,
+        routes: Vec<Compiled>,
+        program: Arc<Program>,
+        schedule: Arc<Schedule>,
+        order: &Order,
+        workers: u32,
+    ) -> Result<Self, LoadError> {
+        let routes: Vec<_> = routes.into_iter().map(route).collect::<Result<_, _>>()?;
+        let test = &order.test;
+        let under_way = u64::from(test.connections) * u64::from(test.sending.streams.max(1));
+        let basis = Basis {
+            target,
+            program,
+            schedule,
+            routes,
+            transactions: test.transactions.len(),
+            timeout: test.timeout,
+            under_way: (under_way / u64::from(workers)).max(1) as usize,
+            pace: test.sending.pace,
+            seed: order.seed,
+            workers,
+            load: order.seed.choices("load/kafka").below(0, u64::MAX),
+            process: RandomState::new().hash_one(0),
+        };
+        Ok(Self { basis: Arc::new(basis), shelves: Arc::default() })
+    }
+
+    /// One worker, with every topic opened that can be.
+    pub(crate) fn worker(&self, slice: Slice, wire: Arc<Wire>) -> io::Result<Worker> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut driver =
+            Driver::new(Arc::clone(&self.basis), Arc::clone(&self.shelves), slice, wire);
+        runtime.block_on(driver.open());
+        Ok(Box::new(move |clock, say| {
+            let left = runtime.block_on(driver.run(clock, say));
+            // Names that are still being looked up are not waited for.
+            runtime.shutdown_background();
+            left
+        }))
+    }
+}
+
+fn route(compiled: Compiled) -> Result<Route, LoadError> {
+    let (name, call, judge, extracts) = compiled.into_parts();
+    let wrong =
+        |reason: &str| LoadError::Request { route: name.clone(), reason: reason.to_owned() };
+    if extracts {
+        return Err(wrong("an acknowledgement holds nothing to extract"));
+    }
+    match &call.what {
+        What::Produce { topic, .. } | What::Consume { topic } => {
+            // What Kafka allows as the name of a topic.
+            let fits = |it: u8| it.is_ascii_alphanumeric() || b"._-".contains(&it);
+            if topic.is_empty() || topic.len() > 249 || !topic.bytes().all(fits) {
+                return Err(wrong("its topic is no name of letters, digits, `.`, `_` and `-`"));
+            }
+        }
+        _ => return Err(wrong("it cannot be sent over kafka: write `produce` or `consume`")),
+    }
+    Ok(Route { what: call.what, judge, wants_headers: matches!(call.wants_headers, Headers::All) })
+}

@@ -1,0 +1,345 @@
+//! Post: one request of HTTP or HTTPS, and what its answer means for the sender.
+//!
+//! One connection is kept between requests. An answer is one of three: taken, to be tried again later, or
+//! refused for good. Redirects are refused: a database that has moved is named where it is now.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_units::Human;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, version};
+
+use crate::target::{Door, Tls, Wire};
+
+/// No more of an answer is read: it is an error message, or next to nothing.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// No more of an error message is shown.
+const SHOWN_CHARS_MAX: usize = 200;
+/// However long a server wants us to wait, it is asked again after this time.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// Taken, perhaps with a complaint.
+    Taken(Option<String>),
+    /// Not now: why, and how long the server wants to be left alone.
+    Later(String, Option<Duration>),
+    /// Never.
+    Refused(String),
+}
+
+/// Sends requests to one place.
+pub(crate) struct Post {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    door: Door,
+    is_otlp: bool,
+}
+
+impl Post {
+    /// Reads the certificates; connects to nobody.
+    pub(crate) fn open(door: Door, wire: &Wire) -> Result<Self, String> {
+        let with_tls = door.url.scheme_str() == Some("https");
+        let mut plain = HttpConnector::new();
+        plain.enforce_http(false);
+        plain.set_connect_timeout(Some(door.timeout));
+        plain.set_nodelay(true);
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(configuration(&door.tls, with_tls)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(plain);
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { client, door, is_otlp: matches!(wire, Wire::Otlp { .. }) })
+    }
+
+    /// What a request is sent as: packed, when that was asked for.
+    pub(crate) fn packed(&self, body: Vec<u8>) -> Bytes {
+        if !self.door.gzip {
+            return body.into();
+        }
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&body).expect("a vector takes everything");
+        gzip.finish().expect("a vector takes everything").into()
+    }
+
+    /// Sends a request, and waits for its answer at most for `within`.
+    pub(crate) async fn send(&self, body: Bytes, within: Duration) -> Reply {
+        let within = within.min(self.door.timeout);
+        match tokio::time::timeout(within, self.exchange(body)).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(error)) => Reply::Later(in_words(&error), None),
+            Err(_) => Reply::Later(format!("no answer within {}", Human(within)), None),
+        }
+    }
+
+    async fn exchange(&self, body: Bytes) -> Result<Reply, hyper_util::client::legacy::Error> {
+        let response = self.client.request(self.request(body)).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let answer = read(response).await;
+        Ok(self.judge(status, &headers, &answer))
+    }
+
+    fn request(&self, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.door.url.clone();
+        let headers = request.headers_mut();
+        let mut say = |name, value| drop(headers.insert(name, HeaderValue::from_static(value)));
+        say(header::CONTENT_TYPE, "application/x-protobuf");
+        say(header::USER_AGENT, concat!("evenkeel/", env!("CARGO_PKG_VERSION")));
+        if self.door.gzip {
+            say(header::CONTENT_ENCODING, "gzip");
+        }
+        if !self.is_otlp {
+            say(header::CONTENT_ENCODING, "snappy");
+            say(header::HeaderName::from_static("x-prometheus-remote-write-version"), "0.1.0");
+        }
+        for (name, value) in &self.door.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        request
+    }
+
+    fn judge(&self, status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> Reply {
+        if status.is_success() {
+            return Reply::Taken(if self.is_otlp { crate::otlp::rejected(answer) } else { None });
+        }
+        let said = shown(answer);
+        let why = match (self.is_otlp, said.is_empty()) {
+            // An answer of OTLP is protobuf, which nobody can read.
+            (true, _) | (_, true) => status.to_string(),
+            (false, false) => format!("{status}: {said}"),
+        };
+        let again = match self.is_otlp {
+            true => matches!(status.as_u16(), 429 | 502 | 503 | 504),
+            false => status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error(),
+        };
+        if !again {
+            return Reply::Refused(why);
+        }
+        let after = headers.get(header::RETRY_AFTER).and_then(|it| it.to_str().ok()?.parse().ok());
+        Reply::Later(why, after.map(|it| Duration::from_secs(it).min(RETRY_AFTER_MAX)))
+    }
+}
+
+/// The body, or what came of it.
+async fn read(response: Response<Incoming>) -> Vec<u8> {
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
+    // The status has said what counts.
+    body.collect().await.map(|it| it.to_bytes().to_vec()).unwrap_or_default()
+}
+
+/// The first line of an error message, without what a terminal would act on.
+fn shown(answer: &[u8]) -> String {
+    let text = String::from_utf8_lossy(answer);
+    let line = text.trim().lines().next().unwrap_or_default();
+    line.chars().filter(|it| !it.is_control()).take(SHOWN_CHARS_MAX).collect()
+}
+
+/// The innermost error is the one that says something.
+fn in_words(error: &(dyn Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    match innermost.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+        Some(std::io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),
+        Some(std::io::ErrorKind::ConnectionReset) => "connection reset".to_owned(),
+        Some(std::io::ErrorKind::TimedOut) => "connection timed out".to_owned(),
+        _ => innermost.to_string(),
+    }
+}
+
+fn configuration(tls: &Tls, needed: bool) -> Result<ClientConfig, String> {
+    let provider = Arc::new(ring::default_provider());
+    let versions: &[_] =
+        if tls.only_13 { &[&version::TLS13] } else { &[&version::TLS13, &version::TLS12] };
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions)
+        .expect("the provider knows both versions");
+    let builder = if tls.insecure {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+    } else {
+        builder.with_root_certificates(trusted(tls, needed)?)
+    };
+    match &tls.identity {
+        None => Ok(builder.with_no_client_auth()),
+        Some((certificate, key)) => {
+            let chain = certificates(certificate)?;
+            let own = PrivateKeyDer::from_pem_file(key)
+                .map_err(|error| format!("no key can be read from {}: {error}", key.display()))?;
+            builder.with_client_auth_cert(chain, own).map_err(|error| {
+                format!("the certificate in {} cannot be shown: {error}", certificate.display())
+            })
+        }
+    }
+}
+
+fn trusted(tls: &Tls, needed: bool) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    match &tls.ca {
+        Some(file) => {
+            for certificate in certificates(file)? {
+                roots.add(certificate).map_err(|error| {
+                    format!("a certificate in {} cannot be trusted: {error}", file.display())
+                })?;
+            }
+        }
+        // Reading them takes some milliseconds.
+        None if needed => {
+            let found = rustls_native_certs::load_native_certs();
+            let (added, _) = roots.add_parsable_certificates(found.certs);
+            if added == 0 {
+                return Err(
+                    "this system trusts no certificates: install ca-certificates".to_owned()
+                );
+            }
+        }
+        None => {}
+    }
+    Ok(roots)
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let unreadable =
+        |error: String| format!("no certificate can be read from {}: {error}", file.display());
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file)
+        .map_err(|error| unreadable(error.to_string()))?
+        .collect();
+    match found {
+        Ok(found) if found.is_empty() => Err(unreadable("there is none".to_owned())),
+        Ok(found) => Ok(found),
+        Err(error) => Err(unreadable(error.to_string())),
+    }
+}
+
+/// Trusts everybody, because that was asked for.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::Target;
+    use std::collections::BTreeMap;
+
+    fn post(out: &str) -> Post {
+        let target = Target::parse(out, &BTreeMap::new()).unwrap();
+        Post::open(target.door, &target.wire).unwrap()
+    }
+
+    #[test]
+    fn a_server_that_may_take_it_later_is_asked_again() {
+        let (prometheus, otlp) = (post("prometheus"), post("otlp"));
+        for (status, of_prometheus, of_otlp) in [
+            (429, true, true),
+            (500, true, false),
+            (502, true, true),
+            (503, true, true),
+            (400, false, false),
+            (302, false, false),
+            (401, false, false),
+        ] {
+            let again = |post: &Post| {
+                let status = StatusCode::from_u16(status).unwrap();
+                matches!(post.judge(status, &HeaderMap::new(), b""), Reply::Later(..))
+            };
+            assert_eq!((again(&prometheus), again(&otlp)), (of_prometheus, of_otlp), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_server_may_say_when_but_not_for_ever() {
+        for (said, after) in [("7", 7), ("86400", 30)] {
+            let headers = HeaderMap::from_iter([(header::RETRY_AFTER, said.parse().unwrap())]);
+            let reply = post("prometheus").judge(StatusCode::SERVICE_UNAVAILABLE, &headers, b"");
+            let why = "503 Service Unavailable".to_owned();
+            assert_eq!(reply, Reply::Later(why, Some(Duration::from_secs(after))));
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_is_shown_in_short_and_cannot_write_to_the_terminal() {
+        let answer = format!("out of \u{1b}[31morder samples{}\nmore", "x".repeat(999));
+        let reply =
+            post("prometheus").judge(StatusCode::BAD_REQUEST, &HeaderMap::new(), answer.as_bytes());
+        let Reply::Refused(why) = reply else { panic!("{reply:?}") };
+        assert!(why.starts_with("400 Bad Request: out of [31morder samplesxx"), "{why}");
+        assert!(why.len() < 250 && !why.contains("more"), "{why}");
+    }
+
+    #[test]
+    fn files_that_hold_no_certificate_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("empty.pem");
+        std::fs::write(&file, "").unwrap();
+        let tls = Tls { ca: Some(file), ..Tls::default() };
+        let error = configuration(&tls, true).unwrap_err();
+        assert!(error.contains("empty.pem") && error.contains("there is none"), "{error}");
+        let missing = Tls { ca: Some("/nowhere/ca.pem".into()), ..Tls::default() };
+        assert!(configuration(&missing, true).unwrap_err().contains("/nowhere/ca.pem"));
+    }
+}
