@@ -10,6 +10,7 @@ use evenkeel_model::outcome::{Check, CheckResult, Ending};
 use evenkeel_model::{Answer, Frame};
 use evenkeel_units::Human;
 
+use crate::agents;
 use crate::conductor::Finish;
 use crate::guard::Trip;
 use crate::objective::counts;
@@ -69,7 +70,12 @@ pub(crate) fn cause(
         let at = Human(Duration::from_secs(at.elapsed().as_secs()));
         format!("The service that the drill had started ended {at} into the load ({how}).")
     });
-    let stopped = [ended, stopped].join(" ").trim().to_owned();
+    let lost = match run.lost.len() {
+        0 => String::new(),
+        1 => format!("An agent was lost: {}.", agents::lost(run)),
+        count => format!("{count} agents were lost: {}.", agents::lost(run)),
+    };
+    let stopped = [lost, ended, stopped].join(" ").trim().to_owned();
     let seen = if run.load_began { what_was_seen(run, recoveries) } else { None };
     let unclear =
         checks.iter().find(|it| it.result == CheckResult::Inconclusive && it.phase.is_none());

@@ -7,6 +7,7 @@
 //!   stop        thresholds that end a load which does not keep them
 //!   staircase   load in steps, up to where the service breaks down
 //! shell       acts: owns the load, the faults, the probes, the timers and the signals
+//!   generator   what sends the load: this process, or a fleet of others
 //!   hands       where faults, probes and the service meet; answers with events
 //!   watching    reads what is watched beside the load
 //!   service     starts and stops the service when the drill is asked to
@@ -22,6 +23,7 @@
 //!   drift       latency that creeps up, and memory that is not given back
 //!   watched     what the target's side looked like
 //!   sending     was the load really sent, and was the generator up to it?
+//!   agents      did every machine that sent it stay to the end?
 //!   stretch     the judged load in pieces, for comparisons
 //!   check       everything that had to hold
 //!   regression  worse than the stored baseline or another run, by more than chance?
@@ -29,17 +31,19 @@
 //!   cause       the likely reason, in words
 //! ```
 //!
-//! **Invariant**: only `shell`, `hands`, `watching`, `service`, `journal` and `folder` touch the world; everything else is a
+//! **Invariant**: only `shell`, `generator`, `hands`, `watching`, `service`, `journal` and `folder` touch the world; everything else is a
 //! function of events. So a drill is tested in a millisecond, and a journal replays to the same verdict.
 //!
 //! Deliberately absent: rendering (that is `evenkeel-report`), schedules, and more than one drill at a time.
 
+mod agents;
 mod asked;
 mod cause;
 mod check;
 pub mod conductor;
 mod drift;
 pub mod folder;
+mod generator;
 pub mod guard;
 mod hands;
 pub mod journal;
@@ -64,6 +68,7 @@ mod watching;
 
 pub use conductor::{Command, Conductor, Early, Finish};
 pub use folder::Runs;
+pub use generator::look_up;
 pub use judge::judge;
 pub use regression::compare;
 pub use run::{NoRun, Run};

@@ -36,6 +36,10 @@ pub struct Run {
     pub tripped_at: Option<Moment>,
     /// Whether load was ever sent.
     pub load_began: bool,
+    /// Machines that were to send the load, by address; none where it was sent from here.
+    pub agents: Vec<String>,
+    /// Those of them that were lost.
+    pub lost: Vec<LostAgent>,
     /// What was watched beside the load.
     pub readings: Vec<Reading>,
     /// The run that it is compared with.
@@ -63,6 +67,17 @@ pub struct FaultTrack {
     pub error: Option<String>,
     /// Whether it began and was not taken back.
     pub left_behind: bool,
+}
+
+/// A machine that broke off while it sent its share of the load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostAgent {
+    /// Where it listened.
+    pub agent: String,
+    /// How many of its seconds were heard.
+    pub second: u64,
+    /// How it was noticed.
+    pub reason: String,
 }
 
 /// One answer of a probe.
@@ -113,6 +128,8 @@ impl Run {
             ended_early: None,
             tripped_at: None,
             load_began: false,
+            agents: Vec::new(),
+            lost: Vec::new(),
             readings: Vec::new(),
             baseline: None,
             service_ended: None,
@@ -128,6 +145,12 @@ impl Run {
             run.load_began = began.is_some();
             match event {
                 Event::Second { frame } => run.frames.push(frame.clone()),
+                Event::AgentJoined { agent, .. } => run.agents.push(agent.clone()),
+                Event::AgentLost { agent, second, reason } => run.lost.push(LostAgent {
+                    agent: agent.clone(),
+                    second: *second,
+                    reason: reason.clone(),
+                }),
                 Event::LoadEnded { .. } => load_is_over = true,
                 Event::Probed { probe, held, detail } => {
                     let when = match (began.is_some(), load_is_over) {

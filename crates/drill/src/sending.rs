@@ -15,6 +15,7 @@ use evenkeel_model::outcome::{Check, CheckKind, CheckResult, SendingFigures};
 use evenkeel_stats::Histogram;
 use evenkeel_units::Human;
 
+use crate::agents;
 use crate::conductor::Finish;
 use crate::run::Run;
 use crate::tally::{Tally, times};
@@ -60,7 +61,7 @@ fn lag<'a>(frames: impl Iterator<Item = &'a Frame>) -> Histogram {
 
 /// What must hold of every load.
 pub(crate) fn checks(run: &Run) -> Vec<Check> {
-    [reached(run), answered(run), kept_up(run)].into_iter().flatten().collect()
+    [agents::stayed(run), reached(run), answered(run), kept_up(run)].into_iter().flatten().collect()
 }
 
 /// A load that nobody set limits for has failed all the same when nothing of it was answered right.

@@ -6,9 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use evenkeel_load::{Handle, Order, Prepared, Said, Share};
-use evenkeel_model::diagnostic::in_one_line;
-use evenkeel_model::document::{Reference, ResolveError};
+use evenkeel_load::fleet::Fleet;
+use evenkeel_load::{Order, Share};
 use evenkeel_model::outcome::Heatmap;
 use evenkeel_model::plan::{Footprint, RunHead};
 use evenkeel_model::{Entry, Event, Outcome, Plan};
@@ -20,6 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::conductor::{Command, Conductor};
 use crate::folder::JOURNAL;
+use crate::generator::{self, Load, Ready};
 use crate::hands::{Ask, Closed, Hands};
 use crate::journal::Writer;
 use crate::watching::Watching;
@@ -40,6 +40,8 @@ pub struct Setup {
     pub folder: PathBuf,
     /// Where undo journals are kept.
     pub state_dir: PathBuf,
+    /// The machines that send the load; this one when there is none.
+    pub fleet: Option<Fleet>,
     /// The running binary: it is the guardian, the burner, and the program `evenkeel` of documents.
     pub own_binary: PathBuf,
 }
@@ -94,6 +96,7 @@ pub async fn conduct(
         watching: None,
         cost: Cost::default(),
         plan: setup.plan.clone(),
+        fleet: setup.fleet.clone(),
     };
 
     let started = Event::Started { run: setup.head.clone(), plan: Box::new(setup.plan.clone()) };
@@ -125,13 +128,14 @@ struct Shell {
     entries: Vec<Entry>,
     say: UnboundedSender<Event>,
     /// A load that is being prepared.
-    preparing: Option<oneshot::Receiver<Result<Prepared, String>>>,
-    load: Option<Handle>,
+    preparing: Option<oneshot::Receiver<Result<Ready, String>>>,
+    load: Option<Load>,
     load_is_over: bool,
     /// Reads what is watched, while load is sent.
     watching: Option<Watching>,
     cost: Cost,
     plan: Plan,
+    fleet: Option<Fleet>,
 }
 
 impl Shell {
@@ -241,9 +245,10 @@ impl Shell {
             share: Share::WHOLE,
         };
         let (done, preparing) = oneshot::channel();
+        let fleet = self.fleet.clone();
         let work = move || {
             // Nobody waits any more when the run has ended meanwhile.
-            drop(done.send(evenkeel_load::prepare(order, look_up).map_err(|it| in_one_line(&it))));
+            drop(done.send(generator::prepare(order, fleet.as_ref())));
         };
         let thread = std::thread::Builder::new().name("evenkeel-look-up".to_owned()).spawn(work);
         thread.map_err(|it| it.to_string())?;
@@ -251,18 +256,8 @@ impl Shell {
         Ok(())
     }
 
-    fn start_load(&mut self, prepared: Prepared) -> Result<(), String> {
-        let say = self.say.clone();
-        let handle = prepared.start(move |said| {
-            let event = match said {
-                Said::Started => Event::LoadStarted,
-                Said::Second(frame) => Event::Second { frame },
-                Said::Ended { error } => Event::LoadEnded { error },
-            };
-            // Nobody listens any more once the run is over.
-            drop(say.send(event));
-        });
-        self.load = Some(handle.map_err(|it| it.to_string())?);
+    fn start_load(&mut self, ready: Ready) -> Result<(), String> {
+        self.load = Some(ready.start(self.say.clone())?);
         Ok(())
     }
 
@@ -313,7 +308,7 @@ impl Shell {
         for event in last.into_iter().chain(closed.trouble) {
             written = written.and(self.close_with(event, watch));
         }
-        let load_cpu = self.load.as_ref().map_or(Duration::ZERO, Handle::cpu_time);
+        let load_cpu = self.load.as_ref().map_or(Duration::ZERO, Load::cpu_time);
         let footprint = self.cost.footprint(load_cpu, closed.proxy_cpu);
         written.and(self.close_with(Event::Measured { footprint }, watch)).and(self.journal.sync())
     }
@@ -336,23 +331,13 @@ const fn is_result(event: &Event) -> bool {
     matches!(
         event,
         Event::Second { .. }
+            | Event::AgentLost { .. }
             | Event::LoadEnded { .. }
             | Event::FaultBegan { .. }
             | Event::FaultFailed { .. }
             | Event::FaultEnded { .. }
             | Event::ServiceEnded { .. }
     )
-}
-
-/// Looks a secret up, at the last moment.
-fn look_up(reference: &Reference) -> Result<String, ResolveError> {
-    let found = match reference {
-        Reference::Env(name) => std::env::var(name).map_err(|it| it.to_string()),
-        Reference::File(path) => std::fs::read_to_string(path)
-            .map(|it| it.trim_end_matches(['\r', '\n']).to_owned())
-            .map_err(|it| it.to_string()),
-    };
-    found.map_err(|reason| ResolveError { reference: reference.to_string(), reason })
 }
 
 /// The signals that ask a run to end.
@@ -395,11 +380,11 @@ impl Cost {
         self.from = Some((at, process_cpu()));
     }
 
-    fn end(&mut self, at: Moment, load: Option<&Handle>) {
+    fn end(&mut self, at: Moment, load: Option<&Load>) {
         if let Some((from, cpu)) = self.from {
             self.spent = process_cpu().saturating_sub(cpu);
             self.over = at - from;
-            self.load_cpu = load.map_or(Duration::ZERO, Handle::cpu_time);
+            self.load_cpu = load.map_or(Duration::ZERO, Load::own_cpu_time);
         }
     }
 

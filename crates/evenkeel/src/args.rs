@@ -1,5 +1,6 @@
 //! Arguments of the command. Their comments are its manual.
 
+pub(crate) mod agent;
 pub(crate) mod load;
 
 use std::path::PathBuf;
@@ -72,6 +73,8 @@ pub(crate) enum Verb {
     /// Send load: at a URL, or as a LoadTest says; compare loads, and bring tests over from other tools.
     #[command(subcommand)]
     Load(load::Load),
+    /// Wait for coordinators (`evenkeel load run --agents`), and send a share of their load from this machine.
+    Agent(agent::AgentArgs),
     /// Render a past run again from its journal.
     Report(ReportArgs),
     /// Faults: what there is, and mending what a crash left behind.

@@ -83,6 +83,12 @@ impl<'a> Watcher<'a> {
             Event::Interrupted { signal } => {
                 self.tell(&format!("{signal}: mending everything, then stopping"));
             }
+            Event::AgentJoined { agent, name, .. } => {
+                self.tell(&format!("the agent {agent} ({name}) is ready"));
+            }
+            Event::AgentLost { agent, reason, .. } => {
+                self.tell(&format!("the agent {agent} is lost: {reason}"));
+            }
             Event::GuardianLost => self.tell("the guardian is lost: stopping"),
             Event::LoadEnded { .. } => self.erase(),
             _ => {}

@@ -60,6 +60,7 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         Verb::Load(args::load::Load::Compare(args)) => verb::runs::compare_loads(&args, screen),
         Verb::Load(args::load::Load::Import(args)) => verb::load::import::run(&args, screen),
         Verb::Load(args::load::Load::Plan(args)) => verb::load::import::plan(&args, screen),
+        Verb::Agent(args) => on_runtime(verb::agent::run(args, screen)),
         Verb::Report(args) => verb::runs::report(&args, screen),
         Verb::Chaos(args::Chaos::Recover) => on_runtime(verb::chaos::recover(screen)),
         Verb::Chaos(args::Chaos::Faults) => verb::chaos::faults(screen),

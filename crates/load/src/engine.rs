@@ -89,6 +89,18 @@ pub(crate) struct Slice {
     pub(crate) workers: u32,
 }
 
+impl Slice {
+    /// Number of its first arrival.
+    pub(crate) fn first(self) -> u64 {
+        u64::from(self.worker)
+    }
+
+    /// Number of its arrival after arrival `n`.
+    pub(crate) fn after(self, n: u64) -> u64 {
+        n + u64::from(self.workers)
+    }
+}
+
 /// One arrival: a request that is due.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Request {
@@ -178,7 +190,7 @@ impl<P: Protocol> Engine<P> {
             address: 0,
             recorder: Recorder::new(routes.len(), transactions),
             turns: Turns::new(&program, slice.worker, slice.workers, chance),
-            next: (u64::from(slice.worker), schedule.due(u64::from(slice.worker))),
+            next: (slice.first(), schedule.due(slice.first())),
             users: Users::new(schedule.crowds(), slice.worker, slice.workers),
             visits: Visits::default(),
             end: Moment::at(schedule.length()),
@@ -291,7 +303,7 @@ impl<P: Protocol> Engine<P> {
         {
             self.recorder.planned();
             self.arrive(due, n);
-            let next = n + u64::from(self.slice.workers);
+            let next = self.slice.after(n);
             self.next = (next, self.schedule.due(next));
         }
         while let Some((due, user)) = self.users.next(&is_due) {

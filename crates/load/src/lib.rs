@@ -16,6 +16,8 @@
 //! recorder    counts of one second → a frame; merge: frames of several workers → one
 //! engine      the thread that ties them together, compiled for each protocol
 //! hand        starting the threads, stopping them, and what they cost
+//! fuzzing     what fuzzers call; behind a feature
+//! fleet       the same from several machines: a coordinator, and agents that send a share each
 //! ```
 //!
 //! A slow target must not slow the load down and so hide its own slowness ("coordinated omission"): an
@@ -26,14 +28,17 @@
 //! The books balance in every frame and at the end, counted since the start:
 //! `planned = sent + missed + waiting` and `sent = outcomes + in flight`.
 //!
-//! Deliberately absent: a runtime (one thread and epoll cost less and disturb the target less;
-//! Kafka alone has one), scripting,
+//! Deliberately absent: a runtime where requests are sent (one thread and epoll cost less and disturb the
+//! target less; Kafka has one, and so has the talk of a fleet), scripting,
 //! and any figure: frames hold counts, judging is done elsewhere.
 
 mod answer;
 mod call;
 mod crowd;
 mod engine;
+pub mod fleet;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod hand;
 mod kafka;
 mod merge;

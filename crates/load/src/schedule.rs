@@ -247,6 +247,29 @@ mod tests {
     }
 
     proptest! {
+        // Each case is tens of thousands of arrivals.
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn workers_have_every_arrival_between_them_and_none_twice(
+            shapes in shapes(),
+            workers in 1u32..7,
+        ) {
+            let schedule = Schedule::of(&shapes).unwrap();
+            let mut due = Vec::new();
+            for worker in 0..workers {
+                let slice = crate::engine::Slice { worker, workers };
+                let all = std::iter::successors(Some(slice.first()), |it| Some(slice.after(*it)));
+                due.extend(all.map_while(|n| Some((n, schedule.due(n)?))));
+            }
+            due.sort_unstable();
+            let whole: Vec<_> =
+                (0..schedule.arrivals()).map(|n| (n, schedule.due(n).unwrap())).collect();
+            prop_assert_eq!(due, whole);
+        }
+    }
+
+    proptest! {
         #[test]
         fn due_is_the_inverse_of_the_area(shapes in shapes(), share in 0.0..1.0f64) {
             let schedule = Schedule::of(&shapes).unwrap();

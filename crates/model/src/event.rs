@@ -62,12 +62,30 @@ pub enum Event {
         /// How, such as `exit status: 1`.
         how: String,
     },
+    /// A machine is ready to send its share of the load; none does where the load is sent from here.
+    AgentJoined {
+        /// Where it listens.
+        agent: String,
+        /// What it calls itself.
+        name: String,
+        /// How long a message and its answer took at least; its seconds are off by up to half of it.
+        round_trip_seconds: f64,
+    },
     /// Load is being sent; its seconds count from here.
     LoadStarted,
     /// A second of load.
     Second {
         /// As counted.
         frame: Frame,
+    },
+    /// A machine that sent a share of the load is lost, and its share with it.
+    AgentLost {
+        /// Where it listened.
+        agent: String,
+        /// How many of its seconds were heard.
+        second: u64,
+        /// How it was noticed.
+        reason: String,
     },
     /// No more load is sent, and every request has its outcome.
     LoadEnded {

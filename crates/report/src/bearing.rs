@@ -77,7 +77,8 @@ pub(crate) fn sent(it: &SendingFigures) -> Option<String> {
             0 => String::new(),
             it => format!(", {} of them resumed", figure::count(it)),
         };
-        parts.push(format!("{} connections{resumed}", figure::count(it.connected)));
+        let connections = if it.connected == 1 { "connection" } else { "connections" };
+        parts.push(format!("{} {connections}{resumed}", figure::count(it.connected)));
     }
     if let Some(cpu) = it.cpu_seconds_per_request {
         parts.push(format!("{} of CPU a request", micros(cpu)));

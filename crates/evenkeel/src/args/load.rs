@@ -92,6 +92,12 @@ pub(crate) struct LoadRunArgs {
     /// Seed of every random choice.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+    /// Agents that send the load together in place of this machine: see `evenkeel agent`.
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',')]
+    pub(crate) agents: Vec<String>,
+    /// File with the token of the agents. Default: EVENKEEL_AGENT_TOKEN in the environment.
+    #[arg(long, value_name = "FILE", requires = "agents")]
+    pub(crate) agent_token_file: Option<PathBuf>,
     /// Keep the run with its reports in this folder. Default: `evenkeel-runs` for files, nothing for a URL.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,

@@ -41,13 +41,13 @@ pub(crate) async fn run(args: DemoArgs, screen: &Screen) -> Result<Exit, Failure
 
     screen.say("1 of 2: a shop without timeouts, retries and fallbacks");
     let fragile =
-        conducted(made_fragile(plan.clone()), "fragile", &runs, None, screen, |_| {}).await?;
+        conducted(made_fragile(plan.clone()), "fragile", &runs, None, None, screen, |_| {}).await?;
     screen.say(&format!("        {}", fragile.outcome.verdict.headline));
     if fragile.outcome.verdict.result == Ending::Interrupted {
         return Ok(Ending::Interrupted.into());
     }
     screen.say("2 of 2: the same shop with them, in the same drill");
-    let resilient = conducted(plan, "resilient", &runs, None, screen, |_| {}).await?;
+    let resilient = conducted(plan, "resilient", &runs, None, None, screen, |_| {}).await?;
     screen.say(&format!("        {}", resilient.outcome.verdict.headline));
 
     if resilient.outcome.verdict.result == Ending::Interrupted {

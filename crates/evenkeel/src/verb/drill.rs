@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use evenkeel_drill::folder::JOURNAL;
 use evenkeel_drill::{ConductError, Runs, Setup, conduct, judge};
+use evenkeel_load::fleet::Fleet;
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::plan::RunHead;
 use evenkeel_model::{Entry, Outcome, Plan};
 use evenkeel_report::{Format, render, text};
-use evenkeel_units::{Clock, SystemClock};
+use evenkeel_units::{Clock, Human, SystemClock};
 use serde_json::json;
 
 use super::documents::plan_of;
@@ -39,7 +40,7 @@ pub(crate) async fn run(args: RunArgs, screen: &Screen) -> Result<Exit, Failure>
             .help(format!("remove {}", args.dir.join("baselines").display()))
     })?;
     let name = plan.drill.clone();
-    let over = conducted(plan, &name, &runs, stored.as_ref(), screen, |_| {}).await?;
+    let over = conducted(plan, &name, &runs, stored.as_ref(), None, screen, |_| {}).await?;
     let passed = over.outcome.verdict.exit_code == 0;
     let mut files = over.files.clone();
     if passed && (stored.is_none() || args.accept) {
@@ -89,12 +90,13 @@ fn agreed(plan: &Plan) -> Result<bool, Failure> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Conducts a run, judges it, and writes its reports into its folder.
+/// Conducts a run, judges it, and writes its reports into its folder. A fleet sends the load, if there is one.
 pub(crate) async fn conducted(
     plan: Plan,
     name: &str,
     runs: &Runs,
     stored: Option<&Outcome>,
+    fleet: Option<Fleet>,
     screen: &Screen,
     mut also: impl FnMut(&Entry),
 ) -> Result<Over, Failure> {
@@ -111,16 +113,19 @@ pub(crate) async fn conducted(
         started: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    screen.say(&format!(
-        "{name}: seed {}, {} s of load, written to {}",
-        plan.seed,
-        plan.length().as_secs(),
-        folder.display()
-    ));
+    let length = Human(plan.length());
+    screen.say(&format!("{name}: seed {}, {length} of load", plan.seed));
     let mut watcher = Watcher::new(screen, &plan);
     let baseline = stored.cloned();
-    let setup =
-        Setup { head, plan: plan.clone(), baseline, folder: folder.clone(), state_dir, own_binary };
+    let setup = Setup {
+        head,
+        plan: plan.clone(),
+        baseline,
+        folder: folder.clone(),
+        state_dir,
+        fleet,
+        own_binary,
+    };
     let entries = Box::pin(conduct(setup, |scene| {
         also(scene.entry);
         watcher.see(scene);

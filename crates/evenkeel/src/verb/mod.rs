@@ -1,5 +1,6 @@
 //! Verbs: one file for each thing the command can do.
 
+pub(crate) mod agent;
 pub(crate) mod chaos;
 pub(crate) mod check;
 pub(crate) mod demo;

@@ -70,7 +70,7 @@ impl Demand {
     pub(super) fn new(basis: &Arc<Basis>, slice: Slice) -> Self {
         let (program, schedule) = (Arc::clone(&basis.program), Arc::clone(&basis.schedule));
         let chance = basis.seed.choices("load/visits");
-        let first = u64::from(slice.worker);
+        let first = slice.first();
         // Where topics are only consumed, nobody does anything.
         let (crowds, due) = match program.is_empty() {
             true => (&[][..], None),
@@ -122,7 +122,7 @@ impl Demand {
         {
             self.recorder.planned();
             self.arrive(due, n);
-            let next = n + u64::from(self.slice.workers);
+            let next = self.slice.after(n);
             self.next = (next, self.schedule.due(next));
         }
         while let Some((due, user)) = self.users.next(&is_due) {
@@ -322,7 +322,8 @@ impl Demand {
                 self.step(visit, now, Place::default());
                 return;
             }
-            self.break_off(visit, Some(answer), now);
+            // A stop is no failure: what it cuts off has no outcome.
+            self.break_off(visit, Some(answer).filter(|it| !it.is_ok()), now);
         }
         if let Some(user) = request.user {
             let turned_away = matches!(answer, Answer::Connect | Answer::Reset | Answer::Dns);

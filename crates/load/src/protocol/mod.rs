@@ -22,6 +22,7 @@ pub(crate) mod http2;
 mod message;
 mod nonce;
 pub(crate) mod stream;
+mod text;
 pub(crate) mod websocket;
 
 /// What one connection speaks.

@@ -65,6 +65,17 @@ impl Feeder {
     }
 }
 
+/// The same data, wherever it is, as rows of the document.
+pub(crate) fn inline(feeder: &document::Feeder) -> Result<Rows, FeederError> {
+    let (columns, cells) = match &feeder.rows {
+        Rows::Csv(file) => read_csv(file)?,
+        Rows::JsonLines(file) => read_json_lines(file)?,
+        Rows::Inline(..) => return Ok(feeder.rows.clone()),
+    };
+    let rows = cells.chunks(columns.len().max(1)).map(<[String]>::to_vec).collect();
+    Ok(Rows::Inline(columns, rows))
+}
+
 type Table = (Vec<String>, Vec<String>);
 
 fn open(file: &str) -> Result<BufReader<File>, FeederError> {

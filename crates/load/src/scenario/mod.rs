@@ -15,5 +15,6 @@ mod feeder;
 mod program;
 mod visit;
 
+pub(crate) use feeder::inline;
 pub(crate) use program::{Compiler, Program, ProgramError};
 pub(crate) use visit::{Filled, Next, Turns, Visit, Who};

@@ -11,10 +11,10 @@ use super::program::{Condition, Op, Program, Slot};
 use crate::template::{Template, Values};
 
 /// After so many operations without a request, a visit yields: a loop without requests must not stop the load.
-const OPS_MAX: u32 = 10_000;
+const OPS_MAX: u32 = 1_000;
 
-/// How long it yields.
-const YIELD: Duration = Duration::from_millis(1);
+/// How long it yields: many that do so must leave the load the processor.
+const YIELD: Duration = Duration::from_millis(10);
 
 /// A pause that is shorter is none: it takes longer to note it, and many would stop the load.
 const PAUSE_MIN: Duration = Duration::from_micros(1);

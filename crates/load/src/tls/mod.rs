@@ -21,5 +21,5 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use client::Client;
+pub(crate) use client::{AnyCertificate, Client};
 pub(crate) use session::{Received, Session, TlsFault};

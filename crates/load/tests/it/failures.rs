@@ -239,3 +239,45 @@ fn a_target_that_comes_back_is_found_again() {
     let books = run(order(server, vec![constant(100, 500)]));
     assert_eq!((books.count(Answer::Closed), books.count(Answer::Ok)), (10, 40));
 }
+
+#[test]
+fn a_server_that_dies_with_all_its_connections_is_survived() {
+    // Two hundred connections stand idle; all are reset at once, and the next burst meets them.
+    let (die, dead) = (Arc::new(AtomicUsize::new(0)), 200);
+    let seen = Arc::clone(&die);
+    let server = serve(move |talk, number| {
+        while talk.request().is_some() {
+            let answers = seen.fetch_add(1, Ordering::SeqCst);
+            if number < dead && answers >= dead {
+                return;
+            }
+            talk.say(HELLO);
+        }
+    });
+    let burst = |count: u64| Shape::Constant {
+        rate: Rate::per_second(1e6).unwrap(),
+        duration: Duration::from_micros(count),
+    };
+    let mut dying = order(server, vec![burst(200), constant(0, 300), burst(400)]);
+    dying.test.connections = 200;
+    let books = run(dying);
+    assert_eq!((books.planned, books.missed, books.in_flight), (600, 0, 0), "{books:?}");
+    // Each old connection costs one request a second try, or on a machine that is busy for long its answer.
+    let failed = books.count(Answer::Closed) + books.count(Answer::Reset);
+    assert_eq!(books.count(Answer::Ok) + failed, 600, "{books:?}");
+    assert!(failed <= 200, "{books:?}");
+}
+
+#[test]
+fn an_early_answer_to_a_request_that_is_not_read_is_its_answer() {
+    let server = serve(|talk, _| {
+        if talk.request().is_some() {
+            talk.say(b"HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+            talk.farewell();
+            talk.wait_for_the_end();
+        }
+    });
+    let mut large = order(server, vec![constant(50, 200)]);
+    large.test.routes = vec![post("POST", "/", Some(&"x".repeat(300_000)))];
+    run(large).all_were(10, Answer::Status);
+}

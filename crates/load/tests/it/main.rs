@@ -4,8 +4,15 @@
 
 mod books;
 mod failures;
+mod grpc;
+mod http2;
 mod kafka;
+mod messages;
 mod models;
 mod orders;
+mod scenarios;
+mod secure;
 mod servers;
 mod stall;
+mod tls;
+mod workers;

@@ -17,7 +17,7 @@ pub(crate) fn serve(talk: impl Fn(&mut Talk, usize) + Send + Sync + 'static) -> 
             let stream = stream.unwrap();
             stream.set_nodelay(true).unwrap();
             let talk = Arc::clone(&talk);
-            std::thread::spawn(move || talk(&mut Talk { stream, bytes: Vec::new() }, number));
+            std::thread::spawn(move || talk(&mut Talk::over(stream), number));
         }
     });
     address
@@ -41,13 +41,42 @@ pub(crate) fn refusing() -> SocketAddr {
     SocketAddr::try_from(getsockname(&*taken).unwrap()).unwrap()
 }
 
+/// What a connection goes over.
+pub(crate) trait Line: Read + Write {
+    /// Says that nothing comes any more, in the words of the line.
+    fn farewell(&mut self) -> std::io::Result<()>;
+}
+
+impl Line for TcpStream {
+    fn farewell(&mut self) -> std::io::Result<()> {
+        self.shutdown(std::net::Shutdown::Write)
+    }
+}
+
 /// The server's side of one connection.
 pub(crate) struct Talk {
-    stream: TcpStream,
+    stream: Box<dyn Line>,
     bytes: Vec<u8>,
 }
 
 impl Talk {
+    pub(crate) fn over(stream: impl Line + 'static) -> Self {
+        Self { stream: Box::new(stream), bytes: Vec::new() }
+    }
+
+    /// The next bytes, as they come; none when the client has closed.
+    pub(crate) fn piece(&mut self) -> Vec<u8> {
+        let mut piece = vec![0; 4096];
+        let length = self.stream.read(&mut piece).unwrap_or(0);
+        piece.truncate(length);
+        piece
+    }
+
+    /// Says that nothing comes any more; a client that is gone does not hear it.
+    pub(crate) fn farewell(&mut self) {
+        self.stream.farewell().unwrap_or_default();
+    }
+
     /// The next request up to the end of its head; `None` when the client has closed.
     pub(crate) fn request(&mut self) -> Option<String> {
         loop {
@@ -68,11 +97,17 @@ impl Talk {
 
     /// The body of the request that was read last.
     pub(crate) fn body(&mut self, length: usize) -> Vec<u8> {
-        let mut body = std::mem::take(&mut self.bytes);
-        let begun = body.len();
-        body.resize(length, 0);
-        self.stream.read_exact(&mut body[begun..]).unwrap();
-        body
+        self.exactly(length).unwrap()
+    }
+
+    /// The next so many bytes; `None` when the client closes before.
+    pub(crate) fn exactly(&mut self, length: usize) -> Option<Vec<u8>> {
+        let rest = self.bytes.split_off(self.bytes.len().min(length));
+        let mut bytes = std::mem::replace(&mut self.bytes, rest);
+        let begun = bytes.len();
+        bytes.resize(length, 0);
+        self.stream.read_exact(&mut bytes[begun..]).ok()?;
+        Some(bytes)
     }
 
     /// Sends bytes; a client that is gone does not hear them.

@@ -43,10 +43,9 @@ fn amounts(outcome: &Outcome) -> Vec<String> {
             figure::count(totals.missed),
         ),
         format!(
-            "{} answered right · {} received · {} connections",
+            "{} answered right · {} received",
             figure::rate(totals.throughput_per_second),
             Bytes(sending.bytes_received),
-            figure::count(sending.connected),
         ),
     ];
     if !totals.errors.is_empty() {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use evenkeel_drill::Runs;
+use evenkeel_load::fleet::Fleet;
 use evenkeel_model::library::plan_of_load;
 use evenkeel_model::{Library, Outcome, Plan};
 use evenkeel_report::text;
@@ -15,6 +16,7 @@ use crate::args::RUNS;
 use crate::args::load::LoadRunArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
+use crate::verb::agent;
 use crate::verb::documents::{self, fresh_seed, gather};
 use crate::verb::drill::{Over, conducted};
 
@@ -90,13 +92,24 @@ pub(super) async fn send(
     screen: &Screen,
 ) -> Result<Over, Failure> {
     let name = plan.drill.clone();
+    let fleet = fleet(args)?;
     let mut metrics = Metrics::new(args)?;
     let also = |entry: &_| metrics.see(entry, &plan, screen);
-    let over = conducted(plan.clone(), &name, &Runs::at(folder), stored, screen, also).await;
+    let over = conducted(plan.clone(), &name, &Runs::at(folder), stored, fleet, screen, also).await;
     metrics.finish(screen).await;
     let mut over = over?;
     over.files.extend(write_files(args, &over.entries, &plan)?);
     Ok(over)
+}
+
+/// The machines that send it, when it is not this one.
+fn fleet(args: &LoadRunArgs) -> Result<Option<Fleet>, Failure> {
+    if args.agents.is_empty() {
+        return Ok(None);
+    }
+    let token = agent::token(args.agent_token_file.as_deref(), "--agent-token-file")?;
+    let fleet = Fleet::new(args.agents.clone(), token);
+    Ok(Some(fleet.map_err(|it| Failure::usage(it.to_string()))?))
 }
 
 /// The plan of the test that the arguments name.

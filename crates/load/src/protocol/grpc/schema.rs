@@ -99,7 +99,8 @@ impl Descriptors {
         Ok(Self { pool: compiler.descriptor_pool() })
     }
 
-    pub(super) const fn new(pool: DescriptorPool) -> Self {
+    /// Those of a pool.
+    pub(crate) const fn new(pool: DescriptorPool) -> Self {
         Self { pool }
     }
 

@@ -3,6 +3,7 @@
 
 use crate::call::{Call, Headers, What};
 use crate::protocol::CallError;
+use crate::protocol::text::{fits_header, fits_path, is_token, percent};
 use crate::template::{NoValues, Template, Values};
 
 /// A request that is ready to be sent.
@@ -124,22 +125,4 @@ fn put_cookie(cookie: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"cookie: ");
     out.extend(cookie.iter().map(|it| if fits_header(*it) { *it } else { b' ' }));
     out.extend_from_slice(b"\r\n");
-}
-
-/// What a path cannot have is written as its hexadecimal number.
-fn percent(byte: u8, out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("%{byte:02X}").as_bytes());
-}
-
-const fn fits_path(byte: u8) -> bool {
-    byte > b' ' && byte < 0x7f
-}
-
-const fn fits_header(byte: u8) -> bool {
-    (byte >= b' ' || byte == b'\t') && byte != 0x7f
-}
-
-/// RFC 9110 §5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -1,5 +1,7 @@
 //! The reader against answers as servers send them, in every split, and against noise.
 
+mod peer;
+
 use proptest::prelude::*;
 
 use super::reader::{Event, HEAD_BYTES_MAX, Memo, Reader};

@@ -8,6 +8,7 @@ use super::hpack;
 use super::stream::Wants;
 use crate::call::{Call, What};
 use crate::protocol::CallError;
+use crate::protocol::text::{fits_header, fits_path, is_token, percent};
 use crate::template::{Template, Values};
 
 /// A request that is ready to be sent.
@@ -255,22 +256,4 @@ impl Head {
         };
         Request { head: self.pieces, body, wire, wants }
     }
-}
-
-/// What a path cannot have is written as its hexadecimal number.
-fn percent(byte: u8, out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("%{byte:02X}").as_bytes());
-}
-
-const fn fits_path(byte: u8) -> bool {
-    byte > b' ' && byte < 0x7f
-}
-
-const fn fits_header(byte: u8) -> bool {
-    (byte >= b' ' || byte == b'\t') && byte != 0x7f
-}
-
-/// RFC 9110 §5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

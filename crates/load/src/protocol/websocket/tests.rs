@@ -371,6 +371,9 @@ fn streams() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    // Each case is hundreds of connections.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn every_split_of_the_bytes_means_the_same(bytes in streams()) {
         let read = |pieces: &[&[u8]]| {
@@ -386,7 +389,9 @@ proptest! {
         let single: Vec<_> = bytes.chunks(1).collect();
         prop_assert_eq!(read(&single), together);
     }
+}
 
+proptest! {
     #[test]
     fn what_tungstenite_reads_of_our_frames_is_what_was_sent(payload in "\\PC{0,300}") {
         let mut client = Client::open();

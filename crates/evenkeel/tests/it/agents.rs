@@ -1,0 +1,381 @@
+//! Load from several machines: agents as processes of their own, on loopback and each in a network of its own.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::world::{World, said, wait_until};
+
+const TOKEN: &str = "0123456789abcdef-of-a-test";
+
+/// Generous: hosts that test are busy, and nothing here waits longer than it has to.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An agent, its address, and what it says.
+struct Agent {
+    process: Child,
+    address: String,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+impl Agent {
+    fn start(world: &World) -> Self {
+        Self::of(world.evenkeel(&["agent", "--listen", "127.0.0.1:0"]))
+    }
+
+    fn of(mut command: Command) -> Self {
+        command.env("EVENKEEL_AGENT_TOKEN", TOKEN).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        let address = first.rsplit_once(' ').unwrap().1.to_owned();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&said);
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| hears.lock().unwrap().push(line));
+        });
+        Self { process, address, said }
+    }
+
+    fn has_said(&self, words: &str) -> bool {
+        wait_until(PATIENCE, || self.said.lock().unwrap().iter().any(|it| it.contains(words)))
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// A server that answers everything and keeps the path of every request.
+struct Sink {
+    address: SocketAddr,
+    paths: Arc<Mutex<Vec<String>>>,
+}
+
+impl Sink {
+    fn start(at: &str) -> Self {
+        let listener = TcpListener::bind(at).unwrap();
+        let address = listener.local_addr().unwrap();
+        let paths = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&paths);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, heard) = (stream.unwrap(), Arc::clone(&heard));
+                std::thread::spawn(move || answer(stream, &heard));
+            }
+        });
+        Self { address, paths }
+    }
+
+    fn count(&self) -> usize {
+        self.paths.lock().unwrap().len()
+    }
+
+    /// How often each path was asked for; nothing is remembered afterwards.
+    fn take(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for path in self.paths.lock().unwrap().drain(..) {
+            *counts.entry(path).or_insert(0) += 1;
+        }
+        counts
+    }
+}
+
+fn answer(mut stream: TcpStream, heard: &Mutex<Vec<String>>) {
+    stream.set_nodelay(true).unwrap();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            match reader.read_line(&mut head) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+        heard.lock().unwrap().push(head.split(' ').nth(1).unwrap().to_owned());
+        if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").is_err() {
+            return;
+        }
+    }
+}
+
+/// A test of two routes; each row of its data is used once.
+fn document(world: &World, target: SocketAddr, seconds: u64) -> String {
+    let rows: String = (0..4_000).map(|it| format!("{it}\n")).collect();
+    world.write("items.csv", &format!("id\n{rows}"));
+    let text = format!(
+        "apiVersion: evenkeel.dev/v1
+kind: LoadTest
+metadata: {{name: fleet}}
+spec:
+  url: http://{target}
+  shape: {{constant: {{rate: 400/s, duration: {seconds}s}}}}
+  connections: 8
+  data:
+    items: {{csv: items.csv, order: unique}}
+  routes:
+    - {{name: list, path: /list, weight: 3}}
+    - {{name: item, path: '/item/${{data:items.id}}', weight: 1}}
+"
+    );
+    world.write("load.yaml", &text).display().to_string()
+}
+
+/// Load from agents.
+fn command(world: &World, agents: &[&Agent], more: &[&str]) -> Command {
+    let addresses = agents.iter().map(|it| &*it.address).collect::<Vec<_>>().join(",");
+    let mut command = world.evenkeel(&["load", "run", "--agents", &addresses]);
+    command.args(more).env("EVENKEEL_AGENT_TOKEN", TOKEN);
+    command
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(output)))
+}
+
+/// How many requests went to the list, and how many to items; no item was asked for twice.
+fn routes(mut paths: BTreeMap<String, usize>) -> (usize, usize) {
+    let lists = paths.remove("/list").unwrap_or(0);
+    assert!(paths.values().all(|it| *it == 1), "{paths:?}");
+    assert!(paths.keys().all(|it| it.starts_with("/item/")), "{paths:?}");
+    (lists, paths.len())
+}
+
+#[test]
+fn several_machines_send_what_one_would_have_sent() {
+    // The agents do not have the coordinator's files: what they need comes with the order.
+    let (world, elsewhere) = (World::new(), World::new());
+    let sink = Sink::start("127.0.0.1:0");
+    let file = document(&world, sink.address, 3);
+    let agents = [(); 3].map(|()| Agent::start(&elsewhere));
+    let more = [&*file, "--seed", "7", "--output", "json"];
+    let output = command(&world, &agents.each_ref(), &more).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let counted = json(&output);
+    let of_fleet = routes(sink.take());
+    let one = world.evenkeel(&["load", "run"]).args(more).output().unwrap();
+    assert_eq!(one.status.code(), Some(0), "{}", said(&one));
+    assert_eq!(of_fleet, routes(sink.take()));
+    assert_eq!(of_fleet.0 + of_fleet.1, 1_200);
+    for key in ["planned", "sent", "answered", "failed", "missed", "in_flight_at_end"] {
+        assert_eq!(counted[key], json(&one)[key], "{key}");
+    }
+    assert_eq!(counted["planned"], 1_200);
+    assert!((3..=8).contains(&counted["connections"].as_u64().unwrap()), "{counted:#}");
+    // They are there for the next.
+    assert!(agents.iter().all(|it| it.has_said("waits for the next coordinator")));
+}
+
+#[test]
+fn an_agent_that_is_killed_is_named_and_the_others_go_on() {
+    let world = World::new();
+    let sink = Sink::start("127.0.0.1:0");
+    let file = document(&world, sink.address, 5);
+    let mut agents = [(); 3].map(|()| Agent::start(&world));
+    let load = command(&world, &agents.each_ref(), &[&file])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert!(wait_until(PATIENCE, || sink.count() > 800));
+    agents[1].process.kill().unwrap();
+    let output = load.wait_with_output().unwrap();
+    let lost = &agents[1].address;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let text = said(&output);
+    assert!(text.contains(&format!("An agent was lost: {lost} after ")), "{text}");
+    assert!(text.contains("all agents stayed"), "{text}");
+    let sent = routes(sink.take());
+    // Two thirds of the rest were sent by the others.
+    let sent = sent.0 + sent.1;
+    assert!((1_500..1_990).contains(&sent), "{sent} of 2000");
+    agents[1].process.wait().unwrap();
+}
+
+#[test]
+fn an_agent_sends_nothing_more_when_its_coordinator_is_killed() {
+    let world = World::new();
+    let sink = Sink::start("127.0.0.1:0");
+    let file = document(&world, sink.address, 300);
+    let agent = Agent::start(&world);
+    let mut load = command(&world, &[&agent], &[&file]).stderr(Stdio::null()).spawn().unwrap();
+    assert!(wait_until(PATIENCE, || sink.count() > 100));
+    load.kill().unwrap();
+    load.wait().unwrap();
+    assert!(agent.has_said("the coordinator is gone"));
+    // What was under way may still arrive.
+    let pause = || wait_until(Duration::from_secs(1), || false);
+    pause();
+    let sent = sink.count();
+    pause();
+    assert_eq!(sink.count(), sent);
+}
+
+#[test]
+fn a_second_coordinator_is_refused_and_told_why() {
+    let world = World::new();
+    let sink = Sink::start("127.0.0.1:0");
+    let file = document(&world, sink.address, 300);
+    let agent = Agent::start(&world);
+    let mut first = command(&world, &[&agent], &[&file]).stderr(Stdio::null()).spawn().unwrap();
+    assert!(agent.has_said("works for this coordinator"));
+    let second = command(&world, &[&agent], &[&file]).output().unwrap();
+    assert_eq!(second.status.code(), Some(3), "{}", said(&second));
+    assert!(said(&second).contains("it works for another coordinator"), "{}", said(&second));
+    first.kill().unwrap();
+    first.wait().unwrap();
+}
+
+#[test]
+fn strangers_get_nothing_out_of_an_agent() {
+    let world = World::new();
+    let sink = Sink::start("127.0.0.1:0");
+    let file = document(&world, sink.address, 1);
+    let agent = Agent::start(&world);
+    let hello = [&[22, 3, 1, 0, 200, 1][..], &[7; 300]].concat();
+    let zeros = vec![0; 70_000];
+    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &zeros, &[255; 9], &hello, b""] {
+        let mut stream = TcpStream::connect(&agent.address).unwrap();
+        // It may hang up before it has heard everything.
+        stream.write_all(garbage).unwrap_or_default();
+    }
+    let load = command(&world, &[&agent], &[&file])
+        .env("EVENKEEL_AGENT_TOKEN", "another token of 16")
+        .output()
+        .unwrap();
+    assert_eq!((load.status.code(), sink.count()), (Some(3), 0), "{}", said(&load));
+    assert!(said(&load).contains("its token is another one"), "{}", said(&load));
+    assert!(agent.has_said("it does not know the token"));
+    let load = command(&world, &[&agent], &[&file]).output().unwrap();
+    assert_eq!((load.status.code(), sink.count()), (Some(0), 400), "{}", said(&load));
+    assert!(!agent.said.lock().unwrap().iter().any(|it| it.contains("panicked")));
+}
+
+/// Three networks, of which the first is joined to both others. They are gone when this is.
+struct Networks(Vec<String>);
+
+impl Networks {
+    const HUB: usize = 0;
+
+    fn new() -> Self {
+        let names = ["hub", "a", "b"].map(|it| format!("evenkeel-{}-{it}", std::process::id()));
+        let mut networks = Self(Vec::new());
+        for name in names {
+            ip(&["netns", "add", &name]);
+            ip(&["-n", &name, "link", "set", "lo", "up"]);
+            networks.0.push(name);
+        }
+        let hub = &networks.0[Self::HUB];
+        for (number, leaf) in networks.0.iter().enumerate().skip(1) {
+            let (link, address) = (format!("to-{number}"), |it| format!("10.77.{number}.{it}/24"));
+            let pair = ["-n", hub, "link", "add", &link, "type", "veth", "peer", "name", "home"];
+            ip(&[&pair[..], &["netns", leaf]].concat());
+            for (network, link, it) in [(hub, &*link, 1), (leaf, "home", 2)] {
+                ip(&["-n", network, "address", "add", &address(it), "dev", link]);
+                ip(&["-n", network, "link", "set", link, "up"]);
+            }
+            let way = ["-n", leaf, "route", "add", "default", "via"];
+            ip(&[&way[..], &[&format!("10.77.{number}.1")]].concat());
+        }
+        networks
+    }
+
+    /// The same command, in one of them.
+    fn inside(&self, network: usize, command: &Command) -> Command {
+        let mut inside = Command::new("ip");
+        inside.args(["netns", "exec", &self.0[network]]).arg(command.get_program());
+        inside.args(command.get_args()).current_dir(command.get_current_dir().unwrap());
+        inside.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        inside.stdin(Stdio::null());
+        inside
+    }
+
+    /// A server in the hub.
+    fn sink(&self) -> Sink {
+        let network = File::open(format!("/run/netns/{}", self.0[Self::HUB])).unwrap();
+        // Only the thread goes there, and those that it starts.
+        let start = move || {
+            let kind = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(network.as_fd(), kind).unwrap();
+            Sink::start("10.77.1.1:0")
+        };
+        std::thread::spawn(start).join().unwrap()
+    }
+
+    fn agent(&self, world: &World, network: usize) -> Agent {
+        let command = world.evenkeel(&["agent", "--listen", "0.0.0.0:7070"]);
+        let mut agent = Agent::of(self.inside(network, &command));
+        agent.address = format!("10.77.{network}.2:7070");
+        agent
+    }
+}
+
+impl Drop for Networks {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|it| ip(&["netns", "delete", it]));
+    }
+}
+
+fn ip(words: &[&str]) {
+    let output = Command::new("ip").args(words).output().unwrap();
+    assert!(output.status.success(), "ip {}: {}", words.join(" "), said(&output));
+}
+
+/// Networks are root's to make: where somebody else tests, there are none to test in.
+#[test]
+fn an_agent_whose_network_is_cut_is_lost_and_stops_by_itself() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let world = World::new();
+    let networks = Networks::new();
+    let sink = networks.sink();
+    let agents = [1, 2].map(|it| networks.agent(&world, it));
+    let both = agents.each_ref();
+    let file = document(&world, sink.address, 2);
+    let load = networks.inside(Networks::HUB, &command(&world, &both, &[&file])).output().unwrap();
+    assert_eq!((load.status.code(), sink.count()), (Some(0), 800), "{}", said(&load));
+    sink.take();
+
+    let file = document(&world, sink.address, 6);
+    let load = networks
+        .inside(Networks::HUB, &command(&world, &both, &[&file]))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert!(wait_until(PATIENCE, || sink.count() > 500));
+    ip(&["-n", &networks.0[Networks::HUB], "link", "set", "to-1", "down"]);
+    let output = load.wait_with_output().unwrap();
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("An agent was lost: 10.77.1.2:7070 after "), "{text}");
+    assert!(text.contains("it said nothing for 5 s"), "{text}");
+    assert!(agents[0].has_said("the coordinator is gone"));
+    assert!(agents[1].has_said("done; waits for the next coordinator"));
+    // The other one has sent all of its half.
+    let sent = routes(sink.take());
+    assert!((1_400..2_390).contains(&(sent.0 + sent.1)), "{sent:?}");
+}
+
+#[test]
+fn without_a_good_token_nothing_listens() {
+    let world = World::new();
+    for (token, words) in [(None, "need a token"), (Some("too short"), "fewer than 16")] {
+        let mut agent = world.evenkeel(&["agent", "--listen", "127.0.0.1:0"]);
+        agent.env_remove("EVENKEEL_AGENT_TOKEN");
+        let output = agent.envs(token.map(|it| ("EVENKEEL_AGENT_TOKEN", it))).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains(words), "{}", said(&output));
+    }
+}

@@ -1,0 +1,293 @@
+//! Agent: sends its share of whatever a coordinator orders, one coordinator at a time.
+//!
+//! ```text
+//! greeting ─▶ order ─▶ preparing ─▶ ready ─▶ start ─▶ sending ─▶ ended
+//! ```
+//!
+//! Load that nobody watches is not sent: when the coordinator is gone, the agent stops, and waits for the next one.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_model::diagnostic::in_one_line;
+use evenkeel_model::document::{Reference, ResolveError};
+use evenkeel_units::{Clock, Moment, SystemClock};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio_rustls::TlsAcceptor;
+
+use super::AGENTS_MAX;
+use super::link::{ALIVE_EVERY, LinkError, Reader, Writer, acceptor, from_coordinator};
+use super::message::{FromAgent, ToAgent};
+use super::token::Token;
+use crate::hand::{Handle, Said};
+use crate::order::{Order, Prepared, prepare};
+
+/// So many may be about to say who they are.
+const STRANGERS_MAX: usize = 16;
+
+/// After a connection that could not be taken.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Timers of the runtime are late by up to so much.
+const TIMER_LATE: Duration = Duration::from_millis(1);
+
+/// Reads references on the agent's side.
+pub type LookUp = fn(&Reference) -> Result<String, ResolveError>;
+
+/// What an agent tells whoever started it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A coordinator has shown that it knows the token.
+    Serves(SocketAddr),
+    /// Nothing more is sent for it; why it was not to the end, when it was not.
+    Free(Option<String>),
+    /// Somebody was not let in.
+    TurnedAway(SocketAddr, String),
+}
+
+/// A process that waits for coordinators.
+pub struct Agent {
+    listener: TcpListener,
+    door: Arc<Door>,
+}
+
+/// What all connections of an agent share.
+struct Door {
+    acceptor: TlsAcceptor,
+    token: Token,
+    name: String,
+    /// Where the one coordinator sits.
+    seat: Arc<Mutex<()>>,
+    look_up: LookUp,
+    say: Box<dyn Fn(Notice) + Send + Sync>,
+}
+
+impl Agent {
+    /// Listens at `address`. References of orders are read with `look_up`; `say` hears who comes and goes.
+    ///
+    /// # Errors
+    /// When the address cannot be listened at.
+    pub async fn listen(
+        address: &str,
+        token: Token,
+        name: String,
+        look_up: LookUp,
+        say: impl Fn(Notice) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let acceptor = acceptor().map_err(io::Error::other)?;
+        let listener = TcpListener::bind(address).await?;
+        let (seat, say) = (Arc::default(), Box::new(say));
+        let door = Arc::new(Door { acceptor, token, name, seat, look_up, say });
+        Ok(Self { listener, door })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the operating system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves coordinators until it is dropped, which stops what it sends.
+    pub async fn serve(self) {
+        let mut guests = JoinSet::new();
+        let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                Some(_) = guests.join_next() => continue,
+            };
+            match (accepted, Arc::clone(&strangers).try_acquire_owned()) {
+                (Ok((stream, peer)), Ok(place)) => {
+                    guests.spawn(receive(Arc::clone(&self.door), stream, peer, place));
+                }
+                (Ok(_), Err(_)) => {}
+                (Err(_), _) => sleep(ACCEPT_AGAIN).await,
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Agent").field("name", &self.door.name).finish_non_exhaustive()
+    }
+}
+
+async fn receive(
+    door: Arc<Door>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: OwnedSemaphorePermit,
+) {
+    let seat = || Arc::clone(&door.seat).try_lock_owned().ok();
+    let met = from_coordinator(stream, &door.acceptor, &door.token, &door.name, seat).await;
+    drop(place);
+    match met {
+        Ok((reader, writer, seat)) => {
+            (door.say)(Notice::Serves(peer));
+            let trouble = serve(&door, reader, writer, seat).await.err();
+            (door.say)(Notice::Free(trouble.map(|it| it.to_string())));
+        }
+        Err(error) => (door.say)(Notice::TurnedAway(peer, error.to_string())),
+    }
+}
+
+/// How far the work for a coordinator has come.
+enum Stage {
+    Waiting,
+    Preparing(oneshot::Receiver<Result<Prepared, String>>),
+    Ready(Prepared),
+    Starting(Prepared, Instant),
+    Sending(Handle),
+    Over,
+}
+
+/// Something that a stage was waiting for.
+enum Turn {
+    Prepared(Result<Prepared, String>),
+    Start,
+}
+
+impl Stage {
+    async fn turn(&mut self) -> Turn {
+        match self {
+            Self::Preparing(it) => Turn::Prepared(
+                it.await.unwrap_or_else(|_| Err("a bug of Evenkeel ended the preparation".into())),
+            ),
+            Self::Starting(_, at) => {
+                sleep_until(*at).await;
+                Turn::Start
+            }
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+/// Works for one coordinator, until it has gone.
+async fn serve(
+    door: &Door,
+    mut reader: Reader,
+    mut writer: Writer,
+    seat: OwnedMutexGuard<()>,
+) -> Result<(), LinkError> {
+    let clock = SystemClock::start();
+    let (say, mut said) = unbounded_channel();
+    let mut stage = Stage::Waiting;
+    let mut alive = interval(ALIVE_EVERY);
+    alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let patience = reader.patience();
+        let answer = tokio::select! {
+            heard = reader.next::<ToAgent>() => match heard {
+                // Its work is done, and it leaves.
+                Err(_) if matches!(stage, Stage::Over) => break,
+                heard => obey(heard?, door, &mut stage, &clock)?,
+            },
+            turn = stage.turn() => advance(turn, &mut stage, &say),
+            // The channel cannot close: a sender is held here.
+            Some(message) = said.recv() => {
+                if matches!(message, FromAgent::Ended(_)) {
+                    stage = Stage::Over;
+                }
+                Some(message)
+            }
+            _ = alive.tick() => Some(FromAgent::Alive),
+            () = sleep_until(patience) => {
+                reader.is_there()?;
+                None
+            }
+        };
+        if let Some(answer) = answer {
+            writer.say(&answer).await?;
+        }
+    }
+    drop(seat);
+    Ok(())
+}
+
+/// Does what the coordinator says.
+fn obey(
+    message: ToAgent,
+    door: &Door,
+    stage: &mut Stage,
+    clock: &SystemClock,
+) -> Result<Option<FromAgent>, LinkError> {
+    let now = clock.now();
+    let wrong = || LinkError::Garbage("an order out of its turn".to_owned());
+    *stage = match (message, std::mem::replace(stage, Stage::Over)) {
+        (ToAgent::Order(order), Stage::Waiting) => match preparation(*order, door.look_up) {
+            Ok(preparing) => Stage::Preparing(preparing),
+            Err(reason) => return Ok(Some(FromAgent::Refused(reason))),
+        },
+        (ToAgent::Start(at), Stage::Ready(prepared)) => {
+            let pause = Moment::at(Duration::from_nanos(at)) - now;
+            Stage::Starting(prepared, Instant::now() + pause.saturating_sub(TIMER_LATE))
+        }
+        (ToAgent::Order(_) | ToAgent::Start(_), _) => return Err(wrong()),
+        (ToAgent::Stop, Stage::Sending(handle)) => {
+            handle.stop();
+            Stage::Sending(handle)
+        }
+        (ToAgent::Stop, Stage::Over) => Stage::Over,
+        (ToAgent::Stop, _) => return Ok(Some(FromAgent::Ended(None))),
+        (ToAgent::Clock, before) => {
+            *stage = before;
+            let nanos = u64::try_from(now.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            return Ok(Some(FromAgent::Clock(nanos)));
+        }
+        (ToAgent::Alive, before) => before,
+    };
+    Ok(None)
+}
+
+/// Takes the next step of its own accord.
+fn advance(turn: Turn, stage: &mut Stage, say: &UnboundedSender<FromAgent>) -> Option<FromAgent> {
+    let (next, answer) = match (turn, std::mem::replace(stage, Stage::Over)) {
+        (Turn::Prepared(Ok(prepared)), _) => (Stage::Ready(prepared), FromAgent::Ready),
+        (Turn::Prepared(Err(reason)), _) => (Stage::Over, FromAgent::Refused(reason)),
+        (Turn::Start, Stage::Starting(prepared, _)) => {
+            let say = say.clone();
+            let started = prepared.start(move |it| {
+                let message = match it {
+                    Said::Started => FromAgent::Alive,
+                    Said::Second(frame) => FromAgent::Second(Box::new(frame)),
+                    Said::Ended { error } => FromAgent::Ended(error),
+                };
+                // Nobody listens any more when the coordinator has gone.
+                drop(say.send(message));
+            });
+            match started {
+                Ok(handle) => (Stage::Sending(handle), FromAgent::Alive),
+                Err(error) => (Stage::Over, FromAgent::Ended(Some(in_one_line(&error)))),
+            }
+        }
+        (Turn::Start, before) => (before, FromAgent::Alive),
+    };
+    *stage = next;
+    Some(answer)
+}
+
+/// Prepares an order on a thread of its own: looking names up can take seconds.
+fn preparation(
+    order: Order,
+    look_up: LookUp,
+) -> Result<oneshot::Receiver<Result<Prepared, String>>, String> {
+    if order.share.number >= order.share.of || order.share.of > AGENTS_MAX {
+        return Err("its share is none of the whole".to_owned());
+    }
+    let (done, preparing) = oneshot::channel();
+    let work = move || {
+        // Nobody waits any more when the coordinator has gone.
+        drop(done.send(prepare(order, look_up).map_err(|it| in_one_line(&it))));
+    };
+    let thread = std::thread::Builder::new().name("evenkeel-look-up".to_owned()).spawn(work);
+    thread.map(|_| preparing).map_err(|it| it.to_string())
+}

@@ -1,0 +1,123 @@
+//! Fleet: one load from several machines, counted as if it came from one.
+//!
+//! ```text
+//! token        what coordinator and agents both know, and how they show it
+//! link         an encrypted connection between two who have shown it; message: what is said on it
+//! share        one order → one for each agent
+//! clock        what the clock of an agent says, so that all start together
+//! agent        sends a share of whatever a coordinator orders
+//! roll         who is there, and what all have counted together
+//! coordinator  ties them together, and looks like a load of one machine
+//! ```
+//!
+//! An agent sends every `n`-th arrival of the same schedule, from the same seed, so that all of them together send
+//! what one machine would have sent, each arrival once. Times are measured by the clock of the agent alone; only
+//! which second a frame belongs to depends on how well the start was agreed upon. Frames add up, so thresholds are
+//! judged once, over all machines.
+//!
+//! An agent that breaks off, is silent for five seconds or falls ten behind is lost: it is named, the others go on,
+//! and what becomes of the verdict is decided elsewhere. A coordinator that is gone stops its agents.
+//!
+//! Deliberately absent: handing the share of a lost agent to others, coming back after a connection broke (a frame
+//! is said once, on a connection that loses none), and fleets that meet in a database instead of directly.
+
+mod agent;
+mod clock;
+mod coordinator;
+mod link;
+mod message;
+mod roll;
+mod share;
+mod token;
+
+use std::fmt::Display;
+use std::io;
+use std::time::Duration;
+
+use evenkeel_model::Frame;
+
+pub use agent::{Agent, LookUp, Notice};
+pub use coordinator::{Assembled, Fleet, Handle};
+pub use token::{Token, TokenError};
+
+/// More machines than anybody has for this.
+const AGENTS_MAX: u32 = 1_000;
+
+/// An agent of a fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Where it listens, as it was named.
+    pub address: String,
+    /// What it calls itself.
+    pub name: String,
+    /// How long a message and its answer took at least: it starts as much too early or late as half of it.
+    pub round_trip: Duration,
+}
+
+/// What a fleet says while it works.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The seconds of the load count from here.
+    Started,
+    /// A second of all agents that were there in it.
+    Second(Frame),
+    /// An agent is lost.
+    Lost {
+        /// Which.
+        agent: Member,
+        /// How many of its seconds were heard.
+        second: u64,
+        /// How it was noticed.
+        reason: String,
+    },
+    /// Nothing more is sent. The last that is said.
+    Ended {
+        /// Why it ended early, when it did.
+        error: Option<String>,
+    },
+}
+
+/// Why a fleet cannot send a load.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// The list of agents is wrong.
+    #[error("the agents cannot be used: {reason}")]
+    Agents {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An agent cannot be had, or cannot do it.
+    #[error("the agent {agent} cannot take part: {reason}")]
+    Agent {
+        /// Its address.
+        agent: String,
+        /// Why.
+        reason: String,
+    },
+    /// Some agent would have none.
+    #[error("the load has fewer connections ({connections}) than agents ({agents})")]
+    Connections {
+        /// How many the test has.
+        connections: u32,
+        /// How many agents there are.
+        agents: u32,
+    },
+    /// Data that the agents need cannot be read.
+    #[error("cannot prepare the load: {reason}")]
+    Data {
+        /// Which, and why.
+        reason: String,
+    },
+    /// It took too long.
+    #[error("the agents were not ready in time")]
+    Late,
+    /// The operating system refused something.
+    #[error("cannot start the fleet")]
+    System(#[source] io::Error),
+}
+
+impl FleetError {
+    fn of(agent: &str, reason: &impl Display) -> Self {
+        Self::Agent { agent: agent.to_owned(), reason: reason.to_string() }
+    }
+}
