@@ -6,5 +6,6 @@ mod agents;
 mod documents;
 mod drill;
 mod kill;
+mod load;
 mod readme;
 mod world;

@@ -9,7 +9,7 @@ use crate::world::{World, said};
 const README_PORT: &str = "127.0.0.1:8080";
 
 /// Every command of the README, in its order.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "cargo run --release --locked -- demo",
     "cargo xtask test",
     "export PATH=$PWD/target/release:$PATH",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 12] = [
     "evenkeel drill list",
     "evenkeel drill show last",
     "evenkeel report last --as markdown",
+    "evenkeel load run http://127.0.0.1:8080/ --rate 200/s --duration 3s",
     "evenkeel chaos recover",
 ];
 
