@@ -187,7 +187,7 @@ pub fn capacity_plan(capacity: &Capacity) -> Vec<LoadTest> {
         ),
     ]
     .map(|(name, rate, duration, ramp_up, sentence)| {
-        let mut test = draft::empty(&format!("{}-{name}", capacity.service));
+        let mut test = LoadTest::new(draft::label(&format!("{}-{name}", capacity.service)));
         test.description = Some(sentence.to_owned());
         test.url = Some(capacity.url.clone());
         test.shape = Some(Shape::Soak { rate, ramp_up, duration });

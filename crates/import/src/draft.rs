@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenkeel_model::document::{
-    Call, Checks, Extract, LoadTest, Route, Scenario, Sending, Shape, StatusCheck, Template,
+    Call, Checks, Extract, LoadTest, Route, Scenario, Shape, StatusCheck, Template,
 };
 use evenkeel_units::Rate;
 
@@ -42,26 +42,6 @@ impl Names {
     }
 }
 
-/// What every load test begins with.
-pub(crate) fn empty(name: &str) -> LoadTest {
-    LoadTest {
-        name: label(name),
-        description: None,
-        service: None,
-        url: None,
-        shape: None,
-        routes: Vec::new(),
-        scenarios: Vec::new(),
-        transactions: Vec::new(),
-        feeders: Vec::new(),
-        timeout: Duration::from_secs(10),
-        connections: 64,
-        sending: Sending::default(),
-        watch: Vec::new(),
-        success: Vec::new(),
-    }
-}
-
 /// What is right when nobody says it.
 pub(crate) const ANY_GOOD: StatusCheck = StatusCheck { from: 200, to: 399 };
 
@@ -91,7 +71,11 @@ pub(crate) fn a_trickle() -> Shape {
 impl Draft {
     /// Begins one.
     pub(crate) fn new(name: &str) -> Self {
-        Self { test: empty(name), titles: Names::default(), transactions: Names::default() }
+        Self {
+            test: LoadTest::new(label(name)),
+            titles: Names::default(),
+            transactions: Names::default(),
+        }
     }
 
     /// Adds a request, and gives its number.

@@ -8,7 +8,7 @@ use evenkeel_model::document::{
     Tls, Until, Watch, WatchSource,
 };
 
-use crate::draft::{self, ANY_GOOD};
+use crate::draft::ANY_GOOD;
 use crate::figures::{criterion, duration, limit_of, rate};
 use crate::tree::Tree;
 
@@ -78,7 +78,7 @@ fn document(test: &LoadTest) -> Tree {
 }
 
 fn spec(test: &LoadTest) -> Tree {
-    let usual = draft::empty("");
+    let usual = LoadTest::new("");
     let mut spec = Map::default();
     spec.put_text("description", test.description.as_ref());
     spec.put_text("service", test.service.as_ref());

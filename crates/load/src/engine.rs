@@ -366,7 +366,7 @@ impl<P: Protocol> Engine<P> {
             false => self.recorder.planned(),
         }
         self.recorder.missed();
-        self.turned_away(request, evenkeel_model::Answer::Timeout, now);
+        self.answered(&request, evenkeel_model::Answer::Timeout, now);
     }
 
     /// Nothing new is sent from here on.

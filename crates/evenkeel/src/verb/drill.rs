@@ -35,21 +35,12 @@ pub(crate) async fn run(args: RunArgs, screen: &Screen) -> Result<Exit, Failure>
         return Err(Failure::refused("nothing was run").help("say `y`, or give `--yes`"));
     }
     let runs = Runs::at(&args.dir);
-    let stored = runs.baseline(&plan.drill).map_err(|error| {
-        Failure::could_not_run(format!("cannot read the stored baseline: {error}"))
-            .help(format!("remove {}", args.dir.join("baselines").display()))
-    })?;
+    let stored = stored_baseline(&runs, &plan.drill, &args.dir)?;
     let name = plan.drill.clone();
     let over = conducted(plan, &name, &runs, stored.as_ref(), None, screen, |_| {}).await?;
     let passed = over.outcome.verdict.exit_code == 0;
     let mut files = over.files.clone();
-    if passed && (stored.is_none() || args.accept) {
-        let file = runs.store_baseline(&over.outcome);
-        let file = file.map_err(|error| {
-            Failure::could_not_run(format!("cannot store the baseline: {error}"))
-        })?;
-        files.push(format!("{} (what later runs are compared with)", file.display()));
-    }
+    files.extend(keep_baseline(&over.outcome, &runs, stored.is_none() || args.accept)?);
     let next = match passed {
         true => format!(
             "evenkeel drill run {} --dir {}",
@@ -71,6 +62,33 @@ pub(crate) async fn run(args: RunArgs, screen: &Screen) -> Result<Exit, Failure>
         || text::summary(outcome, &files, &next, screen.width(), screen.color),
     )?;
     Ok(outcome.verdict.result.into())
+}
+
+/// The run that later ones of this name are compared with.
+pub(crate) fn stored_baseline(
+    runs: &Runs,
+    name: &str,
+    folder: &Path,
+) -> Result<Option<Outcome>, Failure> {
+    runs.baseline(name).map_err(|error| {
+        Failure::could_not_run(format!("cannot read the stored baseline: {error}"))
+            .help(format!("remove {}", folder.join("baselines").display()))
+    })
+}
+
+/// Keeps a run that passed as the baseline of later ones, when that is `wanted`; says where.
+pub(crate) fn keep_baseline(
+    outcome: &Outcome,
+    runs: &Runs,
+    wanted: bool,
+) -> Result<Option<String>, Failure> {
+    if outcome.verdict.exit_code != 0 || !wanted {
+        return Ok(None);
+    }
+    let file = runs
+        .store_baseline(outcome)
+        .map_err(|error| Failure::could_not_run(format!("cannot store the baseline: {error}")))?;
+    Ok(Some(format!("{} (what later runs are compared with)", file.display())))
 }
 
 fn shown(files: &[PathBuf]) -> String {

@@ -269,11 +269,6 @@ impl<P: Protocol> Engine<P> {
         self.answered(&request, answer, now);
     }
 
-    /// A request was given up before it was sent.
-    pub(super) fn turned_away(&mut self, request: Request, answer: Answer, now: Moment) {
-        self.answered(&request, answer, now);
-    }
-
     /// The present moment, once for all that is done about an event.
     pub(super) fn now(&self) -> Moment {
         self.clock.now()

@@ -18,7 +18,7 @@ use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
 use crate::verb::agent;
 use crate::verb::documents::{self, fresh_seed, gather};
-use crate::verb::drill::{Over, conducted};
+use crate::verb::drill::{Over, conducted, keep_baseline, stored_baseline};
 
 /// Sends load.
 pub(crate) async fn run(args: LoadRunArgs, screen: &Screen) -> Result<Exit, Failure> {
@@ -36,18 +36,19 @@ pub(crate) async fn run(args: LoadRunArgs, screen: &Screen) -> Result<Exit, Fail
         (None, false) => PathBuf::from(RUNS),
         (None, true) => std::env::temp_dir().join(format!("evenkeel-load-{}", std::process::id())),
     };
-    if let Some(search) = plan.load.shape.as_ref().and_then(max::Search::of) {
-        let exit = max::run(plan, search, &folder, &args, screen).await;
+    let clean_up = || {
         if passing {
+            // What cannot be removed is the system's to clean up.
             std::fs::remove_dir_all(&folder).unwrap_or_default();
         }
+    };
+    if let Some(search) = plan.load.shape.as_ref().and_then(max::Search::of) {
+        let exit = max::run(plan, search, &folder, &args, screen).await;
+        clean_up();
         return exit;
     }
     let over = Box::pin(against_baseline(plan, &folder, &args, screen)).await;
-    if passing {
-        // What cannot be removed is the system's to clean up.
-        std::fs::remove_dir_all(&folder).unwrap_or_default();
-    }
+    clean_up();
     let Over { outcome, files, entries, .. } = over?;
     let next = match passing {
         true => String::new(),
@@ -70,16 +71,9 @@ async fn against_baseline(
     screen: &Screen,
 ) -> Result<Over, Failure> {
     let runs = Runs::at(folder);
-    let stored = runs.baseline(&plan.drill).map_err(|error| {
-        Failure::could_not_run(format!("cannot read the stored baseline: {error}"))
-    })?;
+    let stored = stored_baseline(&runs, &plan.drill, folder)?;
     let mut over = send(plan, folder, stored.as_ref(), args, screen).await?;
-    if over.outcome.verdict.exit_code == 0 && (stored.is_none() || args.accept) {
-        let file = runs.store_baseline(&over.outcome).map_err(|error| {
-            Failure::could_not_run(format!("cannot store the baseline: {error}"))
-        })?;
-        over.files.push(format!("{} (what later runs are compared with)", file.display()));
-    }
+    over.files.extend(keep_baseline(&over.outcome, &runs, stored.is_none() || args.accept)?);
     Ok(over)
 }
 

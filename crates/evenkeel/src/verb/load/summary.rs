@@ -1,10 +1,9 @@
 //! The figures of a load for scripts: one flat object, times in seconds.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use evenkeel_model::{Entry, Event, Outcome};
-use evenkeel_stats::Histogram;
+use evenkeel_drill::Tally;
+use evenkeel_model::{Entry, Event, Outcome, outcome};
 use serde::Serialize;
 
 /// What `load run --output json` prints. `sent = answered + failed + in_flight_at_end`, and
@@ -38,7 +37,7 @@ pub(crate) struct Summary {
     /// From when each request was due until it was sent.
     send_lag_seconds: Times,
     /// Failures by class.
-    errors: BTreeMap<&'static str, u64>,
+    errors: BTreeMap<String, u64>,
     /// Processor time of the threads that send.
     generator_cpu_seconds: f64,
     bytes_received: u64,
@@ -61,84 +60,64 @@ struct Times {
     mean: Option<f64>,
 }
 
-impl From<&Histogram> for Times {
-    fn from(times: &Histogram) -> Self {
-        let seconds = |it: Option<Duration>| it.map(|it| it.as_secs_f64());
-        let at = |q| seconds(times.quantile(q));
+impl From<outcome::Times> for Times {
+    fn from(times: outcome::Times) -> Self {
         Self {
-            p50: at(0.5),
-            p90: at(0.9),
-            p95: at(0.95),
-            p99: at(0.99),
-            p999: at(0.999),
-            max: seconds(times.max()),
-            mean: seconds(times.mean()),
+            p50: times.p50_seconds,
+            p90: times.p90_seconds,
+            p95: times.p95_seconds,
+            p99: times.p99_seconds,
+            p999: times.p999_seconds,
+            max: times.max_seconds,
+            mean: times.mean_seconds,
         }
     }
 }
 
 impl Summary {
-    /// Of a run.
+    /// Of a run: the figures of all its seconds, warm-ups among them.
     pub(crate) fn of(outcome: &Outcome, entries: &[Entry]) -> Self {
-        let mut summary = Self {
+        let frames = entries.iter().filter_map(|it| match &it.event {
+            Event::Second { frame } => Some(frame),
+            _ => None,
+        });
+        let (all, sending) = (Tally::of(frames).figures(), outcome.sending);
+        let duration_seconds = outcome.duration.as_secs_f64();
+        let load_cpu = outcome.footprint.as_ref().map(|it| it.load_cpu.as_secs_f64());
+        Self {
             run: outcome.run.id.clone(),
             verdict: outcome.verdict.result.word().to_owned(),
             exit_code: outcome.verdict.exit_code,
-            planned: 0,
-            sent: 0,
-            answered: 0,
-            failed: 0,
-            missed: 0,
-            in_flight_at_end: 0,
-            duration_seconds: outcome.duration.as_secs_f64(),
-            throughput_per_second: 0.0,
-            response_time_seconds: Times::from(&Histogram::new()),
-            service_time_seconds: Times::from(&Histogram::new()),
-            all_response_time_seconds: Times::from(&Histogram::new()),
-            send_lag_seconds: Times::from(&Histogram::new()),
-            errors: BTreeMap::new(),
-            generator_cpu_seconds: outcome
-                .footprint
-                .as_ref()
-                .map_or(0.0, |it| it.load_cpu.as_secs_f64()),
-            bytes_received: 0,
-            bytes_sent: 0,
-            connections: 0,
-            tls_resumed: 0,
+            planned: all.planned,
+            sent: all.sent,
+            answered: all.good,
+            failed: all.failed,
+            missed: all.missed,
+            in_flight_at_end: sending.in_flight_at_end,
+            duration_seconds,
+            throughput_per_second: match duration_seconds > 0.0 {
+                true => all.good as f64 / duration_seconds,
+                false => 0.0,
+            },
+            response_time_seconds: Times {
+                p50: all.p50_seconds,
+                p90: all.p90_seconds,
+                p95: all.p95_seconds,
+                p99: all.p99_seconds,
+                p999: all.p999_seconds,
+                max: all.max_seconds,
+                mean: all.mean_seconds,
+            },
+            service_time_seconds: all.service.into(),
+            all_response_time_seconds: all.all.into(),
+            send_lag_seconds: sending.lag.into(),
+            errors: all.errors,
+            generator_cpu_seconds: load_cpu.unwrap_or(0.0),
+            bytes_received: sending.bytes_received,
+            bytes_sent: sending.bytes_sent,
+            connections: sending.connected,
+            tls_resumed: sending.resumed,
             seed: outcome.plan.seed.0,
-        };
-        let [mut good, mut served, mut all, mut lag] = [(); 4].map(|()| Histogram::new());
-        for entry in entries {
-            let Event::Second { frame } = &entry.event else { continue };
-            summary.planned += frame.planned;
-            summary.sent += frame.sent;
-            summary.missed += frame.missed;
-            summary.in_flight_at_end = frame.in_flight;
-            summary.bytes_received += frame.bytes_received;
-            summary.bytes_sent += frame.bytes_sent;
-            summary.connections += frame.connected;
-            summary.tls_resumed += frame.resumed;
-            lag.add(&frame.lag_micros);
-            for series in &frame.series {
-                let count = series.response_micros.count();
-                all.add(&series.response_micros);
-                if series.answer.is_ok() {
-                    summary.answered += count;
-                    good.add(&series.response_micros);
-                    served.add(&series.service_micros);
-                } else {
-                    summary.failed += count;
-                    *summary.errors.entry(series.answer.name()).or_default() += count;
-                }
-            }
         }
-        summary.response_time_seconds = Times::from(&good);
-        summary.service_time_seconds = Times::from(&served);
-        summary.all_response_time_seconds = Times::from(&all);
-        summary.send_lag_seconds = Times::from(&lag);
-        if summary.duration_seconds > 0.0 {
-            summary.throughput_per_second = summary.answered as f64 / summary.duration_seconds;
-        }
-        summary
     }
 }

@@ -99,9 +99,7 @@ impl LoadTest {
             success: Vec::new(),
         }
     }
-}
 
-impl LoadTest {
     /// A test of some routes, with the default of everything else.
     pub fn of(name: impl Into<String>, routes: Vec<Route>) -> Self {
         Self { routes, ..Self::new(name) }
