@@ -235,11 +235,12 @@ fn a_document_with_a_mistake_is_not_called_missing_as_well() {
 #[test]
 fn a_secret_stays_a_reference_everywhere() {
     let spec =
-        "url: http://a\nroutes:\n  - {path: /, headers: {authorization: \"Bearer ${env:HOME}\"}}";
+        "url: http://a\nroutes:\n  - {path: /, headers: {authorization: \"Bearer ${env:CARGO_MANIFEST_DIR}\"}}";
     let (library, found) = check(&document("LoadTest", spec));
     assert!(found.is_empty(), "{}", render(&found, false));
     let shown = format!("{:?}", library.load_test("it").unwrap());
-    assert!(!shown.contains(env!("CARGO_MANIFEST_DIR").split('/').nth(1).unwrap_or("/home")));
+    assert!(shown.contains("CARGO_MANIFEST_DIR"), "{shown}");
+    assert!(!shown.contains(env!("CARGO_MANIFEST_DIR")), "{shown}");
 }
 
 #[test]
