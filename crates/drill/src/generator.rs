@@ -107,9 +107,9 @@ impl Load {
 pub fn look_up(reference: &Reference) -> Result<String, ResolveError> {
     let found = match reference {
         Reference::Env(name) => std::env::var(name).map_err(|it| it.to_string()),
-        Reference::File(path) => std::fs::read_to_string(path)
+        Reference::File(file) => std::fs::read_to_string(file.path())
             .map(|it| it.trim_end_matches(['\r', '\n']).to_owned())
             .map_err(|it| it.to_string()),
     };
-    found.map_err(|reason| ResolveError { reference: reference.to_string(), reason })
+    found.map_err(|reason| ResolveError::new(reference, reason))
 }

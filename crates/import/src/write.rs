@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use evenkeel_model::document::{
-    Call, Checks, Condition, Criterion, Encoding, Extract, Feeder, Finder, LoadStep, LoadTest,
-    Pace, Route, RowOrder, Rows, Scenario, Shape, Source, Stage, StatusCheck, Template, Threshold,
-    Tls, Until, Watch, WatchSource,
+    Call, Checks, Condition, Criterion, Encoding, Extract, Feeder, FileName, Finder, LoadStep,
+    LoadTest, Pace, Route, RowOrder, Rows, Scenario, Shape, Source, Stage, StatusCheck, Template,
+    Threshold, Tls, Until, Watch, WatchSource,
 };
 
 use crate::draft::ANY_GOOD;
@@ -32,7 +32,7 @@ impl Map {
         self
     }
 
-    fn put_text(&mut self, key: &str, text: Option<&impl ToString>) {
+    fn put_text(&mut self, key: &str, text: Option<&(impl ToString + ?Sized)>) {
         if let Some(text) = text {
             self.put(key, Tree::Text(text.to_string()));
         }
@@ -94,8 +94,8 @@ fn spec(test: &LoadTest) -> Tree {
     spec.put_unless("tls", &sending.tls, &default.tls, tls);
     spec.put_unless("grpc", &sending.grpc, &default.grpc, |it| {
         let mut grpc = Map::default();
-        grpc.put_list("proto", &it.files, Tree::text);
-        grpc.put_list("include", &it.include, Tree::text);
+        grpc.put_list("proto", &it.files, file);
+        grpc.put_list("include", &it.include, file);
         grpc.done()
     });
     spec.put_unless("timeout", &test.timeout, &usual.timeout, |it| duration(*it));
@@ -115,6 +115,10 @@ fn spec(test: &LoadTest) -> Tree {
     spec.done()
 }
 
+fn file(name: &FileName) -> Tree {
+    Tree::text(name.as_str())
+}
+
 fn pace(pace: Pace) -> Tree {
     let named = Pace::NAMES.iter().find(|(_, it)| *it == pace);
     Tree::text(named.map_or("precise", |(name, _)| name))
@@ -122,9 +126,9 @@ fn pace(pace: Pace) -> Tree {
 
 fn tls(tls: &Tls) -> Tree {
     let mut map = Map::default();
-    map.put_text("ca", tls.ca.as_ref());
-    map.put_text("certificate", tls.certificate.as_ref());
-    map.put_text("key", tls.key.as_ref());
+    map.put_text("ca", tls.ca.as_ref().map(FileName::as_str));
+    map.put_text("certificate", tls.certificate.as_ref().map(FileName::as_str));
+    map.put_text("key", tls.key.as_ref().map(FileName::as_str));
     map.put_text("serverName", tls.server_name.as_ref());
     map.put_unless("insecure", &tls.insecure, &false, Tree::word);
     map.put_unless("resume", &tls.resume, &true, Tree::word);
@@ -223,8 +227,8 @@ fn stage<T>(stage: &Stage<T>, to: Tree) -> Tree {
 fn feeder(feeder: &Feeder) -> Tree {
     let mut map = Map::default();
     match &feeder.rows {
-        Rows::Csv(file) => map.put("csv", Tree::text(file)),
-        Rows::JsonLines(file) => map.put("jsonLines", Tree::text(file)),
+        Rows::Csv(it) => map.put("csv", file(it)),
+        Rows::JsonLines(it) => map.put("jsonLines", file(it)),
         Rows::Inline(columns, rows) => {
             let row = |row: &Vec<String>| {
                 Tree::Map(columns.iter().cloned().zip(row.iter().map(Tree::text)).collect())

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use evenkeel_model::diagnostic::in_one_line;
@@ -198,7 +197,7 @@ fn describe(test: &LoadTest, target: &Target) -> Result<Option<Descriptors>, Loa
     }
     let (schema, secure) = (&test.sending.grpc, target.scheme.is_secure());
     let described = match schema.files.is_empty() {
-        false => Descriptors::from_files(schema, Path::new(".")),
+        false => Descriptors::from_files(schema),
         true => {
             let tls = secure.then(|| tls_of(test, target, Grpc::ALPN)).transpose()?;
             let connect = || tls::blocking::connect(target, tls.as_ref());

@@ -121,6 +121,46 @@ fn the_document_of_the_manual_runs_passes_and_is_compared() {
 }
 
 #[test]
+fn files_of_a_document_lie_beside_it_wherever_the_command_is_run() {
+    let world = World::new();
+    let _nginx = Nginx::start(&world, world.port());
+    std::fs::create_dir_all(world.folder().join("tests/load")).unwrap();
+    let text = |url: &str, file: &str| {
+        format!(
+            "apiVersion: evenkeel.dev/v1\nkind: LoadTest\nmetadata: {{name: it}}\nspec:\n  url: {url}\n  \
+             shape: {{constant: {{rate: 20/s, duration: 500ms}}}}\n  {file}\n"
+        )
+    };
+    let data = |file: &str| {
+        let routes =
+            "routes: [{path: \"/${data:pages.name}?${file:../word}\", checks: {body: [hello]}}]";
+        let url = format!("http://127.0.0.1:{}", world.port());
+        text(&url, &format!("data: {{pages: {{csv: {file}}}}}\n  {routes}"))
+    };
+    world.write("tests/load/shop.yaml", &data("rows.csv"));
+    world.write("tests/load/rows.csv", "name\nindex.html\n");
+    world.write("tests/word", "a=b\n");
+    let (it, exit) = run(&world, &["tests/load/shop.yaml"]);
+    assert_eq!((exit, count(&it, "answered")), (Some(0), 10), "{it:#}");
+
+    world.write("tests/load/lost.yaml", &data("lost.csv"));
+    let output = world.run(&["load", "run", "tests/load/lost.yaml", "--quiet"]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    let place = "cannot read `lost.csv` (named at tests/load/lost.yaml:7:23): No such file";
+    assert!(said(&output).contains(place), "{}", said(&output));
+
+    // Nobody listens there: what is asked is whether calls can be written.
+    let calls = "grpc: {proto: [sink.proto]}\n  routes: [{grpc: {method: it.Sink/Call}}]";
+    let nobody = format!("grpc://127.0.0.1:{}", world.port() + 1);
+    world.write("tests/load/calls.yaml", &text(&nobody, calls));
+    let proto = "syntax = \"proto3\"; package it; message Note {} \
+                 service Sink { rpc Call(Note) returns (Note); }";
+    world.write("tests/load/sink.proto", proto);
+    let (it, _) = run(&world, &["tests/load/calls.yaml"]);
+    assert_eq!(it["errors"]["connect"].as_u64(), Some(10), "{it:#}");
+}
+
+#[test]
 fn what_curl_sends_is_imported_and_sent() {
     let world = World::new();
     let _nginx = Nginx::start(&world, world.port());

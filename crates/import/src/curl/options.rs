@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 use std::time::Duration;
 
-use evenkeel_model::document::{LoadTest, Part, Reference, Template, Tls};
+use evenkeel_model::document::{FileName, LoadTest, Part, Reference, Template, Tls};
 
 use super::table::{LONG_WITH, QUIET, SHORT, SHORT_WITH};
 use crate::address;
@@ -185,9 +185,9 @@ impl Options {
                 header("accept-encoding", Template::literal("gzip, deflate, br"), notes);
             }
             "insecure" => self.call.tls.insecure = true,
-            "cacert" => self.call.tls.ca = compose::plain(&argument).map(str::to_owned),
-            "cert" => self.call.tls.certificate = compose::plain(&argument).map(str::to_owned),
-            "key" => self.call.tls.key = compose::plain(&argument).map(str::to_owned),
+            "cacert" => self.call.tls.ca = file_name(&argument),
+            "cert" => self.call.tls.certificate = file_name(&argument),
+            "key" => self.call.tls.key = file_name(&argument),
             "http2" | "http2-prior-knowledge" => self.call.http2 = true,
             "max-time" => {
                 let seconds = compose::plain(&argument).and_then(|it| it.parse().ok());
@@ -397,7 +397,7 @@ fn data(place: &str, option: &str, argument: Template, notes: &mut Notes) -> Tem
     }
     let why = "the file is read when the load begins, without the line breaks at its end";
     notes.add(place, cut(&format!("--{option} {argument}")), why);
-    Template { parts: vec![Part::Reference(Reference::File(name.to_owned()))] }
+    Template { parts: vec![Part::Reference(Reference::File(FileName::new(name)))] }
 }
 
 /// What `--data-urlencode` sends: `content`, `=content`, `name=content`, `@file` or `name@file`.
@@ -434,4 +434,9 @@ fn cut_front(mut template: Template, count: usize) -> Template {
         }
     }
     template
+}
+
+/// The file that an argument names.
+fn file_name(argument: &Template) -> Option<FileName> {
+    compose::plain(argument).map(FileName::new)
 }

@@ -137,7 +137,7 @@ fn csv(
     }
     let recycle = element.text("recycle") != "false";
     let order = if recycle { RowOrder::Sequential } else { RowOrder::Unique };
-    Some(Feeder { name, rows: Rows::Csv(file), order })
+    Some(Feeder { name, rows: Rows::Csv(file.into()), order })
 }
 
 /// Values that users take in turn: a row each.

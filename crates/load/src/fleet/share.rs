@@ -33,7 +33,7 @@ pub(super) fn shares(order: &Order, agents: u32) -> Result<Vec<Order>, FleetErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel_model::document::{Feeder, LoadTest, RowOrder, Rows};
+    use evenkeel_model::document::{Feeder, FileName, LoadTest, RowOrder, Rows};
     use evenkeel_units::Seed;
     use proptest::prelude::*;
 
@@ -69,7 +69,7 @@ mod tests {
         let file = folder.path().join("a.csv");
         std::fs::write(&file, "id,name\n1,a\n2,b\n").unwrap();
         let mut order = order(2, 1);
-        let rows = Rows::Csv(file.display().to_string());
+        let rows = Rows::Csv(FileName::new(file.display().to_string()));
         order.test.feeders = vec![Feeder { name: "it".to_owned(), rows, order: RowOrder::Random }];
         let words = |it: &[&str]| it.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
         let inline =

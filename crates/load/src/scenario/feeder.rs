@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
-use evenkeel_model::document::{self, RowOrder, Rows};
+use evenkeel_model::document::{self, FileName, RowOrder, Rows};
 
 /// More rows or bytes than a test needs; a wrong file must not fill the memory.
 const BYTES_MAX: u64 = 1 << 30;
@@ -22,12 +22,12 @@ pub(crate) struct Feeder {
 pub(crate) enum FeederError {
     #[error("cannot read {file}")]
     Read {
-        file: String,
+        file: FileName,
         #[source]
         source: io::Error,
     },
-    #[error("{file}:{line}: {reason}")]
-    Line { file: String, line: u64, reason: String },
+    #[error("{}:{line}{}: {reason}", file.as_str(), file.place())]
+    Line { file: FileName, line: u64, reason: String },
     #[error("the data `{name}` has no rows")]
     Empty { name: String },
 }
@@ -78,18 +78,18 @@ pub(crate) fn inline(feeder: &document::Feeder) -> Result<Rows, FeederError> {
 
 type Table = (Vec<String>, Vec<String>);
 
-fn open(file: &str) -> Result<BufReader<File>, FeederError> {
-    let failed = |source| FeederError::Read { file: file.to_owned(), source };
-    let opened = File::open(file).map_err(failed)?;
+fn open(file: &FileName) -> Result<BufReader<File>, FeederError> {
+    let failed = |source| FeederError::Read { file: file.clone(), source };
+    let opened = File::open(file.path()).map_err(failed)?;
     if opened.metadata().map_err(failed)?.len() > BYTES_MAX {
         return Err(failed(io::Error::other("it is larger than 1 GiB")));
     }
     Ok(BufReader::new(opened))
 }
 
-fn read_csv(file: &str) -> Result<Table, FeederError> {
+fn read_csv(file: &FileName) -> Result<Table, FeederError> {
     let wrong = |error: csv::Error| FeederError::Line {
-        file: file.to_owned(),
+        file: file.clone(),
         line: error.position().map_or(1, csv::Position::line),
         reason: error.to_string(),
     };
@@ -105,15 +105,12 @@ fn read_csv(file: &str) -> Result<Table, FeederError> {
     ))
 }
 
-fn read_json_lines(file: &str) -> Result<Table, FeederError> {
+fn read_json_lines(file: &FileName) -> Result<Table, FeederError> {
     let mut columns: Vec<String> = Vec::new();
     let mut cells = Vec::new();
     for (n, line) in open(file)?.lines().enumerate() {
-        let wrong = |reason: String| FeederError::Line {
-            file: file.to_owned(),
-            line: n as u64 + 1,
-            reason,
-        };
+        let wrong =
+            |reason: String| FeederError::Line { file: file.clone(), line: n as u64 + 1, reason };
         let line = line.map_err(|it| wrong(it.to_string()))?;
         if line.trim().is_empty() {
             continue;
@@ -139,7 +136,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(name);
         std::fs::write(&file, content).unwrap();
-        let file = file.display().to_string();
+        let file = FileName::new(file.display().to_string());
         let rows = if name.ends_with("csv") { Rows::Csv(file) } else { Rows::JsonLines(file) };
         Feeder::read(&document::Feeder { name: "it".to_owned(), rows, order: RowOrder::Random })
     }

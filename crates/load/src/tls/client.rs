@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
-use evenkeel_model::document::Tls;
+use evenkeel_model::document::{FileName, Tls};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -29,19 +29,19 @@ pub(crate) struct Client {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
     /// A file cannot be read.
-    #[error("`{path}` cannot be read")]
+    #[error("{path} cannot be read")]
     File {
         /// The file.
-        path: String,
+        path: FileName,
         /// Why.
         #[source]
         source: std::io::Error,
     },
     /// A file is not what it should be.
-    #[error("`{path}` is not {expected} in PEM: {reason}")]
+    #[error("{path} is not {expected} in PEM: {reason}")]
     Pem {
         /// The file.
-        path: String,
+        path: FileName,
         /// What it should be.
         expected: &'static str,
         /// What is wrong.
@@ -53,12 +53,12 @@ pub(crate) enum TlsError {
     )]
     Half,
     /// The certificate and the key do not belong together, or are of a kind we do not have.
-    #[error("the certificate in `{certificate}` cannot be used with the key in `{key}`: {reason}")]
+    #[error("the certificate in {certificate} cannot be used with the key in {key}: {reason}")]
     Pair {
         /// File of the certificate.
-        certificate: String,
+        certificate: FileName,
         /// File of the key.
-        key: String,
+        key: FileName,
         /// Why not.
         reason: String,
     },
@@ -103,7 +103,7 @@ impl Client {
             true => builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
-            false => builder.with_root_certificates(roots(settings.ca.as_deref())?),
+            false => builder.with_root_certificates(roots(settings.ca.as_ref())?),
         };
         let mut config = match (&settings.certificate, &settings.key) {
             (None, None) => builder.with_no_client_auth(),
@@ -140,12 +140,12 @@ impl Client {
     }
 }
 
-fn roots(ca: Option<&str>) -> Result<RootCertStore, TlsError> {
+fn roots(ca: Option<&FileName>) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = ca {
         for certificate in certificates(path)? {
             roots.add(certificate).map_err(|error| TlsError::Pem {
-                path: path.to_owned(),
+                path: path.clone(),
                 expected: "a list of certificates",
                 reason: error.to_string(),
             })?;
@@ -162,9 +162,9 @@ fn roots(ca: Option<&str>) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn certificates(path: &FileName) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let wrong = |reason: String| TlsError::Pem {
-        path: path.to_owned(),
+        path: path.clone(),
         expected: "a list of certificates",
         reason,
     };
@@ -178,10 +178,10 @@ fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     }
 }
 
-fn read(path: &str) -> Result<Vec<u8>, TlsError> {
-    let wrong = |source| TlsError::File { path: path.to_owned(), source };
+fn read(path: &FileName) -> Result<Vec<u8>, TlsError> {
+    let wrong = |source| TlsError::File { path: path.clone(), source };
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(wrong)?;
+    let file = File::open(path.path()).map_err(wrong)?;
     file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(wrong)?;
     Ok(bytes)
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use evenkeel_model::Answer;
-use evenkeel_model::document::Tls;
+use evenkeel_model::document::{FileName, Tls};
 use proptest::prelude::*;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
@@ -55,8 +55,8 @@ impl World {
         Signed { chain: vec![certificate.der().clone()], key, pem: certificate.pem() }
     }
 
-    fn path(&self, file: &str) -> String {
-        self.folder.path().join(file).to_str().unwrap().to_owned()
+    fn path(&self, file: &str) -> FileName {
+        FileName::new(self.folder.path().join(file).to_str().unwrap())
     }
 
     fn trusting(&self) -> Tls {
@@ -269,8 +269,8 @@ fn the_server_is_told_why_it_is_not_trusted() {
 fn our_certificate_is_shown_when_it_is_asked_for() {
     let world = World::new();
     let ours = world.signed("load.test", 2099);
-    std::fs::write(world.path("ours.pem"), &ours.pem).unwrap();
-    std::fs::write(world.path("ours.key"), ours.key.serialize_pem()).unwrap();
+    std::fs::write(world.path("ours.pem").path(), &ours.pem).unwrap();
+    std::fs::write(world.path("ours.key").path(), ours.key.serialize_pem()).unwrap();
     for version in BOTH {
         let server = world.server(world.signed("shop.test", 2099), version, true);
         let fault = fault(&world.trusting(), &server);
@@ -366,15 +366,15 @@ fn keys_are_renewed_when_the_server_does() {
 #[test]
 fn a_file_that_cannot_be_used_is_said_with_the_reason() {
     let world = World::new();
-    std::fs::write(world.path("empty.pem"), "").unwrap();
-    std::fs::write(world.path("broken.pem"), "-----BEGIN CERTIFICATE-----\n%\n").unwrap();
+    std::fs::write(world.path("empty.pem").path(), "").unwrap();
+    std::fs::write(world.path("broken.pem").path(), "-----BEGIN CERTIFICATE-----\n%\n").unwrap();
     let (ours, other) = (world.signed("a.test", 2099), world.signed("b.test", 2099));
-    std::fs::write(world.path("a.pem"), &ours.pem).unwrap();
-    std::fs::write(world.path("b.key"), other.key.serialize_pem()).unwrap();
+    std::fs::write(world.path("a.pem").path(), &ours.pem).unwrap();
+    std::fs::write(world.path("b.key").path(), other.key.serialize_pem()).unwrap();
     let error = |settings: &Tls| Client::new(settings, "shop.test", &[]).unwrap_err();
     let ca = |file: &str| error(&Tls { ca: Some(world.path(file)), ..Tls::default() });
     assert!(
-        matches!(ca("absent.pem"), TlsError::File { path, .. } if path.ends_with("absent.pem"))
+        matches!(ca("absent.pem"), TlsError::File { path, .. } if path.as_str().ends_with("absent.pem"))
     );
     assert!(ca("empty.pem").to_string().ends_with("there is none in it"));
     assert!(matches!(ca("broken.pem"), TlsError::Pem { .. }));

@@ -1,11 +1,12 @@
 //! gRPC against another implementation: calls of every kind, descriptions from files and from the server.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 
 use evenkeel_load::{Order, prepare};
 use evenkeel_model::Answer;
-use evenkeel_model::document::{Call, Route, Schema, Shape, StatusCheck, Template};
+use evenkeel_model::document::{Call, FileName, Route, Schema, Shape, StatusCheck, Template};
 use prost::Message as _;
 use tempfile::TempDir;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -140,8 +141,9 @@ fn files() -> (TempDir, Schema) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("shop.proto");
     std::fs::write(&file, PROTO).unwrap();
-    let include = vec![folder.path().to_str().unwrap().to_owned()];
-    (folder, Schema { files: vec![file.to_str().unwrap().to_owned()], include })
+    let name = |path: &Path| FileName::new(path.to_str().unwrap());
+    let (files, include) = (vec![name(&file)], vec![name(folder.path())]);
+    (folder, Schema { files, include })
 }
 
 /// The service; it describes itself when `reflects`.
@@ -153,7 +155,7 @@ fn shop(reflects: bool) -> SocketAddr {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
-            let described = protox::compile(&schema.files, [folder.path()]).unwrap();
+            let described = protox::compile([schema.files[0].path()], [folder.path()]).unwrap();
             let described = described.encode_to_vec();
             let reflection = reflects.then(|| {
                 tonic_reflection::server::Builder::configure()

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
-use evenkeel_model::document::Tls;
+use evenkeel_model::document::{FileName, Tls};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
@@ -37,7 +37,7 @@ impl World {
 
     /// Trust in this authority alone.
     pub(crate) fn trusting(&self) -> Tls {
-        let ca = self.folder.path().join("ca.pem").to_str().unwrap().to_owned();
+        let ca = FileName::new(self.folder.path().join("ca.pem").to_str().unwrap());
         Tls { ca: Some(ca), ..Tls::default() }
     }
 

@@ -7,10 +7,12 @@ use super::{Code, Findings, codes};
 use crate::yaml::{Node, Place, Sort, Value};
 
 mod by_key;
+mod naming;
 mod one_key;
 mod scalar;
 
 pub(super) use self::by_key::ByKey;
+pub(super) use self::naming::Naming;
 pub(super) use self::one_key::{OneKey, choice};
 pub(super) use self::scalar::{AsJson, Flag, Long, Number, Pair, Yes};
 

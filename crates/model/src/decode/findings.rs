@@ -2,6 +2,7 @@
 
 use super::{Code, Decoded, codes};
 use crate::Diagnostic;
+use crate::document::NamedAt;
 use crate::yaml::{Place, Source};
 
 /// How many findings of one file are kept.
@@ -89,6 +90,12 @@ impl Findings {
     /// How many there were so far.
     pub const fn count(&self) -> usize {
         self.count
+    }
+
+    /// A place of the file, for the file that is named there.
+    pub(super) fn named_at(&self, place: Place) -> NamedAt {
+        let document = self.source.name().to_owned();
+        NamedAt { document, line: place.line, column: place.column }
     }
 
     /// What follows is about the document with this name.

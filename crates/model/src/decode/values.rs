@@ -6,7 +6,7 @@ use std::time::Duration;
 use evenkeel_units::{Bytes, Rate, Ratio, UnitError, parse_duration};
 use serde_json::{Value as Json, json};
 
-use super::codec::{Codec, Definitions, Problem, Takes, Word, choice, cut, quoted};
+use super::codec::{Codec, Definitions, Naming, Problem, Takes, Word, choice, cut, quoted};
 use super::{Findings, codes};
 use crate::document::{Hours, Mode, Quantile, Template};
 use crate::yaml::{Node, Place};
@@ -254,10 +254,10 @@ pub(in crate::decode) fn parse_text(text: &str) -> Result<Template, Problem> {
 }
 
 /// Text that may refer to secrets and to values of the moment.
-pub(super) fn text() -> Word<Template> {
+pub(super) fn text() -> Naming<Word<Template>> {
     let schema =
         || json!({"pattern": format!("^{REFERENCES}"), "examples": ["Bearer ${env:TOKEN}"]});
-    Word { expected: "a text", takes: Takes::Scalars, parse: parse_text, schema }
+    Naming(Word { expected: "a text", takes: Takes::Scalars, parse: parse_text, schema })
 }
 
 /// How many of the candidates of a fault are hit.

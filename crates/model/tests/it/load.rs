@@ -1,5 +1,7 @@
 //! Load tests by themselves: every form is read, every mistake is found at its place, and each has a plan.
 
+use std::path::Path;
+
 use evenkeel_model::document::{
     Call, Checks, Condition, Encoding, LoadStep, LoadTest, Role, Rows, Shape, Source, Template,
     Until, WatchSource,
@@ -186,6 +188,34 @@ fn every_shape_is_read() {
 }
 
 #[test]
+fn files_are_looked_for_beside_the_document_that_names_them() {
+    let text = document(
+        "url: grpcs://a\nshape: {constant: {rate: 1/s, duration: 1s}}\ndata: {users: {csv: users.csv}}\n\
+         tls: {ca: /etc/ca.pem}\ngrpc: {proto: [api/shop.proto]}\n\
+         routes: [{grpc: {method: a.B/C, message: {id: \"${file:secrets/id}\"}}}]",
+    );
+    let files = [("load/shop.yaml".to_owned(), text.clone().into_bytes())];
+    let (library, found) = Library::check(files);
+    assert!(found.is_empty(), "{}", render(&found, false));
+    let mut load = library.load_test("it").unwrap().clone();
+    let Rows::Csv(users) = &load.feeders[0].rows else { panic!() };
+    let Call::Grpc { messages, .. } = &mut load.routes[0].call else { panic!() };
+    let secret = messages[0].files_mut().next().unwrap();
+    let (tls, grpc) = (&load.sending.tls, &load.sending.grpc);
+    for (file, path, word) in [
+        (users, "load/users.csv", "users.csv"),
+        (tls.ca.as_ref().unwrap(), "/etc/ca.pem", "/etc/ca.pem"),
+        (&grpc.files[0], "load/api/shop.proto", "api/shop.proto"),
+        (secret, "load/secrets/id", "{id"),
+    ] {
+        let line = text.split(word).next().unwrap().lines().count();
+        assert_eq!(file.path(), Path::new(path));
+        let place = format!("(named at load/shop.yaml:{line}:");
+        assert!(file.place().contains(&place), "{path}: {} {place}", file.place());
+    }
+}
+
+#[test]
 fn how_it_is_sent_and_what_is_watched_is_read() {
     let load = read(
         "url: grpcs://a\nroutes: [{grpc: {method: a.B/C}}]\nthreads: 2\nstreams: 10\npace: coarse\n\
@@ -196,7 +226,7 @@ fn how_it_is_sent_and_what_is_watched_is_read() {
          - {name: this host, host: true, limits: {cpu_ratio: 80%}}",
     );
     assert_eq!((load.sending.threads, load.sending.streams), (2, 10));
-    assert_eq!(load.sending.grpc.include, ["protos"]);
+    assert_eq!(load.sending.grpc.include[0].as_str(), "protos");
     assert!(!load.sending.tls.resume && !load.sending.tls.insecure);
     let limits = [("cpu_cores".to_owned(), 2.0), ("memory_bytes".to_owned(), 512.0 * 1_048_576.0)];
     assert_eq!(load.watch[0].limits, limits);

@@ -138,8 +138,8 @@ fn every_step_feeder_and_watch_follows_the_schema() {
     load.transactions = vec!["checkout".to_owned()];
     let file = "users".to_owned();
     let rows = [
-        (Rows::Csv(file.clone()), RowOrder::Sequential),
-        (Rows::JsonLines(file.clone()), RowOrder::Random),
+        (Rows::Csv(file.clone().into()), RowOrder::Sequential),
+        (Rows::JsonLines(file.clone().into()), RowOrder::Random),
         (Rows::Inline(vec![file.clone()], vec![vec![file.clone()]]), RowOrder::Unique),
     ];
     load.feeders = rows.map(|(rows, order)| Feeder { name: file.clone(), rows, order }).to_vec();
@@ -152,8 +152,8 @@ fn every_step_feeder_and_watch_follows_the_schema() {
     let watch =
         |source| Watch { name: file.clone(), source, every: SECOND, limits: limits.clone() };
     load.watch = sources.map(watch).to_vec();
-    load.sending.tls.ca = Some(file.clone());
-    load.sending.grpc.files = vec![file];
+    load.sending.tls.ca = Some(file.clone().into());
+    load.sending.grpc.files = vec![file.into()];
     load.success = vec![Threshold {
         route: Some("list".to_owned()),
         phase: Some("spike".to_owned()),

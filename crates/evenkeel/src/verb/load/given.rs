@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::{Call, LoadTest, Route, Shape, Template, Threshold};
+use evenkeel_model::document::{Call, FileName, LoadTest, Route, Shape, Template, Threshold};
 
 use evenkeel_units::Ratio;
 
@@ -110,11 +110,13 @@ pub(crate) fn change(test: &mut LoadTest, args: &LoadRunArgs) -> Result<(), Fail
         (&args.ca, &mut sending.tls.ca),
         (&args.cert, &mut sending.tls.certificate),
         (&args.key, &mut sending.tls.key),
-        (&args.server_name, &mut sending.tls.server_name),
     ] {
-        if given.is_some() {
-            to.clone_from(given);
+        if let Some(file) = given {
+            *to = Some(FileName::new(file));
         }
+    }
+    if args.server_name.is_some() {
+        sending.tls.server_name.clone_from(&args.server_name);
     }
     if let Some(shape) = shape(test, args) {
         test.shape = Some(shape);

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use evenkeel_model::document::Schema;
+use evenkeel_model::document::{FileName, Schema};
 use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor, MethodDescriptor};
 
 /// How many names are offered instead of one that there is not.
@@ -27,8 +27,13 @@ pub(crate) struct Method {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SchemaError {
     /// A file is not there, or is no good.
-    #[error("{0}")]
-    File(#[from] protox::Error),
+    #[error("{source}{}", file.place())]
+    File {
+        /// The file.
+        file: FileName,
+        /// Why not.
+        source: protox::Error,
+    },
     /// Descriptors contradict each other.
     #[error("the descriptions of its messages do not fit together")]
     Descriptor(#[from] DescriptorError),
@@ -50,7 +55,7 @@ pub(crate) enum SchemaError {
     Malformed,
     /// The server does not tell.
     #[error(
-        "the server does not tell its methods (status {status} of gRPC): give their `.proto` files under `grpc.files`"
+        "the server does not tell its methods (status {status} of gRPC): give their `.proto` files under `grpc.proto`"
     )]
     NoReflection {
         /// Why not.
@@ -58,7 +63,7 @@ pub(crate) enum SchemaError {
     },
     /// The server does not tell all.
     #[error(
-        "the server does not tell what `{name}` is: give its `.proto` files under `grpc.files`"
+        "the server does not tell what `{name}` is: give its `.proto` files under `grpc.proto`"
     )]
     Untold {
         /// A file or a service.
@@ -66,7 +71,7 @@ pub(crate) enum SchemaError {
     },
     /// More than any service has.
     #[error(
-        "the server tells of more files than {files_max}: give its `.proto` files under `grpc.files`"
+        "the server tells of more files than {files_max}: give its `.proto` files under `grpc.proto`"
     )]
     TooMuch {
         /// How many there may be.
@@ -75,26 +80,34 @@ pub(crate) enum SchemaError {
 }
 
 impl Descriptors {
-    /// Reads `.proto` files. Paths count from `base`, the folder of the document. Where no folders to look in are
-    /// given, they are those of the files and `base`.
+    /// Reads `.proto` files. Where no folders to look in are given, they are those of the files and of the
+    /// document that names them.
     ///
     /// # Errors
     /// When a file is not there, or does not hold what it should.
-    pub(crate) fn from_files(schema: &Schema, base: &Path) -> Result<Self, SchemaError> {
-        let files: Vec<PathBuf> = schema.files.iter().map(|it| base.join(it)).collect();
-        let mut folders: Vec<PathBuf> = schema.include.iter().map(|it| base.join(it)).collect();
+    pub(crate) fn from_files(schema: &Schema) -> Result<Self, SchemaError> {
+        // The current folder has a name here, unlike in paths that count from it.
+        let from_here = |path: &Path| Path::new(".").join(path);
+        let path = |it: &FileName| from_here(&it.path());
+        let mut folders: Vec<PathBuf> = schema.include.iter().map(path).collect();
         if folders.is_empty() {
-            let parents = files.iter().filter_map(|it| it.parent().map(Path::to_owned));
-            for folder in parents.chain([base.to_owned()]) {
+            let parents =
+                schema.files.iter().filter_map(|it| path(it).parent().map(Path::to_owned));
+            let own = schema.files.iter().map(|it| from_here(it.folder()));
+            for folder in parents.chain(own) {
                 if !folders.contains(&folder) {
                     folders.push(folder);
                 }
             }
         }
-        let mut compiler = protox::Compiler::new(folders)?;
+        let Some(first) = schema.files.first() else { return Ok(Self::new(DescriptorPool::new())) };
+        let wrong = |file: &FileName, source| SchemaError::File { file: file.clone(), source };
+        let compiler = protox::Compiler::new(folders);
+        let mut compiler =
+            compiler.map_err(|it| wrong(schema.include.first().unwrap_or(first), it))?;
         compiler.include_imports(true);
-        for file in &files {
-            compiler.open_file(file)?;
+        for file in &schema.files {
+            compiler.open_file(path(file)).map_err(|it| wrong(file, it))?;
         }
         Ok(Self { pool: compiler.descriptor_pool() })
     }

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::time::Duration;
 
-use evenkeel_model::document::Schema;
+use evenkeel_model::document::{FileName, NamedAt, Schema};
 use prost_reflect::prost::Message;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -56,8 +55,10 @@ fn descriptors() -> Descriptors {
     for (name, text) in PROTO {
         std::fs::write(folder.path().join("protos").join(name), text).unwrap();
     }
-    let schema = Schema { files: vec!["protos/shop.proto".to_owned()], include: Vec::new() };
-    Descriptors::from_files(&schema, folder.path()).unwrap()
+    let document = folder.path().join("shop.yaml").display().to_string();
+    let named_at = NamedAt { document, line: 1, column: 1 };
+    let file = FileName::new("protos/shop.proto").named_at(named_at);
+    Descriptors::from_files(&Schema { files: vec![file], include: Vec::new() }).unwrap()
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
@@ -181,8 +182,11 @@ fn a_method_that_there_is_not_is_answered_with_those_near_it() {
         error.starts_with("there is no method `shop.v1.Shop/Ones`; near it are `shop.v1.Shop/One`"),
         "{error}"
     );
-    let schema = Schema { files: vec!["nothing.proto".to_owned()], include: Vec::new() };
-    let error = Descriptors::from_files(&schema, Path::new(".")).unwrap_err().to_string();
+    let named_at = NamedAt { document: "here/shop.yaml".to_owned(), line: 12, column: 9 };
+    let file = FileName::new("nothing.proto").named_at(named_at);
+    let error = Descriptors::from_files(&Schema { files: vec![file], include: Vec::new() });
+    let error = error.unwrap_err().to_string();
+    assert!(error.ends_with("(named at here/shop.yaml:12:9)"), "{error}");
     assert!(error.contains("nothing.proto"), "{error}");
 }
 

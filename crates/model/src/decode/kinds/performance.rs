@@ -11,7 +11,8 @@ use serde_json::{Value as Json, json};
 
 use super::load::{breakdown, http_status};
 use crate::decode::codec::{
-    Codec, Definitions, Integer, List, Object, Problem, Takes, Word, choice, cut, wrong_sort,
+    Codec, Definitions, Integer, List, Naming, Object, Problem, Takes, Word, choice, cut,
+    wrong_sort,
 };
 use crate::decode::fields::Fields;
 use crate::decode::values::{condition, prose, range, request, unit};
@@ -152,7 +153,7 @@ fn head(f: &mut Fields<'_>) -> Option<(String, Template)> {
 }
 
 /// Base and path of a URL.
-fn target() -> Word<(String, Template)> {
+fn target() -> Naming<Word<(String, Template)>> {
     let parse = |text: &str| {
         let (base, path) = request::split_url(text)?;
         if !base.starts_with("http") {
@@ -160,9 +161,9 @@ fn target() -> Word<(String, Template)> {
             let help = "Write one that begins with `http://` or `https://`.";
             return Err(Problem::new(codes::ADDRESS, message, help));
         }
-        Ok((base, (request::path().parse)(path)?))
+        Ok((base, (request::path().0.parse)(path)?))
     };
-    Word { expected: "a URL", takes: Takes::Text, parse, schema: || json!({}) }
+    Naming(Word { expected: "a URL", takes: Takes::Text, parse, schema: || json!({}) })
 }
 
 fn users(f: &mut Fields<'_>, name: &'static str, default: &str) -> Option<u32> {

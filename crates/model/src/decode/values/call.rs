@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::cut;
-use crate::decode::codec::{Problem, Takes, Word};
+use crate::decode::codec::{Naming, Problem, Takes, Word};
 use crate::decode::codes;
-use crate::document::StatusCheck;
+use crate::document::{FileName, StatusCheck};
 
 /// The name of a variable or of data, as it stands in a placeholder.
 pub(in crate::decode) fn variable() -> Word<String> {
@@ -216,21 +216,17 @@ pub(in crate::decode) const RECORDS: [&str; 12] =
     ["A", "AAAA", "CAA", "CNAME", "HTTPS", "MX", "NS", "PTR", "SOA", "SRV", "SVCB", "TXT"];
 
 /// A file or a folder, by its path.
-pub(in crate::decode) fn file() -> Word<String> {
+pub(in crate::decode) fn file() -> Naming<Word<FileName>> {
     let parse = |text: &str| match text.is_empty() || text.contains('\0') {
-        false => Ok(text.to_owned()),
+        false => Ok(FileName::new(text)),
         true => Err(Problem::new(
             codes::RANGE,
             "the path is empty or has a NUL character",
-            "Write it from the folder in which the command is run, or from the root.",
+            "Write it from the folder of this document, or from the root.",
         )),
     };
-    Word {
-        expected: "a path of a file",
-        takes: Takes::Text,
-        parse,
-        schema: || json!({"minLength": 1, "examples": ["users.csv"]}),
-    }
+    let schema = || json!({"minLength": 1, "examples": ["users.csv"]});
+    Naming(Word { expected: "a path of a file", takes: Takes::Text, parse, schema })
 }
 
 /// A text that is not empty.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde_json::json;
 
 use super::{REFERENCES, cut, parse_text};
-use crate::decode::codec::{Problem, Takes, Word};
+use crate::decode::codec::{Naming, Problem, Takes, Word};
 use crate::decode::codes;
 use crate::document::{Finder, Part, StatusCheck, Template};
 
@@ -251,7 +251,7 @@ fn literals(text: &Template, fits: impl Fn(char) -> bool) -> bool {
 }
 
 /// The path and query of a request.
-pub(in crate::decode) fn path() -> Word<Template> {
+pub(in crate::decode) fn path() -> Naming<Word<Template>> {
     let parse = |text: &str| {
         let read = parse_text(text)?;
         if !text.starts_with('/') {
@@ -271,7 +271,7 @@ pub(in crate::decode) fn path() -> Word<Template> {
     };
     let schema =
         || json!({"pattern": format!("^(?=/){REFERENCES}"), "examples": ["/products?page=1"]});
-    Word { expected: "a path such as `/products`", takes: Takes::Text, parse, schema }
+    Naming(Word { expected: "a path such as `/products`", takes: Takes::Text, parse, schema })
 }
 
 /// An HTTP method.
@@ -320,7 +320,7 @@ pub(in crate::decode) fn header_name() -> Word<String> {
 }
 
 /// The value of a header.
-pub(in crate::decode) fn header_value() -> Word<Template> {
+pub(in crate::decode) fn header_value() -> Naming<Word<Template>> {
     let parse = |text: &str| {
         let read = parse_text(text)?;
         match literals(&read, |it| it == '\t' || !it.is_control()) {
@@ -333,7 +333,7 @@ pub(in crate::decode) fn header_value() -> Word<Template> {
     };
     let schema =
         || json!({"pattern": format!("^{REFERENCES}"), "examples": ["Bearer ${env:TOKEN}"]});
-    Word { expected: "a text", takes: Takes::Scalars, parse, schema }
+    Naming(Word { expected: "a text", takes: Takes::Scalars, parse, schema })
 }
 
 /// Status codes that are right.

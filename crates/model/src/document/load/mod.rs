@@ -31,7 +31,7 @@ use std::time::Duration;
 use evenkeel_units::duration::seconds;
 use serde::{Deserialize, Serialize};
 
-use super::{Criterion, Finder};
+use super::{Criterion, FileName, Finder};
 
 mod call;
 mod parts;
@@ -159,11 +159,11 @@ impl Pace {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tls {
     /// File with certificates that are trusted, in PEM. Default: those of the system.
-    pub ca: Option<String>,
+    pub ca: Option<FileName>,
     /// File with our own certificate, in PEM.
-    pub certificate: Option<String>,
+    pub certificate: Option<FileName>,
     /// File with its key, in PEM.
-    pub key: Option<String>,
+    pub key: Option<FileName>,
     /// The name that the server must show, and that is asked for (SNI). Default: the host of the URL.
     pub server_name: Option<String>,
     /// Whether any certificate will do.
@@ -189,9 +189,9 @@ impl Default for Tls {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
     /// `.proto` files.
-    pub files: Vec<String>,
+    pub files: Vec<FileName>,
     /// Folders in which they and what they import are looked for.
-    pub include: Vec<String>,
+    pub include: Vec<FileName>,
 }
 
 /// Something that is watched beside the load, drawn beside it, and held to limits.

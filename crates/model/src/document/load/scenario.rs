@@ -7,6 +7,7 @@ use evenkeel_units::duration::seconds;
 use serde::{Deserialize, Serialize};
 
 use super::Template;
+use crate::document::FileName;
 
 /// What one user does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,9 +102,9 @@ pub struct Feeder {
 #[serde(rename_all = "snake_case")]
 pub enum Rows {
     /// A file of comma-separated values; its first line names the columns.
-    Csv(String),
+    Csv(FileName),
     /// A file with a JSON object a line.
-    JsonLines(String),
+    JsonLines(FileName),
     /// In the document: names of the columns, and the rows.
     Inline(Vec<String>, Vec<Vec<String>>),
 }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::super::{Reference, ResolveError};
+use super::super::{FileName, Reference, ResolveError};
 
 /// Text with references, which are looked up once, and slots, which are filled for each request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,6 +126,14 @@ impl Template {
         })
     }
 
+    /// The files that it refers to.
+    pub fn files_mut(&mut self) -> impl Iterator<Item = &mut FileName> {
+        self.parts.iter_mut().filter_map(|it| match it {
+            Part::Reference(Reference::File(file)) => Some(file),
+            Part::Literal(_) | Part::Reference(Reference::Env(_)) | Part::Slot(_) => None,
+        })
+    }
+
     /// The literal text at its front.
     pub fn front(&self) -> &str {
         match self.parts.first() {
@@ -147,7 +155,7 @@ fn placeholder(inside: &str) -> Option<Part> {
     let (kind, rest) = inside.split_once(':').filter(|(_, rest)| !rest.is_empty())?;
     let slot = match (kind, rest) {
         ("env", name) => return Some(Part::Reference(Reference::Env(name.to_owned()))),
-        ("file", path) => return Some(Part::Reference(Reference::File(path.to_owned()))),
+        ("file", path) => return Some(Part::Reference(Reference::File(FileName::new(path)))),
         ("data", path) => {
             let (feeder, column) = path.split_once('.')?;
             if feeder.is_empty() || column.is_empty() {

@@ -3,7 +3,9 @@
 use serde_json::Value as Json;
 
 use super::checks;
-use crate::decode::codec::{Any, AsJson, ByKey, Codec, Definitions, Forms, Integer, List, Mapped};
+use crate::decode::codec::{
+    Any, AsJson, ByKey, Codec, Definitions, Forms, Integer, List, Mapped, Naming,
+};
 use crate::decode::codec::{Named, Object, OneKey, Problem};
 use crate::decode::fields::Fields;
 use crate::decode::kinds::words;
@@ -91,7 +93,7 @@ pub(super) fn http<const STEP: bool>(f: &mut Fields<'_>) -> Option<Request> {
     let headers = f.or_empty("headers", sentence, headers);
     let body = f.optional("body", "Body, as it stands.", text());
     let sentence = "Body as structure: sent as JSON, with the content type of it.";
-    let json = f.optional("json", sentence, JsonText);
+    let json = f.optional("json", sentence, Naming(JsonText));
     f.never_beside("json", &["body"], "A request has one body; give one of the two.");
     let call = method.zip(path).zip(headers).map(|((method, path), mut headers)| {
         let says_type = headers.iter().any(|(it, _)| it.eq_ignore_ascii_case("content-type"));
@@ -150,7 +152,7 @@ impl Codec for JsonMap {
     type Value = Template;
 
     fn read(&self, node: &Node, at: Place, found: &mut Findings) -> Option<Template> {
-        JsonText.read(node, at, found)
+        Naming(JsonText).read(node, at, found)
     }
 
     fn schema(&self, _: &mut Definitions) -> Json {
