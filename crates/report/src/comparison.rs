@@ -44,7 +44,7 @@ pub fn text(comparison: &Comparison, color: bool) -> String {
         );
     }
     lines.push(String::new());
-    let heads = ["figure", "before", "after", "change", "99% between"].map(str::to_owned);
+    let heads = ["figure", "before", "after", "change", "99.8% between"].map(str::to_owned);
     let rows: Vec<_> = comparison.changes.iter().map(cells).collect();
     let mut widths = heads.each_ref().map(|it| figure::columns(it));
     for row in &rows {
@@ -144,7 +144,7 @@ mod tests {
         ✗ Minor regression: 1 of 2 figures is worse
           checkout-1 → checkout-2 [2J
 
-          result    figure      before  after  change    99% between
+          result    figure      before  after  change  99.8% between
         ✗ worse     p95           20ms   26ms    +30%  +26% and +35%  minor
         ? unclear   error rate    20ms   26ms       –              –
         ");

@@ -296,9 +296,11 @@ impl Criterion {
 
 /// Reads `300 users`, or `300`.
 fn parse_users(text: &str) -> Result<f64, UnitError> {
-    let digits = text.trim().trim_end_matches("users").trim_end_matches("user").trim_end();
+    let text = text.trim();
+    let bare = text.strip_suffix("users").or_else(|| text.strip_suffix("user"));
+    let digits = bare.unwrap_or(text).trim_end();
     digits.parse::<u32>().map(f64::from).map_err(|_| UnitError {
-        problem: format!("`{}` is not a number of users", text.trim()),
+        problem: format!("`{text}` is not a number of users"),
         help: "write a whole number, such as `300 users`".to_owned(),
     })
 }
@@ -341,6 +343,9 @@ mod tests {
         assert_eq!(of("> 300 users").unwrap(), "breakdown_users > 300 users");
         assert_eq!(of("> 300").unwrap(), "breakdown_users > 300 users");
         assert_eq!(of(">= 50/s").unwrap(), "breakdown_rate >= 50/s");
+        assert_eq!(of("> 1 user").unwrap(), "breakdown_users > 1 users");
+        let twice = of("> 300 usersusers").unwrap_err().to_string();
+        assert_eq!(twice, "`300 usersusers` is not a number of users");
         assert_eq!(of("> many").unwrap_err().to_string(), "`many` is not a number of users");
     }
 

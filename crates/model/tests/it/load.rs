@@ -221,19 +221,27 @@ fn how_it_is_sent_and_what_is_watched_is_read() {
         "url: grpcs://a\nroutes: [{grpc: {method: a.B/C}}]\nthreads: 2\nstreams: 10\npace: coarse\n\
          tls: {ca: ca.pem, certificate: me.pem, key: me.key, serverName: b, resume: false}\n\
          grpc: {proto: [a.proto], include: [protos]}\nwatch:\n\
-         - {name: gateway, process: {port: 8080}, every: 2s, limits: {memory_bytes: 512MiB, cpu_cores: 2}}\n\
+         - {name: gateway, process: {port: 8080}, every: 2s, limits: {memory_bytes: 512MiB, cpu_cores: 2, loopback_bytes_per_second: 1kB/s}}\n\
          - {name: queue, promql: {url: \"http://127.0.0.1:9090\", query: sum(queue_depth)}, limits: {value: 100}}\n\
-         - {name: this host, host: true, limits: {cpu_ratio: 80%}}",
+         - {name: this host, host: true, limits: {cpu_ratio: 80%, load1: 1.5}}",
     );
     assert_eq!((load.sending.threads, load.sending.streams), (2, 10));
     assert_eq!(load.sending.grpc.include[0].as_str(), "protos");
     assert!(!load.sending.tls.resume && !load.sending.tls.insecure);
-    let limits = [("cpu_cores".to_owned(), 2.0), ("memory_bytes".to_owned(), 512.0 * 1_048_576.0)];
-    assert_eq!(load.watch[0].limits, limits);
+    let limits = |n: usize| {
+        let limits = load.watch[n].limits.iter().map(|(name, limit)| (name.as_str(), *limit));
+        limits.collect::<Vec<_>>()
+    };
+    let of_process = [
+        ("cpu_cores", 2.0),
+        ("memory_bytes", 512.0 * 1_048_576.0),
+        ("loopback_bytes_per_second", 1000.0),
+    ];
+    assert_eq!(limits(0), of_process);
+    assert_eq!(limits(2), [("cpu_ratio", 0.8), ("load1", 1.5)]);
     let query = "sum(queue_depth)".to_owned();
     let url = "http://127.0.0.1:9090".to_owned();
     assert_eq!(load.watch[1].source, WatchSource::Promql { url, query });
-    assert_eq!(load.watch[2].limits, [("cpu_ratio".to_owned(), 0.8)]);
 }
 
 #[test]
@@ -283,7 +291,7 @@ routes:
     EK-D007 8:56 the row has no `a`, unlike the first | Give every row the same columns.
     EK-D007 9:23 the search begins where it ends | Begin with a rate that the service surely bears.
     EK-D005 10:27 expected `true`, found a boolean `false`
-    EK-D003 10:75 unknown field `cpu_ratio` | The fields here are cpu_cores, memory_bytes, disk_read_bytes_per_second, disk_write_bytes_per_second, network_bytes_per_second, open_files, threads.
+    EK-D003 10:75 unknown field `cpu_ratio` | The fields here are cpu_cores, memory_bytes, disk_read_bytes_per_second, disk_write_bytes_per_second, network_bytes_per_second, loopback_bytes_per_second, open_files, threads.
     EK-D025 12:17 `json` beside `body` | A request has one body; give one of the two.
     EK-D030 12:58 `(` is no regular expression: unclosed group | Write it as for Perl, without look-around; a plain text goes to `body`.
     EK-D031 12:70 `items` is no path to a JSON value | Begin with `$`, such as `$.items[0].id` or `$["unit price"]`.

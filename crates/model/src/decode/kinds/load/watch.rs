@@ -73,6 +73,8 @@ fn process_limits(f: &mut Fields<'_>) -> Option<Limits> {
     let read = f.optional("disk_read_bytes_per_second", "Read from disks.", bandwidth());
     let written = f.optional("disk_write_bytes_per_second", "Written to disks.", bandwidth());
     let network = f.optional("network_bytes_per_second", "Sent and received.", bandwidth());
+    let sentence = "Sent within this host.";
+    let loopback = f.optional("loopback_bytes_per_second", sentence, bandwidth());
     let files = f.optional("open_files", "Open files and sockets.", Number);
     let threads = f.optional("threads", "Threads of the processes.", Number);
     given([
@@ -81,6 +83,7 @@ fn process_limits(f: &mut Fields<'_>) -> Option<Limits> {
         ("disk_read_bytes_per_second", read.map(|it| it.0 as f64)),
         ("disk_write_bytes_per_second", written.map(|it| it.0 as f64)),
         ("network_bytes_per_second", network.map(|it| it.0 as f64)),
+        ("loopback_bytes_per_second", loopback.map(|it| it.0 as f64)),
         ("open_files", files),
         ("threads", threads),
     ])
@@ -89,7 +92,9 @@ fn process_limits(f: &mut Fields<'_>) -> Option<Limits> {
 fn host_limits(f: &mut Fields<'_>) -> Option<Limits> {
     let cpu = f.optional("cpu_ratio", "Share of all cores that is busy.", share());
     let memory = f.optional("memory_ratio", "Share of the memory that is used.", share());
-    given([("cpu_ratio", cpu.map(Ratio::get)), ("memory_ratio", memory.map(Ratio::get))])
+    let load1 = f.optional("load1", "The load average over a minute.", Number);
+    let share = |it: Option<Ratio>| it.map(Ratio::get);
+    given([("cpu_ratio", share(cpu)), ("memory_ratio", share(memory)), ("load1", load1)])
 }
 
 fn query_limits(f: &mut Fields<'_>) -> Option<Limits> {
