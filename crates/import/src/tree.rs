@@ -172,7 +172,9 @@ pub(crate) fn quoted(text: &str) -> String {
         && text.chars().all(inner)
         && text.trim() == text
         && Node::plain(text).sort() == Sort::Text
-        && !text.starts_with("...");
+        && !text.starts_with("...")
+        // Before a bracket it is read as the beginning of a list.
+        && !text.ends_with(" -");
     if is_plain {
         return text.to_owned();
     }
@@ -273,6 +275,7 @@ mod tests {
             ("{\"a\": 1}", "'{\"a\": 1}'"),
             ("a\tb", "\"a\\tb\""),
             ("- a", "\"- a\""),
+            ("a -", "\"a -\""),
             ("", "\"\""),
         ];
         for (text, written) in cases {
