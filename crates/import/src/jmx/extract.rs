@@ -1,6 +1,6 @@
 //! Extractors → what later steps want of an answer.
 
-use evenkeel_model::document::{Extract, Source};
+use evenkeel_model::document::{Extract, JsonPath, JsonStep, Source};
 use regex::Regex;
 
 use super::plan::Element;
@@ -163,35 +163,19 @@ fn jmes(element: &Element<'_>) -> Result<(String, Source, String), String> {
 
 /// A path of names and numbers; of `[*]` the first is meant.
 pub(super) fn path(written: &str) -> Option<String> {
-    let mut rest = written.trim().strip_prefix('$')?;
-    let mut path = String::from("$");
+    let text = written.trim().replace("[*]", "[0]");
+    let path = JsonPath::parse(&text).ok()?;
+    // What else may stand for a name there is a function or a search.
     let is_name = |it: &str| {
         let fits = |it: u8| it.is_ascii_alphanumeric() || b"_-".contains(&it);
         !it.is_empty() && it.len() <= 64 && it.bytes().all(fits)
     };
-    while !rest.is_empty() {
-        if let Some(after) = rest.strip_prefix('[') {
-            let (inside, after) = after.split_once(']')?;
-            let name = inside.strip_prefix(['\'', '"']).and_then(|it| it.strip_suffix(['\'', '"']));
-            match name {
-                Some(name) if is_name(name) => path.push_str(&format!(".{name}")),
-                None if inside == "*" => path.push_str("[0]"),
-                None if inside.parse::<u32>().is_ok() => path.push_str(&format!("[{inside}]")),
-                _ => return None,
-            }
-            rest = after;
-        } else {
-            let after = rest.strip_prefix('.')?;
-            let end = after.find(['.', '[']).unwrap_or(after.len());
-            let (name, after) = after.split_at(end);
-            if !is_name(name) {
-                return None;
-            }
-            path.push_str(&format!(".{name}"));
-            rest = after;
-        }
-    }
-    (path.len() > 1 && path.len() < 512).then_some(path)
+    let is_plain = |it: &JsonStep| match it {
+        JsonStep::Member(name) => is_name(name),
+        JsonStep::Item(_) => true,
+    };
+    let fits = !path.steps.is_empty() && path.steps.iter().all(is_plain) && text.len() < 512;
+    fits.then_some(text)
 }
 
 #[cfg(test)]
@@ -202,7 +186,8 @@ mod tests {
     fn plain_paths_are_read_and_searches_are_not() {
         for (written, expected) in [
             ("$.items[0].id", Some("$.items[0].id")),
-            ("$['a']['b-c'][*]", Some("$.a.b-c[0]")),
+            ("$['a']['b-c'][*]", Some("$['a']['b-c'][0]")),
+            ("$.items.length()", None),
             ("$..id", None),
             ("$.items[?(@.x > 1)]", None),
             ("$", None),

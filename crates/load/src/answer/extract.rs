@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use evenkeel_model::document::{Extract, Source};
+use evenkeel_model::document::{Extract, JsonPath, Source};
 use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
 use super::Headers;
-use super::json_path::JsonPath;
+use super::json_path::find;
 
 /// Finds one part of an answer.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl Extractor {
     /// A sentence, when a regular expression or a path is not one.
     pub(crate) fn new(extract: &Extract, var: u32) -> Result<Self, String> {
         let from = match &extract.from {
-            Source::Json(path) => From::Json(JsonPath::parse(path)?),
+            Source::Json(path) => From::Json(JsonPath::parse(path).map_err(|it| it.to_string())?),
             Source::Header(name) => From::Header(name.clone()),
             Source::Regex(pattern) => From::Regex(super::regex(pattern)?),
             Source::Between(before, after) => {
@@ -74,7 +74,7 @@ impl Extractor {
         body: &'a [u8],
     ) -> Option<Cow<'a, [u8]>> {
         Some(match &self.from {
-            From::Json(path) => match path.find(body)? {
+            From::Json(path) => match find(path, body)? {
                 Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
                 Cow::Owned(text) => Cow::Owned(text.into_bytes()),
             },

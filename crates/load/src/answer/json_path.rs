@@ -3,97 +3,22 @@
 //! The body is read up to the end of the value and no further, and nothing is built: a body of a megabyte
 //! costs what skipping over its text costs. What is skipped is only looked at for where it ends, so a body
 //! that is broken elsewhere may still yield a value. Of members with the same name, the first counts.
-//!
-//! Deliberately absent: wildcards, slices and filters, which have many answers where one is wanted.
 
 use std::borrow::Cow;
 
-/// The way to a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct JsonPath {
-    steps: Vec<Step>,
-}
+use evenkeel_model::document::{JsonPath, JsonStep};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
-    Member(String),
-    Item(usize),
-}
-
-impl JsonPath {
-    /// Reads a path: `$`, then `.name`, `["name"]`, `['name']` or `[0]` for each step.
-    ///
-    /// # Errors
-    /// A sentence that says what is wrong.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let wrong = |what: &str| {
-            format!("`{text}` is no path to a JSON value: {what}; write it like `$.items[0].id`")
-        };
-        let mut rest = text.strip_prefix('$').ok_or_else(|| wrong("it does not start with `$`"))?;
-        let mut steps = Vec::new();
-        while !rest.is_empty() {
-            if let Some(after) = rest.strip_prefix('.') {
-                let (name, after) = after.split_at(after.find(['.', '[']).unwrap_or(after.len()));
-                if name.is_empty() || name == "*" || name.contains(']') {
-                    return Err(wrong("a `.` has no plain name behind it"));
-                }
-                steps.push(Step::Member(name.to_owned()));
-                rest = after;
-            } else if let Some(after) = rest.strip_prefix('[') {
-                let (step, after) = match after.chars().next() {
-                    Some(quote @ ('"' | '\'')) => {
-                        quoted(after, quote).ok_or_else(|| wrong("a quoted name is not closed"))?
-                    }
-                    _ => {
-                        let (digits, _) = after.split_at(after.find(']').unwrap_or(after.len()));
-                        let index =
-                            digits.bytes().all(|it| it.is_ascii_digit()).then(|| digits.parse());
-                        let Some(Ok(index)) = index else {
-                            return Err(wrong(
-                                "between `[` and `]` stands neither a number nor a quoted name",
-                            ));
-                        };
-                        (
-                            Step::Item(index),
-                            after.trim_start_matches(|it: char| it.is_ascii_digit()),
-                        )
-                    }
-                };
-                steps.push(step);
-                rest = after.strip_prefix(']').ok_or_else(|| wrong("a `[` is not closed"))?;
-            } else {
-                return Err(wrong("after a step comes neither `.` nor `[`"));
-            }
-        }
-        Ok(Self { steps })
-    }
-
-    /// The value: numbers, `true`, `false` and `null` as written, strings without quotes and escapes, objects
-    /// and arrays as their text. `None` when it is not there.
-    pub(crate) fn find<'b>(&self, body: &'b [u8]) -> Option<Cow<'b, str>> {
-        let mut scan = Scan { rest: body };
-        for step in &self.steps {
-            match step {
-                Step::Member(name) => scan.enter_member(name)?,
-                Step::Item(index) => scan.enter_item(*index)?,
-            }
-        }
-        scan.value()
-    }
-}
-
-/// The name in quotes at the front, and what follows them; a backslash takes the next character as it is.
-fn quoted(text: &str, quote: char) -> Option<(Step, &str)> {
-    let mut name = String::new();
-    let mut chars = text.chars();
-    chars.next();
-    loop {
-        match chars.next()? {
-            it if it == quote => return Some((Step::Member(name), chars.as_str())),
-            '\\' => name.push(chars.next()?),
-            it => name.push(it),
+/// The value: numbers, `true`, `false` and `null` as written, strings without quotes and escapes, objects and arrays
+/// as their text. `None` when it is not there.
+pub(super) fn find<'b>(path: &JsonPath, body: &'b [u8]) -> Option<Cow<'b, str>> {
+    let mut scan = Scan { rest: body };
+    for step in &path.steps {
+        match step {
+            JsonStep::Member(name) => scan.enter_member(name)?,
+            JsonStep::Item(index) => scan.enter_item(*index)?,
         }
     }
+    scan.value()
 }
 
 /// Reads a body from left to right.

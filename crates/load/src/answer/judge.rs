@@ -3,12 +3,12 @@
 use std::ops::RangeInclusive;
 
 use evenkeel_model::Answer;
-use evenkeel_model::document::{Checks, StatusCheck};
+use evenkeel_model::document::{Checks, JsonPath, StatusCheck};
 use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
 use super::Headers;
-use super::json_path::JsonPath;
+use super::json_path::find;
 
 /// Says what an answer counts as.
 #[derive(Clone, Debug)]
@@ -54,8 +54,9 @@ impl Judge {
             json: checks
                 .json
                 .iter()
-                .map(|(path, value)| Ok((JsonPath::parse(path)?, value.clone())))
-                .collect::<Result<_, String>>()?,
+                .map(|(path, value)| JsonPath::parse(path).map(|it| (it, value.clone())))
+                .collect::<Result<_, _>>()
+                .map_err(|it| it.to_string())?,
         })
     }
 
@@ -103,7 +104,7 @@ impl Judge {
             && self
                 .json
                 .iter()
-                .all(|(path, value)| path.find(body).is_some_and(|it| it == value.as_str()))
+                .all(|(path, value)| find(path, body).is_some_and(|it| it == value.as_str()))
     }
 }
 

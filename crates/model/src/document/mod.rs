@@ -9,6 +9,7 @@ mod chaos;
 mod criterion;
 mod drill;
 mod file_name;
+mod json_path;
 mod load;
 mod reference;
 mod service;
@@ -21,6 +22,7 @@ pub use self::chaos::{
 pub use self::criterion::{Comparison, Criterion, CriterionError, Metric, Unit};
 pub use self::drill::{Drill, Phase, RegressionLimits, Role};
 pub use self::file_name::{FileName, NamedAt};
+pub use self::json_path::{JsonPath, JsonPathError, JsonStep};
 pub use self::load::{
     Call, Checks, Condition, Encoding, Extract, Feeder, LoadTest, Offered, Pace, Part, Route,
     RowOrder, Rows, Scenario, Schema, Segment, Sending, Shape, Slot, Source, Stage, StatusCheck,

@@ -294,7 +294,7 @@ routes:
     EK-D003 10:75 unknown field `cpu_ratio` | The fields here are cpu_cores, memory_bytes, disk_read_bytes_per_second, disk_write_bytes_per_second, network_bytes_per_second, loopback_bytes_per_second, open_files, threads.
     EK-D025 12:17 `json` beside `body` | A request has one body; give one of the two.
     EK-D030 12:58 `(` is no regular expression: unclosed group | Write it as for Perl, without look-around; a plain text goes to `body`.
-    EK-D031 12:70 `items` is no path to a JSON value | Begin with `$`, such as `$.items[0].id` or `$["unit price"]`.
+    EK-D031 12:70 `items` is no path to a JSON value: it does not begin with `$` | Begin with `$`, such as `$.items[0].id` or `$["unit price"]`.
     EK-D003 12:82 unknown field `extract` | The fields here are name, weight, method, path, headers, body, json, checks, success.
     EK-D033 13:23 `x` is no character of this encoding | Write the payload in it, or leave `encoding` away.
     EK-D013 13:59 not the size of a length | Write `1`, `2`, `4` or `8`.

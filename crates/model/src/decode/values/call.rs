@@ -5,7 +5,7 @@ use serde_json::json;
 use super::cut;
 use crate::decode::codec::{Naming, Problem, Takes, Word};
 use crate::decode::codes;
-use crate::document::{FileName, StatusCheck};
+use crate::document::{FileName, JsonPath, StatusCheck};
 
 /// The name of a variable or of data, as it stands in a placeholder.
 pub(in crate::decode) fn variable() -> Word<String> {
@@ -42,58 +42,16 @@ pub(in crate::decode) fn column() -> Word<String> {
 
 /// The way to a value in a JSON body.
 pub(in crate::decode) fn json_path() -> Word<String> {
-    let parse = |text: &str| match is_json_path(text) {
-        true => Ok(text.to_owned()),
-        false => Err(Problem::new(
+    let parse = |text: &str| match JsonPath::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(Problem::new(
             codes::JSON_PATH,
-            format!("`{}` is no path to a JSON value", cut(text)),
+            format!("`{}` is no path to a JSON value: {}", cut(text), error.reason),
             "Begin with `$`, such as `$.items[0].id` or `$[\"unit price\"]`.",
         )),
     };
     let schema = || json!({"pattern": r"^\$", "examples": ["$.items[0].id", "$[\"unit price\"]"]});
     Word { expected: "a path such as `$.items[0].id`", takes: Takes::Text, parse, schema }
-}
-
-/// `$`, then `.name`, `["name"]`, `['name']` or `[0]` for each step.
-fn is_json_path(text: &str) -> bool {
-    let Some(mut rest) = text.strip_prefix('$') else { return false };
-    while !rest.is_empty() {
-        let after = match (rest.strip_prefix('.'), rest.strip_prefix('[')) {
-            (Some(after), _) => {
-                let (name, after) = after.split_at(after.find(['.', '[']).unwrap_or(after.len()));
-                let fits = !name.is_empty() && name != "*" && !name.contains(']');
-                fits.then_some(after)
-            }
-            (None, Some(after)) => bracketed(after),
-            (None, None) => None,
-        };
-        let Some(after) = after else { return false };
-        rest = after;
-    }
-    true
-}
-
-/// What follows the bracket whose inside is at the front.
-fn bracketed(text: &str) -> Option<&str> {
-    let quote = text.chars().next().filter(|it| matches!(it, '"' | '\''));
-    let Some(quote) = quote else {
-        let (digits, after) = text.split_once(']')?;
-        let fits = !digits.is_empty()
-            && digits.bytes().all(|it| it.is_ascii_digit())
-            && digits.parse::<usize>().is_ok();
-        return fits.then_some(after);
-    };
-    let mut chars = text.chars();
-    chars.next();
-    loop {
-        match chars.next()? {
-            it if it == quote => return chars.as_str().strip_prefix(']'),
-            '\\' => {
-                chars.next()?;
-            }
-            _ => {}
-        }
-    }
 }
 
 /// A regular expression.
@@ -242,20 +200,5 @@ pub(in crate::decode) fn some_text() -> Word<String> {
         takes: Takes::Scalars,
         parse,
         schema: || json!({"examples": ["id=", "</b>"]}),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_what_leads_to_one_value() {
-        for path in ["$", "$.a", "$.a.b[0]", "$[\"x y\"].z", "$['a\\'b']", "$[12][3]", "$.a-b"] {
-            assert!(is_json_path(path), "{path}");
-        }
-        for path in ["", "a", "$a", "$.", "$..a", "$.*", "$[*]", "$[", "$[a]", "$[\"a]", "$[-1]"] {
-            assert!(!is_json_path(path), "{path}");
-        }
     }
 }
