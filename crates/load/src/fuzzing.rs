@@ -27,12 +27,11 @@ use talk::{How, Talk};
 
 use crate::call::{Call, Headers, What};
 use crate::protocol::Protocol;
-use crate::protocol::datagram::Datagram;
 use crate::protocol::dns::Dns;
 use crate::protocol::grpc::{Descriptors, Grpc};
 use crate::protocol::http1::Http1;
 use crate::protocol::http2::Http2;
-use crate::protocol::stream::Stream;
+use crate::protocol::plain::{Datagram, Stream};
 use crate::protocol::websocket::WebSocket;
 use crate::template::Template;
 

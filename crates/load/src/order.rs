@@ -10,20 +10,19 @@ use evenkeel_units::Seed;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Engine, Job, Slice};
+use crate::engine::{Agenda, Engine, Job, Slice};
 use crate::hand::{self, Handle, Said, Worker};
 use crate::kafka;
 use crate::protocol::Protocol;
-use crate::protocol::datagram::Datagram;
 use crate::protocol::dns::Dns;
 use crate::protocol::grpc::{Descriptors, Grpc};
 use crate::protocol::http1::Http1;
 use crate::protocol::http2::Http2;
-use crate::protocol::stream::Stream;
+use crate::protocol::plain::{Datagram, Stream};
 use crate::protocol::websocket::WebSocket;
 use crate::reactor::Reactor;
 use crate::route::{self, Compiled};
-use crate::scenario::{Compiler, Program, ProgramError};
+use crate::scenario::{Compiler, ProgramError};
 use crate::schedule::Schedule;
 use crate::target::{Scheme, Target};
 use crate::tls;
@@ -134,8 +133,7 @@ pub struct Prepared {
 /// What is the same for every protocol.
 struct Basis {
     target: Target,
-    program: Arc<Program>,
-    schedule: Arc<Schedule>,
+    agenda: Agenda,
     order: Order,
     workers: u32,
 }
@@ -166,8 +164,8 @@ pub fn prepare(
     let schedule = Schedule::of(&order.shapes).ok_or(LoadError::Steps)?;
     // More threads than connections would have nothing to send on.
     let workers = order.test.sending.threads.clamp(1, order.test.connections);
-    let (program, schedule) = (Arc::new(program), Arc::new(schedule));
-    let basis = Basis { target, program, schedule, order, workers };
+    let agenda = Agenda::new(&test, order.seed, program, schedule);
+    let basis = Basis { target, agenda, order, workers };
     match basis.target.scheme {
         Scheme::Http | Scheme::Https if basis.order.test.sending.http2 => {
             basis.speak::<Http2>(compiled)
@@ -215,7 +213,7 @@ fn tls_of(test: &LoadTest, target: &Target, alpn: &[&[u8]]) -> Result<tls::Clien
 
 impl Basis {
     fn speak<P: Protocol + 'static>(self, routes: Vec<Compiled>) -> Result<Prepared, LoadError> {
-        let Self { target, program, schedule, order, workers } = self;
+        let Self { target, agenda, order, workers } = self;
         let secure = target.scheme.is_secure();
         let routes: Vec<route::Route<P>> = routes
             .into_iter()
@@ -228,14 +226,10 @@ impl Basis {
                 target: target.clone(),
                 tls: tls.clone(),
                 routes: routes.clone(),
-                program: Arc::clone(&program),
-                schedule: Arc::clone(&schedule),
-                transactions: order.test.transactions.len(),
-                timeout: order.test.timeout,
+                agenda: agenda.clone(),
                 connections: share(order.test.connections, local, workers),
                 streams: order.test.sending.streams,
                 pace: order.test.sending.pace,
-                seed: order.seed,
             };
             let reactor = Reactor::new(wire.bell())?;
             let engine = Engine::new(job, slice, reactor, wire);
@@ -247,8 +241,8 @@ impl Basis {
 
 impl Basis {
     fn speak_kafka(self, routes: Vec<Compiled>) -> Result<Prepared, LoadError> {
-        let Self { target, program, schedule, order, workers } = self;
-        let job = kafka::Job::new(target, routes, program, schedule, &order, workers)?;
+        let Self { target, agenda, order, workers } = self;
+        let job = kafka::Job::new(target, routes, agenda, &order, workers)?;
         let make = move |slice, wire| job.worker(slice, wire);
         Ok(Prepared { workers, share: order.share, make: Box::new(make) })
     }

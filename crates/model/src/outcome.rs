@@ -285,6 +285,21 @@ pub struct Figures {
     pub all: Times,
 }
 
+impl Figures {
+    /// Response times of requests answered right: from when each was due.
+    pub const fn response(&self) -> Times {
+        Times {
+            mean_seconds: self.mean_seconds,
+            p50_seconds: self.p50_seconds,
+            p90_seconds: self.p90_seconds,
+            p95_seconds: self.p95_seconds,
+            p99_seconds: self.p99_seconds,
+            p999_seconds: self.p999_seconds,
+            max_seconds: self.max_seconds,
+        }
+    }
+}
+
 /// Figures of a phase.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PhaseFigures {

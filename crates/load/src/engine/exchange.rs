@@ -7,7 +7,6 @@ use super::{Engine, LOOK_EVERY, Request};
 use crate::answer::Headers;
 use crate::pool::State;
 use crate::protocol::Protocol;
-use crate::scenario::Filled;
 use crate::template::NoValues;
 
 /// A kept connection that breaks sooner than this after a request was handed to it had been closed by
@@ -30,6 +29,8 @@ pub(super) struct Exchange {
     pub(super) status: Option<u16>,
     /// Whether any byte of an answer has come.
     pub(super) begun: bool,
+    /// Whether a stale connection has cost it one try.
+    pub(super) retried: bool,
     pub(super) headers: Headers,
     pub(super) body: Vec<u8>,
 }
@@ -71,6 +72,7 @@ impl Exchanges {
         here.sent = None;
         here.status = None;
         here.begun = false;
+        here.retried = false;
         here.headers.clear();
         here.body.clear();
         if here.body.capacity() > BUFFER_MAX {
@@ -81,10 +83,11 @@ impl Exchanges {
 }
 
 impl<P: Protocol> Engine<P> {
-    /// Hands a waiting request to a connection that stands.
-    pub(super) fn send_on(&mut self, at: usize, request: Request, now: Moment) {
-        let exchange = self.count_sent(request, now);
-        self.carry(at, exchange, now);
+    /// Hands the request that has waited longest to a connection that stands.
+    pub(super) fn send_on(&mut self, at: usize, now: Moment) {
+        if let Some(exchange) = self.send(now) {
+            self.carry(at, exchange, now);
+        }
     }
 
     /// Hands an exchange to a connection that stands.
@@ -97,22 +100,19 @@ impl<P: Protocol> Engine<P> {
         self.listen_later(at);
     }
 
-    /// Counts an arrival that leaves the queue to be sent.
-    pub(super) fn count_sent(&mut self, request: Request, now: Moment) -> u32 {
-        match request.planned {
-            true => self.waiting_planned -= 1,
-            false => self.recorder.planned(),
-        }
-        self.recorder.sent(now - request.due);
+    /// Begins an exchange for the request that has waited longest.
+    pub(super) fn send(&mut self, now: Moment) -> Option<u32> {
+        let request = self.demand.take(now)?;
         let deadline = request.due + self.timeout;
         self.next_deadline = Some(self.next_deadline.map_or(deadline, |it| it.min(deadline)));
-        self.exchanges.begin(request)
+        Some(self.exchanges.begin(request))
     }
 
-    /// A request that fails before there is a connection for it.
-    pub(super) fn fail_unsent(&mut self, request: Request, answer: Answer, now: Moment) {
-        let exchange = self.count_sent(request, now);
-        self.outcome(exchange, answer, now);
+    /// The request that has waited longest fails before there is a connection for it.
+    pub(super) fn fail_unsent(&mut self, answer: Answer, now: Moment) {
+        if let Some(exchange) = self.send(now) {
+            self.outcome(exchange, answer, now);
+        }
     }
 
     /// Writes the request of an exchange into what the connection has to send.
@@ -126,8 +126,7 @@ impl<P: Protocol> Engine<P> {
         match request.visit {
             None => speaks.begin(shared, exchange, &route.ready, &NoValues, now, out),
             Some(visit) => {
-                let visit = self.visits.get(visit);
-                let values = Filled { program: &self.program, visit, clock: &self.clock };
+                let values = self.demand.values(visit);
                 speaks.begin(shared, exchange, &route.ready, &values, now, out);
             }
         }
@@ -140,13 +139,12 @@ impl<P: Protocol> Engine<P> {
         let route = &self.routes[request.route as usize];
         let answer = route.judge.judge(here.status, &here.headers, &here.body);
         let Some(visit) = request.visit else { return answer };
-        let visit = self.visits.get_mut(visit);
         for value in here.headers.get(b"set-cookie") {
-            visit.set_cookie(&self.program, value);
+            self.demand.set_cookie(visit, value);
         }
         for extractor in &*route.extract {
             match extractor.find(here.status, &here.headers, &here.body) {
-                Some(value) => visit.keep(extractor.var, &value),
+                Some(value) => self.demand.keep(visit, extractor.var, &value),
                 None if answer.is_ok() => return Answer::Body,
                 None => {}
             }
@@ -176,9 +174,9 @@ impl<P: Protocol> Engine<P> {
         for exchange in carried {
             let here = self.exchanges.get_mut(exchange);
             let stale = used && !here.begun && here.sent.is_none_or(|it| now - it < STALE_WITHIN);
-            let again = here.request.is_some_and(|it| {
-                stale && !it.retried && self.routes[it.route as usize].idempotent
-            });
+            let again = stale
+                && !here.retried
+                && here.request.is_some_and(|it| self.routes[it.route as usize].idempotent);
             match again {
                 true => self.send_again(exchange, now),
                 false => self.outcome(exchange, answer, now),
@@ -194,9 +192,7 @@ impl<P: Protocol> Engine<P> {
         here.begun = false;
         here.headers.clear();
         here.body.clear();
-        if let Some(request) = &mut here.request {
-            request.retried = true;
-        }
+        here.retried = true;
         match self.pool.take_place() {
             Some(at) => self.connect(at, vec![exchange], now, 0),
             None => self.again.push_back(exchange),
@@ -265,8 +261,7 @@ impl<P: Protocol> Engine<P> {
         let Some(request) = here.request else { return };
         let service = here.sent.map(|it| now - it);
         self.exchanges.end(exchange);
-        self.recorder.outcome(request.route, answer, now - request.due, service);
-        self.answered(&request, answer, now);
+        self.demand.outcome(&request, answer, service, now);
     }
 
     /// The present moment, once for all that is done about an event.

@@ -129,11 +129,8 @@ impl<P: Protocol> Engine<P> {
         }
         // Nobody is asked again for each arrival of a crowd: the answer was for all that waited for it.
         if self.pool.up() == 0 {
-            while let Some(&request) = self.waiting.front()
-                && request.due <= since
-            {
-                self.waiting.pop_front();
-                self.fail_unsent(request, Answer::Connect, now);
+            while self.demand.waits_since().is_some_and(|it| it <= since) {
+                self.fail_unsent(Answer::Connect, now);
             }
         }
     }
@@ -142,9 +139,9 @@ impl<P: Protocol> Engine<P> {
     fn stands(&mut self, at: usize) {
         let speaks = P::open(&mut self.shared, &mut self.out);
         self.pool.made(at, speaks);
-        self.recorder.frame.connected += 1;
+        self.demand.recorder.frame.connected += 1;
         if self.pool.connections[at].tls.as_ref().is_some_and(Session::resumed) {
-            self.recorder.frame.resumed += 1;
+            self.demand.recorder.frame.resumed += 1;
         }
         self.begin_waiting(at);
         self.flush(at);
@@ -227,7 +224,7 @@ impl<P: Protocol> Engine<P> {
                 Err(fault) => self.on_fault(at, &fault),
             };
         }
-        let sent = put(here, &self.out, &mut self.recorder.frame.bytes_sent);
+        let sent = put(here, &self.out, &mut self.demand.recorder.frame.bytes_sent);
         self.out.clear();
         if let Err(error) = sent {
             self.on_unsendable(at, error);
@@ -236,7 +233,7 @@ impl<P: Protocol> Engine<P> {
 
     fn send_cipher(&mut self, at: usize) {
         let here = &mut self.pool.connections[at];
-        let sent = put(here, &self.cipher, &mut self.recorder.frame.bytes_sent);
+        let sent = put(here, &self.cipher, &mut self.demand.recorder.frame.bytes_sent);
         self.cipher.clear();
         if let Err(error) = sent {
             self.on_unsendable(at, error);
@@ -261,7 +258,7 @@ impl<P: Protocol> Engine<P> {
             match recv(socket, &mut *self.buffer, RecvFlags::DONTWAIT) {
                 Ok((0, _)) if P::CARRIER == Carrier::Stream => return self.on_end(at),
                 Ok((length, _)) => {
-                    self.recorder.frame.bytes_received += length as u64;
+                    self.demand.recorder.frame.bytes_received += length as u64;
                     self.on_bytes(at, length);
                     // A short read has emptied the socket; the reactor says when there is more.
                     if length < self.buffer.len() && !ended && P::CARRIER == Carrier::Stream {
@@ -399,8 +396,7 @@ impl<P: Protocol> Engine<P> {
 
     fn lost_untouched(&mut self, at: usize, exchange: u32, answer: Answer, now: Moment) {
         let here = &mut self.pool.connections[at];
-        let retried = self.exchanges.get_mut(exchange).request.is_none_or(|it| it.retried);
-        if retried {
+        if self.exchanges.get_mut(exchange).retried {
             return self.settle(exchange, answer, now);
         }
         if let Some(place) = here.carries.iter().position(|it| *it == exchange) {

@@ -13,10 +13,10 @@ use crate::crowd::Crowd;
 const TURNED_AWAY: Duration = Duration::from_millis(10);
 
 /// A user, by its number on this worker.
-pub(crate) type User = u32;
+pub(super) type User = u32;
 
 /// Who is about to begin something.
-pub(crate) struct Users {
+pub(super) struct Users {
     crowds: Vec<Crowd>,
     visitors: Vec<Visitor>,
     /// When each user that is thinking will begin.
@@ -35,7 +35,7 @@ struct Visitor {
 
 impl Users {
     /// The users of worker `worker` of `workers`.
-    pub(crate) fn new(crowds: &[Crowd], worker: u32, workers: u32) -> Self {
+    pub(super) fn new(crowds: &[Crowd], worker: u32, workers: u32) -> Self {
         let mut all = Self {
             crowds: crowds.to_vec(),
             visitors: Vec::new(),
@@ -55,7 +55,7 @@ impl Users {
     }
 
     /// The next user whose time has come.
-    pub(crate) fn next(&mut self, is_due: impl Fn(Moment) -> bool) -> Option<(Moment, User)> {
+    pub(super) fn next(&mut self, is_due: impl Fn(Moment) -> bool) -> Option<(Moment, User)> {
         let &Reverse((at, user)) = self.thinking.peek()?;
         is_due(at).then(|| {
             self.thinking.pop();
@@ -64,12 +64,12 @@ impl Users {
     }
 
     /// When the next user begins.
-    pub(crate) fn next_at(&self) -> Option<Moment> {
+    pub(super) fn next_at(&self) -> Option<Moment> {
         self.thinking.peek().map(|&Reverse((at, _))| at)
     }
 
     /// A user has come to the end of an iteration. When it begins its next one at once, it says so.
-    pub(crate) fn ended(&mut self, user: User, now: Moment, turned_away: bool) -> bool {
+    pub(super) fn ended(&mut self, user: User, now: Moment, turned_away: bool) -> bool {
         let visitor = &mut self.visitors[user as usize];
         let crowd = &self.crowds[visitor.crowd as usize];
         visitor.iterations += 1;
@@ -88,23 +88,23 @@ impl Users {
     }
 
     /// Whether a user may still send something.
-    pub(crate) fn is_active(&self, user: User, now: Moment) -> bool {
+    pub(super) fn is_active(&self, user: User, now: Moment) -> bool {
         let it = &self.visitors[user as usize];
         self.crowds[it.crowd as usize].is_active(it.number, now)
     }
 
     /// Its number among the users of all workers.
-    pub(crate) fn number(&self, user: User) -> u64 {
+    pub(super) fn number(&self, user: User) -> u64 {
         u64::from(self.visitors[user as usize].number)
     }
 
     /// How many iterations it has ended.
-    pub(crate) fn iterations(&self, user: User) -> u64 {
+    pub(super) fn iterations(&self, user: User) -> u64 {
         u64::from(self.visitors[user as usize].iterations)
     }
 
     /// A user leaves in the middle of an iteration, and comes back when it is there again.
-    pub(crate) fn leave(&mut self, user: User, now: Moment) {
+    pub(super) fn leave(&mut self, user: User, now: Moment) {
         let it = &self.visitors[user as usize];
         match self.crowds[it.crowd as usize].next_active(it.number, now) {
             Some(at) => self.thinking.push(Reverse((at, user))),
@@ -113,17 +113,17 @@ impl Users {
     }
 
     /// A user has nothing more to do.
-    pub(crate) fn leave_for_good(&mut self, _: User) {
+    pub(super) fn leave_for_good(&mut self, _: User) {
         self.left -= 1;
     }
 
     /// Whether there are to be users, and none of ours will come any more.
-    pub(crate) fn all_have_gone(&self) -> bool {
+    pub(super) fn all_have_gone(&self) -> bool {
         !self.crowds.is_empty() && self.left == 0
     }
 
     /// Nobody begins anything any more.
-    pub(crate) fn send_home(&mut self) {
+    pub(super) fn send_home(&mut self) {
         self.thinking.clear();
         self.crowds.iter_mut().for_each(|it| *it = Crowd::default());
     }

@@ -9,18 +9,16 @@ use evenkeel_model::Frame;
 use evenkeel_model::document::Pace;
 use evenkeel_units::{Clock, Moment, SystemClock};
 use rustix::thread::set_current_timer_slack;
-use rustix::time::{ClockId, clock_gettime};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::Basis;
 use super::alarm::Alarm;
 use super::consumer::{Consumer, Fetched, Shelves};
-use super::demand::Demand;
 use super::fault::Fault;
 use super::link::{Link, Opened};
 use super::producer::{Produced, Producer};
-use crate::engine::{CPU_EVERY, DRAIN_MAX, Slice, TICK};
+use crate::engine::{DRAIN_MAX, Demand, Slice, Toll, tick};
 use crate::hand::Wire;
 
 /// What has happened is waited with beyond this many.
@@ -56,7 +54,7 @@ pub(super) struct Driver {
     produced: bool,
     /// Set by a stop: nothing is waited for beyond this.
     drain_until: Option<Moment>,
-    cpu_next: Moment,
+    toll: Toll,
 }
 
 impl Driver {
@@ -71,17 +69,17 @@ impl Driver {
         shelves.join(&basis, slice);
         Self {
             clock: SystemClock::start(),
-            demand: Demand::new(&basis, slice),
+            demand: Demand::new(&basis.agenda, slice),
             producer: Producer::new(&basis, &link, &shelves, slice.worker, &say),
             consumer: Consumer::new(&basis, &link, &shelves, slice, &say),
             basis,
+            toll: Toll::new(&wire),
             wire,
             shelves,
             events,
             early: Vec::new(),
             produced: false,
             drain_until: None,
-            cpu_next: Moment::START,
         }
     }
 
@@ -120,7 +118,7 @@ impl Driver {
             if self.is_finished(now) {
                 break;
             }
-            self.account(now);
+            self.toll.note(now);
             let patience = self.patience();
             tokio::select! {
                 biased;
@@ -137,10 +135,8 @@ impl Driver {
         }
         self.consumer.look(&mut self.demand.recorder, self.clock.now(), true);
         if self.demand.has_begun() || self.producer.len() > 0 {
-            say(self.demand.close(self.producer.len()));
+            self.say_second(say);
         }
-        self.cpu_next = Moment::START;
-        self.account(Moment::START);
         Ok(self.producer.len())
     }
 
@@ -165,8 +161,14 @@ impl Driver {
         while now >= self.demand.boundary() {
             let boundary = self.demand.boundary();
             self.admit(|at| at < boundary);
-            say(self.demand.close(self.producer.len()));
+            self.say_second(say);
         }
+    }
+
+    /// Says the present second.
+    fn say_second(&mut self, say: &mut dyn FnMut(Frame)) {
+        let cpu = self.toll.of_second();
+        say(self.demand.close(self.producer.len(), cpu));
     }
 
     fn admit(&mut self, is_due: impl Fn(Moment) -> bool) {
@@ -185,6 +187,7 @@ impl Driver {
     /// Sends what waits, as far as there is room.
     fn dispatch(&mut self, now: Moment) {
         while self.producer.has_room()
+            && self.demand.front(now).is_some()
             && let Some(request) = self.demand.take(now)
         {
             self.producer.send(request, &self.demand, now);
@@ -220,19 +223,7 @@ impl Driver {
         match self.basis.pace {
             Pace::Precise => next - now,
             Pace::Spin => Duration::ZERO,
-            Pace::Coarse => {
-                let ticks = next.elapsed().as_nanos().div_ceil(TICK.as_nanos()) as u64;
-                Moment::at(Duration::from_nanos(ticks * TICK.as_nanos() as u64)) - now
-            }
-        }
-    }
-
-    /// Writes down what the thread costs, now and then.
-    fn account(&mut self, now: Moment) {
-        if now >= self.cpu_next {
-            self.cpu_next = now + CPU_EVERY;
-            let spent = clock_gettime(ClockId::ThreadCPUTime);
-            self.wire.spent(Duration::try_from(spent).unwrap_or_default());
+            Pace::Coarse => tick(next) - now,
         }
     }
 }

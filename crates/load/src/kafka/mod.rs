@@ -1,7 +1,6 @@
 //! Kafka: records are produced when they are due, and what topics bring is timed from when it was due.
 //!
 //! ```text
-//! demand     what is due, whoever sends it
 //! driver     the thread that ties the parts together
 //! producer   records → partitions → batches → acknowledgements
 //! consumer   what topics bring, and which of it never came
@@ -39,7 +38,6 @@
 
 mod alarm;
 mod consumer;
-mod demand;
 mod driver;
 mod fault;
 mod link;
@@ -52,18 +50,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_model::document::{self, LoadTest, Pace};
-use evenkeel_units::Seed;
+use evenkeel_model::document::{LoadTest, Pace};
 
 use crate::LoadError;
 use crate::answer::Judge;
 use crate::call::{Headers, What};
-use crate::engine::Slice;
+use crate::engine::{Agenda, Slice};
 use crate::hand::{Wire, Worker};
 use crate::order::Order;
 use crate::route::Compiled;
-use crate::scenario::Program;
-use crate::schedule::Schedule;
 use crate::target::Target;
 use consumer::Shelves;
 use driver::Driver;
@@ -77,15 +72,12 @@ pub(crate) struct Job {
 /// What every worker knows.
 struct Basis {
     target: Target,
-    program: Arc<Program>,
-    schedule: Arc<Schedule>,
+    agenda: Agenda,
     routes: Vec<Route>,
-    transactions: usize,
     timeout: Duration,
     /// Records that a worker may have under way.
     under_way: usize,
     pace: Pace,
-    seed: Seed,
     /// Workers of this process.
     workers: u32,
     /// Which load a record is of, and which process sent it.
@@ -117,7 +109,7 @@ impl Route {
 pub(crate) fn set_aside(test: &mut LoadTest) -> bool {
     let mut any = false;
     for route in &mut test.routes {
-        if let document::Call::Consume { .. } = route.call {
+        if route.call.is_followed() {
             route.weight = 0;
             any = true;
         }
@@ -133,8 +125,7 @@ impl Job {
     pub(crate) fn new(
         target: Target,
         routes: Vec<Compiled>,
-        program: Arc<Program>,
-        schedule: Arc<Schedule>,
+        agenda: Agenda,
         order: &Order,
         workers: u32,
     ) -> Result<Self, LoadError> {
@@ -143,14 +134,11 @@ impl Job {
         let under_way = u64::from(test.connections) * u64::from(test.sending.streams.max(1));
         let basis = Basis {
             target,
-            program,
-            schedule,
+            timeout: agenda.timeout,
+            agenda,
             routes,
-            transactions: test.transactions.len(),
-            timeout: test.timeout,
             under_way: (under_way / u64::from(workers)).max(1) as usize,
             pace: test.sending.pace,
-            seed: order.seed,
             workers,
             load: order.seed.choices("load/kafka").below(0, u64::MAX),
             process: RandomState::new().hash_one(0),

@@ -12,7 +12,6 @@ use rskafka::record::Record;
 use tokio::sync::mpsc::Sender;
 
 use super::consumer::Shelves;
-use super::demand::{Demand, Request};
 use super::driver::Event;
 use super::fault::Fault;
 use super::link::{Link, Opened};
@@ -20,6 +19,8 @@ use super::stamp::{HEADER, Stamp};
 use super::{Basis, partition};
 use crate::answer::Headers;
 use crate::call::What;
+use crate::engine::{Demand, Request};
+use crate::template::{NoValues, Template};
 
 /// Requests under way for one partition: as many as Kafka's own producer allows.
 const REQUESTS_MAX: usize = 5;
@@ -185,8 +186,15 @@ impl Producer {
         let What::Produce { topic, key, value } = &basis.routes[request.route as usize].what else {
             unreachable!("topics are consumed in the background")
         };
-        let key = key.as_ref().map(|it| demand.render(&request, it));
-        let text = Some((key, demand.render(&request, value)));
+        let write = |template: &Template| {
+            let mut text = Vec::new();
+            match request.visit {
+                None => template.render(&NoValues, &mut text),
+                Some(visit) => template.render(&demand.values(visit), &mut text),
+            }
+            text
+        };
+        let text = Some((key.as_ref().map(write), write(value)));
         let number = self.next;
         self.next += 1;
         self.entries.insert(number, Entry { request, text, sent: now });

@@ -14,14 +14,13 @@ use crate::call::Call;
 use crate::target::Target;
 use crate::template::Values;
 
-pub(crate) mod datagram;
 pub(crate) mod dns;
 pub(crate) mod grpc;
 pub(crate) mod http1;
 pub(crate) mod http2;
 mod message;
 mod nonce;
-pub(crate) mod stream;
+pub(crate) mod plain;
 mod text;
 pub(crate) mod websocket;
 

@@ -211,6 +211,8 @@ impl<'a> Compiler<'a> {
 
     fn step(&mut self, step: &LoadStep, to: &mut Draft) -> Result<(), ProgramError> {
         match step {
+            // That goes on in the background, whoever is where.
+            LoadStep::Request(route) if self.test.routes[*route].call.is_followed() => {}
             LoadStep::Request(route) => {
                 let route = *route as u32;
                 to.ops.push(Op::Send(route));

@@ -175,6 +175,8 @@ fn every_record_is_acknowledged_and_comes_back() {
         let sums =
             frames.iter().fold((0, 0), |(a, b), it| (a + it.bytes_sent, b + it.bytes_received));
         assert!(sums.0 > 400 * 60 && sums.0 == sums.1, "{sums:?}");
+        // What a worker costs is said with its seconds, whatever it speaks.
+        assert!(frames.iter().all(|it| it.threads == u64::from(threads) && it.cpu_micros > 0));
     }
     let mut records = cluster.records("orders", "%p %h %s\n");
     assert_eq!(records.len(), 800);

@@ -17,17 +17,8 @@ pub(super) fn table(view: &View) -> Option<Markup> {
     if totals.service == Times::default() && sending.lag == Times::default() {
         return None;
     }
-    let response = Times {
-        mean_seconds: totals.mean_seconds,
-        p50_seconds: totals.p50_seconds,
-        p90_seconds: totals.p90_seconds,
-        p95_seconds: totals.p95_seconds,
-        p99_seconds: totals.p99_seconds,
-        p999_seconds: totals.p999_seconds,
-        max_seconds: totals.max_seconds,
-    };
     let rows = [
-        ("Response time", "answered right, from when due", response),
+        ("Response time", "answered right, from when due", totals.response()),
         ("Service time", "answered right, from when sent", totals.service),
         ("Response time", "all answers", totals.all),
         ("Send lag", "from when due until sent", sending.lag),

@@ -58,18 +58,9 @@ fn amounts(outcome: &Outcome) -> Vec<String> {
 
 fn times(outcome: &Outcome, ink: Paper) -> Vec<String> {
     let totals = &outcome.totals;
-    let response = [
-        totals.mean_seconds,
-        totals.p50_seconds,
-        totals.p90_seconds,
-        totals.p95_seconds,
-        totals.p99_seconds,
-        totals.p999_seconds,
-        totals.max_seconds,
-    ];
     let heads = TIMES.map(str::to_owned);
     let mut lines = vec![String::new(), ink.paint(DIM, &line("", &heads))];
-    lines.push(line("response", &response.map(time)));
+    lines.push(line("response", &each(&totals.response()).map(time)));
     lines.push(line("service", &each(&totals.service).map(time)));
     lines.push(line("send lag", &each(&outcome.sending.lag).map(time)));
     lines

@@ -4,6 +4,7 @@ use super::*;
 use evenkeel_model::document::{LoadTest, Shape};
 use evenkeel_units::{Rate, Seed};
 
+use crate::engine::Agenda;
 use crate::kafka::Job;
 use crate::order::{Order, Share};
 use crate::scenario::Compiler;
@@ -22,10 +23,11 @@ fn consumer(run: impl FnOnce(&mut Consumer, &Shelves, &mut Recorder)) {
     let order = Order { url, test, shapes, seed: Seed(1), share: Share::WHOLE };
     let mut compiler = Compiler::new(&order.test, &|_| Ok(String::new())).unwrap();
     let compiled = crate::route::compile(&order.test, &mut compiler, None).unwrap();
-    let program = Arc::new(compiler.program(order.seed, |_| true).unwrap());
-    let schedule = Arc::new(Schedule::of(&order.shapes).unwrap());
+    let program = compiler.program(order.seed, |_| true).unwrap();
+    let schedule = Schedule::of(&order.shapes).unwrap();
+    let agenda = Agenda::new(&order.test, order.seed, program, schedule);
     let target = Target::find(&order.url).unwrap();
-    let Job { basis, shelves } = Job::new(target, compiled, program, schedule, &order, 2).unwrap();
+    let Job { basis, shelves } = Job::new(target, compiled, agenda, &order, 2).unwrap();
     let slice = Slice { worker: 0, workers: 4 };
     shelves.join(&basis, slice);
     let link = Arc::new(Link::new(&basis.target, basis.timeout));

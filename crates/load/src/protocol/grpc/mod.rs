@@ -26,7 +26,7 @@ mod tests;
 
 use evenkeel_units::Moment;
 
-use super::http2::{Connection, Event, Shared as Http2Shared};
+use super::http2::{Connection, Event, Http2, Shared as Http2Shared};
 use super::{CallError, Heard, Malformed, Protocol, Standing};
 use crate::call::Call;
 use crate::target::Target;
@@ -86,9 +86,9 @@ impl Protocol for Grpc {
     type Shared = Shared;
     type Ready = Ready;
 
-    const ALPN: &'static [&'static [u8]] = &[b"h2"];
-    const NEEDS_ALPN: bool = true;
-    const IS_SHARED: bool = true;
+    const ALPN: &'static [&'static [u8]] = Http2::ALPN;
+    const NEEDS_ALPN: bool = Http2::NEEDS_ALPN;
+    const IS_SHARED: bool = Http2::IS_SHARED;
 
     fn shared(_: &Target) -> Shared {
         Shared::default()

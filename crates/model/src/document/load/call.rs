@@ -181,6 +181,11 @@ pub enum Source {
 }
 
 impl Call {
+    /// Whether it goes on in the background from the beginning to the end of the load, so that nobody sends it.
+    pub const fn is_followed(&self) -> bool {
+        matches!(self, Self::Consume { .. })
+    }
+
     /// The templates in it.
     pub fn templates(&self) -> impl Iterator<Item = &Template> {
         let (first, rest): (Vec<&Template>, _) = match self {

@@ -1,8 +1,11 @@
-//! TCP, with or without TLS: bytes are sent, and where the answer ends is said by the call.
+//! Bytes as they stand, over TCP (with or without TLS) and UDP: where the answer ends is said by the call.
 //!
 //! One exchange at a time, since nothing but its place tells to which request an answer belongs. For the same
 //! reason the connection is not used again after an answer that did not come in time, or bytes that nobody
 //! asked for. Where the call says that there is no answer, what comes is passed over.
+//!
+//! Over UDP a datagram is sent, and a datagram is its answer; one of no bytes answers nothing. Loss shows as a
+//! timeout: UDP does not say it.
 
 mod framing;
 
@@ -14,14 +17,23 @@ use evenkeel_units::Moment;
 
 use self::framing::{Delimiter, Framing};
 use super::message::Message;
-use super::{CallError, Heard, Malformed, Protocol, Standing};
+use super::{CallError, Carrier, Heard, Malformed, Protocol, Standing};
 use crate::call::Call;
 use crate::target::Target;
 use crate::template::{Template, Values};
 
+/// The most that fits into a datagram over IPv4.
+const DATAGRAM_BYTES_MAX: usize = 65_507;
+
+/// Over TCP: bytes arrive in any pieces.
+pub(crate) type Stream = Plain<true>;
+
+/// Over UDP: each datagram arrives as it was sent, or not at all.
+pub(crate) type Datagram = Plain<false>;
+
 /// One connection.
 #[derive(Debug, Default)]
-pub(crate) struct Stream {
+pub(crate) struct Plain<const IS_STREAM: bool> {
     current: Option<Current>,
     /// The exchange that is whole and not yet said to be.
     whole: Option<u32>,
@@ -46,18 +58,32 @@ pub(crate) struct Ready {
     framing: Option<Framing>,
 }
 
-impl Protocol for Stream {
+impl<const IS_STREAM: bool> Protocol for Plain<IS_STREAM> {
     type Shared = ();
     type Ready = Ready;
 
+    const CARRIER: Carrier = if IS_STREAM { Carrier::Stream } else { Carrier::Datagram };
     const HEARS_AT_ONCE: bool = true;
 
     fn shared(_: &Target) -> Self::Shared {}
 
     fn ready(_: &str, secure: bool, call: &Call) -> Result<Ready, CallError> {
-        let protocol = if secure { "tls" } else { "tcp" };
+        let protocol = match (IS_STREAM, secure) {
+            (true, false) => "tcp",
+            (true, true) => "tls",
+            (false, _) => "udp",
+        };
         let wrong = |reason: &str| CallError::Protocol { protocol, reason: reason.to_owned() };
         let Message { payload, until, wants_body, .. } = Message::new(protocol, call)?;
+        let of_datagram = matches!(until, Until::Message | Until::Nothing);
+        if !IS_STREAM && !of_datagram {
+            return Err(wrong(
+                "an answer is one datagram: leave out where it ends, or say `nothing`",
+            ));
+        }
+        if !IS_STREAM && payload.constant().is_some_and(|it| it.len() > DATAGRAM_BYTES_MAX) {
+            return Err(wrong("its payload is longer than a datagram, which holds 65507 bytes"));
+        }
         let framing = match until {
             Until::Nothing | Until::Bytes(0) => None,
             Until::Message => Some(Framing::First),

@@ -1,61 +1,79 @@
 //! Demand: what is due, whoever sends it: arrivals of the open model, users of the closed one, and the next steps
 //! of visits that are under way. It also counts them.
+//!
+//! ```text
+//! schedule ─▶ waiting (due times, first in first out) ─▶ taken ─▶ outcome
+//! users    ─▶    └─▶ missed, when the timeout passes      └─▶ the next step of the visit
+//! ```
+//!
+//! It knows no socket and no protocol: an engine takes from it what it can send, and says what has come of it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel_model::document::LoadTest;
 use evenkeel_model::{Answer, Frame};
-use evenkeel_units::{Moment, SystemClock};
+use evenkeel_units::{Moment, Seed, SystemClock};
 
-use super::Basis;
-use crate::engine::{Slice, Users, Visits};
+use super::{Slice, Users, Visits};
 use crate::recorder::Recorder;
 use crate::scenario::{Filled, Next, Program, Turns, Who};
 use crate::schedule::Schedule;
-use crate::template::{NoValues, Template};
 
-/// Steps that need no request are gone through at most so many at a time.
-const STEPS_MAX: u32 = 1000;
+/// What all workers are to do together.
+#[derive(Clone)]
+pub(crate) struct Agenda {
+    pub(crate) program: Arc<Program>,
+    pub(crate) schedule: Arc<Schedule>,
+    /// How many routes and transactions are counted.
+    pub(crate) routes: usize,
+    pub(crate) transactions: usize,
+    /// A request is given up so long after it was due.
+    pub(crate) timeout: Duration,
+    pub(crate) seed: Seed,
+}
 
-/// How long a visit yields then.
-const YIELD: Duration = Duration::from_millis(1);
+impl Agenda {
+    /// What a test says, with how its users go about it and when.
+    pub(crate) fn new(test: &LoadTest, seed: Seed, program: Program, schedule: Schedule) -> Self {
+        Self {
+            program: Arc::new(program),
+            schedule: Arc::new(schedule),
+            routes: test.routes.len(),
+            transactions: test.transactions.len(),
+            timeout: test.timeout,
+            seed,
+        }
+    }
+}
 
-/// One record that is due.
+/// One request that is due.
 #[derive(Copy, Clone, Debug)]
-pub(super) struct Request {
+pub(crate) struct Request {
     /// When it was to be sent; its response time and its timeout count from here.
-    pub(super) due: Moment,
+    pub(crate) due: Moment,
     /// Which route.
-    pub(super) route: u32,
+    pub(crate) route: u32,
     /// The visit it is a step of, when it is more than a request.
-    visit: Option<u32>,
+    pub(crate) visit: Option<u32>,
     /// In the closed model, the user who sends it.
     user: Option<u32>,
     /// Whether it was counted as planned when it became due; else it is when it is sent.
     planned: bool,
 }
 
-/// Where in its visit a step is.
-#[derive(Copy, Clone, Default)]
-struct Place {
-    /// It was counted as planned.
-    planned: bool,
-    /// Nothing was sent before it.
-    first: bool,
-}
-
 /// All that is due on one worker.
-pub(super) struct Demand {
+pub(crate) struct Demand {
     clock: SystemClock,
-    basis: Arc<Basis>,
     program: Arc<Program>,
     schedule: Arc<Schedule>,
     slice: Slice,
+    timeout: Duration,
     turns: Turns,
     users: Users,
     visits: Visits,
-    pub(super) recorder: Recorder,
+    pub(crate) recorder: Recorder,
     /// Number and time of the next arrival of the open model.
     next: (u64, Option<Moment>),
     waiting: VecDeque<Request>,
@@ -67,9 +85,9 @@ pub(super) struct Demand {
 }
 
 impl Demand {
-    pub(super) fn new(basis: &Arc<Basis>, slice: Slice) -> Self {
-        let (program, schedule) = (Arc::clone(&basis.program), Arc::clone(&basis.schedule));
-        let chance = basis.seed.choices("load/visits");
+    /// One worker's share.
+    pub(crate) fn new(agenda: &Agenda, slice: Slice) -> Self {
+        let Agenda { program, schedule, routes, transactions, timeout, seed } = agenda.clone();
         let first = slice.first();
         // Where topics are only consumed, nobody does anything.
         let (crowds, due) = match program.is_empty() {
@@ -79,44 +97,45 @@ impl Demand {
         Self {
             clock: SystemClock::start(),
             slice,
-            turns: Turns::new(&program, slice.worker, slice.workers, chance),
+            timeout,
+            turns: Turns::new(&program, slice.worker, slice.workers, seed.choices("load/visits")),
             users: Users::new(crowds, slice.worker, slice.workers),
             visits: Visits::default(),
-            recorder: Recorder::new(basis.routes.len(), basis.transactions),
+            recorder: Recorder::new(routes, transactions),
             next: (first, due),
             waiting: VecDeque::new(),
             waiting_planned: 0,
             end: Moment::at(schedule.length()),
             stopped: false,
-            basis: Arc::clone(basis),
             program,
             schedule,
         }
     }
 
     /// From here on, moments count from when `clock` was started.
-    pub(super) fn start(&mut self, clock: SystemClock) {
+    pub(crate) fn start(&mut self, clock: SystemClock) {
         self.clock = clock;
     }
 
     /// When the present second ends.
-    pub(super) fn boundary(&self) -> Moment {
+    pub(crate) fn boundary(&self) -> Moment {
         Moment::at(Duration::from_secs(self.recorder.second() + 1))
     }
 
-    /// The frame of the present second, in which so many requests are under way.
-    pub(super) fn close(&mut self, in_flight: u64) -> Frame {
+    /// The frame of the present second, in which so many requests are under way and which has cost so much.
+    pub(crate) fn close(&mut self, in_flight: u64, cpu: Duration) -> Frame {
+        self.recorder.cost(cpu);
         self.recorder.close(in_flight, self.waiting_planned)
     }
 
     /// Whether the present second has anything in it.
-    pub(super) fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         let second = Moment::at(Duration::from_secs(self.recorder.second()));
         second < self.end || !self.recorder.is_empty()
     }
 
     /// Lets everything wait that has become due.
-    pub(super) fn admit(&mut self, is_due: impl Fn(Moment) -> bool) {
+    pub(crate) fn admit(&mut self, is_due: impl Fn(Moment) -> bool) {
         while let (n, Some(due)) = self.next
             && is_due(due)
         {
@@ -134,58 +153,70 @@ impl Demand {
     }
 
     /// Gives up what has waited too long.
-    pub(super) fn expire(&mut self, now: Moment) {
-        while let Some(&request) = self.waiting.front()
-            && now >= request.due + self.basis.timeout
+    pub(crate) fn expire(&mut self, now: Moment) {
+        while let Some(request) = self.waiting.front()
+            && now >= request.due + self.timeout
+            && let Some(request) = self.pop()
         {
-            self.waiting.pop_front();
-            match request.planned {
-                true => self.waiting_planned -= 1,
-                false => self.recorder.planned(),
-            }
             self.recorder.missed();
             self.answered(&request, Answer::Timeout, now);
         }
     }
 
-    /// The next that is to be sent, which counts as sent now.
-    pub(super) fn take(&mut self, now: Moment) -> Option<Request> {
+    /// What has waited longest. A user whose time is over takes its request back before.
+    pub(crate) fn front(&mut self, now: Moment) -> Option<Request> {
         loop {
-            let request = self.waiting.pop_front()?;
-            if request.user.is_none_or(|it| self.users.is_active(it, now)) {
-                match request.planned {
-                    true => self.waiting_planned -= 1,
-                    false => self.recorder.planned(),
-                }
-                self.recorder.sent(now - request.due);
-                return Some(request);
-            }
-            // A user whose time is over takes its request back.
+            let request = *self.waiting.front()?;
+            let gone = request.user.filter(|it| !self.users.is_active(*it, now));
+            let Some(user) = gone else { return Some(request) };
+            self.waiting.pop_front();
             if let Some(visit) = request.visit {
                 self.break_off(visit, None, now);
             }
-            if let Some(user) = request.user {
-                self.users.leave(user, now);
-            }
+            self.users.leave(user, now);
         }
     }
 
-    /// Appends a text of the request, as it is for its visit.
-    pub(super) fn render(&self, request: &Request, template: &Template) -> Vec<u8> {
-        let mut out = Vec::new();
-        match request.visit {
-            None => template.render(&NoValues, &mut out),
-            Some(visit) => {
-                let visit = self.visits.get(visit);
-                let values = Filled { program: &self.program, visit, clock: &self.clock };
-                template.render(&values, &mut out);
-            }
-        }
-        out
+    /// Since when what has waited longest is due.
+    pub(crate) fn waits_since(&self) -> Option<Moment> {
+        self.waiting.front().map(|it| it.due)
     }
 
-    /// A request has its answer: it is counted, and what comes after it begins.
-    pub(super) fn outcome(
+    /// What has waited longest, which counts as sent now.
+    pub(crate) fn take(&mut self, now: Moment) -> Option<Request> {
+        let request = self.pop()?;
+        self.recorder.sent(now - request.due);
+        Some(request)
+    }
+
+    /// Takes a request out of the queue: it counts as planned from here on, if it did not before.
+    fn pop(&mut self) -> Option<Request> {
+        let request = self.waiting.pop_front()?;
+        match request.planned {
+            true => self.waiting_planned -= 1,
+            false => self.recorder.planned(),
+        }
+        Some(request)
+    }
+
+    /// The values of a visit at this moment.
+    pub(crate) fn values(&self, visit: u32) -> Filled<'_> {
+        let visit = self.visits.get(visit);
+        Filled { program: &self.program, visit, clock: &self.clock }
+    }
+
+    /// Keeps a value of an answer for later steps of a visit.
+    pub(crate) fn keep(&mut self, visit: u32, variable: u32, value: &[u8]) {
+        self.visits.get_mut(visit).keep(variable, value);
+    }
+
+    /// Keeps a cookie of an answer for later steps of a visit.
+    pub(crate) fn set_cookie(&mut self, visit: u32, value: &[u8]) {
+        self.visits.get_mut(visit).set_cookie(&self.program, value);
+    }
+
+    /// A request has its answer, or will never have one: it is counted, and what comes after it begins.
+    pub(crate) fn outcome(
         &mut self,
         request: &Request,
         answer: Answer,
@@ -197,7 +228,7 @@ impl Demand {
     }
 
     /// Nothing new is sent from here on.
-    pub(super) fn stop(&mut self, now: Moment) {
+    pub(crate) fn stop(&mut self, now: Moment) {
         self.admit(|at| at <= now);
         self.next.1 = None;
         while let Some(request) = self.waiting.pop_front() {
@@ -213,15 +244,15 @@ impl Demand {
     }
 
     /// Whether nothing is due any more, now or later. What is under way may still bring something.
-    pub(super) fn is_over(&self, now: Moment) -> bool {
+    pub(crate) fn is_over(&self, now: Moment) -> bool {
         let over = now >= self.end || (self.next.1.is_none() && self.users.all_have_gone());
         let asleep = self.visits.next_at().is_some_and(|_| now < self.end);
         self.waiting.is_empty() && over && !asleep
     }
 
     /// When something becomes due, or has waited too long, or the second ends.
-    pub(super) fn next_event(&self, now: Moment) -> Moment {
-        let missed = self.waiting.front().map(|it| it.due + self.basis.timeout);
+    pub(crate) fn next_event(&self, now: Moment) -> Moment {
+        let missed = self.waits_since().map(|it| it + self.timeout);
         let end = Some(self.end).filter(|it| *it > now);
         [self.next.1, self.users.next_at(), self.visits.next_at(), missed, end]
             .into_iter()
@@ -229,6 +260,7 @@ impl Demand {
             .fold(self.boundary(), Moment::min)
     }
 
+    /// Arrival `n` of the open model, which was counted as planned.
     fn arrive(&mut self, due: Moment, n: u64) {
         let script = self.program.choose(n);
         match self.program.scripts[script as usize].bare {
@@ -241,6 +273,7 @@ impl Demand {
         }
     }
 
+    /// A user begins its next iteration.
     fn begin_again(&mut self, user: u32, due: Moment) {
         let (number, iteration) = (self.users.number(user), self.users.iterations(user));
         // Every iteration has a number of its own, whoever makes it.
@@ -255,7 +288,7 @@ impl Demand {
     fn begin_visit(&mut self, script: u32, who: Who, due: Moment, planned: bool) {
         let visit = self.visits.take();
         if self.visits.get_mut(visit).begin(&self.program, script, who, &mut self.turns) {
-            self.step(visit, due, Place { planned, first: true });
+            self.step(visit, due, planned);
             return;
         }
         // The data has been used up: the arrival cannot be sent, and a user has nothing more to do.
@@ -268,6 +301,7 @@ impl Demand {
         }
     }
 
+    /// A visit goes on after a pause.
     fn go_on(&mut self, visit: u32, due: Moment) {
         let user = self.visits.get(visit).user;
         match user.filter(|it| !self.users.is_active(*it, due)) {
@@ -275,38 +309,28 @@ impl Demand {
                 self.break_off(visit, None, due);
                 self.users.leave(user, due);
             }
-            None => self.step(visit, due, Place::default()),
+            None => self.step(visit, due, false),
         }
     }
 
     /// The next step of a visit, which is ready for it since `due`.
-    fn step(&mut self, visit: u32, due: Moment, Place { planned, first }: Place) {
+    fn step(&mut self, visit: u32, due: Moment, planned: bool) {
+        let recorder = &mut self.recorder;
         let here = self.visits.get_mut(visit);
         let user = here.user;
-        let recorder = &mut self.recorder;
-        let mut next = Next::Wait(due + YIELD);
-        for _ in 0..STEPS_MAX {
-            let ended = |number, time| recorder.transaction(number, Answer::Ok, time);
-            match here.next(&self.program, due, &self.clock, ended) {
-                // That goes on in the background, whoever is where.
-                Next::Send(route) if !self.basis.routes[route as usize].produces() => {}
-                other => {
-                    next = other;
-                    break;
-                }
-            }
-        }
-        match next {
+        let ended = |number, time| recorder.transaction(number, Answer::Ok, time);
+        match here.next(&self.program, due, &self.clock, ended) {
             Next::Send(route) => {
                 self.wait(Request { due, route, visit: Some(visit), user, planned });
                 return;
             }
             Next::Wait(until) => self.visits.sleep(visit, until),
             Next::Over => {
+                // A user whose iteration came to no request must not begin the next one at once, without end.
+                let idle = !here.has_sent();
                 self.visits.give_back(visit);
                 if let Some(user) = user {
-                    // One who has nothing to send must not spin.
-                    self.user_ended(user, due, first);
+                    self.user_ended(user, due, idle);
                 }
             }
         }
@@ -319,13 +343,14 @@ impl Demand {
     fn answered(&mut self, request: &Request, answer: Answer, now: Moment) {
         if let Some(visit) = request.visit {
             if answer.is_ok() && !self.stopped {
-                self.step(visit, now, Place::default());
+                self.step(visit, now, false);
                 return;
             }
             // A stop is no failure: what it cuts off has no outcome.
             self.break_off(visit, Some(answer).filter(|it| !it.is_ok()), now);
         }
         if let Some(user) = request.user {
+            // Such an answer may come as fast as it is asked for.
             let turned_away = matches!(answer, Answer::Connect | Answer::Reset | Answer::Dns);
             self.user_ended(user, now, turned_away);
         }

@@ -3,7 +3,7 @@
 use evenkeel_model::document::Encoding;
 use proptest::prelude::*;
 
-use super::*;
+use super::super::*;
 use crate::call::{Headers, What};
 use crate::template::NoValues;
 

@@ -1,0 +1,4 @@
+//! Bytes as they stand, over what keeps their order and over what keeps their bounds.
+
+mod datagram;
+mod stream;
