@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use evenkeel_model::document::{
     Call, Checks, Condition, Criterion, Encoding, Extract, Feeder, FileName, Finder, LoadStep,
-    LoadTest, Pace, Route, RowOrder, Rows, Scenario, Shape, Source, Stage, StatusCheck, Template,
-    Threshold, Tls, Until, Watch, WatchSource,
+    LoadTest, Owner, Pace, Route, RowOrder, Rows, Scenario, Shape, Source, Stage, StatusCheck,
+    Template, Threshold, Tls, Until, Watch, WatchSource,
 };
 
 use crate::draft::ANY_GOOD;
@@ -90,7 +90,10 @@ fn spec(test: &LoadTest) -> Tree {
     spec.put_unless("http2", &sending.http2, &default.http2, Tree::word);
     spec.put_unless("threads", &sending.threads, &default.threads, Tree::word);
     spec.put_unless("streams", &sending.streams, &default.streams, Tree::word);
-    spec.put_unless("pace", &sending.pace, &default.pace, |it| pace(*it));
+    spec.put_unless("connection", &sending.connection, &default.connection, |it| {
+        word(&Owner::NAMES, *it)
+    });
+    spec.put_unless("pace", &sending.pace, &default.pace, |it| word(&Pace::NAMES, *it));
     spec.put_unless("tls", &sending.tls, &default.tls, tls);
     spec.put_unless("grpc", &sending.grpc, &default.grpc, |it| {
         let mut grpc = Map::default();
@@ -119,9 +122,10 @@ fn file(name: &FileName) -> Tree {
     Tree::text(name.as_str())
 }
 
-fn pace(pace: Pace) -> Tree {
-    let named = Pace::NAMES.iter().find(|(_, it)| *it == pace);
-    Tree::text(named.map_or("precise", |(name, _)| name))
+/// The name that a choice has in documents.
+fn word<T: PartialEq>(names: &[(&'static str, T)], of: T) -> Tree {
+    let named = names.iter().find(|(_, it)| *it == of);
+    Tree::text(named.map_or("", |(name, _)| name))
 }
 
 fn tls(tls: &Tls) -> Tree {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! demand    what is due, whoever sends it, and what is counted of it
+//! places    the connections that belong to one user or visit each
 //! exchange  a request, from when it is handed to a connection to its outcome
 //! stream    bytes between sockets and what connections speak
 //! toll      what the thread costs
@@ -16,6 +17,7 @@
 
 mod demand;
 mod exchange;
+mod places;
 mod socket;
 mod stream;
 mod toll;
@@ -247,14 +249,17 @@ impl<P: Protocol> Engine<P> {
             return;
         }
         self.dispatch_again(now);
-        while self.demand.front(now).is_some() {
+        while let Some(request) = self.next_waiting(now) {
             if self.target.addresses.is_empty() {
                 self.fail_unsent(Answer::Dns, now);
+            } else if let Some(at) = self.demand.place(&request) {
+                self.send_in_place(at, request.is_first, now);
             } else if let Some(at) = self.pool.take_idle() {
                 self.send_on(at, now);
             } else if now >= self.connect_after
                 && let Some(at) = self.pool.take_place()
             {
+                self.pool.connections[at].owned = self.demand.keep_place(&request, at);
                 let exchange = self.send(now);
                 self.connect(at, exchange.into_iter().collect(), now, 0);
             } else if let Some(at) = self.pool.take_roomy() {
@@ -264,6 +269,15 @@ impl<P: Protocol> Engine<P> {
             }
         }
         self.dispatching = false;
+    }
+
+    /// What has waited longest. Whoever was dealt with before may have let its connection go.
+    fn next_waiting(&mut self, now: Moment) -> Option<Request> {
+        let request = self.demand.front(now);
+        while let Some(at) = self.demand.place_let_go() {
+            self.pool.release(at);
+        }
+        request
     }
 
     /// Nothing new is sent from here on.

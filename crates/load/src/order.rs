@@ -5,11 +5,12 @@ use std::io;
 use std::sync::Arc;
 
 use evenkeel_model::diagnostic::in_one_line;
-use evenkeel_model::document::{self, LoadTest, Reference, ResolveError, Shape};
+use evenkeel_model::document::{self, LoadTest, Owner, Reference, ResolveError, Shape};
 use evenkeel_units::Seed;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
+use crate::crowd::Crowd;
 use crate::engine::{Agenda, Engine, Job, Slice};
 use crate::hand::{self, Handle, Said, Worker};
 use crate::kafka;
@@ -99,6 +100,16 @@ pub enum LoadError {
     /// A staircase of millions of steps.
     #[error("the shapes have more than 100 000 steps")]
     Steps,
+    /// Users who have a connection of their own, and not enough of them.
+    #[error(
+        "{users} users of one thread want a connection each, and it has {connections}: raise `connections`"
+    )]
+    Users {
+        /// How many users a thread has.
+        users: u64,
+        /// How many connections.
+        connections: usize,
+    },
     /// The operating system allows fewer open files.
     #[error(
         "{connections} connections need more open files than the {limit} allowed: raise `ulimit -n`"
@@ -164,6 +175,7 @@ pub fn prepare(
     let schedule = Schedule::of(&order.shapes).ok_or(LoadError::Steps)?;
     // More threads than connections would have nothing to send on.
     let workers = order.test.sending.threads.clamp(1, order.test.connections);
+    each_has_one(&order, &schedule, workers)?;
     let agenda = Agenda::new(&test, order.seed, program, schedule);
     let basis = Basis { target, agenda, order, workers };
     match basis.target.scheme {
@@ -178,6 +190,24 @@ pub fn prepare(
         Scheme::Dns => basis.speak::<Dns>(compiled),
         Scheme::Kafka => basis.speak_kafka(compiled),
     }
+}
+
+/// Users who have a connection of their own must have one: nobody ever gives one back to those who wait.
+fn each_has_one(order: &Order, schedule: &Schedule, workers: u32) -> Result<(), LoadError> {
+    if order.test.sending.connection != Owner::User {
+        return Ok(());
+    }
+    let all = u64::from(schedule.crowds().iter().map(Crowd::size).max().unwrap_or(0));
+    let Share { number, of } = order.share;
+    for worker in 0..workers {
+        let (first, step) = (u64::from(number * workers + worker), u64::from(of * workers));
+        let users = all.saturating_sub(first).div_ceil(step);
+        let connections = share(order.test.connections, worker, workers);
+        if users > connections as u64 {
+            return Err(LoadError::Users { users, connections });
+        }
+    }
+    Ok(())
 }
 
 /// The descriptions of all messages of gRPC in a test: from its files, or from the server itself.
@@ -242,6 +272,10 @@ impl Basis {
 impl Basis {
     fn speak_kafka(self, routes: Vec<Compiled>) -> Result<Prepared, LoadError> {
         let Self { target, agenda, order, workers } = self;
+        if order.test.sending.connection != Owner::Shared {
+            let reason = "Kafka has a connection for each partition: leave `connection` away";
+            return Err(LoadError::Scenario { reason: reason.to_owned() });
+        }
         let job = kafka::Job::new(target, routes, agenda, &order, workers)?;
         let make = move |slice, wire| job.worker(slice, wire);
         Ok(Prepared { workers, share: order.share, make: Box::new(make) })

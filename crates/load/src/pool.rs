@@ -58,6 +58,8 @@ pub(crate) struct Connection<P> {
     generation: u32,
     /// Whether it has carried an answer before, so that the server may have closed it by now.
     pub(crate) used: bool,
+    /// Whether it belongs to one user or visit, and so is offered to nobody.
+    pub(crate) owned: bool,
     /// Whether it is counted as standing.
     counted: bool,
     /// Among those that can be given a request.
@@ -76,6 +78,7 @@ impl<P: Protocol> Connection<P> {
             unsent: Vec::new(),
             generation: 0,
             used: false,
+            owned: false,
             counted: false,
             listed: Listed { idle: false, roomy: false },
         }
@@ -208,7 +211,7 @@ impl<P: Protocol> Pool<P> {
     /// Notes whether the connection can be given a request: after every exchange that began or ended on it.
     pub(crate) fn offer(&mut self, at: usize) {
         let here = &mut self.connections[at];
-        if here.room(self.streams) == 0 {
+        if here.owned || here.room(self.streams) == 0 {
             return;
         }
         if here.carries.is_empty() {
@@ -243,7 +246,7 @@ impl<P: Protocol> Pool<P> {
         self.up -= usize::from(std::mem::take(&mut here.counted));
     }
 
-    /// Ends the connection and gives its place back. What it carried is the engine's to settle before.
+    /// Ends the connection and gives its place back, unless that belongs to somebody. What it carried is the engine's to settle before.
     pub(crate) fn close(&mut self, at: usize) {
         self.disconnect(at);
         let here = &mut self.connections[at];
@@ -252,6 +255,14 @@ impl<P: Protocol> Pool<P> {
         if std::mem::take(&mut here.listed.idle) {
             self.idle.retain(|&it| it != at);
         }
-        self.closed.push(at);
+        if !here.owned {
+            self.closed.push(at);
+        }
+    }
+
+    /// Ends a connection that belonged to somebody, and gives its place back.
+    pub(crate) fn release(&mut self, at: usize) {
+        self.connections[at].owned = false;
+        self.close(at);
     }
 }

@@ -12,10 +12,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_model::document::LoadTest;
+use evenkeel_model::document::{LoadTest, Owner};
 use evenkeel_model::{Answer, Frame};
 use evenkeel_units::{Moment, Seed, SystemClock};
 
+use super::places::Places;
+use super::users::Ended;
 use super::{Slice, Users, Visits};
 use crate::recorder::Recorder;
 use crate::scenario::{Filled, Next, Program, Turns, Who};
@@ -31,6 +33,8 @@ pub(crate) struct Agenda {
     pub(crate) transactions: usize,
     /// A request is given up so long after it was due.
     pub(crate) timeout: Duration,
+    /// Whose connections are.
+    pub(crate) owner: Owner,
     pub(crate) seed: Seed,
 }
 
@@ -43,6 +47,7 @@ impl Agenda {
             routes: test.routes.len(),
             transactions: test.transactions.len(),
             timeout: test.timeout,
+            owner: test.sending.connection,
             seed,
         }
     }
@@ -58,9 +63,11 @@ pub(crate) struct Request {
     /// The visit it is a step of, when it is more than a request.
     pub(crate) visit: Option<u32>,
     /// In the closed model, the user who sends it.
-    user: Option<u32>,
+    pub(super) user: Option<u32>,
     /// Whether it was counted as planned when it became due; else it is when it is sent.
-    planned: bool,
+    pub(super) planned: bool,
+    /// Whether nothing was sent before it in its visit.
+    pub(super) is_first: bool,
 }
 
 /// All that is due on one worker.
@@ -73,6 +80,7 @@ pub(crate) struct Demand {
     turns: Turns,
     users: Users,
     visits: Visits,
+    places: Places,
     pub(crate) recorder: Recorder,
     /// Number and time of the next arrival of the open model.
     next: (u64, Option<Moment>),
@@ -87,7 +95,8 @@ pub(crate) struct Demand {
 impl Demand {
     /// One worker's share.
     pub(crate) fn new(agenda: &Agenda, slice: Slice) -> Self {
-        let Agenda { program, schedule, routes, transactions, timeout, seed } = agenda.clone();
+        let Agenda { program, schedule, routes, transactions, timeout, owner, seed } =
+            agenda.clone();
         let first = slice.first();
         // Where topics are only consumed, nobody does anything.
         let (crowds, due) = match program.is_empty() {
@@ -101,6 +110,7 @@ impl Demand {
             turns: Turns::new(&program, slice.worker, slice.workers, seed.choices("load/visits")),
             users: Users::new(crowds, slice.worker, slice.workers),
             visits: Visits::default(),
+            places: Places::new(owner),
             recorder: Recorder::new(routes, transactions),
             next: (first, due),
             waiting: VecDeque::new(),
@@ -173,7 +183,7 @@ impl Demand {
             if let Some(visit) = request.visit {
                 self.break_off(visit, None, now);
             }
-            self.users.leave(user, now);
+            self.leave(user, now);
         }
     }
 
@@ -197,6 +207,25 @@ impl Demand {
             false => self.recorder.planned(),
         }
         Some(request)
+    }
+
+    /// The place among the connections that whoever sends this has for itself.
+    pub(crate) fn place(&self, request: &Request) -> Option<usize> {
+        self.places.of(request)
+    }
+
+    /// Whoever sends this has the place for itself from here on. Says no when places are nobody's.
+    pub(crate) fn keep_place(&mut self, request: &Request, place: usize) -> bool {
+        let are_owned = self.places.are_owned();
+        if are_owned {
+            self.places.keep(request, place);
+        }
+        are_owned
+    }
+
+    /// A place that nobody has for itself any more.
+    pub(crate) fn place_let_go(&mut self) -> Option<usize> {
+        self.places.let_go.pop()
     }
 
     /// The values of a visit at this moment.
@@ -265,7 +294,8 @@ impl Demand {
         let script = self.program.choose(n);
         match self.program.scripts[script as usize].bare {
             Some(route) => {
-                self.wait(Request { due, route, visit: None, user: None, planned: true });
+                let (visit, user, planned, is_first) = (None, None, true, true);
+                self.wait(Request { due, route, visit, user, planned, is_first });
             }
             None => {
                 self.begin_visit(script, Who { user: None, number: n, iteration: 0 }, due, true);
@@ -280,7 +310,10 @@ impl Demand {
         let script = self.program.choose(iteration << 20 ^ number);
         let user = Some(user);
         match self.program.scripts[script as usize].bare {
-            Some(route) => self.wait(Request { due, route, visit: None, user, planned: false }),
+            Some(route) => {
+                let (visit, planned, is_first) = (None, false, true);
+                self.wait(Request { due, route, visit, user, planned, is_first });
+            }
             None => self.begin_visit(script, Who { user, number, iteration }, due, false),
         }
     }
@@ -297,6 +330,7 @@ impl Demand {
             self.recorder.missed();
         }
         if let Some(user) = who.user {
+            self.places.user_left(user);
             self.users.leave_for_good(user);
         }
     }
@@ -307,7 +341,7 @@ impl Demand {
         match user.filter(|it| !self.users.is_active(*it, due)) {
             Some(user) => {
                 self.break_off(visit, None, due);
-                self.users.leave(user, due);
+                self.leave(user, due);
             }
             None => self.step(visit, due, false),
         }
@@ -317,20 +351,19 @@ impl Demand {
     fn step(&mut self, visit: u32, due: Moment, planned: bool) {
         let recorder = &mut self.recorder;
         let here = self.visits.get_mut(visit);
-        let user = here.user;
+        let (user, is_first) = (here.user, !here.has_sent());
         let ended = |number, time| recorder.transaction(number, Answer::Ok, time);
         match here.next(&self.program, due, &self.clock, ended) {
             Next::Send(route) => {
-                self.wait(Request { due, route, visit: Some(visit), user, planned });
+                self.wait(Request { due, route, visit: Some(visit), user, planned, is_first });
                 return;
             }
             Next::Wait(until) => self.visits.sleep(visit, until),
             Next::Over => {
-                // A user whose iteration came to no request must not begin the next one at once, without end.
-                let idle = !here.has_sent();
-                self.visits.give_back(visit);
+                self.visit_ended(visit);
                 if let Some(user) = user {
-                    self.user_ended(user, due, idle);
+                    // One whose iteration came to no request must not begin the next at once, without end.
+                    self.user_ended(user, due, is_first);
                 }
             }
         }
@@ -357,9 +390,17 @@ impl Demand {
     }
 
     fn user_ended(&mut self, user: u32, now: Moment, turned_away: bool) {
-        if self.users.ended(user, now, turned_away) && !self.stopped {
-            self.begin_again(user, now);
+        match self.users.ended(user, now, turned_away) {
+            Ended::Now if !self.stopped => self.begin_again(user, now),
+            Ended::Now | Ended::Later => {}
+            Ended::Left => self.places.user_left(user),
         }
+    }
+
+    /// A user leaves in the middle of an iteration.
+    fn leave(&mut self, user: u32, now: Moment) {
+        self.places.user_left(user);
+        self.users.leave(user, now);
     }
 
     /// A visit ends before its last step.
@@ -369,11 +410,20 @@ impl Demand {
                 self.recorder.transaction(number, answer, time);
             }
         }
+        self.visit_ended(visit);
+    }
+
+    fn visit_ended(&mut self, visit: u32) {
+        self.places.visit_ended(visit);
         self.visits.give_back(visit);
     }
 
     fn wait(&mut self, request: Request) {
         self.waiting_planned += u64::from(request.planned);
-        self.waiting.push_back(request);
+        match self.places.of(&request) {
+            // It waits for nobody.
+            Some(_) => self.waiting.push_front(request),
+            None => self.waiting.push_back(request),
+        }
     }
 }

@@ -90,6 +90,20 @@ impl<P: Protocol> Engine<P> {
         }
     }
 
+    /// Sends the request that has waited longest over the connection that belongs to whoever sends it, which is made
+    /// anew when it has broken: a session that is lost in the middle of a visit is not begun again behind its back.
+    pub(super) fn send_in_place(&mut self, at: usize, is_first: bool, now: Moment) {
+        if self.pool.connections[at].room(self.streams) > 0 {
+            self.send_on(at, now);
+        } else if P::HAS_SESSION && !is_first {
+            self.fail_unsent(Answer::Closed, now);
+        } else {
+            self.pool.close(at);
+            let exchange = self.send(now);
+            self.connect(at, exchange.into_iter().collect(), now, 0);
+        }
+    }
+
     /// Hands an exchange to a connection that stands.
     fn carry(&mut self, at: usize, exchange: u32, now: Moment) {
         self.pool.connections[at].carries.push(exchange);
@@ -193,24 +207,44 @@ impl<P: Protocol> Engine<P> {
         here.headers.clear();
         here.body.clear();
         here.retried = true;
-        match self.pool.take_place() {
+        match self.place_again(exchange) {
             Some(at) => self.connect(at, vec![exchange], now, 0),
             None => self.again.push_back(exchange),
+        }
+    }
+
+    /// A place for a new connection for an exchange that is sent a second time: its own, where it has one.
+    fn place_again(&mut self, exchange: u32) -> Option<usize> {
+        let own = self.exchanges.get_mut(exchange).connection;
+        let here = &self.pool.connections[own];
+        match here.owned {
+            true => Some(own).filter(|_| here.state == State::Closed),
+            false => self.pool.take_place(),
         }
     }
 
     /// Sends what is to be sent a second time, as far as there are connections.
     pub(super) fn dispatch_again(&mut self, now: Moment) {
         while let Some(&exchange) = self.again.front() {
-            if let Some(at) = self.pool.take_place() {
+            if let Some(at) = self.place_again(exchange) {
                 self.again.pop_front();
                 self.connect(at, vec![exchange], now, 0);
-            } else if let Some(at) = self.pool.take_idle().or_else(|| self.pool.take_roomy()) {
+            } else if let Some(at) = self.room_again(exchange) {
                 self.again.pop_front();
                 self.carry(at, exchange, now);
             } else {
                 return;
             }
+        }
+    }
+
+    /// A connection that stands and has room for an exchange that is sent a second time: its own, where it has one.
+    fn room_again(&mut self, exchange: u32) -> Option<usize> {
+        let own = self.exchanges.get_mut(exchange).connection;
+        let here = &self.pool.connections[own];
+        match here.owned {
+            true => Some(own).filter(|_| here.room(self.streams) > 0),
+            false => self.pool.take_idle().or_else(|| self.pool.take_roomy()),
         }
     }
 

@@ -15,6 +15,17 @@ const TURNED_AWAY: Duration = Duration::from_millis(10);
 /// A user, by its number on this worker.
 pub(super) type User = u32;
 
+/// What comes after an iteration.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The next one, at once.
+    Now,
+    /// The next one, after a pause.
+    Later,
+    /// None, at least until there are more users again.
+    Left,
+}
+
 /// Who is about to begin something.
 pub(super) struct Users {
     crowds: Vec<Crowd>,
@@ -68,8 +79,8 @@ impl Users {
         self.thinking.peek().map(|&Reverse((at, _))| at)
     }
 
-    /// A user has come to the end of an iteration. When it begins its next one at once, it says so.
-    pub(super) fn ended(&mut self, user: User, now: Moment, turned_away: bool) -> bool {
+    /// A user has come to the end of an iteration. One that begins its next at once is the caller's to begin.
+    pub(super) fn ended(&mut self, user: User, now: Moment, turned_away: bool) -> Ended {
         let visitor = &mut self.visitors[user as usize];
         let crowd = &self.crowds[visitor.crowd as usize];
         visitor.iterations += 1;
@@ -80,11 +91,16 @@ impl Users {
             false => crowd.next_active(visitor.number, now + pause),
         };
         match next {
-            Some(at) if at <= now => return true,
-            Some(at) => self.thinking.push(Reverse((at, user))),
-            None => self.left -= 1,
+            Some(at) if at <= now => Ended::Now,
+            Some(at) => {
+                self.thinking.push(Reverse((at, user)));
+                if at == now + pause { Ended::Later } else { Ended::Left }
+            }
+            None => {
+                self.left -= 1;
+                Ended::Left
+            }
         }
-        false
     }
 
     /// Whether a user may still send something.
@@ -152,8 +168,8 @@ mod tests {
         assert_eq!(users.next(|it| it <= millis(100)), Some((millis(100), 0)));
         assert_eq!(users.next(|it| it <= millis(100)), None);
         assert_eq!(users.next(|it| it <= millis(105)), Some((millis(105), 1)));
-        assert!(!users.ended(0, millis(189), false));
-        assert!(!users.ended(1, millis(190), false));
+        assert_eq!(users.ended(0, millis(189), false), Ended::Later);
+        assert_eq!(users.ended(1, millis(190), false), Ended::Left);
         assert_eq!(users.next(|it| it <= millis(300)), Some((millis(199), 0)));
         assert!(!users.all_have_gone());
         users.leave(0, millis(200));
@@ -165,8 +181,8 @@ mod tests {
     fn a_user_without_think_time_begins_again_at_once_unless_it_was_turned_away() {
         let mut users = users(1, 0, None);
         assert_eq!(users.next(|_| true), Some((millis(100), 0)));
-        assert!(users.ended(0, millis(105), false));
-        assert!(!users.ended(0, millis(105), true));
+        assert_eq!(users.ended(0, millis(105), false), Ended::Now);
+        assert_eq!(users.ended(0, millis(105), true), Ended::Later);
         assert_eq!(users.next_at(), Some(millis(115)));
     }
 
@@ -174,8 +190,8 @@ mod tests {
     fn a_user_leaves_after_its_iterations() {
         let mut users = users(1, 0, Some(2));
         assert!(users.next(|_| true).is_some());
-        assert!(users.ended(0, millis(101), false));
-        assert!(!users.ended(0, millis(102), false));
+        assert_eq!(users.ended(0, millis(101), false), Ended::Now);
+        assert_eq!(users.ended(0, millis(102), false), Ended::Left);
         assert!(users.all_have_gone());
     }
 

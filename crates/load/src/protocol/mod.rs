@@ -41,6 +41,8 @@ pub(crate) trait Protocol: Sized + Send {
     /// Whether a connection carries several exchanges at a time, so that what they have to say is better sent
     /// together.
     const IS_SHARED: bool = false;
+    /// Whether a connection remembers what was said on it, so that another is no substitute for it.
+    const HAS_SESSION: bool = false;
     /// Whether there may be something to [hear](Self::read) right after a request was begun, without any byte
     /// having come.
     const HEARS_AT_ONCE: bool = false;

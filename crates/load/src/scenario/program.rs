@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_model::document::{self, LoadStep, LoadTest, Part, Reference, ResolveError, RowOrder};
+use evenkeel_model::document::{
+    self, LoadStep, LoadTest, Owner, Part, Reference, ResolveError, RowOrder,
+};
 use evenkeel_units::{Choices, Seed};
 
 use super::feeder::{Feeder, FeederError};
@@ -177,10 +179,12 @@ impl<'a> Compiler<'a> {
         let mut scripts = Vec::new();
         let mut weights = Vec::new();
         let mut sum = 0;
+        // Who has a connection of its own is somebody.
+        let shared = self.test.sending.connection == Owner::Shared;
         if self.test.scenarios.is_empty() {
             for (n, route) in self.test.routes.iter().enumerate() {
                 let feeders = self.used.get(&(n as u32)).cloned().unwrap_or_default();
-                let bare = is_plain(n as u32).then_some(n as u32);
+                let bare = (shared && is_plain(n as u32)).then_some(n as u32);
                 let ops = vec![Op::Send(n as u32)];
                 scripts.push(Script { ops, bare, cookies: false, counters: 0, feeders });
                 sum += u64::from(route.weight);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use evenkeel_load::Order;
 use evenkeel_model::Answer;
-use evenkeel_model::document::{Shape, StatusCheck};
+use evenkeel_model::document::{Owner, Shape, StatusCheck};
 use evenkeel_units::Rate;
 
 use crate::books::{constant, order, post, run, users};
@@ -263,6 +263,29 @@ fn a_refused_stream_is_tried_once_more_and_another_reset_is_not() {
         assert_eq!(counted, (good, 10 - good), "{code}");
         assert_eq!(seen.load(Ordering::SeqCst), asked, "{code}");
         assert_eq!(books.connected, 1, "{code}");
+    }
+}
+
+#[test]
+fn a_connection_of_ones_own_outlives_a_refused_stream_and_is_made_again_when_the_server_leaves() {
+    for (leaves, connected) in [(false, 10), (true, 11)] {
+        let server = serve(move |talk, number| {
+            let Some(mut frames) = Frames::new(talk) else { return };
+            match frames.request() {
+                Some(stream) if !leaves => frames.reset(stream, REFUSED_STREAM),
+                Some(_) if number == 0 => frames.goaway(0, 0),
+                Some(stream) => frames.answer(stream),
+                None => {}
+            }
+            while let Some(stream) = frames.request() {
+                frames.answer(stream);
+            }
+        });
+        let mut owned = order2(server, vec![constant(50, 200)]);
+        owned.test.sending.connection = Owner::User;
+        let books = run(owned);
+        books.all_were(10, Answer::Ok);
+        assert_eq!(books.connected, connected);
     }
 }
 

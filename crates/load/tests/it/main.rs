@@ -13,6 +13,7 @@ mod orders;
 mod scenarios;
 mod secure;
 mod servers;
+mod sessions;
 mod shop;
 mod stall;
 mod tls;

@@ -4,7 +4,9 @@ use evenkeel_units::Human;
 
 use super::{Lint, few};
 use crate::decode::{codes, nearest};
-use crate::document::{Call, Criterion, Indicator, LoadTest, Metric, Quantile, Role, Threshold};
+use crate::document::{
+    Call, Criterion, Indicator, LoadTest, Metric, Owner, Quantile, Role, Threshold,
+};
 use crate::library::{Cast, Item};
 
 /// How many requests must lie beyond a percentile for it to mean anything.
@@ -86,10 +88,15 @@ pub(super) fn few_connections(
 ) {
     let shares =
         load.sending.http2 || load.routes.iter().any(|it| matches!(it.call, Call::Grpc { .. }));
-    let each = if shares { load.sending.streams } else { 1 };
+    let owned = load.sending.connection != Owner::Shared;
+    let each = if shares && !owned { load.sending.streams } else { 1 };
     let needed = users.map(|it| it.div_ceil(each.max(1)));
     if let Some((users, needed)) = users.zip(needed).filter(|it| it.1 > load.connections) {
-        let message = format!("{users} users share {} connections", load.connections);
+        let connections = load.connections;
+        let message = match owned {
+            true => format!("{users} users want a connection each, of {connections}"),
+            false => format!("{users} users share {connections} connections"),
+        };
         let help = format!("Raise `connections` of `{}` to at least {needed}.", load.name);
         let path = if item.spec().at("connections").is_some() { "connections" } else { "" };
         lint.report(item, path, codes::FEW_CONNECTIONS, message, help);

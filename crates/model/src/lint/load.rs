@@ -3,7 +3,7 @@
 use super::judgement::{FewSamples, few_connections};
 use super::{Lint, few, safety};
 use crate::decode::{codes, figure, nearest};
-use crate::document::{Call, LoadTest, Metric, Role, Shape, Threshold};
+use crate::document::{Call, LoadTest, Metric, Owner, Role, Shape, Threshold};
 use crate::library::Item;
 use crate::yaml::{Node, Value};
 
@@ -146,6 +146,11 @@ const fn schemes(call: &Call) -> &'static [&'static str] {
 }
 
 fn protocol(lint: &mut Lint<'_>, item: &Item, load: &LoadTest, scheme: &str) {
+    if scheme == "kafka" && load.sending.connection != Owner::Shared {
+        let message = "a connection of one's own cannot be had over `kafka`";
+        let help = "Leave `connection` away: there is one for each partition.";
+        lint.report(item, "connection", codes::OTHER_PROTOCOL, message, help);
+    }
     let paths = requests(item.spec());
     for (n, route) in load.routes.iter().enumerate() {
         let fitting = schemes(&route.call);

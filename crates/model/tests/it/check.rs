@@ -222,7 +222,7 @@ fn bare_scalars_are_taken_where_they_can_only_mean_themselves() {
 fn what_is_left_away_gets_its_default() {
     let (library, _) = check(&document("LoadTest", "url: http://a\nroutes: [{path: /}]"));
     let load = library.load_test("it").unwrap();
-    insta::assert_snapshot!(serde_json::to_string(load).unwrap(), @r#"{"name":"it","description":null,"service":null,"url":"http://a:80","shape":null,"routes":[{"name":"GET /","weight":1,"call":{"http":{"method":"GET","path":"/","headers":[],"body":null}},"checks":{"status":[{"from":200,"to":399}],"contains":[],"lacks":[],"matches":[],"json":[],"headers":[]},"extract":[]}],"scenarios":[],"transactions":[],"feeders":[],"timeout_seconds":10.0,"connections":64,"sending":{"threads":1,"streams":100,"http2":false,"pace":"precise","tls":{"ca":null,"certificate":null,"key":null,"server_name":null,"insecure":false,"resume":true},"grpc":{"files":[],"include":[]}},"watch":[],"success":[]}"#);
+    insta::assert_snapshot!(serde_json::to_string(load).unwrap(), @r#"{"name":"it","description":null,"service":null,"url":"http://a:80","shape":null,"routes":[{"name":"GET /","weight":1,"call":{"http":{"method":"GET","path":"/","headers":[],"body":null}},"checks":{"status":[{"from":200,"to":399}],"contains":[],"lacks":[],"matches":[],"json":[],"headers":[]},"extract":[]}],"scenarios":[],"transactions":[],"feeders":[],"timeout_seconds":10.0,"connections":64,"sending":{"threads":1,"streams":100,"http2":false,"connection":"shared","pace":"precise","tls":{"ca":null,"certificate":null,"key":null,"server_name":null,"insecure":false,"resume":true},"grpc":{"files":[],"include":[]}},"watch":[],"success":[]}"#);
 }
 
 #[test]
@@ -234,8 +234,7 @@ fn a_document_with_a_mistake_is_not_called_missing_as_well() {
 
 #[test]
 fn a_secret_stays_a_reference_everywhere() {
-    let spec =
-        "url: http://a\nroutes:\n  - {path: /, headers: {authorization: \"Bearer ${env:CARGO_MANIFEST_DIR}\"}}";
+    let spec = "url: http://a\nroutes:\n  - {path: /, headers: {authorization: \"Bearer ${env:CARGO_MANIFEST_DIR}\"}}";
     let (library, found) = check(&document("LoadTest", spec));
     assert!(found.is_empty(), "{}", render(&found, false));
     let shown = format!("{:?}", library.load_test("it").unwrap());

@@ -208,4 +208,6 @@ fn every_user_has_a_connection() {
     insta::assert_snapshot!(with(&[(shape, &users(100))]), @r"EK-W002 18:18 100 users share 64 connections | Raise `connections` of `shoppers` to at least 100.");
     let given = ("service: shop, routes", "service: shop, connections: 10, routes");
     insta::assert_snapshot!(with(&[(shape, &users(64)), given]), @r"EK-W002 19:36 64 users share 10 connections | Raise `connections` of `shoppers` to at least 64.");
+    let owned = ("service: shop, routes", "service: shop, http2: true, connection: user, routes");
+    insta::assert_snapshot!(with(&[(shape, &users(100)), owned]), @r"EK-W002 18:18 100 users want a connection each, of 64 | Raise `connections` of `shoppers` to at least 100.");
 }

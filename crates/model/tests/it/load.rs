@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use evenkeel_model::document::{
-    Call, Checks, Condition, Encoding, LoadStep, LoadTest, Role, Rows, Shape, Source, Template,
-    Until, WatchSource,
+    Call, Checks, Condition, Encoding, LoadStep, LoadTest, Owner, Role, Rows, Shape, Source,
+    Template, Until, WatchSource,
 };
 use evenkeel_model::library::plan_of_load;
 use evenkeel_model::{Library, render};
@@ -218,7 +218,7 @@ fn files_are_looked_for_beside_the_document_that_names_them() {
 #[test]
 fn how_it_is_sent_and_what_is_watched_is_read() {
     let load = read(
-        "url: grpcs://a\nroutes: [{grpc: {method: a.B/C}}]\nthreads: 2\nstreams: 10\npace: coarse\n\
+        "url: grpcs://a\nroutes: [{grpc: {method: a.B/C}}]\nthreads: 2\nstreams: 10\nconnection: visit\npace: coarse\n\
          tls: {ca: ca.pem, certificate: me.pem, key: me.key, serverName: b, resume: false}\n\
          grpc: {proto: [a.proto], include: [protos]}\nwatch:\n\
          - {name: gateway, process: {port: 8080}, every: 2s, limits: {memory_bytes: 512MiB, cpu_cores: 2, loopback_bytes_per_second: 1kB/s}}\n\
@@ -227,6 +227,7 @@ fn how_it_is_sent_and_what_is_watched_is_read() {
     );
     assert_eq!((load.sending.threads, load.sending.streams), (2, 10));
     assert_eq!(load.sending.grpc.include[0].as_str(), "protos");
+    assert_eq!(load.sending.connection, Owner::Visit);
     assert!(!load.sending.tls.resume && !load.sending.tls.insecure);
     let limits = |n: usize| {
         let limits = load.watch[n].limits.iter().map(|(name, limit)| (name.as_str(), *limit));
@@ -331,6 +332,13 @@ success:
     "#);
     let text = "url: http://a\nroutes: [{path: /}]\nshape: {max: {from: 1/s, to: 9/s, hold: 1s}}";
     insta::assert_snapshot!(findings(&document(text)), @r#"EK-L020 7:11 nothing says what the highest rate must still hold | Give `success`, such as `p99: "< 300ms"`."#);
+}
+
+#[test]
+fn a_connection_of_ones_own_cannot_be_had_over_kafka() {
+    let text = "url: kafka://a:9092\nconnection: user\nroutes: [{produce: {topic: t, value: x}}]\n\
+                shape: {constant: {rate: 9/s, duration: 9s}}";
+    insta::assert_snapshot!(findings(&document(text)), @"EK-L025 6:15 a connection of one's own cannot be had over `kafka` | Leave `connection` away: there is one for each partition.");
 }
 
 #[test]

@@ -195,6 +195,7 @@ fn sending() -> Value {
         ("threads", count("Threads that send.")),
         ("streams", count("The most requests at a time on one connection.")),
         ("http2", flag("HTTP/2 instead of HTTP/1.1.")),
+        ("connection", one_of(&["shared", "user", "visit"], "Whose a connection is.")),
         ("pace", one_of(&["precise", "coarse", "spin"], "How precisely requests are sent.")),
         ("tls", tls),
         ("grpc", grpc),

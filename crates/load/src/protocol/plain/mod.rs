@@ -64,6 +64,7 @@ impl<const IS_STREAM: bool> Protocol for Plain<IS_STREAM> {
 
     const CARRIER: Carrier = if IS_STREAM { Carrier::Stream } else { Carrier::Datagram };
     const HEARS_AT_ONCE: bool = true;
+    const HAS_SESSION: bool = IS_STREAM;
 
     fn shared(_: &Target) -> Self::Shared {}
 

@@ -80,6 +80,7 @@ impl Protocol for WebSocket {
     type Ready = Message;
 
     const HEARS_AT_ONCE: bool = true;
+    const HAS_SESSION: bool = true;
 
     const ALPN: &'static [&'static [u8]] = &[b"http/1.1"];
 

@@ -115,6 +115,8 @@ pub struct Sending {
     pub streams: u32,
     /// HTTP/2 instead of HTTP/1.1.
     pub http2: bool,
+    /// Whose a connection is.
+    pub connection: Owner,
     /// How precisely requests are sent when they are due.
     pub pace: Pace,
     /// What is trusted, and what is shown, where the protocol is one over TLS.
@@ -129,11 +131,31 @@ impl Default for Sending {
             threads: 1,
             streams: 100,
             http2: false,
+            connection: Owner::Shared,
             pace: Pace::Precise,
             tls: Tls::default(),
             grpc: Schema::default(),
         }
     }
+}
+
+/// Whose a connection is, and so how long it is kept.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// Nobody's: a request goes over any that is free.
+    #[default]
+    Shared,
+    /// One user's, from its first request until it leaves. In the open model each arrival is a user.
+    User,
+    /// One iteration's, from its first request to its last.
+    Visit,
+}
+
+impl Owner {
+    /// Every owner with its name in documents.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("shared", Self::Shared), ("user", Self::User), ("visit", Self::Visit)];
 }
 
 /// How precisely requests are sent when they are due.

@@ -6,7 +6,7 @@ use crate::decode::fields::Fields;
 use crate::decode::kinds::words;
 use crate::decode::values::call::file;
 use crate::decode::values::title;
-use crate::document::{Pace, Schema, Sending, Tls};
+use crate::document::{Owner, Pace, Schema, Sending, Tls};
 
 /// The fields of a load test that say how it is sent.
 pub(super) fn sending(f: &mut Fields<'_>) -> Option<Sending> {
@@ -20,6 +20,10 @@ pub(super) fn sending(f: &mut Fields<'_>) -> Option<Sending> {
         "The most requests at a time on one connection, where the protocol allows more than one.";
     let streams = f.default("streams", sentence, streams, "100");
     let http2 = f.default("http2", "HTTP/2 instead of HTTP/1.1.", Flag, "false");
+    let owner = words("an owner", &Owner::NAMES);
+    let sentence = "Whose a connection is: `shared` (a request goes over any that is free), `user` (its own, until it \
+                    leaves; in the open model each arrival is a user) or `visit` (one iteration's).";
+    let connection = f.default("connection", sentence, owner, "shared");
     let pace = words("a pace", &Pace::NAMES);
     let sentence = "How precisely requests are sent when they are due: `precise`, `coarse` (once a millisecond, for \
                     less than half the processor time) or `spin` (a core is kept busy all the time).";
@@ -32,6 +36,7 @@ pub(super) fn sending(f: &mut Fields<'_>) -> Option<Sending> {
         threads: threads? as u32,
         streams: streams? as u32,
         http2: http2?,
+        connection: connection?,
         pace: pace?,
         tls: tls?,
         grpc: grpc?,
