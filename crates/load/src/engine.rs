@@ -1,6 +1,7 @@
 //! Engine: one thread that sends what is due, reads what comes, and counts.
 //!
 //! ```text
+//! connect   from an address to a connection that stands
 //! demand    what is due, whoever sends it, and what is counted of it
 //! places    the connections that belong to one user or visit each
 //! exchange  a request, from when it is handed to a connection to its outcome
@@ -15,6 +16,7 @@
 //! It is written once and compiled for each protocol. Every worker runs one of its own, with every `n`-th
 //! arrival and every `n`-th user; they share nothing but what never changes.
 
+mod connect;
 mod demand;
 mod exchange;
 mod places;
@@ -44,6 +46,7 @@ use crate::target::Target;
 use crate::tls;
 pub(crate) use demand::{Agenda, Demand, Request};
 use exchange::Exchanges;
+use stream::Ended;
 pub(crate) use toll::Toll;
 use users::Users;
 use visits::Visits;
@@ -106,6 +109,8 @@ pub(crate) struct Engine<P: Protocol> {
     out: Vec<u8>,
     cipher: Vec<u8>,
     plain: Vec<u8>,
+    /// What one look at a socket has brought to an end; kept for its memory.
+    ended: Ended,
     target: Target,
     tls: Option<tls::Client>,
     /// The address that answered last.
@@ -120,8 +125,6 @@ pub(crate) struct Engine<P: Protocol> {
     exchanges: Exchanges,
     /// Exchanges that are to be sent a second time, and wait for a connection.
     again: VecDeque<u32>,
-    /// Whether what waits is being sent: what this brings to an end must not begin it anew.
-    dispatching: bool,
     /// Connections on which something was said in this turn.
     unwritten: Vec<u64>,
     /// Connections that have something to say without any byte having come.
@@ -148,6 +151,7 @@ impl<P: Protocol> Engine<P> {
             out: Vec::new(),
             cipher: Vec::new(),
             plain: Vec::new(),
+            ended: Ended::new(),
             shared: P::shared(&target),
             target,
             tls,
@@ -160,7 +164,6 @@ impl<P: Protocol> Engine<P> {
             demand: Demand::new(&agenda, slice),
             exchanges: Exchanges::default(),
             again: VecDeque::new(),
-            dispatching: false,
             unwritten: Vec::new(),
             unheard: Vec::new(),
             next_deadline: None,
@@ -188,14 +191,20 @@ impl<P: Protocol> Engine<P> {
             self.close_seconds(now, say);
             self.demand.admit(|at| at <= now);
             self.expire(now);
-            self.dispatch(now);
             self.listen();
+            self.dispatch();
+            let under_way = self.exchanges.len();
             self.send_together();
             if self.finished(now) {
                 break;
             }
             self.toll.note(now);
-            let ready = self.reactor.wait(self.patience())?;
+            // What broke while it was sent has made room for what waits.
+            let patience = match self.exchanges.len() < under_way {
+                true => Duration::ZERO,
+                false => self.patience(),
+            };
+            let ready = self.reactor.wait(patience)?;
             for &event in &ready {
                 self.on_ready(event);
             }
@@ -243,13 +252,13 @@ impl<P: Protocol> Engine<P> {
         }
     }
 
-    /// Sends what waits, as far as there are connections.
-    fn dispatch(&mut self, now: Moment) {
-        if std::mem::replace(&mut self.dispatching, true) {
-            return;
-        }
-        self.dispatch_again(now);
-        while let Some(request) = self.next_waiting(now) {
+    /// Sends what waits, as far as there are connections: once a turn, after all that came was read. Reading and
+    /// sending are long ways through the kernel, each of which is faster gone over and over than in turns.
+    fn dispatch(&mut self) {
+        self.dispatch_again();
+        loop {
+            let now = self.now();
+            let Some(request) = self.next_waiting(now) else { return };
             if self.target.addresses.is_empty() {
                 self.fail_unsent(Answer::Dns, now);
             } else if let Some(at) = self.demand.place(&request) {
@@ -265,10 +274,9 @@ impl<P: Protocol> Engine<P> {
             } else if let Some(at) = self.pool.take_roomy() {
                 self.send_on(at, now);
             } else {
-                break;
+                return;
             }
         }
-        self.dispatching = false;
     }
 
     /// What has waited longest. Whoever was dealt with before may have let its connection go.

@@ -14,6 +14,8 @@ use rustix::io::Errno;
 /// Looked at in one go. More than the connections that become ready at once, most of the time.
 const BATCH: usize = 256;
 
+const MILLISECOND: Duration = Duration::from_millis(1);
+
 /// The token of the owner's bell.
 const BELL: u64 = u64::MAX;
 
@@ -51,18 +53,19 @@ impl Reactor {
         Ok(epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token), flags)?)
     }
 
-    /// What became ready, waiting for it up to `patience`.
+    /// What became ready, waiting for it up to about `patience`: whole milliseconds of it, or what is less than one.
     ///
-    /// The sleep itself is left to `ppoll`, which every kernel and sandbox allows and which, unlike
+    /// The short sleep is left to `ppoll`, which every kernel and sandbox allows and which, unlike
     /// `epoll_wait`, counts in nanoseconds.
     pub(crate) fn wait(&mut self, patience: Duration) -> io::Result<Vec<Ready>> {
-        self.collect()?;
-        if self.ready.is_empty() && !patience.is_zero() {
+        if patience.is_zero() || patience >= MILLISECOND {
+            self.collect(patience)?;
+        } else {
             let patience = Timespec::try_from(patience).ok();
             let mut epoll = [PollFd::new(&self.epoll, PollFlags::IN)];
             match poll(&mut epoll, patience.as_ref()) {
                 Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => self.collect()?,
+                Ok(_) => self.collect(Duration::ZERO)?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -75,11 +78,12 @@ impl Reactor {
         self.ready = ready;
     }
 
-    fn collect(&mut self) -> io::Result<()> {
+    fn collect(&mut self, patience: Duration) -> io::Result<()> {
         use epoll::EventFlags as Flags;
         let mut events = [MaybeUninit::<epoll::Event>::uninit(); BATCH];
-        let now = Timespec::default();
-        let (events, _) = match epoll::wait(&self.epoll, &mut events[..], Some(&now)) {
+        let millis = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        let patience = Timespec::try_from(Duration::from_millis(millis)).unwrap_or_default();
+        let (events, _) = match epoll::wait(&self.epoll, &mut events[..], Some(&patience)) {
             Ok(events) => events,
             Err(Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),

@@ -224,8 +224,9 @@ impl<P: Protocol> Engine<P> {
     }
 
     /// Sends what is to be sent a second time, as far as there are connections.
-    pub(super) fn dispatch_again(&mut self, now: Moment) {
+    pub(super) fn dispatch_again(&mut self) {
         while let Some(&exchange) = self.again.front() {
+            let now = self.now();
             if let Some(at) = self.place_again(exchange) {
                 self.again.pop_front();
                 self.connect(at, vec![exchange], now, 0);

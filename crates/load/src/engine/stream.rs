@@ -1,27 +1,25 @@
 //! Stream: bytes between sockets and what connections speak.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
 use evenkeel_model::Answer;
 use evenkeel_units::Moment;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv, sockopt};
+use rustix::net::{RecvFlags, recv};
 
 use super::exchange::KEPT_BODY_MAX;
 use super::socket::{meaning, put};
-use super::{Engine, Exchanges};
+use super::{Engine, Exchanges, READ_BYTES};
 use crate::pool::{Connection, State};
 use crate::protocol::{Carrier, Heard, Malformed, Protocol, Standing};
 use crate::reactor::Ready;
 use crate::route::Route;
 use crate::tls::{Received, Session, TlsFault};
 
-/// While a target refuses connections, it is asked at most once in this time.
-const REFUSED_PAUSE: Duration = Duration::from_millis(1);
+/// Of an answer whose body nobody looks at, so much is copied; as much as a body may be for it to cost less to
+/// be copied than to be passed over.
+const GLANCE_BYTES: usize = 4 * 1024;
 
 /// What one look at a socket has brought to an end.
-type Ended = Vec<(u32, Verdict)>;
+pub(super) type Ended = Vec<(u32, Verdict)>;
 
 /// What bytes have come to.
 struct Understood {
@@ -34,7 +32,7 @@ struct Understood {
 
 /// How an exchange has ended.
 #[derive(Copy, Clone, Debug)]
-enum Verdict {
+pub(super) enum Verdict {
     /// Its answer is whole, and to be judged.
     Whole,
     /// It has come to nothing.
@@ -62,95 +60,6 @@ impl<P: Protocol> Engine<P> {
         }
     }
 
-    /// Begins to connect for exchanges, which were counted as sent.
-    pub(super) fn connect(&mut self, at: usize, carries: Vec<u32>, since: Moment, tried: usize) {
-        for exchange in &carries {
-            self.exchanges.get_mut(*exchange).connection = at;
-        }
-        let to = self.address_after(tried);
-        let here = &mut self.pool.connections[at];
-        here.carries = carries;
-        here.state = State::Connecting { since, tried };
-        match self.pool.connect(at, to, &self.reactor) {
-            // A socket for datagrams has nobody to wait for.
-            Ok(()) if P::CARRIER == Carrier::Datagram => self.stands(at),
-            Ok(()) => {}
-            Err(_) => self.on_refused(at),
-        }
-    }
-
-    fn address_after(&self, tried: usize) -> SocketAddr {
-        let all = &self.target.addresses;
-        all[(self.address + tried) % all.len()]
-    }
-
-    fn on_connect(&mut self, at: usize, event: Ready) {
-        let here = &mut self.pool.connections[at];
-        let State::Connecting { tried, .. } = here.state else { return };
-        let made =
-            here.socket.as_ref().is_some_and(|it| matches!(sockopt::socket_error(it), Ok(Ok(()))));
-        if !made {
-            self.on_refused(at);
-            return;
-        }
-        self.address = (self.address + tried) % self.target.addresses.len();
-        self.connect_after = Moment::START;
-        match &self.tls {
-            None => self.stands(at),
-            Some(tls) => {
-                here.state = State::Securing;
-                let session = here.tls.insert(tls.session());
-                match session.flush(&mut self.cipher) {
-                    Ok(()) => self.send_cipher(at),
-                    Err(fault) => self.on_fault(at, &fault),
-                }
-            }
-        }
-        if event.readable
-            && let State::Securing | State::Up = self.pool.connections[at].state
-        {
-            self.read(at, event.ended);
-        }
-    }
-
-    fn on_refused(&mut self, at: usize) {
-        let State::Connecting { since, tried } = self.pool.connections[at].state else { return };
-        let carries = std::mem::take(&mut self.pool.connections[at].carries);
-        self.pool.disconnect(at);
-        if tried + 1 < self.target.addresses.len() {
-            self.connect(at, carries, since, tried + 1);
-            return;
-        }
-        self.pool.close(at);
-        let now = self.now();
-        self.connect_after = now + REFUSED_PAUSE;
-        for exchange in carries {
-            self.outcome(exchange, Answer::Connect, now);
-        }
-        // Nobody is asked again for each arrival of a crowd: the answer was for all that waited for it.
-        if self.pool.up() == 0 {
-            while self.demand.waits_since().is_some_and(|it| it <= since) {
-                self.fail_unsent(Answer::Connect, now);
-            }
-        }
-    }
-
-    /// The connection stands: what was waiting for it begins.
-    fn stands(&mut self, at: usize) {
-        let speaks = P::open(&mut self.shared, &mut self.out);
-        self.pool.made(at, speaks);
-        self.demand.recorder.frame.connected += 1;
-        if self.pool.connections[at].tls.as_ref().is_some_and(Session::resumed) {
-            self.demand.recorder.frame.resumed += 1;
-        }
-        self.begin_waiting(at);
-        self.flush(at);
-        if self.pool.connections[at].state == State::Up {
-            self.pool.offer(at);
-            self.listen_later(at);
-        }
-    }
-
     /// Some protocols have something to say about a request as soon as it is sent.
     pub(super) fn listen_later(&mut self, at: usize) {
         if P::HEARS_AT_ONCE {
@@ -170,7 +79,7 @@ impl<P: Protocol> Engine<P> {
     }
 
     /// Begins what was handed to a connection before it could carry anything.
-    fn begin_waiting(&mut self, at: usize) {
+    pub(super) fn begin_waiting(&mut self, at: usize) {
         let now = self.now();
         for n in 0..self.pool.connections[at].carries.len() {
             let here = &self.pool.connections[at];
@@ -231,7 +140,7 @@ impl<P: Protocol> Engine<P> {
         }
     }
 
-    fn send_cipher(&mut self, at: usize) {
+    pub(super) fn send_cipher(&mut self, at: usize) {
         let here = &mut self.pool.connections[at];
         let sent = put(here, &self.cipher, &mut self.demand.recorder.frame.bytes_sent);
         self.cipher.clear();
@@ -251,19 +160,35 @@ impl<P: Protocol> Engine<P> {
     }
 
     /// Reads what has come; up to the end, when the other side has `ended`.
-    fn read(&mut self, at: usize, ended: bool) {
+    pub(super) fn read(&mut self, at: usize, ended: bool) {
         let token = self.pool.token(at);
+        let mut first = true;
         while self.pool.find(token).is_some() {
+            let unseen = self.unseen(at);
+            let room = match unseen {
+                0 if first && self.is_overlooked(at) => GLANCE_BYTES,
+                0 => READ_BYTES,
+                // One more than there should be, so that what nobody asked for is noticed.
+                _ => usize::try_from(unseen).map_or(READ_BYTES, |it| READ_BYTES.min(it + 1)),
+            };
+            let flags = match unseen {
+                0 => RecvFlags::DONTWAIT,
+                _ => RecvFlags::DONTWAIT | RecvFlags::TRUNC,
+            };
             let Some(socket) = &self.pool.connections[at].socket else { return };
-            match recv(socket, &mut *self.buffer, RecvFlags::DONTWAIT) {
+            match recv(socket, &mut self.buffer[..room], flags) {
                 Ok((0, _)) if P::CARRIER == Carrier::Stream => return self.on_end(at),
                 Ok((length, _)) => {
                     self.demand.recorder.frame.bytes_received += length as u64;
-                    self.on_bytes(at, length);
+                    match unseen {
+                        0 => self.on_bytes(at, length),
+                        _ => self.on_unseen(at, length),
+                    }
                     // A short read has emptied the socket; the reactor says when there is more.
-                    if length < self.buffer.len() && !ended && P::CARRIER == Carrier::Stream {
+                    if length < room && !ended && P::CARRIER == Carrier::Stream {
                         return;
                     }
+                    first = false;
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
@@ -273,6 +198,35 @@ impl<P: Protocol> Engine<P> {
                 }
             }
         }
+    }
+
+    /// Whether the next answer on a connection has a body that nobody looks at.
+    fn is_overlooked(&mut self, at: usize) -> bool {
+        let Connection { tls: None, carries, .. } = &self.pool.connections[at] else {
+            return false;
+        };
+        let [only] = **carries else { return false };
+        let request = self.exchanges.get_mut(only).request;
+        P::CARRIER == Carrier::Stream
+            && !P::IS_SHARED
+            && request.is_some_and(|it| !self.routes[it.route as usize].keeps_body)
+    }
+
+    /// How many of the next bytes need not even be copied out of the socket.
+    fn unseen(&mut self, at: usize) -> u64 {
+        match self.is_overlooked(at) {
+            true => self.pool.connections[at].speaks.as_ref().map_or(0, Protocol::unseen),
+            false => 0,
+        }
+    }
+
+    /// Bytes have been taken off the socket without being looked at.
+    fn on_unseen(&mut self, at: usize, length: usize) {
+        if let Some(speaks) = &mut self.pool.connections[at].speaks {
+            speaks.pass_over(length as u64);
+        }
+        let heard = self.understand(at, &[]);
+        self.conclude(at, heard);
     }
 
     /// Bytes of the socket lie in the buffer.
@@ -322,16 +276,15 @@ impl<P: Protocol> Engine<P> {
     }
 
     /// TLS has failed.
-    fn on_fault(&mut self, at: usize, fault: &TlsFault) {
+    pub(super) fn on_fault(&mut self, at: usize, fault: &TlsFault) {
         let now = self.now();
         self.broken(at, fault.answer(), now);
-        self.dispatch(now);
     }
 
     /// What plain bytes mean.
     fn understand(&mut self, at: usize, bytes: &[u8]) -> Understood {
-        let Self { pool, exchanges, routes, shared, out, .. } = self;
-        let mut ended = Ended::new();
+        let Self { pool, exchanges, routes, shared, out, ended, .. } = self;
+        let mut ended = std::mem::take(ended);
         let Connection { speaks: Some(speaks), carries, .. } = &mut pool.connections[at] else {
             return Understood { ended, noise: false, opened: false };
         };
@@ -348,10 +301,10 @@ impl<P: Protocol> Engine<P> {
 
     /// Does what follows from bytes that have come.
     fn conclude(&mut self, at: usize, understood: Understood) {
-        let Understood { ended, noise, opened } = understood;
+        let Understood { mut ended, noise, opened } = understood;
         let now = self.now();
         let token = self.pool.token(at);
-        for (exchange, verdict) in ended {
+        for (exchange, verdict) in ended.drain(..) {
             match verdict {
                 Verdict::Whole => {
                     let answer = self.judge(exchange);
@@ -379,7 +332,7 @@ impl<P: Protocol> Engine<P> {
         if self.pool.find(token).is_some() {
             self.tidy(at);
         }
-        self.dispatch(now);
+        self.ended = ended;
     }
 
     /// A connection that was refused in the words of its protocol never carries what waited for it.
@@ -412,7 +365,6 @@ impl<P: Protocol> Engine<P> {
         for exchange in carried {
             self.outcome(exchange, Answer::Malformed, now);
         }
-        self.dispatch(now);
     }
 
     /// The other side has closed the connection.
@@ -426,7 +378,6 @@ impl<P: Protocol> Engine<P> {
             self.settle(exchange, answer, now);
         }
         self.broken(at, Answer::Closed, now);
-        self.dispatch(now);
     }
 }
 

@@ -86,6 +86,16 @@ pub(crate) trait Protocol: Sized + Send {
         out: &mut Vec<u8>,
     ) -> Result<Option<Heard<'s>>, Malformed>;
 
+    /// How many of the bytes that come next mean nothing by themselves, so that they may be
+    /// [passed over](Self::pass_over) when nobody wants the body they are of.
+    fn unseen(&self) -> u64 {
+        0
+    }
+
+    /// So many bytes have come and were not looked at; more than were [unseen](Self::unseen) when they hold
+    /// something that nobody asked for. To be [read](Self::read) on from there.
+    fn pass_over(&mut self, _bytes: u64) {}
+
     /// The other side has closed the connection: the exchange whose answer is whole by that, if there is one.
     fn end(&mut self) -> Option<u32>;
 

@@ -23,6 +23,8 @@ pub(crate) struct Books {
     pub(crate) seconds: u64,
     pub(crate) connected: u64,
     pub(crate) resumed: u64,
+    /// Bytes that came.
+    pub(crate) received: u64,
     /// Outcomes by number of the route.
     pub(crate) routes: BTreeMap<usize, u64>,
     /// Transactions by number and how they ended.
@@ -44,6 +46,7 @@ impl Books {
             seconds: 0,
             connected: 0,
             resumed: 0,
+            received: 0,
             routes: BTreeMap::new(),
             transactions: BTreeMap::new(),
             took: Histogram::new(),
@@ -58,6 +61,7 @@ impl Books {
             books.seconds += 1;
             books.connected += frame.connected;
             books.resumed += frame.resumed;
+            books.received += frame.bytes_received;
             lags += frame.lag_micros.count();
             for series in &frame.series {
                 *books.answers.entry(series.answer).or_default() += series.response_micros.count();

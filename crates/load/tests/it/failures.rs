@@ -54,7 +54,26 @@ fn a_large_answer_is_read_in_pieces() {
             talk.say(&answer);
         }
     });
-    run(order(server, vec![constant(50, 200)])).all_were(10, Answer::Ok);
+    let books = run(order(server, vec![constant(50, 200)]));
+    books.all_were(10, Answer::Ok);
+    assert!(books.received > 10 * size as u64, "{}", books.received);
+}
+
+#[test]
+fn what_comes_after_a_large_answer_is_not_the_next_answer() {
+    let size = 64 * 1024;
+    let mut answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n").into_bytes();
+    answer.resize(answer.len() + size, b'x');
+    answer.extend_from_slice(b"HTTP/1.1 500 Nobody Asked\r\ncontent-length: 0\r\n\r\n");
+    let server = serve(move |talk, _| {
+        if talk.request().is_some() {
+            talk.say(&answer);
+            talk.wait_for_the_end();
+        }
+    });
+    let books = run(order(server, vec![constant(50, 200)]));
+    books.all_were(10, Answer::Ok);
+    assert_eq!(books.connected, 10, "each needs a connection of its own");
 }
 
 #[test]

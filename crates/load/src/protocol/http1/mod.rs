@@ -114,6 +114,16 @@ impl Protocol for Http1 {
         })
     }
 
+    fn unseen(&self) -> u64 {
+        self.exchange.map_or(0, |_| self.reader.unseen())
+    }
+
+    fn pass_over(&mut self, bytes: u64) {
+        // Bytes that nobody asked for leave nothing to build on.
+        self.closing |= bytes > self.unseen();
+        self.reader.pass_over(bytes);
+    }
+
     fn end(&mut self) -> Option<u32> {
         self.closing = true;
         self.exchange.take().filter(|_| self.reader.is_whole_at_end())

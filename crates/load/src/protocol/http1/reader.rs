@@ -149,6 +149,21 @@ impl Reader {
         }
     }
 
+    /// How many of the next bytes are body.
+    pub(super) fn unseen(&self) -> u64 {
+        match self.state {
+            State::Body(Body::Length(left)) => left,
+            _ => 0,
+        }
+    }
+
+    /// So many of the next bytes have been taken away.
+    pub(super) fn pass_over(&mut self, bytes: u64) {
+        if let State::Body(Body::Length(left)) = &mut self.state {
+            *left = left.saturating_sub(bytes);
+        }
+    }
+
     /// Whether the answer was to end with the connection, or is whole already.
     pub(super) fn is_whole_at_end(&self) -> bool {
         matches!(self.state, State::Done | State::Body(Body::UntilClose))

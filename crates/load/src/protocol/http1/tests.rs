@@ -248,6 +248,26 @@ fn headers_are_told_to_those_who_want_them() {
     assert_eq!(told(Headers::All), "A=1 Set-Cookie=x=y content-length=0");
 }
 
+#[test]
+fn a_body_may_be_passed_over_but_nothing_after_it() {
+    for (passed, whole, standing) in
+        [(3, false, Standing::Open(0)), (5, true, Standing::Open(1)), (6, true, Standing::Closing)]
+    {
+        let mut memo = Memo::default();
+        let request = Request::new("h", &call("GET", Template::text("/"), &[], None)).unwrap();
+        let mut connection = Http1::open(&mut memo, &mut Vec::new());
+        assert_eq!(connection.unseen(), 0);
+        connection.begin(&mut memo, 7, &request, &NoValues, Moment::START, &mut Vec::new());
+        let mut input = &b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"[..];
+        while connection.read(&mut memo, &mut input, &mut Vec::new()).unwrap().is_some() {}
+        assert_eq!(connection.unseen(), 5);
+        connection.pass_over(passed);
+        let heard = connection.read(&mut memo, &mut &[][..], &mut Vec::new()).unwrap();
+        assert_eq!(heard == Some(Heard::Done { exchange: 7 }), whole, "{passed}");
+        assert_eq!(connection.standing(), standing, "{passed}");
+    }
+}
+
 /// Answers of every framing, some of them damaged at one byte.
 fn answers() -> impl Strategy<Value = Vec<u8>> {
     let status = prop_oneof![Just(200u16), Just(204), Just(304), Just(404), Just(500)];
