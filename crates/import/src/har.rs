@@ -111,12 +111,13 @@ pub(crate) fn import(name: &str, text: &str) -> Result<Imported, ImportError> {
     let entries = in_order(&file.log.entries);
     let mut notes = Notes::default();
     let Some(server) = server(&entries) else {
-        return Err(ImportError::Nothing("no entry asks a server over HTTP".to_owned()));
+        let reason = "no entry asks a server over HTTP".to_owned();
+        return Err(ImportError::Nothing { reason, left_out: notes.finish() });
     };
     let steps = steps(&entries, &server, &mut notes);
     if steps.is_empty() {
         let reason = format!("none of the entries to {server} was answered");
-        return Err(ImportError::Nothing(reason));
+        return Err(ImportError::Nothing { reason, left_out: notes.finish() });
     }
     let mut draft = Draft::new(name);
     draft.test.url = Some(server);

@@ -132,8 +132,13 @@ pub enum ImportError {
         problem: String,
     },
     /// There is nothing in it that could be sent.
-    #[error("there is nothing to send in it: {0}")]
-    Nothing(String),
+    #[error("there is nothing to send in it: {reason}")]
+    Nothing {
+        /// Why there is not.
+        reason: String,
+        /// What there is instead, and does not carry over.
+        left_out: Vec<LeftOut>,
+    },
 }
 
 /// Reads `text`, which is called `name`.

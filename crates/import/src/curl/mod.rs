@@ -54,10 +54,10 @@ pub(crate) fn import(name: &str, text: &str) -> Result<Imported, ImportError> {
     let tests = tests(name, calls, &mut secrets, &mut notes);
     match tests.is_empty() {
         true => {
-            let reasons: Vec<_> =
-                notes.finish().into_iter().map(|it| format!("{}: {}", it.what, it.why)).collect();
-            let reason = reasons.first().map_or("no line begins with `curl`", String::as_str);
-            Err(ImportError::Nothing(reason.to_owned()))
+            let left_out = notes.finish();
+            let first = left_out.first().map(|it| format!("{}: {}", it.what, it.why));
+            let reason = first.unwrap_or_else(|| "no line begins with `curl`".to_owned());
+            Err(ImportError::Nothing { reason, left_out })
         }
         false => {
             notes.add(

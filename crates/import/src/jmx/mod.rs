@@ -17,7 +17,7 @@
 
 use evenkeel_model::document::LoadTest;
 
-use self::group::{Group, PACERS, Scope};
+use self::group::{Group, Scope};
 use self::plan::Element;
 use self::words::Words;
 use crate::draft::{self, Draft, Names};
@@ -42,7 +42,8 @@ pub(crate) fn import(name: &str, text: &str) -> Result<Imported, ImportError> {
     unused(&roots, &mut notes);
     let plan = roots.iter().find(|it| it.kind() == "TestPlan" && it.is_enabled());
     let Some(plan) = plan else {
-        return Err(ImportError::Nothing("there is no test plan that is enabled".to_owned()));
+        let reason = "there is no test plan that is enabled".to_owned();
+        return Err(ImportError::Nothing { reason, left_out: notes.finish() });
     };
     let mut tests = Vec::new();
     let mut names = Names::default();
@@ -71,9 +72,8 @@ pub(crate) fn import(name: &str, text: &str) -> Result<Imported, ImportError> {
         notes.add(element.place(), element.title(), why);
     }
     if tests.is_empty() {
-        return Err(ImportError::Nothing(
-            "no thread group that is enabled has a request of HTTP".to_owned(),
-        ));
+        let reason = "no thread group that is enabled has a request of HTTP".to_owned();
+        return Err(ImportError::Nothing { reason, left_out: notes.finish() });
     }
     if tests.len() > 1 {
         let why = "each is a load test of its own; run them side by side";
@@ -118,6 +118,29 @@ fn load_test<'a>(
     group.build(element, &beside, cookies)
 }
 
+/// Whether an element of this kind is looked at where it holds, and noted there when it does not carry over.
+fn is_read(kind: &str) -> bool {
+    let others = [
+        "TestPlan",
+        "TestAction",
+        "Arguments",
+        "ConfigTestElement",
+        "CookieManager",
+        "CounterConfig",
+        "CSVDataSet",
+        "HeaderManager",
+        "HTTPSamplerProxy",
+        "HTTPSampler2",
+        "RandomVariableConfig",
+        "UserParameters",
+    ];
+    let ends = ["ThreadGroup", "Sampler", "Request", "Timer", "Assertion"];
+    others.contains(&kind)
+        || extract::KINDS.contains(&kind)
+        || steps::is_controller(kind)
+        || ends.iter().any(|it| kind.ends_with(it))
+}
+
 /// Elements that are neither steps nor about them, with the reason why they are left out.
 fn unused(elements: &[Element<'_>], notes: &mut Notes) {
     for element in elements {
@@ -143,9 +166,12 @@ fn unused(elements: &[Element<'_>], notes: &mut Notes) {
             "CacheManager" => "users have no cache: every request is sent",
             "DNSCacheManager" => "names are looked up in the system",
             "KeystoreConfig" => "set `tls`",
-            "ResultCollector" | "Summariser" | "BackendListener" | "DebugPostProcessor" => {
-                "the report shows what came back"
-            }
+            "ResultCollector"
+            | "ResultSaver"
+            | "MailerResultCollector"
+            | "Summariser"
+            | "BackendListener"
+            | "DebugPostProcessor" => "the report shows what came back",
             "ProxyControl" | "MirrorServer" => {
                 "it is about the making of the plan, not of the load"
             }
@@ -163,24 +189,8 @@ fn unused(elements: &[Element<'_>], notes: &mut Notes) {
             "ConfigTestElement" if !group::is_http_defaults(element) => {
                 "only defaults of HTTP requests carry over"
             }
-            "HtmlLinkParser"
-            | "AnchorModifier"
-            | "URLRewritingModifier"
-            | "RegExUserParameters"
-            | "JDBCPreProcessor"
-            | "JDBCPostProcessor"
-            | "ResultAction"
-            | "SampleTimeout" => "this element has no counterpart",
-            kind if PACERS.contains(&kind) => "",
-            kind if kind.ends_with("Config")
-                && !["CounterConfig", "RandomVariableConfig"].contains(&kind) =>
-            {
-                "this element has no counterpart"
-            }
-            kind if kind.ends_with("DataSource") || kind.ends_with("Visualizer") => {
-                "this element has no counterpart"
-            }
-            _ => "",
+            kind if is_read(kind) => "",
+            _ => "this element has no counterpart",
         };
         if !why.is_empty() {
             notes.add(element.place(), element.title(), why);

@@ -29,6 +29,11 @@ pub(super) fn requests(steps: &[LoadStep]) -> u64 {
         .fold(0, u64::saturating_add)
 }
 
+/// Whether elements of this kind have steps in them.
+pub(super) fn is_controller(kind: &str) -> bool {
+    kind.ends_with("Controller") || kind.ends_with("Control") || kind == "RunTime"
+}
+
 impl<'a> Group<'a> {
     /// The steps of these elements, in order.
     pub(super) fn steps(
@@ -53,10 +58,7 @@ impl<'a> Group<'a> {
                 break;
             }
             let kind = element.kind();
-            if kind.ends_with("Controller")
-                || kind.ends_with("Control")
-                || kind == "TestFragmentController"
-            {
+            if is_controller(kind) {
                 steps.extend(self.controller(element, scope, depth));
             } else {
                 steps.extend(self.single(element, scope));

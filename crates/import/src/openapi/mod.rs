@@ -49,9 +49,8 @@ pub(crate) fn import(name: &str, text: &str) -> Result<Imported, ImportError> {
         notes.add("webhooks", "requests to others", "they are sent by the service, and not to it");
     }
     if draft.test.routes.is_empty() {
-        return Err(ImportError::Nothing(
-            "no path has an operation that is not deprecated".to_owned(),
-        ));
+        let reason = "no path has an operation that is not deprecated".to_owned();
+        return Err(ImportError::Nothing { reason, left_out: notes.finish() });
     }
     let why = "a description does not say; a request a second is written, all as likely: set `shape` and `weight`";
     notes.add("the whole", "how much load", why);

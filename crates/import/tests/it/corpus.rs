@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use evenkeel_import::{Capacity, Format, LeftOut, capacity_plan, import, to_yaml};
+use evenkeel_import::{Capacity, Format, ImportError, LeftOut, capacity_plan, import, to_yaml};
 use evenkeel_model::Library;
 use evenkeel_model::document::{Document, LoadTest};
 
@@ -54,8 +54,23 @@ fn check(format: Format, file: &str) {
 
 #[test]
 fn plans_of_jmeter_are_load_tests() {
-    for file in ["jmx/seed.jmx", "jmx/shop.jmx", "jmx/controllers.jmx", "jmx/graphql.jmx"] {
-        check(Format::Jmx, file);
+    for file in ["seed", "shop", "controllers", "graphql", "samples"] {
+        check(Format::Jmx, &format!("jmx/{file}.jmx"));
+    }
+}
+
+#[test]
+fn a_plan_of_which_nothing_carries_over_says_what_is_in_it() {
+    let text = "<jmeterTestPlan><hashTree><TestPlan testname=\"P\"/><hashTree>\n\
+                <ThreadGroup testname=\"G\"/><hashTree>\n<FTPSampler testname=\"F\"/><hashTree/>\n\
+                <MadeUp testname=\"M\"/></hashTree></hashTree></hashTree></jmeterTestPlan>";
+    let error = import(Format::Jmx, "a.jmx", text.as_bytes()).unwrap_err();
+    let ImportError::Nothing { left_out: list, .. } = error else { panic!("{error}") };
+    let list = left_out(&list);
+    for line in
+        ["line 3: FTPSampler `F`: only requests of HTTP", "line 4: MadeUp `M`: this element"]
+    {
+        assert!(list.contains(line), "{list}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use evenkeel_import::{
-    Capacity, Format, Imported, LeftOut, MAX_BYTES, capacity_plan, import, to_yaml,
+    Capacity, Format, ImportError, Imported, LeftOut, MAX_BYTES, capacity_plan, import, to_yaml,
 };
 use evenkeel_model::document::LoadTest;
 use serde_json::json;
@@ -31,8 +31,12 @@ pub(crate) fn run(args: &ImportArgs, screen: &Screen) -> Result<Exit, Failure> {
                 .help(format!("say it with `--format`: {}", names()))
         })?,
     };
-    let Imported { tests, left_out } = import(format, &name, &bytes)
-        .map_err(|error| Failure::usage(format!("cannot import {name}: {error}")))?;
+    let Imported { tests, left_out } = import(format, &name, &bytes).map_err(|error| {
+        if let ImportError::Nothing { left_out, .. } = &error {
+            warn(left_out, screen);
+        }
+        Failure::usage(format!("cannot import {name}: {error}"))
+    })?;
     written(&tests, &left_out, args.out.as_deref(), screen)
 }
 
@@ -56,6 +60,13 @@ fn read(path: &Path) -> Result<(String, Vec<u8>), Failure> {
     Ok((name, bytes))
 }
 
+/// Says what did not carry over.
+fn warn(left_out: &[LeftOut], screen: &Screen) {
+    for LeftOut { place, what, why } in left_out {
+        screen.warn(&format!("left out: {what} ({place}): {why}"));
+    }
+}
+
 /// Gives the documents out, and says what did not carry over.
 fn written(
     tests: &[LoadTest],
@@ -75,8 +86,8 @@ fn written(
         .map(|it| json!({"place": it.place, "what": it.what, "why": it.why}))
         .collect();
     let document = out.is_none().then_some(&yaml);
-    for LeftOut { place, what, why } in left_out.iter().filter(|_| !screen.is_json()) {
-        screen.warn(&format!("left out: {what} ({place}): {why}"));
+    if !screen.is_json() {
+        warn(left_out, screen);
     }
     screen.show(
         &json!({"tests": names, "left_out": left, "document": document}),
