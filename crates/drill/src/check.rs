@@ -78,7 +78,12 @@ fn margin(criterion: &Criterion, value: Option<f64>) -> String {
 }
 
 /// A check of one figure.
-fn figure(name: String, kind: CheckKind, measured: &Measured, baseline: Option<f64>) -> Check {
+pub(crate) fn figure(
+    name: String,
+    kind: CheckKind,
+    measured: &Measured,
+    baseline: Option<f64>,
+) -> Check {
     let Measured { criterion, value, kept } = measured;
     Check {
         name,
@@ -154,7 +159,7 @@ pub(crate) fn threshold_name(of: &Threshold) -> String {
 }
 
 /// Without its time: that is how long it may be broken before the load ends.
-fn plain(criterion: &Criterion) -> Criterion {
+pub(crate) fn plain(criterion: &Criterion) -> Criterion {
     Criterion { sustained: None, ..*criterion }
 }
 

@@ -15,6 +15,7 @@
 //! folder      where runs and baselines are kept
 //! judge       journal → outcome
 //!   run         what the events add up to
+//!   standing    how a load stands while it goes on
 //!   tally       seconds of load added up, and the figures they give
 //!   asked       how much load the plan asks for
 //!   objective   what was promised, and what was measured of it
@@ -60,6 +61,7 @@ mod service;
 pub mod shell;
 mod spike;
 mod staircase;
+mod standing;
 mod stop;
 mod stretch;
 mod tally;
@@ -73,5 +75,6 @@ pub use judge::judge;
 pub use regression::compare;
 pub use run::{NoRun, Run};
 pub use shell::{ConductError, Setup, conduct};
+pub use standing::Standing;
 pub use tally::Tally;
 pub use watched::Reading;

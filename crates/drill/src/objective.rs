@@ -85,56 +85,82 @@ pub(crate) struct Measured {
     pub kept: Option<bool>,
 }
 
-/// Measures an objective in `frames`.
-pub(crate) fn measure<'a>(
-    plan: &'a Plan,
-    slo: &'a Slo,
-    frames: impl IntoIterator<Item = &'a Frame> + Clone,
-) -> Measured {
-    use evenkeel_model::document::Comparison::{AtLeast, AtMost};
-    // A route that is not sent has no answers, and not everybody's.
-    let route = slo.route.as_ref().map(|name| route_of(plan, name).unwrap_or(usize::MAX));
-    let sum = |frames: &mut dyn Iterator<Item = &'a Frame>| {
-        let tally = Tally::within(plan.length());
-        match route {
-            Some(route) => tally.plus_route(frames, route),
-            None => tally.plus(frames),
-        }
-    };
-    let limit =
-        |metric, comparison, limit| Criterion { metric, comparison, limit, sustained: None };
-    let budget = budget(plan, slo, frames.clone());
-    let ratio = budget.and_then(|it| it.counts.ratio());
-    let kept = budget.and_then(Budget::kept);
-    let objective = implied(slo).map_or(0.0, Ratio::get);
-    match slo.indicator {
-        Indicator::Availability | Indicator::Latency { .. } => Measured {
-            criterion: limit(Metric::Availability, AtLeast, objective),
-            value: ratio,
-            kept,
-        },
-        Indicator::Percentile { quantile, threshold } => Measured {
-            criterion: limit(Metric::Percentile(quantile), AtMost, threshold.as_secs_f64()),
-            value: sum(&mut frames.into_iter()).answered_within(quantile.ratio()),
-            kept,
-        },
-        Indicator::ErrorRate { max } => Measured {
-            criterion: limit(Metric::ErrorRate, AtMost, max.get()),
-            value: ratio.map(|it| 1.0 - it),
-            kept,
-        },
-        Indicator::Throughput { min } => {
+/// What an objective is measured by, added up second by second.
+#[derive(Clone, Debug)]
+pub(crate) struct Accrued {
+    counts: Counts,
+    tally: Tally,
+}
+
+impl Accrued {
+    /// Nothing so far.
+    pub(crate) fn of(plan: &Plan) -> Self {
+        Self { counts: Counts::default(), tally: Tally::within(plan.length()) }
+    }
+
+    /// Adds a second.
+    pub(crate) fn add(&mut self, plan: &Plan, slo: &Slo, frame: &Frame) {
+        self.counts += counts(plan, slo, [frame]);
+        if let Indicator::Throughput { min } = slo.indicator {
             // A ramp on its way to the limit is no fault of the service.
-            let end = Moment::at(plan.length());
-            let mut asked = frames
-                .into_iter()
-                .filter(|it| it.from() >= end || asks_for_throughput(plan, it, slo, min.get()));
-            let value = sum(&mut asked).figure(Metric::Throughput);
-            Measured {
-                criterion: limit(Metric::Throughput, AtLeast, min.get()),
-                value,
-                kept: value.map(|it| it >= min.get()),
+            let over = frame.from() >= Moment::at(plan.length());
+            if !over && !asks_for_throughput(plan, frame, slo, min.get()) {
+                return;
+            }
+        }
+        // A route that is not sent has no answers, and not everybody's.
+        match &slo.route {
+            Some(name) => {
+                self.tally.add_route(frame, route_of(plan, name).unwrap_or(usize::MAX));
+            }
+            None => self.tally.add(frame),
+        }
+    }
+
+    /// What it comes to.
+    pub(crate) fn measured(&self, slo: &Slo) -> Measured {
+        use evenkeel_model::document::Comparison::{AtLeast, AtMost};
+        let limit =
+            |metric, comparison, limit| Criterion { metric, comparison, limit, sustained: None };
+        let budget = implied(slo).map(|objective| Budget { objective, counts: self.counts });
+        let ratio = budget.and_then(|it| it.counts.ratio());
+        let kept = budget.and_then(Budget::kept);
+        let objective = implied(slo).map_or(0.0, Ratio::get);
+        match slo.indicator {
+            Indicator::Availability | Indicator::Latency { .. } => Measured {
+                criterion: limit(Metric::Availability, AtLeast, objective),
+                value: ratio,
+                kept,
+            },
+            Indicator::Percentile { quantile, threshold } => Measured {
+                criterion: limit(Metric::Percentile(quantile), AtMost, threshold.as_secs_f64()),
+                value: self.tally.answered_within(quantile.ratio()),
+                kept,
+            },
+            Indicator::ErrorRate { max } => Measured {
+                criterion: limit(Metric::ErrorRate, AtMost, max.get()),
+                value: ratio.map(|it| 1.0 - it),
+                kept,
+            },
+            Indicator::Throughput { min } => {
+                let value = self.tally.figure(Metric::Throughput);
+                Measured {
+                    criterion: limit(Metric::Throughput, AtLeast, min.get()),
+                    value,
+                    kept: value.map(|it| it >= min.get()),
+                }
             }
         }
     }
+}
+
+/// Measures an objective in `frames`.
+pub(crate) fn measure<'a>(
+    plan: &Plan,
+    slo: &Slo,
+    frames: impl IntoIterator<Item = &'a Frame>,
+) -> Measured {
+    let mut sum = Accrued::of(plan);
+    frames.into_iter().for_each(|frame| sum.add(plan, slo, frame));
+    sum.measured(slo)
 }

@@ -69,15 +69,21 @@ impl Tally {
         of: impl Fn(&'a Frame) -> &'a [Series],
         number: usize,
     ) -> Self {
-        for frame in frames {
-            self.add_second(frame);
-            let series = of(frame).iter().filter(|it| it.route == number);
-            let good = series.map(|it| self.answered(it)).sum();
-            self.peak = self.peak.max(good);
-        }
+        frames.into_iter().for_each(|frame| self.add_series(frame, of(frame), number));
+        self
+    }
+
+    /// Adds one route of a second.
+    pub(crate) fn add_route(&mut self, frame: &Frame, route: usize) {
+        self.add_series(frame, &frame.series, route);
+    }
+
+    fn add_series(&mut self, frame: &Frame, all: &[Series], number: usize) {
+        self.add_second(frame);
+        let good = all.iter().filter(|it| it.route == number).map(|it| self.answered(it)).sum();
+        self.peak = self.peak.max(good);
         self.planned = self.answers.values().sum();
         self.sent = self.planned;
-        self
     }
 
     /// Adds a second.
