@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::args::{Color, Global, Output};
 use crate::exit::Failure;
+use crate::live::is_in_front;
 
 /// Where a verb says what it has to say.
 #[derive(Clone, Debug)]
@@ -40,10 +41,11 @@ impl Screen {
         matches!(self.output, Output::Json)
     }
 
-    /// Whether somebody watches stderr on a terminal that can redraw.
+    /// Whether somebody watches stderr on a terminal that can redraw and is ours.
     pub(crate) fn is_live(&self) -> bool {
         !self.quiet
             && io::stderr().is_terminal()
+            && is_in_front()
             && std::env::var_os("TERM").is_none_or(|it| it != "dumb")
     }
 
