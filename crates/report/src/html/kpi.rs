@@ -1,6 +1,7 @@
-//! The five figures: how much, how slow, how often right, how soon well again, at what cost.
+//! The five figures: how much, how slow, how often right, how soon well again, at what cost. Of a load that breaks
+//! nothing the last two are how much was answered, and how late it was sent.
 
-use evenkeel_model::outcome::{BudgetFigures, FaultFigures, Figures};
+use evenkeel_model::outcome::{BudgetFigures, CheckResult, FaultFigures, Figures};
 use evenkeel_units::Moment;
 use maud::{Markup, html};
 
@@ -23,8 +24,14 @@ pub(super) fn cards(view: &View) -> Markup {
             (requests(view))
             (p99(view))
             (availability(view))
-            (recovery(view))
-            (budget(view))
+            @if view.outcome.plan.faults.is_empty() && view.outcome.budgets.is_empty() {
+                // A load breaks nothing and may have no budget: how much was answered, and how well it was sent.
+                (throughput(view))
+                (lag(view))
+            } @else {
+                (recovery(view))
+                (budget(view))
+            }
         }
     }
 }
@@ -95,6 +102,41 @@ fn availability(view: &View) -> Markup {
     let value = piece::big(&figure::share_or_none(totals.availability_ratio));
     let words = ["availability", "error_rate", "error rate"];
     card(judged(view, &words), "Availability", value, note, course)
+}
+
+fn throughput(view: &View) -> Markup {
+    let totals = &view.outcome.totals;
+    let reached = view.outcome.checks.iter().find(|it| it.name == "planned load reached");
+    let note = html! {
+        @match reached {
+            Some(it) => { b { (it.measured) } " of the planned load was sent" },
+            None => "answered right each second",
+        }
+    };
+    let tone = match reached.map(|it| it.result) {
+        Some(CheckResult::Fail) => Tone::Bad,
+        _ => judged(view, &["throughput"]),
+    };
+    let course = course(view, |it| (it.seconds > 0).then(|| it.rate(it.good)));
+    card(tone, "Throughput", piece::big(&figure::rate(totals.throughput_per_second)), note, course)
+}
+
+fn lag(view: &View) -> Markup {
+    let sending = &view.outcome.sending;
+    let kept_up = view.outcome.checks.iter().find(|it| it.name == "generator kept up");
+    let note = html! {
+        @match (kept_up, sending.lag.p50_seconds) {
+            (Some(it), _) => (it.measured),
+            (None, Some(median)) => { "median " b { (figure::time(median)) } },
+            (None, None) => "nothing was sent",
+        }
+    };
+    let tone = match kept_up.map(|it| it.result) {
+        Some(CheckResult::Pass) | None => Tone::Plain,
+        Some(_) => Tone::Doubt,
+    };
+    let value = piece::big(&figure::time_or_none(sending.lag.p99_seconds));
+    card(tone, "p99 send lag", value, note, html! {})
 }
 
 fn recovery(view: &View) -> Markup {

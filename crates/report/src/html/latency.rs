@@ -49,16 +49,18 @@ pub(super) fn percentiles(view: &View) -> Option<Markup> {
         ],
         readout: Some(readout(view)),
     };
+    let all = [
+        ("c99", Ink::Line, "p99"),
+        ("c95", Ink::Line, "p95"),
+        ("c50", Ink::Line, "p50"),
+        ("cbad", Ink::Box, "fault active"),
+    ];
+    let legend = if view.acted().next().is_some() { &all[..] } else { &all[..3] };
     let card = Card {
         id: "latency",
         title: "Latency percentiles",
         note: format!("{}, from when each request was due", view.pace()),
-        legend: piece::legend(&[
-            ("c99", Ink::Line, "p99"),
-            ("c95", Ink::Line, "p95"),
-            ("c50", Ink::Line, "p50"),
-            ("cbad", Ink::Box, "fault active"),
-        ]),
+        legend: piece::legend(legend),
         body: html! { (plot.render()) (table(view)) },
     };
     Some(card.render())

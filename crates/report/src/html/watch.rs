@@ -45,6 +45,14 @@ fn short(of: &WatchFigures, value: f64) -> String {
     text.trim_end_matches("/s").trim_end_matches(" cores").to_owned()
 }
 
+/// What an axis counts in, so that its ticks are round: bytes go by 1024.
+fn unit(of: &WatchFigures, top: f64) -> f64 {
+    if !of.figure.contains("bytes") || top < 1.0 {
+        return 1.0;
+    }
+    1024_f64.powi((top.log2() / 10.0).floor() as i32)
+}
+
 fn chart(view: &View, of: &WatchFigures, id: &'static str) -> Markup {
     let title = words(of);
     let unread = match (of.unread, &of.error) {
@@ -81,9 +89,11 @@ fn plot(
     let values = || drawn.iter().map(|it| it.1);
     let (least, most) = (values().fold(f64::MAX, f64::min), values().fold(f64::MIN, f64::max));
     let limit = of.limit.filter(|it| it.is_finite());
-    let scale = Scale::from_zero(most.max(limit.unwrap_or(0.0)), 3);
+    let top = most.max(limit.unwrap_or(0.0));
+    let unit = unit(of, top);
+    let scale = Scale::from_zero(top / unit, 3);
     let line: Vec<_> =
-        drawn.iter().map(|(at, it)| Some((view.time.x(*at), scale.y(*it)))).collect();
+        drawn.iter().map(|(at, it)| Some((view.time.x(*at), scale.y(*it / unit)))).collect();
     let plot = Plot {
         id,
         summary: format!("{title} over time: from {} to {}.", of.show(least), of.show(most)),
@@ -91,13 +101,13 @@ fn plot(
         y: scale
             .ticks(3)
             .into_iter()
-            .map(|it| Tick { at: scale.at(it), label: short(of, it) })
+            .map(|it| Tick { at: scale.at(it), label: short(of, it * unit) })
             .collect(),
         x: view.time_ticks(6),
         bands: view.bands(),
         marks: view.phase_marks(),
         rules: limit
-            .map(|it| Rule { at: scale.at(it), label: format!("limit {}", of.show(it)) })
+            .map(|it| Rule { at: scale.at(it / unit), label: format!("limit {}", of.show(it)) })
             .into_iter()
             .collect(),
         paths: vec![
