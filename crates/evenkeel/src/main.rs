@@ -5,6 +5,7 @@ mod exit;
 mod live;
 mod screen;
 mod verb;
+mod web;
 
 use std::process::ExitCode;
 

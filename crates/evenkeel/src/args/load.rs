@@ -8,6 +8,7 @@ use evenkeel_model::document::{Criterion, Pace};
 use evenkeel_units::{Rate, parse_duration};
 
 use super::CompareArgs;
+use crate::web::Loopback;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Load {
@@ -111,6 +112,10 @@ pub(crate) struct LoadRunArgs {
     /// environment says where, as for k6 (K6_PROMETHEUS_RW_SERVER_URL) and OpenTelemetry.
     #[arg(long = "out", short = 'o', value_name = "KIND[=URL]")]
     pub(crate) metrics: Vec<String>,
+    /// Show the load in a browser while it goes on: `--web` at any free port of this machine, `--web=8089` at this
+    /// one. Only this machine can reach it, because nobody is asked who they are.
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    pub(crate) web: Option<Loopback>,
     /// Store this run, if it passes, as the baseline of later ones, in place of the one stored now.
     #[arg(long)]
     pub(crate) accept: bool,

@@ -3,9 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agents;
+#[path = "../../../report/tests/it/chromium.rs"]
+#[expect(dead_code, reason = "pages of reports are looked at more closely where they are drawn")]
+mod chromium;
 mod documents;
 mod drill;
 mod kill;
 mod load;
 mod readme;
+mod web;
 mod world;

@@ -19,7 +19,10 @@ pub(super) fn table(view: &View) -> Option<Markup> {
     let card = Card {
         id: "checks",
         title: "Checks",
-        note: "what decided the exit code".to_owned(),
+        note: match view.elapsed {
+            Some(_) => "by what there is so far".to_owned(),
+            None => "what decided the exit code".to_owned(),
+        },
         legend: tally(&judged),
         body: html! {
             @if !judged.is_empty() { (rows("Checks", &judged)) }

@@ -21,6 +21,8 @@
 //! nothing, and its policy forbids it to. Without its script it reads the same: the script only adds
 //! a readout under the pointer and the choice of theme. All text is escaped by the template.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use evenkeel_model::Outcome;
@@ -46,6 +48,8 @@ use self::view::View;
 
 const STYLE: &str = include_str!("../../assets/report.css");
 const SCRIPT: &str = include_str!("../../assets/report.js");
+/// Of the page of a run that is under way.
+const FOLLOW: &str = include_str!("../../assets/live.js");
 /// The mark: a level line through a circle.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32' \
                     fill='none' stroke='%2358b7ff' stroke-width='3' stroke-linecap='round'%3E%3Ccircle \
@@ -53,19 +57,31 @@ const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'
 
 /// Writes an outcome as a page.
 pub fn render(outcome: &Outcome) -> String {
-    let view = View::new(outcome);
-    let title = format!("{} · {} · Evenkeel", outcome.plan.drill, outcome.verdict.result.word());
-    let sections = sections(&view);
+    page(&View::new(outcome), None)
+}
+
+/// Writes what a run has come to so far as a page that follows it: its script asks the server it came from for
+/// the picture after this `number`, and shows that in its place; without a script the page is loaded again every
+/// two seconds. The first page that has no number is the report, and the last.
+pub fn render_live(outcome: &Outcome, elapsed: Duration, number: u64) -> String {
+    page(&View { elapsed: Some(elapsed), ..View::new(outcome) }, Some(number))
+}
+
+fn page(view: &View, number: Option<u64>) -> String {
+    let outcome = view.outcome;
+    let title = format!("{} · {} · Evenkeel", outcome.plan.drill, top::word(view));
+    let sections = sections(view);
     let page = html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang="en" data-number=[number] {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy());
+                meta http-equiv="Content-Security-Policy" content=(policy(number.is_some()));
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="no-referrer";
                 meta name="generator" content=(format!("Evenkeel {}", outcome.run.version));
+                @if number.is_some() { noscript { meta http-equiv="refresh" content="2"; } }
                 title { (title) }
                 link rel="icon" href=(PreEscaped(ICON));
                 style { (PreEscaped(STYLE)) }
@@ -73,18 +89,22 @@ pub fn render(outcome: &Outcome) -> String {
             body {
                 a.skip href="#verdict" { "Skip to the verdict" }
                 (piece::inks())
-                (top::bar(&view))
+                (top::bar(view))
                 main {
-                    (top::title(&view))
-                    (top::verdict(&view))
-                    (kpi::cards(&view))
+                    (top::title(view))
+                    (top::verdict(view))
+                    (kpi::cards(view))
                     (contents(&sections))
                     @for section in &sections { (section.body) }
                 }
                 footer {
-                    p { "Written by Evenkeel " (outcome.run.version) ". One file; it asks the network for nothing." }
+                    @match number {
+                        Some(_) => p { "Drawn by Evenkeel " (outcome.run.version) ", anew each second while the load goes on." },
+                        None => p { "Written by Evenkeel " (outcome.run.version) ". One file; it asks the network for nothing." },
+                    }
                 }
                 script { (PreEscaped(SCRIPT)) }
+                @if number.is_some() { script { (PreEscaped(FOLLOW)) } }
             }
         }
     };
@@ -100,9 +120,11 @@ struct Section {
 
 fn sections(view: &View) -> Vec<Section> {
     let section = |id, name, body: Option<Markup>| body.map(|body| Section { id, name, body });
+    let is_over = view.elapsed.is_none();
     let all = [
         section("latency", "Latency", latency::percentiles(view)),
-        section("bears", "What it bears", bearing::section(view)),
+        // What a run found out, and the parts of its score, are known at its end.
+        section("bears", "What it bears", bearing::section(view).filter(|_| is_over)),
         section("heatmap", "Heatmap", latency::heatmap(view)),
         section("load", "Load", load::pair(view)),
         section("times", "Times", times::table(view)),
@@ -110,7 +132,7 @@ fn sections(view: &View) -> Vec<Section> {
         section("checks", "Checks", checks::table(view)),
         section("faults", "Faults", faults::table(view)),
         section("budgets", "Budgets", budget::cards(view)),
-        section("score", "Score", score::card(view)),
+        section("score", "Score", score::card(view).filter(|_| is_over)),
         section("phases", "Phases", details::phases(view)),
         section("routes", "Routes", details::routes(view)),
         section("safety", "Safety", details::safety(view)),
@@ -130,14 +152,18 @@ fn contents(sections: &[Section]) -> Markup {
     }
 }
 
-/// What the page may do: show its own style, run its own script, and nothing else. Positions within
-/// charts are style attributes; older browsers know no policy for these alone.
-fn policy() -> String {
+/// What the page may do: show its own style, run its own scripts, and nothing else; while the run is under way,
+/// ask where it came from for the next picture. Positions within charts are style attributes; older browsers
+/// know no policy for these alone.
+fn policy(is_live: bool) -> String {
     let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
+    let (scripts, connect) = match is_live {
+        true => (format!("{} {}", hash(SCRIPT), hash(FOLLOW)), " connect-src 'self';"),
+        false => (hash(SCRIPT), ""),
+    };
     format!(
-        "default-src 'none'; script-src {}; style-src 'unsafe-inline'; style-src-elem {}; \
+        "default-src 'none';{connect} script-src {scripts}; style-src 'unsafe-inline'; style-src-elem {}; \
          style-src-attr 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
-        hash(SCRIPT),
         hash(STYLE),
     )
 }

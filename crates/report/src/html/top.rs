@@ -1,5 +1,8 @@
 //! Top: whose run this is, what was believed, and what came of it.
 
+use std::time::Duration;
+
+use evenkeel_model::outcome::CheckResult;
 use evenkeel_units::Human;
 use maud::{Markup, html};
 
@@ -34,10 +37,10 @@ pub(super) fn title(view: &View) -> Markup {
     html! {
         div.title {
             h1 { (plan.drill) }
-            (piece::pill(mark::ending(outcome.verdict.result), outcome.verdict.result.word()))
+            (piece::pill(tone(view), word(view)))
             (piece::tag(&plan.service.name))
             (piece::tag(&outcome.run.started))
-            @if !outcome.duration.is_zero() { (piece::tag(&Human(outcome.duration).to_string())) }
+            @if view.elapsed.is_none() && !outcome.duration.is_zero() { (piece::tag(&Human(outcome.duration).to_string())) }
             span.pill.plain.mono { "seed " (plan.seed) }
         }
         @if let Some(hypothesis) = &plan.hypothesis {
@@ -48,11 +51,26 @@ pub(super) fn title(view: &View) -> Markup {
     }
 }
 
-/// The verdict, its cause, and the score.
+/// How the run ended, in a word.
+pub(super) fn word(view: &View) -> &'static str {
+    if view.elapsed.is_some() { "under way" } else { view.outcome.verdict.result.word() }
+}
+
+fn tone(view: &View) -> Tone {
+    match view.elapsed {
+        Some(_) => Tone::Plain,
+        None => mark::ending(view.outcome.verdict.result),
+    }
+}
+
+/// The verdict, its cause, and the score; of a run under way, how far it is.
 pub(super) fn verdict(view: &View) -> Markup {
+    if let Some(elapsed) = view.elapsed {
+        return so_far(view, elapsed);
+    }
     let outcome = view.outcome;
     let verdict = &outcome.verdict;
-    let tone = mark::ending(verdict.result);
+    let tone = tone(view);
     html! {
         section.card.verdict.(tone.class()) id="verdict" {
             (piece::icon(tone))
@@ -69,6 +87,33 @@ pub(super) fn verdict(view: &View) -> Markup {
                 span.pill.plain.mono { "exit " (verdict.exit_code) }
             }
         }
+    }
+}
+
+/// How far a run is, and how its limits stand.
+fn so_far(view: &View, elapsed: Duration) -> Markup {
+    let outcome = view.outcome;
+    let length = outcome.plan.length();
+    let judged = || outcome.checks.iter().filter(|it| it.result != CheckResult::Info);
+    let broken = judged().filter(|it| it.result == CheckResult::Fail).count();
+    let stands = match (outcome.seconds.is_empty(), judged().count(), broken) {
+        (true, ..) => "No second of load has been counted yet.".to_owned(),
+        (_, 0, _) => "Nothing is asked of it.".to_owned(),
+        (_, all, 0) => format!("Nothing is broken so far, of {all} checks."),
+        (_, all, broken) => format!("{broken} of {all} checks are broken so far."),
+    };
+    let tone = if broken > 0 { Tone::Bad } else { Tone::Plain };
+    let (at, end) = (elapsed.min(length).as_secs_f64(), length.as_secs_f64());
+    html! {
+        section.card.verdict.(tone.class()) id="verdict" {
+            (piece::icon(tone))
+            div.way {
+                h2 { "Under way: " (figure::clock(at)) " of " (figure::clock(end)) }
+                p { (stands) }
+                progress aria-label="Load sent" max=(end.max(1.0)) value=(at) {}
+            }
+        }
+        p.pill.warn #stale hidden {}
     }
 }
 

@@ -1,6 +1,7 @@
 //! View: what every section looks at.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use evenkeel_model::Outcome;
 use evenkeel_model::document::{Criterion, Indicator, Metric, Role, Threshold};
@@ -22,6 +23,8 @@ pub(super) struct View<'a> {
     /// planned, also when it was cut short.
     pub(super) time: Scale,
     pub(super) limits: Vec<Limit>,
+    /// Of a run that is under way: for how long load has been sent.
+    pub(super) elapsed: Option<Duration>,
 }
 
 /// A limit on response times.
@@ -38,7 +41,13 @@ impl<'a> View<'a> {
         let hot = [outcome.heatmap.columns.len() as f64];
         let phases = outcome.phases.iter().map(|it| it.to.as_secs_f64());
         let end = shown.chain(hot).chain(phases).fold(outcome.duration.as_secs_f64(), f64::max);
-        Self { outcome, steps, time: Scale::linear(0.0, end), limits: limits(outcome) }
+        Self {
+            outcome,
+            steps,
+            time: Scale::linear(0.0, end),
+            limits: limits(outcome),
+            elapsed: None,
+        }
     }
 
     /// Whether anything was measured over time.

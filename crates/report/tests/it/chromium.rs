@@ -24,8 +24,8 @@ pub(crate) struct Chromium {
     messages: Receiver<Value>,
     session: String,
     next: u64,
-    /// Events that came while an answer was awaited.
-    events: Vec<Value>,
+    /// Events since a page was last opened, as far as they have been read.
+    pub(crate) events: Vec<Value>,
     _profile: TempDir,
 }
 

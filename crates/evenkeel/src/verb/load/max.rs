@@ -18,6 +18,7 @@ use super::run::send;
 use crate::args::load::LoadRunArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
+use crate::web::Web;
 
 /// More rates are never tried: doubling and halving find any answer within these.
 const TRIES_MAX: usize = 40;
@@ -71,6 +72,7 @@ pub(crate) async fn run(
     search: Search,
     folder: &Path,
     args: &LoadRunArgs,
+    web: Option<&Web>,
     screen: &Screen,
 ) -> Result<Exit, Failure> {
     if plan.success.is_empty() {
@@ -84,7 +86,7 @@ pub(crate) async fn run(
         let mut load = plan.load.clone();
         load.shape = Some(Shape::Constant { rate: exact, duration: search.hold });
         let at = Plan { service: plan.service.clone(), ..plan_of_load(load, plan.seed) };
-        let over = Box::pin(send(at, folder, None, args, screen)).await?;
+        let over = Box::pin(send(at, folder, None, args, web, screen)).await?;
         let outcome = over.outcome;
         match outcome.verdict.result {
             Ending::Pass => held = Some(rate),

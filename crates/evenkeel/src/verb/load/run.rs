@@ -19,6 +19,7 @@ use crate::screen::Screen;
 use crate::verb::agent;
 use crate::verb::documents::{self, fresh_seed, gather};
 use crate::verb::drill::{Over, conducted, keep_baseline, stored_baseline};
+use crate::web::Web;
 
 /// Sends load.
 pub(crate) async fn run(args: LoadRunArgs, screen: &Screen) -> Result<Exit, Failure> {
@@ -42,12 +43,16 @@ pub(crate) async fn run(args: LoadRunArgs, screen: &Screen) -> Result<Exit, Fail
             std::fs::remove_dir_all(&folder).unwrap_or_default();
         }
     };
+    let web = args.web.map(Web::open).transpose()?;
+    if let Some(web) = &web {
+        screen.warn(&format!("the load, while it goes on: {}", web.url()));
+    }
     if let Some(search) = plan.load.shape.as_ref().and_then(max::Search::of) {
-        let exit = max::run(plan, search, &folder, &args, screen).await;
+        let exit = max::run(plan, search, &folder, &args, web.as_ref(), screen).await;
         clean_up();
         return exit;
     }
-    let over = Box::pin(against_baseline(plan, &folder, &args, screen)).await;
+    let over = Box::pin(against_baseline(plan, &folder, &args, web.as_ref(), screen)).await;
     clean_up();
     let Over { outcome, files, entries, .. } = over?;
     let next = match passing {
@@ -68,11 +73,12 @@ async fn against_baseline(
     plan: Plan,
     folder: &Path,
     args: &LoadRunArgs,
+    web: Option<&Web>,
     screen: &Screen,
 ) -> Result<Over, Failure> {
     let runs = Runs::at(folder);
     let stored = stored_baseline(&runs, &plan.drill, folder)?;
-    let mut over = send(plan, folder, stored.as_ref(), args, screen).await?;
+    let mut over = send(plan, folder, stored.as_ref(), args, web, screen).await?;
     over.files.extend(keep_baseline(&over.outcome, &runs, stored.is_none() || args.accept)?);
     Ok(over)
 }
@@ -83,15 +89,20 @@ pub(super) async fn send(
     folder: &Path,
     stored: Option<&Outcome>,
     args: &LoadRunArgs,
+    web: Option<&Web>,
     screen: &Screen,
 ) -> Result<Over, Failure> {
     let name = plan.drill.clone();
     let fleet = fleet(args)?;
     let mut metrics = Metrics::new(args)?;
-    let also = |entry: &_| metrics.see(entry, &plan, screen);
+    let also = |entry: &_| {
+        metrics.see(entry, &plan, screen);
+        web.iter().for_each(|it| it.see(entry));
+    };
     let over = conducted(plan.clone(), &name, &Runs::at(folder), stored, fleet, screen, also).await;
     metrics.finish(screen).await;
     let mut over = over?;
+    web.iter().for_each(|it| it.report(&over.outcome));
     over.files.extend(write_files(args, &over.entries, &plan)?);
     Ok(over)
 }
