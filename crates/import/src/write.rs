@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use evenkeel_model::document::{
     Call, Checks, Condition, Criterion, Encoding, Extract, Feeder, FileName, Finder, LoadStep,
-    LoadTest, Owner, Pace, Route, RowOrder, Rows, Scenario, Shape, Source, Stage, StatusCheck,
-    Template, Threshold, Tls, Until, Watch, WatchSource,
+    LoadTest, Mechanism, Owner, Pace, Route, RowOrder, Rows, Scenario, Shape, Source, Stage,
+    StatusCheck, Template, Threshold, Tls, Until, Watch, WatchSource,
 };
 
 use crate::draft::ANY_GOOD;
@@ -101,6 +101,19 @@ fn spec(test: &LoadTest) -> Tree {
         grpc.put_list("include", &it.include, file);
         grpc.done()
     });
+    spec.put_unless("websocket", &sending.websocket, &default.websocket, |it| {
+        let mut websocket = Map::default();
+        websocket.put_unless("headers", &it.headers, &Vec::new(), |it| named(it));
+        websocket.put_list("protocols", &it.protocols, Tree::text);
+        websocket.done()
+    });
+    if let Some(it) = &sending.sasl {
+        let mut sasl = Map::default();
+        sasl.put("mechanism", word(&Mechanism::NAMES, it.mechanism));
+        sasl.put("user", Tree::text(&it.user));
+        sasl.put("password", Tree::text(&it.password));
+        spec.put("sasl", sasl.done());
+    }
     spec.put_unless("timeout", &test.timeout, &usual.timeout, |it| duration(*it));
     spec.put_unless("connections", &test.connections, &usual.connections, Tree::word);
     if !test.feeders.is_empty() {

@@ -32,6 +32,7 @@
 //! target less; Kafka has one, and so has the talk of a fleet), scripting,
 //! and any figure: frames hold counts, judging is done elsewhere.
 
+mod access;
 mod answer;
 mod call;
 mod crowd;

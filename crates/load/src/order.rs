@@ -7,9 +7,11 @@ use std::sync::Arc;
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::document::{self, LoadTest, Owner, Reference, ResolveError, Shape};
 use evenkeel_units::Seed;
+use rskafka::client::SaslConfig;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
+use crate::access;
 use crate::crowd::Crowd;
 use crate::engine::{Agenda, Engine, Job, Slice};
 use crate::hand::{self, Handle, Said, Worker};
@@ -158,11 +160,14 @@ pub fn prepare(
     order: Order,
     look_up: impl Fn(&Reference) -> Result<String, ResolveError>,
 ) -> Result<Prepared, LoadError> {
-    let target = Target::find(&order.url)?;
+    let mut target = Target::find(&order.url)?;
     if order.test.connections == 0 {
         return Err(LoadError::NoConnections);
     }
     allow_descriptors(order.test.connections)?;
+    if let Scheme::Ws | Scheme::Wss = target.scheme {
+        target.opening = access::opening(&order.test.sending.websocket, &look_up)?;
+    }
     let mut test = order.test.clone();
     let consumes = kafka::set_aside(&mut test);
     let mut compiler = Compiler::new(&test, &look_up)?;
@@ -188,7 +193,11 @@ pub fn prepare(
         Scheme::Tcp | Scheme::Tls => basis.speak::<Stream>(compiled),
         Scheme::Udp => basis.speak::<Datagram>(compiled),
         Scheme::Dns => basis.speak::<Dns>(compiled),
-        Scheme::Kafka => basis.speak_kafka(compiled),
+        Scheme::Kafka | Scheme::Kafkas => {
+            let sasl = basis.order.test.sending.sasl.as_ref();
+            let credentials = sasl.map(|it| access::credentials(it, &look_up)).transpose()?;
+            basis.speak_kafka(compiled, credentials)
+        }
     }
 }
 
@@ -270,13 +279,29 @@ impl Basis {
 }
 
 impl Basis {
-    fn speak_kafka(self, routes: Vec<Compiled>) -> Result<Prepared, LoadError> {
+    fn speak_kafka(
+        self,
+        routes: Vec<Compiled>,
+        sasl: Option<SaslConfig>,
+    ) -> Result<Prepared, LoadError> {
         let Self { target, agenda, order, workers } = self;
         if order.test.sending.connection != Owner::Shared {
             let reason = "Kafka has a connection for each partition: leave `connection` away";
             return Err(LoadError::Scenario { reason: reason.to_owned() });
         }
-        let job = kafka::Job::new(target, routes, agenda, &order, workers)?;
+        let settings = &order.test.sending.tls;
+        let tls = match target.scheme.is_secure() {
+            // Every broker has a name of its own, and is held to it.
+            true if settings.server_name.is_some() => {
+                let reason =
+                    "brokers are known by the names that they tell: leave `serverName` away";
+                return Err(LoadError::Tls { reason: reason.to_owned() });
+            }
+            true => Some(tls_of(&order.test, &target, &[])?),
+            false => None,
+        };
+        let access = kafka::Access { tls, sasl };
+        let job = kafka::Job::new(target, access, routes, agenda, &order, workers)?;
         let make = move |slice, wire| job.worker(slice, wire);
         Ok(Prepared { workers, share: order.share, make: Box::new(make) })
     }

@@ -1,5 +1,6 @@
 //! Target: where requests go, read from a URL such as `https://shop.example:8443`.
 
+use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use crate::order::LoadError;
@@ -15,8 +16,24 @@ pub(crate) struct Target {
     pub(crate) path: String,
     /// The name or address alone.
     pub(crate) name: String,
+    /// What is said when a connection is opened, where the protocol says anything.
+    pub(crate) opening: Opening,
     /// Every address of the name; the first that answers is kept to. None when it could not be looked up.
     pub(crate) addresses: Vec<SocketAddr>,
+}
+
+/// What a WebSocket is opened with beside what its handshake asks for, with its references looked up.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Opening {
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) protocols: Vec<String>,
+}
+
+/// It may hold secrets.
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opening").field("protocols", &self.protocols).finish_non_exhaustive()
+    }
 }
 
 /// What is spoken.
@@ -33,10 +50,11 @@ pub(crate) enum Scheme {
     Udp,
     Dns,
     Kafka,
+    Kafkas,
 }
 
 impl Scheme {
-    const ALL: [(&'static str, Self); 11] = [
+    const ALL: [(&'static str, Self); 12] = [
         ("http", Self::Http),
         ("https", Self::Https),
         ("grpc", Self::Grpc),
@@ -48,11 +66,12 @@ impl Scheme {
         ("udp", Self::Udp),
         ("dns", Self::Dns),
         ("kafka", Self::Kafka),
+        ("kafkas", Self::Kafkas),
     ];
 
     /// Whether it goes over TLS.
     pub(crate) const fn is_secure(self) -> bool {
-        matches!(self, Self::Https | Self::Grpcs | Self::Wss | Self::Tls)
+        matches!(self, Self::Https | Self::Grpcs | Self::Wss | Self::Tls | Self::Kafkas)
     }
 
     const fn usual_port(self) -> Option<u16> {
@@ -61,6 +80,7 @@ impl Scheme {
             Self::Https | Self::Wss | Self::Grpcs => Some(443),
             Self::Dns => Some(53),
             Self::Kafka => Some(9092),
+            Self::Kafkas => Some(9093),
             Self::Grpc | Self::Tcp | Self::Tls | Self::Udp => None,
         }
     }
@@ -75,7 +95,7 @@ impl Target {
             .ok_or_else(|| bad("it has no scheme: write `http://host:port`"))?;
         let lower = scheme.to_ascii_lowercase();
         let (_, scheme) = *Scheme::ALL.iter().find(|(name, _)| *name == lower).ok_or_else(|| {
-            bad("its scheme is none of http, https, grpc, grpcs, ws, wss, tcp, tls, udp, dns and kafka")
+            bad("its scheme is none of http, https, grpc, grpcs, ws, wss, tcp, tls, udp, dns, kafka and kafkas")
         })?;
         let (authority, path) = match rest.find(['/', '?', '#']) {
             Some(at) => rest.split_at(at),
@@ -118,7 +138,7 @@ impl Target {
             true => host.to_owned(),
             false => format!("{host}:{port}"),
         };
-        Ok(Self { scheme, host, path, name, addresses })
+        Ok(Self { scheme, host, path, name, opening: Opening::default(), addresses })
     }
 }
 

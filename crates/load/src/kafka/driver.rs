@@ -64,7 +64,7 @@ impl Driver {
         slice: Slice,
         wire: Arc<Wire>,
     ) -> Self {
-        let link = Arc::new(Link::new(&basis.target, basis.timeout));
+        let link = Arc::new(Link::new(&basis));
         let (say, events) = channel(EVENTS_MAX);
         shelves.join(&basis, slice);
         Self {

@@ -22,6 +22,13 @@ pub(super) enum Fault {
 /// No broker knows the topic (UNKNOWN_TOPIC_OR_PARTITION).
 pub(super) const NO_TOPIC: Fault = Fault::Code(3);
 
+/// A broker does not let us in (SASL_AUTHENTICATION_FAILED).
+const REFUSED: Fault = Fault::Code(58);
+
+/// What failures of TLS are called.
+const TLS_WORDS: [&str; 5] =
+    ["certificate", "corrupt message", "fatal alert", "peer is incompatible", "peer misbehaved"];
+
 impl From<&Error> for Fault {
     fn from(error: &Error) -> Self {
         match error {
@@ -47,7 +54,17 @@ fn within(error: &(dyn StdError + 'static)) -> Fault {
         }
         next = error.source();
     }
-    Fault::Lost(Answer::Connect)
+    unsaid(error)
+}
+
+/// The library tells how a connection to its first broker has failed in words only.
+fn unsaid(error: &(dyn StdError + 'static)) -> Fault {
+    let words = error.to_string();
+    match TLS_WORDS.iter().any(|it| words.contains(it)) {
+        _ if words.contains("Sasl handshake failed") => REFUSED,
+        true => Fault::Lost(Answer::Tls),
+        false => Fault::Lost(Answer::Connect),
+    }
 }
 
 fn connection(error: &ConnectionError) -> Fault {
@@ -58,7 +75,8 @@ fn connection(error: &ConnectionError) -> Fault {
             Some(error) => broken(error),
             None => Fault::Lost(Answer::Malformed),
         },
-        _ => Fault::Lost(Answer::Connect),
+        ConnectionError::SaslFailed(_) => REFUSED,
+        other => unsaid(other),
     }
 }
 
@@ -91,6 +109,7 @@ fn input_output<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e io::Error
 
 fn broken(error: &io::Error) -> Fault {
     Fault::Lost(match error.kind() {
+        _ if matches!(error.get_ref(), Some(it) if it.is::<rustls::Error>()) => Answer::Tls,
         io::ErrorKind::UnexpectedEof => Answer::Closed,
         io::ErrorKind::TimedOut => Answer::Timeout,
         _ => Answer::Reset,

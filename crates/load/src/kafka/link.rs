@@ -11,18 +11,16 @@ use rskafka::client::{Client, ClientBuilder};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
+use super::Basis;
 use super::fault::{Fault, NO_TOPIC};
-use crate::target::Target;
 
 /// No answer of a broker is read beyond this.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The brokers.
 pub(super) struct Link {
-    brokers: Vec<String>,
+    basis: Arc<Basis>,
     client: OnceCell<Arc<Client>>,
-    /// No opening takes longer.
-    timeout: Duration,
 }
 
 /// A partition that stands.
@@ -38,9 +36,8 @@ pub(super) struct Stands {
 pub(super) type Opened = Result<Vec<Stands>, Fault>;
 
 impl Link {
-    pub(super) fn new(target: &Target, timeout: Duration) -> Self {
-        let brokers = target.addresses.iter().map(ToString::to_string).collect();
-        Self { brokers, client: OnceCell::new(), timeout }
+    pub(super) fn new(basis: &Arc<Basis>) -> Self {
+        Self { basis: Arc::clone(basis), client: OnceCell::new() }
     }
 
     /// Opens those partitions of a topic that `is_ours` wants, by their place among all of them; the others are
@@ -51,11 +48,11 @@ impl Link {
         is_ours: impl Fn(usize) -> bool,
         at_end: bool,
     ) -> Opened {
-        if self.brokers.is_empty() {
+        if self.basis.target.addresses.is_empty() {
             return Err(Fault::Lost(Answer::Dns));
         }
         let opening = self.open_all(topic, is_ours, at_end);
-        let opened = tokio::time::timeout(self.timeout, opening).await;
+        let opened = tokio::time::timeout(self.basis.timeout, opening).await;
         opened.unwrap_or(Err(Fault::Lost(Answer::Timeout)))
     }
 
@@ -86,7 +83,13 @@ impl Link {
     }
 
     async fn connect(&self) -> Result<Arc<Client>, Fault> {
-        let client = ClientBuilder::new(self.brokers.clone())
+        let Basis { target, access, .. } = &*self.basis;
+        let brokers = match (&access.tls, target.addresses.first()) {
+            // The name is what the certificate is for.
+            (Some(_), Some(address)) => vec![format!("{}:{}", target.name, address.port())],
+            _ => target.addresses.iter().map(ToString::to_string).collect(),
+        };
+        let mut client = ClientBuilder::new(brokers)
             .client_id("evenkeel")
             .max_message_size(MESSAGE_BYTES_MAX)
             // Once: the load decides what is tried again.
@@ -94,6 +97,12 @@ impl Link {
                 deadline: Some(Duration::ZERO),
                 ..BackoffConfig::default()
             });
+        if let Some(tls) = &access.tls {
+            client = client.tls_config(tls.config());
+        }
+        if let Some(sasl) = &access.sasl {
+            client = client.sasl_config(sasl.clone());
+        }
         client.build().await.map(Arc::new).map_err(|it| Fault::from(&it))
     }
 }

@@ -33,8 +33,11 @@
 //! Topics are opened before the load starts, for which a silent broker is waited for as long as the timeout.
 //! Bytes are those of keys, values and headers, without the frames around them.
 //!
-//! Deliberately absent: TLS, SASL, groups of consumers, transactions, creation of topics, and reading what
-//! others have compressed with lz4 or zstd.
+//! Over TLS (`kafkas`) each broker is held to the name that it tells. Who comes is shown by PLAIN or SCRAM; a broker
+//! that says no is an answer with its code, as any other.
+//!
+//! Deliberately absent: Kerberos and OAuth, groups of consumers, transactions, creation of topics, and reading
+//! what others have compressed with lz4 or zstd.
 
 mod alarm;
 mod consumer;
@@ -51,6 +54,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_model::document::{LoadTest, Pace};
+use rskafka::client::SaslConfig;
 
 use crate::LoadError;
 use crate::answer::Judge;
@@ -60,6 +64,7 @@ use crate::hand::{Wire, Worker};
 use crate::order::Order;
 use crate::route::Compiled;
 use crate::target::Target;
+use crate::tls;
 use consumer::Shelves;
 use driver::Driver;
 
@@ -69,9 +74,16 @@ pub(crate) struct Job {
     shelves: Arc<Shelves>,
 }
 
+/// How one comes to the brokers.
+pub(crate) struct Access {
+    pub(crate) tls: Option<tls::Client>,
+    pub(crate) sasl: Option<SaslConfig>,
+}
+
 /// What every worker knows.
 struct Basis {
     target: Target,
+    access: Access,
     agenda: Agenda,
     routes: Vec<Route>,
     timeout: Duration,
@@ -124,6 +136,7 @@ impl Job {
     /// When one of them is not of Kafka.
     pub(crate) fn new(
         target: Target,
+        access: Access,
         routes: Vec<Compiled>,
         agenda: Agenda,
         order: &Order,
@@ -134,6 +147,7 @@ impl Job {
         let under_way = u64::from(test.connections) * u64::from(test.sending.streams.max(1));
         let basis = Basis {
             target,
+            access,
             timeout: agenda.timeout,
             agenda,
             routes,

@@ -131,6 +131,11 @@ impl Client {
         Ok(Self { config: Arc::new(config), server })
     }
 
+    /// For a library that makes its sessions itself.
+    pub(crate) fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
     /// The session of a new connection.
     pub(crate) fn session(&self) -> Session {
         let connection =

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use evenkeel_model::document::{
 use evenkeel_model::{Answer, Frame};
 use evenkeel_stats::Histogram;
 use evenkeel_units::Seed;
+
+mod guarded;
 
 use crate::books::{Books, constant, frames, run, start, users};
 
@@ -79,6 +82,11 @@ impl Cluster {
     fn records(&self, topic: &str, format: &str) -> Vec<String> {
         let said = self.kcat(&["-C", "-q", "-e", "-o", "beginning", "-t", topic, "-f", format], "");
         said.lines().map(str::to_owned).collect()
+    }
+
+    /// Where each broker is.
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.brokers.split(',').map(|it| it.trim().parse().unwrap()).collect()
     }
 
     fn order(&self, routes: Vec<Route>, shapes: Vec<Shape>) -> Order {

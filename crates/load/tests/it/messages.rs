@@ -4,15 +4,17 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use evenkeel_load::Order;
+use evenkeel_load::{Order, prepare};
 use evenkeel_model::Answer;
-use evenkeel_model::document::{Call, Encoding, Route, Shape, StatusCheck, Template, Until};
+use evenkeel_model::document::{
+    Call, Encoding, Opening, Route, Shape, StatusCheck, Template, Until,
+};
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{RData, Record};
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
-use crate::books::{constant, order, run, users};
+use crate::books::{Books, constant, frames, order, run, users};
 use crate::secure::{self, World};
 use crate::servers::{refusing, serve};
 
@@ -340,4 +342,78 @@ fn questions_that_share_a_socket_are_refused_together() {
 fn nobody_at_the_port_refuses_messages() {
     let url = format!("tcp://{}", refusing());
     run(say(url, "PING\n", Until::Line, vec![constant(100, 100)])).all_were(10, Answer::Connect);
+}
+
+/// Another implementation of WebSocket, which lets in who has the token, and speaks what it is told to.
+#[expect(clippy::result_large_err, reason = "the other implementation has it so")]
+fn guarded(chosen: Option<&'static str>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || {
+                let greet = |request: &Request, mut response: Response| {
+                    let said =
+                        |name: &str| request.headers().get(name).map(http::HeaderValue::as_bytes);
+                    if said("authorization") != Some(b"Bearer s3cret") {
+                        let mut refusal = ErrorResponse::new(None);
+                        *refusal.status_mut() = http::StatusCode::UNAUTHORIZED;
+                        return Err(refusal);
+                    }
+                    if let Some(chosen) = chosen {
+                        let chosen = http::HeaderValue::from_static(chosen);
+                        response.headers_mut().insert("sec-websocket-protocol", chosen);
+                    }
+                    Ok(response)
+                };
+                let mut socket = tungstenite::accept_hdr(stream.unwrap(), greet).ok()?;
+                while let Ok(message) = socket.read() {
+                    socket.send(message).ok()?;
+                }
+                Some(())
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn a_websocket_is_opened_with_headers_whose_secrets_are_looked_up() {
+    let header = |value: &str| {
+        let mut order = hear(format!("ws://{}", guarded(None)), "hello", Until::Message, "hello");
+        let value = Template::parse(value).unwrap();
+        order.test.sending.websocket.headers = vec![("Authorization".to_owned(), value)];
+        order
+    };
+    let with = |order: Order, secret: &'static str| prepare(order, move |_| Ok(secret.to_owned()));
+    let (say, said) = std::sync::mpsc::channel();
+    let prepared = with(header("Bearer ${env:TOKEN}"), "s3cret").unwrap();
+    prepared.start(move |it| drop(say.send(it))).unwrap().join();
+    Books::of(&frames(said)).all_were(20, Answer::Ok);
+    run(header("Bearer guess")).all_were(20, Answer::Status);
+
+    // What would break the request is refused, and not shown.
+    let error = with(header("${env:TOKEN}"), "s3cret\r\nx: y").unwrap_err().to_string();
+    assert!(error.contains("line break") && !error.contains("s3cret"), "{error}");
+    let error = with(header("${run:user}"), "").unwrap_err().to_string();
+    assert!(error.contains("`${run:user}`"), "{error}");
+}
+
+#[test]
+fn a_server_must_choose_one_of_the_subprotocols_that_are_offered() {
+    for (offered, chosen, answer) in [
+        (&["chat.v2", "chat.v1"][..], Some("chat.v1"), Answer::Ok),
+        (&["chat.v2"], Some("chat.v1"), Answer::Malformed),
+        (&["chat.v2"], None, Answer::Malformed),
+        (&[], Some("chat.v1"), Answer::Malformed),
+    ] {
+        let url = format!("ws://{}", guarded(chosen));
+        let mut order = say(url, "hello", Until::Message, vec![constant(100, 200)]);
+        let token = Template::literal("Bearer s3cret");
+        order.test.sending.websocket = Opening {
+            headers: vec![("authorization".to_owned(), token)],
+            protocols: offered.iter().map(|&it| it.to_owned()).collect(),
+        };
+        run(order).all_were(20, answer);
+    }
 }

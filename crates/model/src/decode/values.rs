@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::codec::{Codec, Definitions, Naming, Problem, Takes, Word, choice, cut, quoted};
 use super::{Findings, codes};
-use crate::document::{Hours, Mode, Quantile, Template};
+use crate::document::{Hours, Mode, Part, Quantile, Template};
 use crate::yaml::{Node, Place};
 
 pub(super) mod call;
@@ -258,6 +258,43 @@ pub(super) fn text() -> Naming<Word<Template>> {
     let schema =
         || json!({"pattern": format!("^{REFERENCES}"), "examples": ["Bearer ${env:TOKEN}"]});
     Naming(Word { expected: "a text", takes: Takes::Scalars, parse: parse_text, schema })
+}
+
+/// Text that may refer to secrets, and is the same for every request.
+pub(super) fn steady() -> Word<Template> {
+    let schema = || json!({"pattern": format!("^{REFERENCES}"), "examples": ["${env:USER}"]});
+    Word { expected: "a text", takes: Takes::Scalars, parse: steady_text, schema }
+}
+
+fn steady_text(text: &str) -> Result<Template, Problem> {
+    let read = parse_text(text)?;
+    if let Some(slot) = read.slots().next() {
+        return Err(Problem::new(
+            codes::REFERENCE,
+            format!("`{slot}` is a value of the moment, and a connection serves many requests"),
+            "Write a text, `${env:NAME}` or `${file:PATH}`.",
+        ));
+    }
+    Ok(read)
+}
+
+/// A secret: a reference, and nothing else.
+pub(super) fn secret() -> Word<Template> {
+    let parse = |text: &str| {
+        let read = steady_text(text)?;
+        match read.parts.as_slice() {
+            [Part::Reference(_)] => Ok(read),
+            // The message must not repeat it.
+            _ => Err(Problem::new(
+                codes::REFERENCE,
+                "a secret stands in the document",
+                "Write `${env:NAME}` or `${file:PATH}`: documents and reports are shown around.",
+            )),
+        }
+    };
+    let schema =
+        || json!({"pattern": r"^\$\{(?:env|file):[^}]+\}$", "examples": ["${env:PASSWORD}"]});
+    Word { expected: "a reference such as `${env:PASSWORD}`", takes: Takes::Text, parse, schema }
 }
 
 /// How many of the candidates of a fault are hit.

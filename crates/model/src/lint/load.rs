@@ -140,14 +140,14 @@ const fn schemes(call: &Call) -> &'static [&'static str] {
         Call::Http { .. } => &["http", "https"],
         Call::Grpc { .. } => &["grpc", "grpcs"],
         Call::Message { .. } => &["ws", "wss", "tcp", "tls", "udp"],
-        Call::Produce { .. } | Call::Consume { .. } => &["kafka"],
+        Call::Produce { .. } | Call::Consume { .. } => &["kafka", "kafkas"],
         Call::Query { .. } => &["dns"],
     }
 }
 
 fn protocol(lint: &mut Lint<'_>, item: &Item, load: &LoadTest, scheme: &str) {
-    if scheme == "kafka" && load.sending.connection != Owner::Shared {
-        let message = "a connection of one's own cannot be had over `kafka`";
+    if scheme.starts_with("kafka") && load.sending.connection != Owner::Shared {
+        let message = "a connection of one's own cannot be had over Kafka";
         let help = "Leave `connection` away: there is one for each partition.";
         lint.report(item, "connection", codes::OTHER_PROTOCOL, message, help);
     }

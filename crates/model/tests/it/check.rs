@@ -222,14 +222,14 @@ fn bare_scalars_are_taken_where_they_can_only_mean_themselves() {
 fn what_is_left_away_gets_its_default() {
     let (library, _) = check(&document("LoadTest", "url: http://a\nroutes: [{path: /}]"));
     let load = library.load_test("it").unwrap();
-    insta::assert_snapshot!(serde_json::to_string(load).unwrap(), @r#"{"name":"it","description":null,"service":null,"url":"http://a:80","shape":null,"routes":[{"name":"GET /","weight":1,"call":{"http":{"method":"GET","path":"/","headers":[],"body":null}},"checks":{"status":[{"from":200,"to":399}],"contains":[],"lacks":[],"matches":[],"json":[],"headers":[]},"extract":[]}],"scenarios":[],"transactions":[],"feeders":[],"timeout_seconds":10.0,"connections":64,"sending":{"threads":1,"streams":100,"http2":false,"connection":"shared","pace":"precise","tls":{"ca":null,"certificate":null,"key":null,"server_name":null,"insecure":false,"resume":true},"grpc":{"files":[],"include":[]}},"watch":[],"success":[]}"#);
+    insta::assert_snapshot!(serde_json::to_string(load).unwrap(), @r#"{"name":"it","description":null,"service":null,"url":"http://a:80","shape":null,"routes":[{"name":"GET /","weight":1,"call":{"http":{"method":"GET","path":"/","headers":[],"body":null}},"checks":{"status":[{"from":200,"to":399}],"contains":[],"lacks":[],"matches":[],"json":[],"headers":[]},"extract":[]}],"scenarios":[],"transactions":[],"feeders":[],"timeout_seconds":10.0,"connections":64,"sending":{"threads":1,"streams":100,"http2":false,"connection":"shared","pace":"precise","tls":{"ca":null,"certificate":null,"key":null,"server_name":null,"insecure":false,"resume":true},"grpc":{"files":[],"include":[]},"websocket":{"headers":[],"protocols":[]},"sasl":null},"watch":[],"success":[]}"#);
 }
 
 #[test]
 fn a_document_with_a_mistake_is_not_called_missing_as_well() {
     let service = document("Service", "url: ftp://a");
     let slo = document("SLO", "service: it\nsli: availability\nobjective: 99%");
-    insta::assert_snapshot!(findings(&format!("{service}---\n{slo}")), @r"EK-D027 5:8 `ftp://a` is not a URL we can call | Begin with one of http, https, grpc, grpcs, ws, wss, tcp, tls, udp, kafka, dns, and `://`.");
+    insta::assert_snapshot!(findings(&format!("{service}---\n{slo}")), @r"EK-D027 5:8 `ftp://a` is not a URL we can call | Begin with one of http, https, grpc, grpcs, ws, wss, tcp, tls, udp, kafka, kafkas, dns, and `://`.");
 }
 
 #[test]

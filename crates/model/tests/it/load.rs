@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use evenkeel_model::document::{
-    Call, Checks, Condition, Encoding, LoadStep, LoadTest, Owner, Role, Rows, Shape, Source,
-    Template, Until, WatchSource,
+    Call, Checks, Condition, Encoding, LoadStep, LoadTest, Mechanism, Owner, Role, Rows, Shape,
+    Source, Template, Until, WatchSource,
 };
 use evenkeel_model::library::plan_of_load;
 use evenkeel_model::{Library, render};
@@ -335,10 +335,46 @@ success:
 }
 
 #[test]
+fn what_connections_are_opened_with_is_read_and_holds_no_secret_itself() {
+    let load = read(
+        "url: wss://a\nroutes: [{message: {send: hello}}]\n\
+         websocket: {headers: {authorization: \"Bearer ${env:TOKEN}\"}, protocols: [Chat.v2, mqtt]}",
+    );
+    let opening = &load.sending.websocket;
+    assert_eq!(opening.headers[0].1.to_string(), "Bearer ${env:TOKEN}");
+    assert_eq!(opening.protocols, ["Chat.v2", "mqtt"]);
+    let load = read(
+        "url: kafkas://a\nroutes: [{produce: {topic: t, value: x}}]\n\
+         sasl: {user: ann, password: \"${env:PASSWORD}\"}",
+    );
+    assert_eq!(load.url.as_deref(), Some("kafkas://a:9093"));
+    let sasl = load.sending.sasl.unwrap();
+    assert_eq!(
+        (sasl.mechanism, sasl.password.to_string()),
+        (Mechanism::ScramSha512, "${env:PASSWORD}".to_owned())
+    );
+
+    let text = "url: wss://a\nroutes: [{message: {send: hello}}]\nwebsocket:\n  \
+                protocols: [a b]\n  headers: {sec-websocket-protocol: x, cookie: \"${run:user}\", upgrade: x}\n\
+                sasl: {mechanism: GSSAPI, user: \"${run:user}\", password: hunter2}";
+    insta::assert_snapshot!(findings(&document(text)), @r"
+    EK-D022 8:17 `a b` is not the name of a subprotocol | Use letters, digits, `-` and `.`, such as `graphql-transport-ws`.
+    EK-D023 9:50 `${run:user}` is a value of the moment, and a connection serves many requests | Write a text, `${env:NAME}` or `${file:PATH}`.
+    EK-D022 9:65 the header `upgrade` is ours to send | Leave it away: it follows from the address and the body.
+    EK-D013 10:21 `GSSAPI` is not a mechanism | Use one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512.
+    EK-D023 10:35 `${run:user}` is a value of the moment, and a connection serves many requests | Write a text, `${env:NAME}` or `${file:PATH}`.
+    EK-D023 10:60 a secret stands in the document | Write `${env:NAME}` or `${file:PATH}`: documents and reports are shown around.
+    ");
+    let text = "url: wss://a\nroutes: [{message: {send: hello}}]\n\
+                websocket: {headers: {Sec-WebSocket-Protocol: x}}";
+    insta::assert_snapshot!(findings(&document(text)), @"EK-D022 7:49 the header `Sec-WebSocket-Protocol` is ours to send | Leave it away; subprotocols go to `protocols`.");
+}
+
+#[test]
 fn a_connection_of_ones_own_cannot_be_had_over_kafka() {
     let text = "url: kafka://a:9092\nconnection: user\nroutes: [{produce: {topic: t, value: x}}]\n\
                 shape: {constant: {rate: 9/s, duration: 9s}}";
-    insta::assert_snapshot!(findings(&document(text)), @"EK-L025 6:15 a connection of one's own cannot be had over `kafka` | Leave `connection` away: there is one for each partition.");
+    insta::assert_snapshot!(findings(&document(text)), @"EK-L025 6:15 a connection of one's own cannot be had over Kafka | Leave `connection` away: there is one for each partition.");
 }
 
 #[test]

@@ -191,6 +191,13 @@ fn sending() -> Value {
         ),
         ("include", list(text("A folder."), "Where imports are looked for.")),
     ]);
+    let websocket = object([
+        ("headers", list(named(), "Name and value.")),
+        ("protocols", list(text("Its name."), "Subprotocols that are offered.")),
+    ]);
+    let mechanism =
+        one_of(&["plain", "scram_sha256", "scram_sha512"], "How it is shown who comes.");
+    let sasl = object([("mechanism", mechanism), ("user", template()), ("password", template())]);
     object([
         ("threads", count("Threads that send.")),
         ("streams", count("The most requests at a time on one connection.")),
@@ -199,6 +206,8 @@ fn sending() -> Value {
         ("pace", one_of(&["precise", "coarse", "spin"], "How precisely requests are sent.")),
         ("tls", tls),
         ("grpc", grpc),
+        ("websocket", websocket),
+        ("sasl", maybe(sasl)),
     ])
 }
 

@@ -5,7 +5,7 @@ use evenkeel_model::document::{LoadTest, Shape};
 use evenkeel_units::{Rate, Seed};
 
 use crate::engine::Agenda;
-use crate::kafka::Job;
+use crate::kafka::{Access, Job};
 use crate::order::{Order, Share};
 use crate::scenario::Compiler;
 use crate::schedule::Schedule;
@@ -26,11 +26,12 @@ fn consumer(run: impl FnOnce(&mut Consumer, &Shelves, &mut Recorder)) {
     let program = compiler.program(order.seed, |_| true).unwrap();
     let schedule = Schedule::of(&order.shapes).unwrap();
     let agenda = Agenda::new(&order.test, order.seed, program, schedule);
+    let access = Access { tls: None, sasl: None };
     let target = Target::find(&order.url).unwrap();
-    let Job { basis, shelves } = Job::new(target, compiled, agenda, &order, 2).unwrap();
+    let Job { basis, shelves } = Job::new(target, access, compiled, agenda, &order, 2).unwrap();
     let slice = Slice { worker: 0, workers: 4 };
     shelves.join(&basis, slice);
-    let link = Arc::new(Link::new(&basis.target, basis.timeout));
+    let link = Arc::new(Link::new(&basis));
     let (events, _) = tokio::sync::mpsc::channel(1);
     let mut consumer = Consumer::new(&basis, &link, &shelves, slice, &events);
     run(&mut consumer, &shelves, &mut Recorder::new(2, 0));

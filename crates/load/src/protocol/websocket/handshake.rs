@@ -5,6 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest as _, Sha1};
 
 use super::Malformed;
+use crate::protocol::CallError;
+use crate::protocol::text::{fits_header, is_token};
+use crate::target::{Opening, Target};
 
 /// The largest answer to it.
 pub(super) const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -14,11 +17,37 @@ const HEADERS_MAX: usize = 128;
 /// What the server appends to the key, so that it shows to understand WebSocket.
 const SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
+/// Where subprotocols are offered, and chosen.
+const PROTOCOL: &str = "sec-websocket-protocol";
+
+/// Whether it can be the name of a header, or of a subprotocol.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token)
+}
+
+/// Whether a header may be sent with the opening.
+pub(crate) fn check_header(name: &str, value: &str) -> Result<(), CallError> {
+    let lower = name.to_ascii_lowercase();
+    let ours = ["host", "connection", "upgrade", "content-length", "transfer-encoding"];
+    if !is_name(name) {
+        return Err(CallError::HeaderName { name: name.to_owned() });
+    }
+    if ours.contains(&&*lower) || lower.starts_with("sec-websocket-") {
+        return Err(CallError::HeaderOurs { name: name.to_owned() });
+    }
+    match value.bytes().all(fits_header) {
+        true => Ok(()),
+        false => Err(CallError::HeaderValue { name: name.to_owned() }),
+    }
+}
+
 /// A handshake that waits for its answer.
 #[derive(Debug)]
 pub(super) struct Handshake {
     /// What the server must say.
     accept: String,
+    /// What was offered.
+    protocols: Vec<String>,
     head: Vec<u8>,
 }
 
@@ -34,20 +63,30 @@ pub(super) enum Outcome {
 }
 
 impl Handshake {
-    /// Appends the request for `path`. The key is to be random.
-    pub(super) fn begin(host: &str, path: &str, key: [u8; 16], out: &mut Vec<u8>) -> Self {
+    /// Appends the request for the path of `target`. The key is to be random.
+    pub(super) fn begin(target: &Target, key: [u8; 16], out: &mut Vec<u8>) -> Self {
         let key = STANDARD.encode(key);
+        let Target { host, path, opening: Opening { headers, protocols }, .. } = target;
         out.extend_from_slice(
             format!(
-                "GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: evenkeel/{}\r\n\
-                 connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
-                 sec-websocket-key: {key}\r\n\r\n",
-                env!("CARGO_PKG_VERSION")
+                "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+                 sec-websocket-version: 13\r\nsec-websocket-key: {key}\r\n",
             )
             .as_bytes(),
         );
+        let mut line = |name: &str, value: &str| {
+            out.extend([name, ": ", value, "\r\n"].into_iter().flat_map(str::bytes));
+        };
+        if !headers.iter().any(|(it, _)| it.eq_ignore_ascii_case("user-agent")) {
+            line("user-agent", concat!("evenkeel/", env!("CARGO_PKG_VERSION")));
+        }
+        headers.iter().for_each(|(name, value)| line(name, value));
+        if !protocols.is_empty() {
+            line(PROTOCOL, &protocols.join(", "));
+        }
+        out.extend_from_slice(b"\r\n");
         let accept = STANDARD.encode(Sha1::new().chain_update(key).chain_update(SUFFIX).finalize());
-        Self { accept, head: Vec::new() }
+        Self { accept, protocols: protocols.clone(), head: Vec::new() }
     }
 
     /// Takes the answer off the front of `input`.
@@ -90,7 +129,18 @@ impl Handshake {
             && says("upgrade", "websocket")
             && says("connection", "upgrade")
             && named("sec-websocket-extensions").all(<[u8]>::is_empty)
-            && named("sec-websocket-protocol").all(<[u8]>::is_empty);
+            && self.chooses(named(PROTOCOL));
         right.then_some(()).ok_or(Malformed)
+    }
+
+    /// Whether the server has chosen one of the subprotocols, or none where none was offered.
+    fn chooses<'a>(&self, mut said: impl Iterator<Item = &'a [u8]>) -> bool {
+        match (said.find(|it| !it.is_empty()), &*self.protocols) {
+            (None, []) => true,
+            (None, _) => false,
+            (Some(chosen), offered) => {
+                offered.iter().any(|it| it.as_bytes() == chosen) && said.all(<[u8]>::is_empty)
+            }
+        }
     }
 }

@@ -10,8 +10,8 @@
 //! that begins while nobody waits is passed over, as servers send of their own accord. After an answer that
 //! did not come in time the connection is closed: the late answer would be taken for the next.
 //!
-//! What arrives is held to the RFC and never skipped over. Deliberately absent: extensions (compression) and
-//! subprotocols, which are not offered.
+//! What arrives is held to the RFC and never skipped over. Deliberately absent: extensions (compression), which
+//! are not offered.
 
 mod frame;
 mod handshake;
@@ -28,6 +28,7 @@ use rand_chacha::ChaCha8Rng;
 
 use self::frame::{Frames, Opcode, Part};
 use self::handshake::{Handshake, Outcome};
+pub(crate) use self::handshake::{check_header, is_name};
 use super::message::Message;
 use super::{CallError, Heard, Malformed, Protocol, Standing, nonce};
 use crate::call::Call;
@@ -68,8 +69,7 @@ struct Current {
 /// What the connections of a worker share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    host: String,
-    path: String,
+    target: Target,
     chance: ChaCha8Rng,
     /// Where payloads are written before their length is known.
     payload: Vec<u8>,
@@ -85,8 +85,7 @@ impl Protocol for WebSocket {
     const ALPN: &'static [&'static [u8]] = &[b"http/1.1"];
 
     fn shared(target: &Target) -> Shared {
-        let (host, path) = (target.host.clone(), target.path.clone());
-        Shared { host, path, chance: nonce::source(), payload: Vec::new() }
+        Shared { target: target.clone(), chance: nonce::source(), payload: Vec::new() }
     }
 
     fn ready(_: &str, secure: bool, call: &Call) -> Result<Message, CallError> {
@@ -103,7 +102,7 @@ impl Protocol for WebSocket {
     }
 
     fn open(shared: &mut Shared, out: &mut Vec<u8>) -> Self {
-        let handshake = Handshake::begin(&shared.host, &shared.path, shared.chance.random(), out);
+        let handshake = Handshake::begin(&shared.target, shared.chance.random(), out);
         let state = State::Opening { handshake: Box::new(handshake), waiting: Vec::new() };
         Self { state, current: None, whole: None, last_mask: shared.chance.random() }
     }

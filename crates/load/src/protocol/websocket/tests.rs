@@ -11,7 +11,7 @@ use tungstenite::{Bytes, Message as Theirs, Utf8Bytes};
 
 use super::*;
 use crate::call::{Headers, What};
-use crate::target::Scheme;
+use crate::target::{Opening, Scheme};
 use crate::template::{NoValues, Template};
 
 fn message(payload: Template, encoding: Encoding, until: Until) -> Result<Message, CallError> {
@@ -42,7 +42,14 @@ struct Client {
 /// Of a name that nobody has to look up.
 fn target() -> Target {
     let (host, path, name) = ("shop.test:81".to_owned(), "/".to_owned(), "shop.test".to_owned());
-    Target { scheme: Scheme::Ws, host, path, name, addresses: Vec::new() }
+    Target {
+        scheme: Scheme::Ws,
+        host,
+        path,
+        name,
+        opening: Opening::default(),
+        addresses: Vec::new(),
+    }
 }
 
 impl Client {

@@ -93,6 +93,24 @@ pub(in crate::decode) fn any_header() -> Word<String> {
     Word { expected: "a header", takes: Takes::Text, parse, schema }
 }
 
+/// A subprotocol of WebSocket.
+pub(in crate::decode) fn subprotocol() -> Word<String> {
+    let parse = |text: &str| {
+        let token = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
+        match (1..=128).contains(&text.len()) && text.bytes().all(token) {
+            true => Ok(text.to_owned()),
+            false => Err(Problem::new(
+                codes::REQUEST,
+                format!("`{}` is not the name of a subprotocol", cut(text)),
+                "Use letters, digits, `-` and `.`, such as `graphql-transport-ws`.",
+            )),
+        }
+    };
+    let schema =
+        || json!({"pattern": r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$", "examples": ["mqtt"]});
+    Word { expected: "a subprotocol", takes: Takes::Text, parse, schema }
+}
+
 /// Status codes of another protocol than HTTP.
 pub(in crate::decode) fn code() -> Word<StatusCheck> {
     let parse = |text: &str| {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
-use super::{REFERENCES, cut, parse_text};
+use super::{REFERENCES, cut, parse_text, steady_text};
 use crate::decode::codec::{Naming, Problem, Takes, Word};
 use crate::decode::codes;
 use crate::document::{Finder, Part, StatusCheck, Template};
@@ -46,7 +46,7 @@ fn port(text: &str) -> Result<u16, Problem> {
 }
 
 /// The protocols that are spoken under load, and the port of each when the URL names none.
-const SCHEMES: [(&str, Option<u16>); 11] = [
+const SCHEMES: [(&str, Option<u16>); 12] = [
     ("http", Some(80)),
     ("https", Some(443)),
     ("grpc", None),
@@ -57,6 +57,7 @@ const SCHEMES: [(&str, Option<u16>); 11] = [
     ("tls", None),
     ("udp", None),
     ("kafka", Some(9092)),
+    ("kafkas", Some(9093)),
     ("dns", Some(53)),
 ];
 
@@ -334,6 +335,12 @@ pub(in crate::decode) fn header_value() -> Naming<Word<Template>> {
     let schema =
         || json!({"pattern": format!("^{REFERENCES}"), "examples": ["Bearer ${env:TOKEN}"]});
     Naming(Word { expected: "a text", takes: Takes::Scalars, parse, schema })
+}
+
+/// The value of a header that is sent when a connection is opened.
+pub(in crate::decode) fn opening_value() -> Naming<Word<Template>> {
+    let parse = |text: &str| steady_text(text).and_then(|_| (header_value().0.parse)(text));
+    Naming(Word { parse, ..header_value().0 })
 }
 
 /// Status codes that are right.

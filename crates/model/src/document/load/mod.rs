@@ -123,6 +123,10 @@ pub struct Sending {
     pub tls: Tls,
     /// Where messages of gRPC are described.
     pub grpc: Schema,
+    /// What a WebSocket is opened with.
+    pub websocket: Opening,
+    /// As whom one comes to the brokers of Kafka.
+    pub sasl: Option<Sasl>,
 }
 
 impl Default for Sending {
@@ -135,6 +139,8 @@ impl Default for Sending {
             pace: Pace::Precise,
             tls: Tls::default(),
             grpc: Schema::default(),
+            websocket: Opening::default(),
+            sasl: None,
         }
     }
 }
@@ -214,6 +220,47 @@ pub struct Schema {
     pub files: Vec<FileName>,
     /// Folders in which they and what they import are looked for.
     pub include: Vec<FileName>,
+}
+
+/// What a WebSocket is opened with, beside what the handshake asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// Headers of the request; values of the moment have no place in them.
+    pub headers: Vec<(String, Template)>,
+    /// Subprotocols that are offered, the best first; the server has to choose one.
+    pub protocols: Vec<String>,
+}
+
+/// As whom one comes to the brokers of Kafka (SASL).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sasl {
+    /// How it is proved.
+    pub mechanism: Mechanism,
+    /// The name.
+    pub user: Template,
+    /// The password: a reference.
+    pub password: Template,
+}
+
+/// How a broker is shown who comes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mechanism {
+    /// The password is sent as it is (RFC 4616).
+    Plain,
+    /// The password is proved and never sent (RFC 7677).
+    ScramSha256,
+    /// The same with longer hashes.
+    ScramSha512,
+}
+
+impl Mechanism {
+    /// Every mechanism with its name, as Kafka has it.
+    pub const NAMES: [(&'static str, Self); 3] = [
+        ("PLAIN", Self::Plain),
+        ("SCRAM-SHA-256", Self::ScramSha256),
+        ("SCRAM-SHA-512", Self::ScramSha512),
+    ];
 }
 
 /// Something that is watched beside the load, drawn beside it, and held to limits.

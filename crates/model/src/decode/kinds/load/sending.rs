@@ -1,12 +1,12 @@
 //! How load is sent.
 
-use crate::decode::codec::{Flag, Integer, List, Object};
+use crate::decode::codec::{Flag, Integer, List, Named, Object};
 use crate::decode::codes;
 use crate::decode::fields::Fields;
 use crate::decode::kinds::words;
-use crate::decode::values::call::file;
-use crate::decode::values::title;
-use crate::document::{Owner, Pace, Schema, Sending, Tls};
+use crate::decode::values::call::{file, subprotocol};
+use crate::decode::values::{request, secret, steady, title};
+use crate::document::{Mechanism, Opening, Owner, Pace, Sasl, Schema, Sending, Tls};
 
 /// The fields of a load test that say how it is sent.
 pub(super) fn sending(f: &mut Fields<'_>) -> Option<Sending> {
@@ -32,6 +32,11 @@ pub(super) fn sending(f: &mut Fields<'_>) -> Option<Sending> {
     let tls = f.or_empty("tls", sentence, Object { title: "Tls", fields: tls });
     let sentence = "Where messages of gRPC are described. Default: the server is asked.";
     let grpc = f.or_empty("grpc", sentence, Object { title: "GrpcSchema", fields: schema });
+    let sentence = "What a WebSocket is opened with, beside what the handshake asks for.";
+    let opening = Object { title: "WebSocketOpening", fields: opening };
+    let websocket = f.or_empty("websocket", sentence, opening);
+    let sentence = "As whom one comes to the brokers of Kafka. Default: as nobody.";
+    let sasl = f.optional("sasl", sentence, Object { title: "Sasl", fields: sasl });
     Some(Sending {
         threads: threads? as u32,
         streams: streams? as u32,
@@ -40,6 +45,8 @@ pub(super) fn sending(f: &mut Fields<'_>) -> Option<Sending> {
         pace: pace?,
         tls: tls?,
         grpc: grpc?,
+        websocket: websocket?,
+        sasl,
     })
 }
 
@@ -63,6 +70,32 @@ fn tls(f: &mut Fields<'_>) -> Option<Tls> {
     }
     let (insecure, resume) = (insecure?, resume?);
     Some(Tls { ca, certificate, key, server_name, insecure, resume })
+}
+
+fn opening(f: &mut Fields<'_>) -> Option<Opening> {
+    let headers = Named { key: request::header_name(), of: request::opening_value() };
+    let sentence = "Headers of the request, such as `authorization`, `cookie` or `origin`.";
+    let headers = f.or_empty("headers", sentence, headers);
+    let sentence = "Subprotocols that are offered, the best first; the server has to choose one.";
+    let protocols = List { of: subprotocol(), min: 0 };
+    let protocols = f.or_empty("protocols", sentence, protocols);
+    for (name, _) in headers.iter().flatten() {
+        if name.to_ascii_lowercase().starts_with("sec-websocket-") {
+            let message = format!("the header `{name}` is ours to send");
+            let help = "Leave it away; subprotocols go to `protocols`.";
+            f.refuse(&format!("headers/{name}"), codes::REQUEST, message, help);
+        }
+    }
+    Some(Opening { headers: headers?, protocols: protocols? })
+}
+
+fn sasl(f: &mut Fields<'_>) -> Option<Sasl> {
+    let mechanisms = words("a mechanism", &Mechanism::NAMES);
+    let sentence = "How it is proved: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.";
+    let mechanism = f.default("mechanism", sentence, mechanisms, "SCRAM-SHA-512");
+    let user = f.required("user", "The name.", steady());
+    let password = f.required("password", "The password, as `${env:NAME}`.", secret());
+    Some(Sasl { mechanism: mechanism?, user: user?, password: password? })
 }
 
 fn schema(f: &mut Fields<'_>) -> Option<Schema> {
