@@ -75,13 +75,13 @@ pub(crate) fn cause(
         1 => format!("An agent was lost: {}.", agents::lost(run)),
         count => format!("{count} agents were lost: {}.", agents::lost(run)),
     };
-    let stopped = [lost, ended, stopped].join(" ").trim().to_owned();
+    let stopped = [lost.as_str(), &ended, &stopped].join(" ").trim().to_owned();
     let seen = if run.load_began { what_was_seen(run, recoveries) } else { None };
     let unclear =
         checks.iter().find(|it| it.result == CheckResult::Inconclusive && it.phase.is_none());
     let left = left_behind(run).unwrap_or_default();
     let text = match (ending, seen) {
-        (Ending::Pass, _) => passed(run, recoveries),
+        (Ending::Pass, _) => [lost, passed(run, recoveries)].join(" "),
         (Ending::Inconclusive, _) if stopped.is_empty() => {
             unclear.map(|it| format!("{}: {}.", capital(&it.name), it.measured)).unwrap_or_default()
         }

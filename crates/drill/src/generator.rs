@@ -65,6 +65,14 @@ impl Ready {
                         fleet::Event::Lost { agent, second, reason } => {
                             Event::AgentLost { agent: agent.address, second, reason }
                         }
+                        fleet::Event::HandedOn { agent, by, from, missed } => {
+                            Event::ShareHandedOn {
+                                agent: agent.address,
+                                by: by.into_iter().map(|it| it.address).collect(),
+                                from,
+                                missed,
+                            }
+                        }
                         fleet::Event::Ended { error } => Event::LoadEnded { error },
                     });
                 });

@@ -78,6 +78,19 @@ pub struct LostAgent {
     pub second: u64,
     /// How it was noticed.
     pub reason: String,
+    /// Who sent its share from then on, if anybody did.
+    pub handed_on: Option<HandedOn>,
+}
+
+/// How others took over what a lost machine had to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandedOn {
+    /// Who.
+    pub by: Vec<String>,
+    /// From when of the load on.
+    pub from: Moment,
+    /// How many arrivals nobody sent.
+    pub missed: u64,
 }
 
 /// One answer of a probe.
@@ -145,12 +158,9 @@ impl Run {
             run.load_began = began.is_some();
             match event {
                 Event::Second { frame } => run.frames.push(frame.clone()),
-                Event::AgentJoined { agent, .. } => run.agents.push(agent.clone()),
-                Event::AgentLost { agent, second, reason } => run.lost.push(LostAgent {
-                    agent: agent.clone(),
-                    second: *second,
-                    reason: reason.clone(),
-                }),
+                Event::AgentJoined { .. }
+                | Event::AgentLost { .. }
+                | Event::ShareHandedOn { .. } => run.on_agent(event),
                 Event::LoadEnded { .. } => load_is_over = true,
                 Event::Probed { probe, held, detail } => {
                     let when = match (began.is_some(), load_is_over) {
@@ -209,6 +219,25 @@ impl Run {
         run.finish = conductor.finished().cloned();
         run.ended_early = conductor.ended_early();
         Ok(run)
+    }
+
+    /// Notes what one of several machines did.
+    fn on_agent(&mut self, event: &Event) {
+        match event {
+            Event::AgentJoined { agent, .. } => self.agents.push(agent.clone()),
+            Event::AgentLost { agent, second, reason } => self.lost.push(LostAgent {
+                agent: agent.clone(),
+                second: *second,
+                reason: reason.clone(),
+                handed_on: None,
+            }),
+            Event::ShareHandedOn { agent, by, from, missed } => {
+                let handed_on = HandedOn { by: by.clone(), from: *from, missed: *missed };
+                let lost = self.lost.iter_mut().find(|it| it.agent == *agent);
+                lost.into_iter().for_each(|it| it.handed_on = Some(handed_on.clone()));
+            }
+            _ => {}
+        }
     }
 
     /// Seconds of load that lie in a phase, by their middle.

@@ -332,6 +332,7 @@ const fn is_result(event: &Event) -> bool {
         event,
         Event::Second { .. }
             | Event::AgentLost { .. }
+            | Event::ShareHandedOn { .. }
             | Event::LoadEnded { .. }
             | Event::FaultBegan { .. }
             | Event::FaultFailed { .. }

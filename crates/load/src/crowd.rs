@@ -93,6 +93,17 @@ impl Crowd {
         self.next_active(k, at + late)
     }
 
+    /// When user `k` sends its first request to somebody who has it from `from` on. Those who are there by then come
+    /// evenly over one think time, as they would be found.
+    pub(crate) fn joins(&self, k: u32, from: Moment) -> Option<Moment> {
+        let at = self.arrives(k)?;
+        let share = f64::from(k) / f64::from(self.size().max(1));
+        match at < from {
+            true => self.next_active(k, from + self.think_time(from).mul_f64(share)),
+            false => Some(at),
+        }
+    }
+
     /// When, from `at` on, user `k` is there; `None` when it never is again.
     pub(crate) fn next_active(&self, k: u32, at: Moment) -> Option<Moment> {
         self.pieces.iter().find_map(|it| it.next_active(k, at))

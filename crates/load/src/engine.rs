@@ -3,7 +3,9 @@
 //! ```text
 //! connect   from an address to a connection that stands
 //! demand    what is due, whoever sends it, and what is counted of it
+//! arrivals  which of the open model are this worker's
 //! places    the connections that belong to one user or visit each
+//! slice     which worker of how many
 //! exchange  a request, from when it is handed to a connection to its outcome
 //! stream    bytes between sockets and what connections speak
 //! toll      what the thread costs
@@ -16,10 +18,12 @@
 //! It is written once and compiled for each protocol. Every worker runs one of its own, with every `n`-th
 //! arrival and every `n`-th user; they share nothing but what never changes.
 
+mod arrivals;
 mod connect;
 mod demand;
 mod exchange;
 mod places;
+mod slice;
 mod socket;
 mod stream;
 mod toll;
@@ -44,8 +48,10 @@ use crate::reactor::Reactor;
 use crate::route::Route;
 use crate::target::Target;
 use crate::tls;
+use arrivals::{Arrival, Arrivals};
 pub(crate) use demand::{Agenda, Demand, Request};
 use exchange::Exchanges;
+pub(crate) use slice::{More, Slice};
 use stream::Ended;
 pub(crate) use toll::Toll;
 use users::Users;
@@ -76,27 +82,6 @@ pub(crate) struct Job<P: Protocol> {
     pub(crate) connections: usize,
     pub(crate) streams: u32,
     pub(crate) pace: Pace,
-}
-
-/// Which of several workers.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Slice {
-    /// From 0.
-    pub(crate) worker: u32,
-    /// How many there are.
-    pub(crate) workers: u32,
-}
-
-impl Slice {
-    /// Number of its first arrival.
-    pub(crate) fn first(self) -> u64 {
-        u64::from(self.worker)
-    }
-
-    /// Number of its arrival after arrival `n`.
-    pub(crate) fn after(self, n: u64) -> u64 {
-        n + u64::from(self.workers)
-    }
 }
 
 /// All that the thread owns.
@@ -144,8 +129,6 @@ impl<P: Protocol> Engine<P> {
         let Job { target, tls, routes, agenda, connections, streams, pace } = job;
         Self {
             clock: SystemClock::start(),
-            toll: Toll::new(&wire),
-            wire,
             reactor,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             out: Vec::new(),
@@ -161,7 +144,7 @@ impl<P: Protocol> Engine<P> {
             streams,
             pace,
             pool: Pool::new(connections, streams),
-            demand: Demand::new(&agenda, slice),
+            demand: Demand::new(&agenda, slice, wire.until()),
             exchanges: Exchanges::default(),
             again: VecDeque::new(),
             unwritten: Vec::new(),
@@ -169,6 +152,8 @@ impl<P: Protocol> Engine<P> {
             next_deadline: None,
             connect_after: Moment::START,
             drain_until: None,
+            toll: Toll::new(&wire),
+            wire,
         }
     }
 
@@ -184,8 +169,8 @@ impl<P: Protocol> Engine<P> {
         self.clock = clock;
         self.demand.start(clock);
         loop {
-            if self.drain_until.is_none() && self.wire.stopped() {
-                self.stop();
+            if self.drain_until.is_none() {
+                self.hear();
             }
             let now = self.clock.now();
             self.close_seconds(now, say);
@@ -214,6 +199,18 @@ impl<P: Protocol> Engine<P> {
             self.say_second(say);
         }
         Ok(self.exchanges.len())
+    }
+
+    /// Does what the owner wants.
+    fn hear(&mut self) {
+        self.demand.allow(self.wire.until());
+        while let Some(more) = self.wire.more() {
+            let connections = self.demand.join(more);
+            self.pool.grow(connections);
+        }
+        if self.wire.stopped() {
+            self.stop();
+        }
     }
 
     /// Says the present second.

@@ -1,5 +1,6 @@
 //! Hand: starting the load's threads, stopping them, and knowing what they cost.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,13 +10,18 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use evenkeel_model::Frame;
-use evenkeel_units::SystemClock;
+use evenkeel_units::{Moment, SystemClock};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use crate::engine::More;
 use crate::merge::Merge;
+use crate::order::{Share, allow_more_descriptors, share};
+
+/// Later than any arrival.
+pub(crate) const FOREVER: Moment = Moment::at(Duration::from_nanos(u64::MAX));
 
 /// What a load says while it works.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,17 +49,45 @@ pub(crate) struct Wire {
     stop: AtomicBool,
     bell: OwnedFd,
     cpu_nanos: AtomicU64,
+    /// Nothing that is due from here on may be sent yet, in nanoseconds.
+    until: AtomicU64,
+    /// What is to be sent beside what was begun with.
+    more: Mutex<VecDeque<More>>,
+    has_more: AtomicBool,
 }
 
 impl Wire {
-    fn new() -> io::Result<Self> {
+    fn new(until: Moment) -> io::Result<Self> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { stop: AtomicBool::new(false), bell, cpu_nanos: AtomicU64::new(0) })
+        Ok(Self {
+            stop: AtomicBool::new(false),
+            bell,
+            cpu_nanos: AtomicU64::new(0),
+            until: AtomicU64::new(nanos(until)),
+            more: Mutex::default(),
+            has_more: AtomicBool::new(false),
+        })
     }
 
     /// Whether the owner has had enough.
     pub(crate) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Nothing that is due from here on may be sent yet.
+    pub(crate) fn until(&self) -> Moment {
+        Moment::at(Duration::from_nanos(self.until.load(Ordering::Relaxed)))
+    }
+
+    /// Something more that is to be sent.
+    pub(crate) fn more(&self) -> Option<More> {
+        if !self.has_more.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut more = lock(&self.more);
+        let first = more.pop_front();
+        self.has_more.store(!more.is_empty(), Ordering::Release);
+        first
     }
 
     /// Rings when the owner wants to be heard.
@@ -66,8 +100,12 @@ impl Wire {
         self.cpu_nanos.store(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    fn ring(&self) {
+    fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.ring();
+    }
+
+    fn ring(&self) {
         // A bell that cannot be rung any louder has been rung.
         match rustix::io::write(&self.bell, &1u64.to_ne_bytes()) {
             Ok(_) | Err(Errno::AGAIN) => {}
@@ -99,13 +137,14 @@ impl<S: FnMut(Said)> Desk<S> {
 /// Starts the threads of a load: `make` makes each worker.
 pub(crate) fn start(
     workers: u32,
+    until: Moment,
     mut make: impl FnMut(u32, Arc<Wire>) -> io::Result<Worker>,
     mut say: impl FnMut(Said) + Send + 'static,
 ) -> io::Result<Handle> {
     let mut wires = Vec::new();
     let mut ready = Vec::new();
     for worker in 0..workers {
-        let wire = Arc::new(Wire::new()?);
+        let wire = Arc::new(Wire::new(until)?);
         ready.push(make(worker, Arc::clone(&wire))?);
         wires.push(wire);
     }
@@ -139,7 +178,7 @@ pub(crate) fn start(
             let mut desk = lock(&desk);
             if error.is_some() {
                 // A load of which a part is missing is no load.
-                wires.iter().for_each(|it| it.ring());
+                wires.iter().for_each(|it| it.stop());
                 desk.error = desk.error.take().or(error);
             }
             desk.merge.ended(number, left);
@@ -158,6 +197,10 @@ pub(crate) fn start(
 /// What was said stays said when whoever hears it has panicked.
 fn lock<T>(desk: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     desk.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn nanos(at: Moment) -> u64 {
+    u64::try_from(at.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A core for each worker, when there are several and enough: a single one is better left to the system, which
@@ -179,7 +222,28 @@ impl Handle {
     /// Sends no new requests. Those under way are waited for up to their timeout, at most 1 s; arrivals
     /// that wait for a connection are counted as missed. Returns at once.
     pub fn stop(&self) {
-        self.wires.iter().for_each(|it| it.ring());
+        self.wires.iter().for_each(|it| it.stop());
+    }
+
+    /// From now on sends what is due before `until`.
+    pub(crate) fn allow(&self, until: Moment) {
+        for wire in &self.wires {
+            wire.until.fetch_max(nanos(until), Ordering::Relaxed);
+            wire.ring();
+        }
+    }
+
+    /// Sends another share as well, as far as it is due at `from` or later, on so many connections more.
+    pub(crate) fn take_over(&self, of: Share, from: Moment, connections: u32) {
+        allow_more_descriptors(connections);
+        let workers = self.wires.len() as u32;
+        for (worker, wire) in (0..).zip(&self.wires) {
+            let slice = of.slice(worker, workers);
+            let connections = share(connections, worker, workers);
+            lock(&wire.more).push_back(More { slice, from, connections });
+            wire.has_more.store(true, Ordering::Release);
+            wire.ring();
+        }
     }
 
     /// Processor time of the generator's threads, as of at most a tenth of a second ago.

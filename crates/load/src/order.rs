@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::document::{self, LoadTest, Owner, Reference, ResolveError, Shape};
-use evenkeel_units::Seed;
+use evenkeel_units::{Moment, Seed};
 use rskafka::client::SaslConfig;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::access;
 use crate::crowd::Crowd;
 use crate::engine::{Agenda, Engine, Job, Slice};
-use crate::hand::{self, Handle, Said, Worker};
+use crate::hand::{self, FOREVER, Handle, Said, Worker};
 use crate::kafka;
 use crate::protocol::Protocol;
 use crate::protocol::dns::Dns;
@@ -52,14 +52,35 @@ pub struct Order {
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// From 0.
-    pub number: u32,
+    pub number: u64,
     /// How many there are.
-    pub of: u32,
+    pub of: u64,
 }
 
 impl Share {
     /// The whole load.
     pub const WHOLE: Self = Self { number: 0, of: 1 };
+
+    /// Part `number` of `of` of it; `None` when there are more parts than can be counted.
+    pub(crate) fn part(self, number: u64, of: u64) -> Option<Self> {
+        let number = number.checked_mul(self.of)?.checked_add(self.number)?;
+        Some(Self { number, of: self.of.checked_mul(of)? })
+    }
+
+    /// How many of the first `all` arrivals are of it, where each machine has so many workers.
+    pub(crate) fn arrivals(self, workers: u32, all: u64) -> u64 {
+        let Slice { worker, workers: round } = self.slice(0, workers);
+        let workers = u64::from(workers);
+        all / round * workers + (all % round).saturating_sub(worker).min(workers)
+    }
+
+    /// What one of the workers of a machine that has this share takes of the load. Of all workers of all machines,
+    /// those of one machine follow each other.
+    pub(crate) fn slice(self, worker: u32, workers: u32) -> Slice {
+        let workers = u64::from(workers);
+        let worker = self.number.saturating_mul(workers).saturating_add(u64::from(worker));
+        Slice { worker, workers: self.of.saturating_mul(workers) }
+    }
 }
 
 /// Why a load cannot be sent. Says where it is wrong, never what a reference held.
@@ -140,6 +161,7 @@ type Make = Box<dyn FnMut(Slice, Arc<hand::Wire>) -> io::Result<Worker> + Send>;
 pub struct Prepared {
     workers: u32,
     share: Share,
+    until: Moment,
     make: Make,
 }
 
@@ -207,10 +229,8 @@ fn each_has_one(order: &Order, schedule: &Schedule, workers: u32) -> Result<(), 
         return Ok(());
     }
     let all = u64::from(schedule.crowds().iter().map(Crowd::size).max().unwrap_or(0));
-    let Share { number, of } = order.share;
     for worker in 0..workers {
-        let (first, step) = (u64::from(number * workers + worker), u64::from(of * workers));
-        let users = all.saturating_sub(first).div_ceil(step);
+        let users = order.share.slice(worker, workers).of(all);
         let connections = share(order.test.connections, worker, workers);
         if users > connections as u64 {
             return Err(LoadError::Users { users, connections });
@@ -260,7 +280,7 @@ impl Basis {
             .collect::<Result<_, _>>()?;
         let tls = secure.then(|| tls_of(&order.test, &target, P::ALPN)).transpose()?;
         let make = move |slice: Slice, wire: Arc<hand::Wire>| {
-            let local = slice.worker % workers;
+            let local = (slice.worker % u64::from(workers)) as u32;
             let job = Job::<P> {
                 target: target.clone(),
                 tls: tls.clone(),
@@ -274,7 +294,7 @@ impl Basis {
             let engine = Engine::new(job, slice, reactor, wire);
             Ok::<Worker, _>(Box::new(move |clock, say| engine.run(clock, &mut &mut *say)))
         };
-        Ok(Prepared { workers, share: order.share, make: Box::new(make) })
+        Ok(Prepared { workers, share: order.share, until: FOREVER, make: Box::new(make) })
     }
 }
 
@@ -303,12 +323,12 @@ impl Basis {
         let access = kafka::Access { tls, sasl };
         let job = kafka::Job::new(target, access, routes, agenda, &order, workers)?;
         let make = move |slice, wire| job.worker(slice, wire);
-        Ok(Prepared { workers, share: order.share, make: Box::new(make) })
+        Ok(Prepared { workers, share: order.share, until: FOREVER, make: Box::new(make) })
     }
 }
 
 /// What worker `worker` of `workers` gets of `all`.
-fn share(all: u32, worker: u32, workers: u32) -> usize {
+pub(crate) fn share(all: u32, worker: u32, workers: u32) -> usize {
     (all / workers + u32::from(worker < all % workers)) as usize
 }
 
@@ -320,14 +340,14 @@ impl Prepared {
     /// # Errors
     /// When the operating system refuses the threads or their descriptors.
     pub fn start(mut self, say: impl FnMut(Said) + Send + 'static) -> Result<Handle, LoadError> {
-        let Share { number, of } = self.share;
         let workers = self.workers;
-        let make = |worker, wire| {
-            // Of all workers of all machines: those of one machine follow each other.
-            let slice = Slice { worker: number * workers + worker, workers: of * workers };
-            (self.make)(slice, wire)
-        };
-        hand::start(workers, make, say).map_err(LoadError::System)
+        let make = |worker, wire| (self.make)(self.share.slice(worker, workers), wire);
+        hand::start(workers, self.until, make, say).map_err(LoadError::System)
+    }
+
+    /// Sends nothing that is due at `until` or later, unless the handle is told to.
+    pub(crate) fn until(self, until: Moment) -> Self {
+        Self { until, ..self }
     }
 }
 
@@ -349,4 +369,14 @@ fn allow_descriptors(connections: u32) -> Result<(), LoadError> {
         connections,
         limit: maximum.or(current).unwrap_or(0),
     })
+}
+
+/// Raises it by so many more, as far as the system lets; connections beyond that fail, and are counted as failed.
+pub(crate) fn allow_more_descriptors(connections: u32) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if let Some(current) = current {
+        let wanted = current.saturating_add(u64::from(connections));
+        let wanted = maximum.map_or(wanted, |it| wanted.min(it));
+        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }).unwrap_or_default();
+    }
 }

@@ -141,6 +141,11 @@ impl<P: Protocol> Pool<P> {
         None
     }
 
+    /// So many connections more may be made.
+    pub(crate) fn grow(&mut self, by: usize) {
+        self.limit += by;
+    }
+
     /// Whether one more connection may be made.
     pub(crate) fn has_place(&self) -> bool {
         !self.closed.is_empty() || self.connections.len() < self.limit

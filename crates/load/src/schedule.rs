@@ -97,6 +97,19 @@ impl Schedule {
         self.arrivals
     }
 
+    /// How many arrivals are due before `at`: the number of the first that is not.
+    pub(crate) fn before(&self, at: Moment) -> u64 {
+        let (mut low, mut high) = (0, self.arrivals);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.due(middle) {
+                Some(due) if due < at => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        low
+    }
+
     /// The closed phases, in order; those that follow each other are one crowd.
     pub(crate) fn crowds(&self) -> &[Crowd] {
         &self.crowds
@@ -253,13 +266,13 @@ mod tests {
         #[test]
         fn workers_have_every_arrival_between_them_and_none_twice(
             shapes in shapes(),
-            workers in 1u32..7,
+            workers in 1u64..7,
         ) {
             let schedule = Schedule::of(&shapes).unwrap();
             let mut due = Vec::new();
             for worker in 0..workers {
                 let slice = crate::engine::Slice { worker, workers };
-                let all = std::iter::successors(Some(slice.first()), |it| Some(slice.after(*it)));
+                let all = std::iter::successors(Some(slice.not_before(0)), |it| Some(slice.after(*it)));
                 due.extend(all.map_while(|n| Some((n, schedule.due(n)?))));
             }
             due.sort_unstable();
@@ -290,6 +303,14 @@ mod tests {
                 prop_assert!(schedule.due(n).unwrap() <= next);
             }
             prop_assert_eq!(schedule.due(schedule.arrivals()), None);
+        }
+
+        #[test]
+        fn as_many_are_due_before_a_moment_as_there_are_smaller_ones(shapes in shapes(), millis in 0u64..30_000) {
+            let (schedule, at) = (Schedule::of(&shapes).unwrap(), Moment::at(Duration::from_millis(millis)));
+            let before = schedule.before(at);
+            prop_assert!(before == 0 || schedule.due(before - 1).unwrap() < at);
+            prop_assert!(schedule.due(before).is_none_or(|it| it >= at));
         }
     }
 }

@@ -78,7 +78,7 @@ pub enum Event {
         /// As counted.
         frame: Frame,
     },
-    /// A machine that sent a share of the load is lost, and its share with it.
+    /// A machine that sent a share of the load is lost.
     AgentLost {
         /// Where it listened.
         agent: String,
@@ -86,6 +86,18 @@ pub enum Event {
         second: u64,
         /// How it was noticed.
         reason: String,
+    },
+    /// What a lost machine had to send is sent by others.
+    ShareHandedOn {
+        /// Where the lost one listened.
+        agent: String,
+        /// Where those listen that send it now.
+        by: Vec<String>,
+        /// From which moment of the load on: nothing of it that was due before.
+        #[serde(rename = "from_seconds")]
+        from: Moment,
+        /// How many arrivals nobody sent, which were due between its last second and then.
+        missed: u64,
     },
     /// No more load is sent, and every request has its outcome.
     LoadEnded {

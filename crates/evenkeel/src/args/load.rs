@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use evenkeel_load::fleet::OnLoss;
 use evenkeel_model::document::{Criterion, Pace};
 use evenkeel_units::{Rate, parse_duration};
 
@@ -99,6 +100,9 @@ pub(crate) struct LoadRunArgs {
     /// File with the token of the agents. Default: EVENKEEL_AGENT_TOKEN in the environment.
     #[arg(long, value_name = "FILE", requires = "agents")]
     pub(crate) agent_token_file: Option<PathBuf>,
+    /// What becomes of the share of an agent that is lost.
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "fail", requires = "agents")]
+    pub(crate) on_lost_agent: OnLostAgent,
     /// Keep the run with its reports in this folder. Default: `evenkeel-runs` for files, nothing for a URL.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
@@ -161,6 +165,24 @@ impl From<PaceArg> for Pace {
             PaceArg::Precise => Self::Precise,
             PaceArg::Coarse => Self::Coarse,
             PaceArg::Spin => Self::Spin,
+        }
+    }
+}
+
+/// What becomes of the share of an agent that is lost.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnLostAgent {
+    /// Nobody sends it, and the run has failed.
+    Fail,
+    /// The others send it, from some seconds later on.
+    Redistribute,
+}
+
+impl From<OnLostAgent> for OnLoss {
+    fn from(what: OnLostAgent) -> Self {
+        match what {
+            OnLostAgent::Fail => Self::Fail,
+            OnLostAgent::Redistribute => Self::Redistribute,
         }
     }
 }

@@ -92,6 +92,9 @@ impl<'a> Scene<'a> {
             Event::AgentLost { agent, reason, .. } => {
                 format!("the agent {agent} is lost: {reason}")
             }
+            Event::ShareHandedOn { agent, by, from, .. } => {
+                format!("what {agent} had to send is sent by {} from {from} on", by.join(", "))
+            }
             Event::GuardianLost => "the guardian is lost: stopping".to_owned(),
             _ => return None,
         })

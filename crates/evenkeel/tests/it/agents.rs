@@ -1,15 +1,14 @@
 //! Load from several machines: agents as processes of their own, on loopback and each in a network of its own.
 
+mod lost;
+mod networks;
+
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::world::{World, said, wait_until};
 
@@ -177,32 +176,6 @@ fn several_machines_send_what_one_would_have_sent() {
 }
 
 #[test]
-fn an_agent_that_is_killed_is_named_and_the_others_go_on() {
-    let world = World::new();
-    let sink = Sink::start("127.0.0.1:0");
-    let file = document(&world, sink.address, 5);
-    let mut agents = [(); 3].map(|()| Agent::start(&world));
-    let load = command(&world, &agents.each_ref(), &[&file])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    assert!(wait_until(PATIENCE, || sink.count() > 800));
-    agents[1].process.kill().unwrap();
-    let output = load.wait_with_output().unwrap();
-    let lost = &agents[1].address;
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    let text = said(&output);
-    assert!(text.contains(&format!("An agent was lost: {lost} after ")), "{text}");
-    assert!(text.contains("all agents stayed"), "{text}");
-    let sent = routes(sink.take());
-    // Two thirds of the rest were sent by the others.
-    let sent = sent.0 + sent.1;
-    assert!((1_500..1_990).contains(&sent), "{sent} of 2000");
-    agents[1].process.wait().unwrap();
-}
-
-#[test]
 fn an_agent_sends_nothing_more_when_its_coordinator_is_killed() {
     let world = World::new();
     let sink = Sink::start("127.0.0.1:0");
@@ -259,113 +232,6 @@ fn strangers_get_nothing_out_of_an_agent() {
     let load = command(&world, &[&agent], &[&file]).output().unwrap();
     assert_eq!((load.status.code(), sink.count()), (Some(0), 400), "{}", said(&load));
     assert!(!agent.said.lock().unwrap().iter().any(|it| it.contains("panicked")));
-}
-
-/// Three networks, of which the first is joined to both others. They are gone when this is.
-struct Networks(Vec<String>);
-
-impl Networks {
-    const HUB: usize = 0;
-
-    fn new() -> Self {
-        let names = ["hub", "a", "b"].map(|it| format!("evenkeel-{}-{it}", std::process::id()));
-        let mut networks = Self(Vec::new());
-        for name in names {
-            ip(&["netns", "add", &name]);
-            ip(&["-n", &name, "link", "set", "lo", "up"]);
-            networks.0.push(name);
-        }
-        let hub = &networks.0[Self::HUB];
-        for (number, leaf) in networks.0.iter().enumerate().skip(1) {
-            let (link, address) = (format!("to-{number}"), |it| format!("10.77.{number}.{it}/24"));
-            let pair = ["-n", hub, "link", "add", &link, "type", "veth", "peer", "name", "home"];
-            ip(&[&pair[..], &["netns", leaf]].concat());
-            for (network, link, it) in [(hub, &*link, 1), (leaf, "home", 2)] {
-                ip(&["-n", network, "address", "add", &address(it), "dev", link]);
-                ip(&["-n", network, "link", "set", link, "up"]);
-            }
-            let way = ["-n", leaf, "route", "add", "default", "via"];
-            ip(&[&way[..], &[&format!("10.77.{number}.1")]].concat());
-        }
-        networks
-    }
-
-    /// The same command, in one of them.
-    fn inside(&self, network: usize, command: &Command) -> Command {
-        let mut inside = Command::new("ip");
-        inside.args(["netns", "exec", &self.0[network]]).arg(command.get_program());
-        inside.args(command.get_args()).current_dir(command.get_current_dir().unwrap());
-        inside.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        inside.stdin(Stdio::null());
-        inside
-    }
-
-    /// A server in the hub.
-    fn sink(&self) -> Sink {
-        let network = File::open(format!("/run/netns/{}", self.0[Self::HUB])).unwrap();
-        // Only the thread goes there, and those that it starts.
-        let start = move || {
-            let kind = Some(LinkNameSpaceType::Network);
-            move_into_link_name_space(network.as_fd(), kind).unwrap();
-            Sink::start("10.77.1.1:0")
-        };
-        std::thread::spawn(start).join().unwrap()
-    }
-
-    fn agent(&self, world: &World, network: usize) -> Agent {
-        let command = world.evenkeel(&["agent", "--listen", "0.0.0.0:7070"]);
-        let mut agent = Agent::of(self.inside(network, &command));
-        agent.address = format!("10.77.{network}.2:7070");
-        agent
-    }
-}
-
-impl Drop for Networks {
-    fn drop(&mut self) {
-        self.0.iter().for_each(|it| ip(&["netns", "delete", it]));
-    }
-}
-
-fn ip(words: &[&str]) {
-    let output = Command::new("ip").args(words).output().unwrap();
-    assert!(output.status.success(), "ip {}: {}", words.join(" "), said(&output));
-}
-
-/// Networks are root's to make: where somebody else tests, there are none to test in.
-#[test]
-fn an_agent_whose_network_is_cut_is_lost_and_stops_by_itself() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let world = World::new();
-    let networks = Networks::new();
-    let sink = networks.sink();
-    let agents = [1, 2].map(|it| networks.agent(&world, it));
-    let both = agents.each_ref();
-    let file = document(&world, sink.address, 2);
-    let load = networks.inside(Networks::HUB, &command(&world, &both, &[&file])).output().unwrap();
-    assert_eq!((load.status.code(), sink.count()), (Some(0), 800), "{}", said(&load));
-    sink.take();
-
-    let file = document(&world, sink.address, 6);
-    let load = networks
-        .inside(Networks::HUB, &command(&world, &both, &[&file]))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    assert!(wait_until(PATIENCE, || sink.count() > 500));
-    ip(&["-n", &networks.0[Networks::HUB], "link", "set", "to-1", "down"]);
-    let output = load.wait_with_output().unwrap();
-    let text = said(&output);
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("An agent was lost: 10.77.1.2:7070 after "), "{text}");
-    assert!(text.contains("it said nothing for 5 s"), "{text}");
-    assert!(agents[0].has_said("the coordinator is gone"));
-    assert!(agents[1].has_said("done; waits for the next coordinator"));
-    // The other one has sent all of its half.
-    let sent = routes(sink.take());
-    assert!((1_400..2_390).contains(&(sent.0 + sent.1)), "{sent:?}");
 }
 
 #[test]

@@ -8,6 +8,9 @@
 //!
 //! It knows no socket and no protocol: an engine takes from it what it can send, and says what has come of it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +21,8 @@ use evenkeel_units::{Moment, Seed, SystemClock};
 
 use super::places::Places;
 use super::users::Ended;
-use super::{Slice, Users, Visits};
+use super::{Arrival, Arrivals, More, Slice, Users, Visits};
+use crate::hand::FOREVER;
 use crate::recorder::Recorder;
 use crate::scenario::{Filled, Next, Program, Turns, Who};
 use crate::schedule::Schedule;
@@ -74,52 +78,73 @@ pub(crate) struct Request {
 pub(crate) struct Demand {
     clock: SystemClock,
     program: Arc<Program>,
-    schedule: Arc<Schedule>,
-    slice: Slice,
+    seed: Seed,
     timeout: Duration,
-    turns: Turns,
+    /// Whose rows are taken, by part of what this worker sends.
+    turns: Vec<Turns>,
+    arrivals: Arrivals,
     users: Users,
     visits: Visits,
     places: Places,
     pub(crate) recorder: Recorder,
-    /// Number and time of the next arrival of the open model.
-    next: (u64, Option<Moment>),
     waiting: VecDeque<Request>,
     /// How many of those were counted as planned.
     waiting_planned: u64,
+    /// Nothing that is due from here on may begin yet.
+    until: Moment,
     end: Moment,
     /// Set by a stop: nothing begins any more.
     stopped: bool,
 }
 
 impl Demand {
-    /// One worker's share.
-    pub(crate) fn new(agenda: &Agenda, slice: Slice) -> Self {
+    /// One worker's share, of which nothing that is due at `until` or later may begin yet.
+    pub(crate) fn new(agenda: &Agenda, slice: Slice, until: Moment) -> Self {
         let Agenda { program, schedule, routes, transactions, timeout, owner, seed } =
             agenda.clone();
-        let first = slice.first();
         // Where topics are only consumed, nobody does anything.
-        let (crowds, due) = match program.is_empty() {
-            true => (&[][..], None),
-            false => (schedule.crowds(), schedule.due(first)),
-        };
-        Self {
+        let crowds = if program.is_empty() { &[][..] } else { schedule.crowds() };
+        let mut demand = Self {
             clock: SystemClock::start(),
-            slice,
+            program,
+            seed,
             timeout,
-            turns: Turns::new(&program, slice.worker, slice.workers, seed.choices("load/visits")),
-            users: Users::new(crowds, slice.worker, slice.workers),
+            turns: Vec::new(),
+            users: Users::new(crowds),
             visits: Visits::default(),
             places: Places::new(owner),
             recorder: Recorder::new(routes, transactions),
-            next: (first, due),
             waiting: VecDeque::new(),
             waiting_planned: 0,
+            until,
             end: Moment::at(schedule.length()),
             stopped: false,
-            program,
-            schedule,
+            arrivals: Arrivals::new(schedule),
+        };
+        demand.join(More { slice, from: Moment::START, connections: 0 });
+        demand
+    }
+
+    /// From here on there is more. Says how many connections more it takes.
+    pub(crate) fn join(&mut self, more: More) -> usize {
+        let More { slice, from, connections } = more;
+        if self.program.is_empty() {
+            return connections;
         }
+        let (part, chance) = (self.turns.len() as u32, self.seed.choices("load/visits"));
+        // Each arrival takes a row at most, so that rows beyond those that came before have been taken by nobody.
+        let used = self.arrivals.before(from);
+        self.turns.push(Turns::new(&self.program, slice, used, chance));
+        self.users.join(slice, part, from);
+        self.arrivals.join(slice, from);
+        // Users who have a connection of their own must have one, however connections and users are dealt out.
+        let users = if self.places.are_of_users() { self.users.most_of(slice) } else { 0 };
+        connections.max(users)
+    }
+
+    /// From here on, what is due before `until` may begin.
+    pub(crate) fn allow(&mut self, until: Moment) {
+        self.until = until;
     }
 
     /// From here on, moments count from when `clock` was started.
@@ -146,15 +171,13 @@ impl Demand {
 
     /// Lets everything wait that has become due.
     pub(crate) fn admit(&mut self, is_due: impl Fn(Moment) -> bool) {
-        while let (n, Some(due)) = self.next
-            && is_due(due)
-        {
+        let until = self.until;
+        let may_begin = |at| at < until && is_due(at);
+        while let Some(arrival) = self.arrivals.next(may_begin) {
             self.recorder.planned();
-            self.arrive(due, n);
-            let next = self.slice.after(n);
-            self.next = (next, self.schedule.due(next));
+            self.arrive(arrival);
         }
-        while let Some((due, user)) = self.users.next(&is_due) {
+        while let Some((due, user)) = self.users.next(may_begin) {
             self.begin_again(user, due);
         }
         while let Some((due, visit)) = self.visits.next_awake(&is_due) {
@@ -259,7 +282,7 @@ impl Demand {
     /// Nothing new is sent from here on.
     pub(crate) fn stop(&mut self, now: Moment) {
         self.admit(|at| at <= now);
-        self.next.1 = None;
+        self.arrivals.end();
         while let Some(request) = self.waiting.pop_front() {
             if request.planned {
                 self.waiting_planned -= 1;
@@ -274,7 +297,9 @@ impl Demand {
 
     /// Whether nothing is due any more, now or later. What is under way may still bring something.
     pub(crate) fn is_over(&self, now: Moment) -> bool {
-        let over = now >= self.end || (self.next.1.is_none() && self.users.all_have_gone());
+        // To somebody who may not send all, there may still come more.
+        let all_came = self.users.all_have_gone() && self.until == FOREVER;
+        let over = self.arrivals.next_at().is_none() && (now >= self.end || all_came);
         let asleep = self.visits.next_at().is_some_and(|_| now < self.end);
         self.waiting.is_empty() && over && !asleep
     }
@@ -283,22 +308,25 @@ impl Demand {
     pub(crate) fn next_event(&self, now: Moment) -> Moment {
         let missed = self.waits_since().map(|it| it + self.timeout);
         let end = Some(self.end).filter(|it| *it > now);
-        [self.next.1, self.users.next_at(), self.visits.next_at(), missed, end]
+        let begins = self.arrivals.next_at().into_iter().chain(self.users.next_at()).min();
+        let begins = begins.filter(|it| *it < self.until);
+        [begins, self.visits.next_at(), missed, end]
             .into_iter()
             .flatten()
             .fold(self.boundary(), Moment::min)
     }
 
-    /// Arrival `n` of the open model, which was counted as planned.
-    fn arrive(&mut self, due: Moment, n: u64) {
-        let script = self.program.choose(n);
+    /// An arrival of the open model, which was counted as planned.
+    fn arrive(&mut self, Arrival { due, number, part }: Arrival) {
+        let script = self.program.choose(number);
         match self.program.scripts[script as usize].bare {
             Some(route) => {
                 let (visit, user, planned, is_first) = (None, None, true, true);
                 self.wait(Request { due, route, visit, user, planned, is_first });
             }
             None => {
-                self.begin_visit(script, Who { user: None, number: n, iteration: 0 }, due, true);
+                let who = Who { user: None, number, iteration: 0 };
+                self.begin_visit(script, who, part, due, true);
             }
         }
     }
@@ -306,6 +334,7 @@ impl Demand {
     /// A user begins its next iteration.
     fn begin_again(&mut self, user: u32, due: Moment) {
         let (number, iteration) = (self.users.number(user), self.users.iterations(user));
+        let part = self.users.part(user);
         // Every iteration has a number of its own, whoever makes it.
         let script = self.program.choose(iteration << 20 ^ number);
         let user = Some(user);
@@ -314,13 +343,16 @@ impl Demand {
                 let (visit, planned, is_first) = (None, false, true);
                 self.wait(Request { due, route, visit, user, planned, is_first });
             }
-            None => self.begin_visit(script, Who { user, number, iteration }, due, false),
+            None => {
+                let who = Who { user, number, iteration };
+                self.begin_visit(script, who, part, due, false);
+            }
         }
     }
 
-    fn begin_visit(&mut self, script: u32, who: Who, due: Moment, planned: bool) {
-        let visit = self.visits.take();
-        if self.visits.get_mut(visit).begin(&self.program, script, who, &mut self.turns) {
+    fn begin_visit(&mut self, script: u32, who: Who, part: usize, due: Moment, planned: bool) {
+        let (visit, turns) = (self.visits.take(), &mut self.turns[part]);
+        if self.visits.get_mut(visit).begin(&self.program, script, who, turns) {
             self.step(visit, due, planned);
             return;
         }
@@ -391,8 +423,10 @@ impl Demand {
 
     fn user_ended(&mut self, user: u32, now: Moment, turned_away: bool) {
         match self.users.ended(user, now, turned_away) {
-            Ended::Now if !self.stopped => self.begin_again(user, now),
-            Ended::Now | Ended::Later => {}
+            Ended::Now if self.stopped => {}
+            Ended::Now if now < self.until => self.begin_again(user, now),
+            Ended::Now => self.users.wait(user, now),
+            Ended::Later => {}
             Ended::Left => self.places.user_left(user),
         }
     }

@@ -28,6 +28,11 @@ impl Places {
         self.owner != Owner::Shared
     }
 
+    /// Whether each user keeps its own.
+    pub(super) fn are_of_users(&self) -> bool {
+        self.owner == Owner::User
+    }
+
     /// The place of whoever sends this.
     pub(super) fn of(&self, request: &Request) -> Option<usize> {
         let (places, owner) = match (self.owner, request.user) {

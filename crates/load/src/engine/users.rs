@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use evenkeel_units::Moment;
 
+use super::Slice;
 use crate::crowd::Crowd;
 
 /// Somebody who was turned away without an answer comes back after this at the soonest, or a target
@@ -41,28 +42,31 @@ struct Visitor {
     crowd: u32,
     /// Among the users of all workers.
     number: u32,
+    /// Of which part of what this worker sends.
+    part: u32,
     iterations: u32,
 }
 
 impl Users {
-    /// The users of worker `worker` of `workers`.
-    pub(super) fn new(crowds: &[Crowd], worker: u32, workers: u32) -> Self {
-        let mut all = Self {
-            crowds: crowds.to_vec(),
-            visitors: Vec::new(),
-            thinking: BinaryHeap::new(),
-            left: 0,
-        };
-        for (crowd, it) in crowds.iter().enumerate() {
-            for number in (worker..it.size()).step_by(workers as usize) {
-                if let Some(at) = it.arrives(number) {
-                    all.thinking.push(Reverse((at, all.visitors.len() as User)));
-                    all.visitors.push(Visitor { crowd: crowd as u32, number, iterations: 0 });
-                    all.left += 1;
+    /// Of these crowds, nobody yet.
+    pub(super) fn new(crowds: &[Crowd]) -> Self {
+        Self { crowds: crowds.to_vec(), visitors: Vec::new(), thinking: BinaryHeap::new(), left: 0 }
+    }
+
+    /// The users of `slice` come, those who would be there already at `from`.
+    pub(super) fn join(&mut self, slice: Slice, part: u32, from: Moment) {
+        for (crowd, it) in self.crowds.iter().enumerate() {
+            let step = usize::try_from(slice.workers).unwrap_or(usize::MAX);
+            for number in (slice.worker..u64::from(it.size())).step_by(step) {
+                let number = number as u32;
+                if let Some(at) = it.joins(number, from) {
+                    let visitor = Visitor { crowd: crowd as u32, number, part, iterations: 0 };
+                    self.thinking.push(Reverse((at, self.visitors.len() as User)));
+                    self.visitors.push(visitor);
+                    self.left += 1;
                 }
             }
         }
-        all
     }
 
     /// The next user whose time has come.
@@ -77,6 +81,16 @@ impl Users {
     /// When the next user begins.
     pub(super) fn next_at(&self) -> Option<Moment> {
         self.thinking.peek().map(|&Reverse((at, _))| at)
+    }
+
+    /// A user waits with its next iteration.
+    pub(super) fn wait(&mut self, user: User, at: Moment) {
+        self.thinking.push(Reverse((at, user)));
+    }
+
+    /// How many users of a slice there can be at once.
+    pub(super) fn most_of(&self, slice: Slice) -> usize {
+        self.crowds.iter().map(|it| slice.of(u64::from(it.size())) as usize).max().unwrap_or(0)
     }
 
     /// A user has come to the end of an iteration. One that begins its next at once is the caller's to begin.
@@ -107,6 +121,11 @@ impl Users {
     pub(super) fn is_active(&self, user: User, now: Moment) -> bool {
         let it = &self.visitors[user as usize];
         self.crowds[it.crowd as usize].is_active(it.number, now)
+    }
+
+    /// Of which part of what this worker sends it is.
+    pub(super) fn part(&self, user: User) -> usize {
+        self.visitors[user as usize].part as usize
     }
 
     /// Its number among the users of all workers.
@@ -157,7 +176,9 @@ mod tests {
         let mut crowd = Crowd::new(iterations);
         let length = Duration::from_millis(100);
         crowd.push(millis(100), length, users, users, Duration::from_millis(think_time));
-        Users::new(&[crowd], 0, 1)
+        let mut users = Users::new(&[crowd]);
+        users.join(Slice { worker: 0, workers: 1 }, 0, Moment::START);
+        users
     }
 
     #[test]
@@ -200,10 +221,22 @@ mod tests {
         let mut crowd = Crowd::new(None);
         crowd.push(Moment::START, Duration::from_secs(1), 5, 5, Duration::ZERO);
         let numbers = |worker| {
-            let mut users = Users::new(std::slice::from_ref(&crowd), worker, 2);
+            let mut users = Users::new(std::slice::from_ref(&crowd));
+            users.join(Slice { worker, workers: 2 }, 0, Moment::START);
             let all: Vec<_> = std::iter::from_fn(|| users.next(|_| true)).collect();
             all.iter().map(|(_, user)| users.number(*user)).collect::<Vec<_>>()
         };
         assert_eq!((numbers(0), numbers(1)), (vec![0, 2, 4], vec![1, 3]));
+    }
+
+    #[test]
+    fn users_of_a_lost_machine_come_anew_over_one_think_time() {
+        let mut crowd = Crowd::new(None);
+        crowd.push(Moment::START, Duration::from_secs(9), 4, 4, Duration::from_millis(40));
+        let mut users = Users::new(&[crowd]);
+        users.join(Slice { worker: 1, workers: 2 }, 7, millis(5_000));
+        assert_eq!(users.next(|_| true), Some((millis(5_010), 0)));
+        assert_eq!(users.next(|_| true), Some((millis(5_030), 1)));
+        assert_eq!((users.next_at(), users.number(1), users.part(1)), (None, 3, 7));
     }
 }

@@ -26,7 +26,7 @@ use super::link::{ALIVE_EVERY, LinkError, Reader, Writer, acceptor, from_coordin
 use super::message::{FromAgent, ToAgent};
 use super::token::Token;
 use crate::hand::{Handle, Said};
-use crate::order::{Order, Prepared, prepare};
+use crate::order::{Order, Prepared, Share, prepare};
 
 /// So many may be about to say who they are.
 const STRANGERS_MAX: usize = 16;
@@ -145,10 +145,13 @@ enum Stage {
     Waiting,
     Preparing(oneshot::Receiver<Result<Prepared, String>>),
     Ready(Prepared),
-    Starting(Prepared, Instant),
+    Starting(Prepared, Instant, Vec<Takeover>),
     Sending(Handle),
     Over,
 }
+
+/// What a lost agent cannot send any more: its share, from when, and on how many connections.
+type Takeover = (Share, Moment, u32);
 
 /// Something that a stage was waiting for.
 enum Turn {
@@ -162,7 +165,7 @@ impl Stage {
             Self::Preparing(it) => Turn::Prepared(
                 it.await.unwrap_or_else(|_| Err("a bug of Evenkeel ended the preparation".into())),
             ),
-            Self::Starting(_, at) => {
+            Self::Starting(_, at, _) => {
                 sleep_until(*at).await;
                 Turn::Start
             }
@@ -227,23 +230,40 @@ fn obey(
             Ok(preparing) => Stage::Preparing(preparing),
             Err(reason) => return Ok(Some(FromAgent::Refused(reason))),
         },
-        (ToAgent::Start(at), Stage::Ready(prepared)) => {
+        (ToAgent::Start { at, until }, Stage::Ready(prepared)) => {
             let pause = Moment::at(Duration::from_nanos(at)) - now;
-            Stage::Starting(prepared, Instant::now() + pause.saturating_sub(TIMER_LATE))
+            let prepared = until.into_iter().fold(prepared, Prepared::until);
+            Stage::Starting(prepared, Instant::now() + pause.saturating_sub(TIMER_LATE), Vec::new())
         }
-        (ToAgent::Order(_) | ToAgent::Start(_), _) => return Err(wrong()),
+        (ToAgent::TakeOver { share, .. }, _) if share.number >= share.of => return Err(wrong()),
+        (ToAgent::TakeOver { share, from, connections }, Stage::Starting(it, at, mut more)) => {
+            more.push((share, from, connections));
+            Stage::Starting(it, at, more)
+        }
+        (ToAgent::TakeOver { share, from, connections }, Stage::Sending(handle)) => {
+            take_over(&handle, (share, from, connections));
+            Stage::Sending(handle)
+        }
+        (ToAgent::Until(until), Stage::Sending(handle)) => {
+            handle.allow(until);
+            Stage::Sending(handle)
+        }
         (ToAgent::Stop, Stage::Sending(handle)) => {
             handle.stop();
             Stage::Sending(handle)
         }
-        (ToAgent::Stop, Stage::Over) => Stage::Over,
+        (ToAgent::Stop | ToAgent::TakeOver { .. }, Stage::Over) => Stage::Over,
         (ToAgent::Stop, _) => return Ok(Some(FromAgent::Ended(None))),
+        (ToAgent::Order(_) | ToAgent::Start { .. } | ToAgent::TakeOver { .. }, _) => {
+            return Err(wrong());
+        }
         (ToAgent::Clock, before) => {
             *stage = before;
             let nanos = u64::try_from(now.elapsed().as_nanos()).unwrap_or(u64::MAX);
             return Ok(Some(FromAgent::Clock(nanos)));
         }
-        (ToAgent::Alive, before) => before,
+        // What has not begun may begin.
+        (ToAgent::Until(_) | ToAgent::Alive, before) => before,
     };
     Ok(None)
 }
@@ -253,7 +273,7 @@ fn advance(turn: Turn, stage: &mut Stage, say: &UnboundedSender<FromAgent>) -> O
     let (next, answer) = match (turn, std::mem::replace(stage, Stage::Over)) {
         (Turn::Prepared(Ok(prepared)), _) => (Stage::Ready(prepared), FromAgent::Ready),
         (Turn::Prepared(Err(reason)), _) => (Stage::Over, FromAgent::Refused(reason)),
-        (Turn::Start, Stage::Starting(prepared, _)) => {
+        (Turn::Start, Stage::Starting(prepared, _, more)) => {
             let say = say.clone();
             let started = prepared.start(move |it| {
                 let message = match it {
@@ -265,7 +285,10 @@ fn advance(turn: Turn, stage: &mut Stage, say: &UnboundedSender<FromAgent>) -> O
                 drop(say.send(message));
             });
             match started {
-                Ok(handle) => (Stage::Sending(handle), FromAgent::Alive),
+                Ok(handle) => {
+                    more.into_iter().for_each(|it| take_over(&handle, it));
+                    (Stage::Sending(handle), FromAgent::Alive)
+                }
                 Err(error) => (Stage::Over, FromAgent::Ended(Some(in_one_line(&error)))),
             }
         }
@@ -275,12 +298,16 @@ fn advance(turn: Turn, stage: &mut Stage, say: &UnboundedSender<FromAgent>) -> O
     Some(answer)
 }
 
+fn take_over(handle: &Handle, (share, from, connections): Takeover) {
+    handle.take_over(share, from, connections);
+}
+
 /// Prepares an order on a thread of its own: looking names up can take seconds.
 fn preparation(
     order: Order,
     look_up: LookUp,
 ) -> Result<oneshot::Receiver<Result<Prepared, String>>, String> {
-    if order.share.number >= order.share.of || order.share.of > AGENTS_MAX {
+    if order.share.number >= order.share.of || order.share.of > u64::from(AGENTS_MAX) {
         return Err("its share is none of the whole".to_owned());
     }
     let (done, preparing) = oneshot::channel();

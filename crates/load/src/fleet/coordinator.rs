@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use evenkeel_units::{Clock, SystemClock};
+use evenkeel_units::{Clock, Moment, SystemClock};
 use tokio::sync::mpsc::{
     Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel,
 };
@@ -16,12 +16,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::clock::{ASKED, Clocks};
+use super::deal::{Deal, Handover, LEASE, Part};
 use super::link::{ALIVE_EVERY, LinkError, Reader, SILENCE, Writer, to_agent};
 use super::message::{FromAgent, ToAgent};
 use super::roll::Roll;
 use super::share::shares;
 use super::token::Token;
-use super::{AGENTS_MAX, Event, FleetError, Member};
+use super::{AGENTS_MAX, Event, FleetError, Member, OnLoss};
 use crate::order::Order;
 
 /// Every agent must be ready after so long: names are looked up, and data is read.
@@ -38,6 +39,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub struct Fleet {
     agents: Vec<String>,
     token: Token,
+    on_loss: OnLoss,
 }
 
 /// A load that every agent of a fleet is ready to send. Dropping it lets them go.
@@ -84,7 +86,13 @@ impl Fleet {
                 return wrong(format!("`{agent}` is named twice"));
             }
         }
-        Ok(Self { agents, token })
+        Ok(Self { agents, token, on_loss: OnLoss::default() })
+    }
+
+    /// With something else to do when an agent is lost.
+    #[must_use]
+    pub fn on_loss(self, on_loss: OnLoss) -> Self {
+        Self { on_loss, ..self }
     }
 
     /// Connects to every agent, gives it its share of the order, and waits until all are ready. It may take seconds,
@@ -94,6 +102,10 @@ impl Fleet {
     /// When an agent cannot be had, or cannot send its share. Nothing has been sent then.
     pub fn assemble(&self, order: &Order) -> Result<Assembled, FleetError> {
         let orders = shares(order, self.agents.len() as u32)?;
+        let deal = match self.on_loss {
+            OnLoss::Fail => None,
+            OnLoss::Redistribute => Some(Deal::new(order, &orders)?),
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(FleetError::System)?;
         let (done, ready) = std::sync::mpsc::channel();
@@ -110,7 +122,7 @@ impl Fleet {
                     Ok((crew, members)) => {
                         // Nobody waits any more when the run has ended meanwhile.
                         if done.send(Ok(members)).is_ok() {
-                            crew.work(begun, &stopped, &figures, roll).await;
+                            crew.work(begun, &stopped, &figures, roll, deal).await;
                         }
                     }
                     Err(error) => drop(done.send(Err(error))),
@@ -247,20 +259,23 @@ impl Crew {
         stop: &Stop,
         cpu_micros: &AtomicU64,
         mut roll: Roll,
+        mut deal: Option<Deal>,
     ) {
         // Tasks keep the agents company meanwhile.
         let Ok(mut say) = begun.await else { return };
         let far = self.members.iter().map(|(it, ..)| it.round_trip).max();
         let at = self.clock.now() + LEAD + far.unwrap_or_default();
+        let until = deal.as_ref().map(|_| Moment::at(LEASE));
         for (_, clocks, agent) in &self.members {
             // Whoever has gone is missed below.
-            drop(agent.send(ToAgent::Start(clocks.theirs(at))));
+            drop(agent.send(ToAgent::Start { at: clocks.theirs(at), until }));
         }
         sleep_until(Instant::now() + (at - self.clock.now())).await;
         say(Event::Started);
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut lost, mut stopping) = (Vec::new(), false);
+        let mut heard = vec![Moment::START; self.members.len()];
         loop {
             tokio::select! {
                 () = stop.bell.notified(), if !stopping => {
@@ -270,12 +285,14 @@ impl Crew {
                     }
                 }
                 Some((number, said)) = self.heard.recv() => {
+                    heard[number] = Moment::at(self.clock.now() - at);
                     let trouble = match said {
                         Ok(FromAgent::Second(frame)) => {
                             roll.second(number, &frame).err().map(str::to_owned)
                         }
                         Ok(FromAgent::Ended(None)) => {
                             roll.ended(number);
+                            deal.iter_mut().for_each(|it| it.ended(number));
                             None
                         }
                         Ok(FromAgent::Ended(Some(reason)) | FromAgent::Refused(reason)) => {
@@ -289,16 +306,28 @@ impl Crew {
                 _ = looks.tick() => {
                     let behind = roll.behind(self.clock.now() - at).into_iter();
                     lost.extend(behind.map(|it| (it, "it fell 10 s behind".to_owned())));
+                    for (number, (_, _, agent)) in self.members.iter().enumerate() {
+                        if let Some(deal) = deal.as_mut().filter(|_| roll.heard(number).is_some()) {
+                            drop(agent.send(ToAgent::Until(deal.until(number, heard[number]))));
+                        }
+                    }
                 }
             }
             for (number, reason) in lost.drain(..) {
-                if let Some(second) = roll.lost(number) {
-                    let (member, _, agent) = &self.members[number];
-                    // If it is still there, it sends no more.
-                    drop(agent.send(ToAgent::Stop));
-                    say(Event::Lost { agent: member.clone(), second, reason });
+                let Some(second) = roll.heard(number) else { continue };
+                let (member, _, agent) = &self.members[number];
+                // If it is still there, it sends no more.
+                drop(agent.send(ToAgent::Stop));
+                say(Event::Lost { agent: member.clone(), second, reason });
+                let now = Moment::at(self.clock.now() - at);
+                let handover = deal.as_mut().filter(|_| !stopping);
+                let handover = handover.and_then(|it| it.lost(number, second, now));
+                roll.lost(number, handover.as_ref().map_or(&[], |it| &it.missed));
+                if let Some(handover) = handover {
+                    say(self.hand_on(number, handover));
                 }
             }
+            roll.pass(self.clock.now() - at, stopping);
             while let Some(frame) = roll.take() {
                 cpu_micros.fetch_add(frame.cpu_micros, Ordering::Relaxed);
                 say(Event::Second(frame));
@@ -310,6 +339,22 @@ impl Crew {
         let error = roll.nobody_stayed().then(|| "every agent was lost".to_owned());
         say(Event::Ended { error });
         self.leave().await;
+    }
+
+    /// Gives what a lost agent had to those who take it over.
+    fn hand_on(&self, number: usize, handover: Handover) -> Event {
+        let Handover { from, parts, missed } = handover;
+        let mut by: Vec<Member> = Vec::new();
+        for Part { to, share, since, connections } in parts {
+            let (member, _, agent) = &self.members[to];
+            // Whoever has gone is lost itself, and what it was given is handed on with the rest.
+            drop(agent.send(ToAgent::TakeOver { share, from: since, connections }));
+            if !by.contains(member) {
+                by.push(member.clone());
+            }
+        }
+        let agent = self.members[number].0.clone();
+        Event::HandedOn { agent, by, from, missed: missed.iter().sum() }
     }
 
     /// Says goodbye to everybody, so that no agent takes it for a loss.

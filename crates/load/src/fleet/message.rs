@@ -4,14 +4,15 @@
 //! changes, so that two versions can at least say that they are two; all else may change with [`PROTOCOL`].
 
 use evenkeel_model::Frame;
+use evenkeel_units::Moment;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::link::LinkError;
-use crate::order::Order;
+use crate::order::{Order, Share};
 
 /// Changes with every message that an older version would not understand.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 
 /// The most that is taken from somebody who has not yet shown that it knows the token.
 pub(super) const GREETING_BYTES_MAX: usize = 4 * 1024;
@@ -50,7 +51,23 @@ pub(super) enum ToAgent {
     /// What does your clock say?
     Clock,
     /// Start when your clock says so many nanoseconds.
-    Start(u64),
+    Start {
+        /// Nanoseconds.
+        at: u64,
+        /// Send nothing that is due from this moment of the load on, until you may; without one, you may send all.
+        until: Option<Moment>,
+    },
+    /// You may send what is due before this moment of the load.
+    Until(Moment),
+    /// Send what a lost agent cannot send any more.
+    TakeOver {
+        /// Which part of the load.
+        share: Share,
+        /// Nothing of it that is due before this moment of the load.
+        from: Moment,
+        /// So many connections more to send it on.
+        connections: u32,
+    },
     /// Send nothing new.
     Stop,
     /// I am here.

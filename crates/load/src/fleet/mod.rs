@@ -4,6 +4,7 @@
 //! token        what coordinator and agents both know, and how they show it
 //! link         an encrypted connection between two who have shown it; message: what is said on it
 //! share        one order → one for each agent
+//! deal         who sends which share up to when, and who sends that of an agent that is lost
 //! clock        what the clock of an agent says, so that all start together
 //! agent        sends a share of whatever a coordinator orders
 //! roll         who is there, and what all have counted together
@@ -15,15 +16,17 @@
 //! which second a frame belongs to depends on how well the start was agreed upon. Frames add up, so thresholds are
 //! judged once, over all machines.
 //!
-//! An agent that breaks off, is silent for five seconds or falls ten behind is lost: it is named, the others go on,
-//! and what becomes of the verdict is decided elsewhere. A coordinator that is gone stops its agents.
+//! An agent that breaks off, is silent for five seconds or falls ten behind is lost: it is named, the others go on, and
+//! take over what it had to send when that is asked for. What becomes of the verdict is decided elsewhere. A coordinator
+//! that is gone stops its agents.
 //!
-//! Deliberately absent: handing the share of a lost agent to others, coming back after a connection broke (a frame
+//! Deliberately absent: coming back after a connection broke (a frame
 //! is said once, on a connection that loses none), and fleets that meet in a database instead of directly.
 
 mod agent;
 mod clock;
 mod coordinator;
+mod deal;
 mod link;
 mod message;
 mod roll;
@@ -35,6 +38,7 @@ use std::io;
 use std::time::Duration;
 
 use evenkeel_model::Frame;
+use evenkeel_units::Moment;
 
 pub use agent::{Agent, LookUp, Notice};
 pub use coordinator::{Assembled, Fleet, Handle};
@@ -54,6 +58,16 @@ pub struct Member {
     pub round_trip: Duration,
 }
 
+/// What becomes of the share of an agent that is lost.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum OnLoss {
+    /// Nobody sends it.
+    #[default]
+    Fail,
+    /// The others send it, from some seconds later on.
+    Redistribute,
+}
+
 /// What a fleet says while it works.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -69,6 +83,17 @@ pub enum Event {
         second: u64,
         /// How it was noticed.
         reason: String,
+    },
+    /// What a lost agent had to send is sent by others.
+    HandedOn {
+        /// Which was lost.
+        agent: Member,
+        /// Who sends it.
+        by: Vec<Member>,
+        /// Nothing of it that was due before this moment of the load.
+        from: Moment,
+        /// How many arrivals were due between its last second and then.
+        missed: u64,
     },
     /// Nothing more is sent. The last that is said.
     Ended {
@@ -101,6 +126,12 @@ pub enum FleetError {
         connections: u32,
         /// How many agents there are.
         agents: u32,
+    },
+    /// Others cannot go on where an agent was lost.
+    #[error("the share of a lost agent cannot be handed on: {reason}")]
+    Redistribute {
+        /// Why not.
+        reason: String,
     },
     /// Data that the agents need cannot be read.
     #[error("cannot prepare the load: {reason}")]

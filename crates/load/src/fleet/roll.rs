@@ -2,8 +2,10 @@
 //!
 //! Pure: messages go in, frames of the whole load come out. The seconds of an agent that is lost end with the last
 //! one that it said. What it had under way then stays in flight for ever, since nobody knows what became of it; what
-//! it had not sent counts as missed, so that the books still balance.
+//! it had not sent counts as missed, so that the books still balance. Where others take over what it had to send, so does
+//! what is due in between, second by second.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use evenkeel_model::{Distribution, Frame, Series};
@@ -41,6 +43,8 @@ struct Place {
     /// Whether it is done, or lost.
     gone: bool,
     lost: bool,
+    /// Of a lost one: its seconds in which nobody sent, as far as they are not over.
+    unsent: VecDeque<Frame>,
 }
 
 impl Roll {
@@ -55,7 +59,9 @@ impl Roll {
     /// # Errors
     /// When it cannot be what an agent counted in a second, or is not the next.
     pub(super) fn second(&mut self, agent: usize, frame: &Frame) -> Result<(), &'static str> {
-        let Some(place) = self.places.get_mut(agent).filter(|it| !it.gone) else { return Ok(()) };
+        let Some(place) = self.places.get_mut(agent).filter(|it| it.is_there()) else {
+            return Ok(());
+        };
         if frame.second < place.next {
             return Ok(());
         }
@@ -79,24 +85,59 @@ impl Roll {
         }
     }
 
-    /// An agent is lost: up to which second it was heard; `None` when it was gone already.
-    pub(super) fn lost(&mut self, agent: usize) -> Option<u64> {
-        let place = self.places.get_mut(agent).filter(|it| !it.gone)?;
-        place.lost = true;
-        let place = place.clone();
+    /// How many seconds of an agent were heard; `None` when it is gone.
+    pub(super) fn heard(&self, agent: usize) -> Option<u64> {
+        self.places.get(agent).filter(|it| it.is_there()).map(|it| it.next)
+    }
+
+    /// An agent is lost. Of what it was to send from then on, so much of each second is sent by nobody.
+    pub(super) fn lost(&mut self, agent: usize, missed: &[u64]) {
+        let Some(place) = self.places.get_mut(agent).filter(|it| it.is_there()) else { return };
+        let frame = |(second, missed): (u64, &u64)| Frame {
+            second,
+            in_flight: place.in_flight,
+            planned: *missed,
+            missed: *missed,
+            ..Frame::default()
+        };
+        let mut unsent: VecDeque<_> = (place.next..).zip(missed).map(frame).collect();
         if place.waiting > 0 {
-            let (second, in_flight) = (place.next, place.in_flight);
-            let rest = Frame { second, in_flight, missed: place.waiting, ..Frame::default() };
-            self.merge.frame(agent, &rest);
+            if unsent.is_empty() {
+                unsent.push_back(frame((place.next, &0)));
+            }
+            unsent[0].missed += place.waiting;
         }
-        self.ended(agent);
-        Some(place.next)
+        if let Some(first) = unsent.pop_front() {
+            self.merge.frame(agent, &first);
+        }
+        (place.lost, place.unsent) = (true, unsent);
+        if place.unsent.is_empty() {
+            self.ended(agent);
+        }
+    }
+
+    /// So long after the load was started, the seconds of lost agents that are over count. When nobody sends any more,
+    /// the rest counts as well, unless it was not to be sent.
+    pub(super) fn pass(&mut self, after: Duration, stopped: bool) {
+        let over = self.places.iter().all(|it| !it.is_there());
+        for agent in 0..self.places.len() {
+            let place = &mut self.places[agent];
+            while let Some(frame) =
+                place.unsent.pop_front_if(|it| it.second < after.as_secs() || (over && !stopped))
+            {
+                self.merge.frame(agent, &frame);
+            }
+            if place.lost && (place.unsent.is_empty() || over) {
+                self.ended(agent);
+            }
+        }
     }
 
     /// Agents that are too far behind, so long after the load was started.
     pub(super) fn behind(&self, after: Duration) -> Vec<usize> {
         let limit = after.as_secs().saturating_sub(BEHIND_MAX);
-        let late = self.places.iter().enumerate().filter(|(_, it)| !it.gone && it.next < limit);
+        let late =
+            self.places.iter().enumerate().filter(|(_, it)| it.is_there() && it.next < limit);
         late.map(|(agent, _)| agent).collect()
     }
 
@@ -113,6 +154,13 @@ impl Roll {
     /// Whether no agent will say anything more.
     pub(super) fn is_over(&self) -> bool {
         self.merge.is_over()
+    }
+}
+
+impl Place {
+    /// Whether it says seconds.
+    fn is_there(&self) -> bool {
+        !self.gone && !self.lost
     }
 }
 
@@ -172,9 +220,10 @@ mod tests {
         roll.second(1, &frame(0, 7, 1)).unwrap();
         roll.second(1, &frame(1, 7, 3)).unwrap();
         assert_eq!(all(&mut roll), [frame(0, 12, 3)]);
-        assert_eq!(roll.lost(0), Some(1));
+        assert_eq!(roll.heard(0), Some(1));
+        roll.lost(0, &[]);
         assert_eq!(all(&mut roll), [frame(1, 7, 5)]);
-        assert_eq!(roll.lost(0), None);
+        assert_eq!(roll.heard(0), None);
         assert!(!roll.nobody_stayed());
         roll.second(0, &frame(1, 5, 0)).unwrap();
         roll.ended(1);
@@ -187,13 +236,40 @@ mod tests {
         let late = Frame { planned: 9, waiting: 4, ..frame(0, 5, 2) };
         roll.second(0, &late).unwrap();
         roll.second(1, &frame(0, 7, 0)).unwrap();
-        roll.lost(0);
+        roll.lost(0, &[]);
         roll.ended(1);
         let frames = all(&mut roll);
         let sum = |of: fn(&Frame) -> u64| frames.iter().map(of).sum::<u64>();
         let last = frames.last().unwrap();
         assert_eq!(sum(|it| it.planned), sum(|it| it.sent) + sum(|it| it.missed) + last.waiting);
         assert_eq!((last.missed, last.in_flight), (4, 2));
+    }
+
+    #[test]
+    fn what_nobody_sends_before_others_take_over_is_missed_second_by_second() {
+        let end = |stopped: bool| {
+            let mut roll = Roll::new(2, 1, 0);
+            let late = Frame { planned: 9, waiting: 4, ..frame(0, 5, 2) };
+            roll.second(0, &late).unwrap();
+            roll.second(1, &frame(0, 7, 0)).unwrap();
+            roll.lost(0, &[9, 8, 3]);
+            let mut said = all(&mut roll);
+            roll.second(1, &frame(1, 7, 0)).unwrap();
+            roll.second(1, &frame(2, 7, 0)).unwrap();
+            // The third second is not over.
+            roll.pass(Duration::from_millis(2_900), false);
+            said.extend(all(&mut roll));
+            assert_eq!(said.iter().map(|it| it.missed).collect::<Vec<_>>(), [0, 4 + 9]);
+            roll.ended(1);
+            roll.pass(Duration::from_millis(2_900), stopped);
+            said.extend(all(&mut roll));
+            assert!(roll.is_over() && !roll.nobody_stayed());
+            let sum = |of: fn(&Frame) -> u64| said.iter().map(of).sum::<u64>();
+            assert_eq!(sum(|it| it.planned), sum(|it| it.sent) + sum(|it| it.missed));
+            said.last().map(|it| (it.second, it.missed, it.in_flight))
+        };
+        assert_eq!(end(false), Some((3, 3, 2)));
+        assert_eq!(end(true), Some((2, 0, 2)));
     }
 
     #[test]

@@ -21,10 +21,10 @@ pub(super) fn shares(order: &Order, agents: u32) -> Result<Vec<Order>, FleetErro
     }
     // Every agent must have as many threads as every other: arrivals are dealt out to threads.
     test.sending.threads = test.sending.threads.clamp(1, all / agents);
-    let share = |number| {
+    let share = |number: u32| {
         let mut order = Order { test: test.clone(), ..order.clone() };
         order.test.connections = all / agents + u32::from(number < all % agents);
-        order.share = Share { number, of: agents };
+        order.share = Share { number: u64::from(number), of: u64::from(agents) };
         order
     };
     Ok((0..agents).map(share).collect())
@@ -56,7 +56,7 @@ mod tests {
             let sum: u32 = shares.iter().map(|it| it.test.connections).sum();
             prop_assert_eq!((sum, shares.len()), (connections, agents as usize));
             for (number, it) in (0..).zip(&shares) {
-                prop_assert_eq!(it.share, Share { number, of: agents });
+                prop_assert_eq!(it.share, Share { number, of: u64::from(agents) });
                 prop_assert_eq!(it.test.sending.threads, shares[0].test.sending.threads);
                 prop_assert!(it.test.connections >= it.test.sending.threads);
             }

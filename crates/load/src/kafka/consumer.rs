@@ -97,7 +97,8 @@ impl Shelves {
     ) {
         let known = &mut *self.known();
         let Some((slice, workers)) = known.ours else { return };
-        let of_this_process = place as u32 % slice.workers / workers == slice.worker / workers;
+        let workers = u64::from(workers);
+        let of_this_process = place as u64 % slice.workers / workers == slice.worker / workers;
         if !of_this_process || known.followed.iter().all(|it| it != topic) {
             return;
         }
@@ -189,7 +190,7 @@ impl Consumer {
                 (Arc::clone(&self.link), self.events.clone(), it.name.clone());
             let Slice { worker, workers } = self.slice;
             tokio::spawn(async move {
-                let is_ours = move |place| place as u32 % workers == worker;
+                let is_ours = move |place| place as u64 % workers == worker;
                 let opened = link.open(&name, is_ours, true).await;
                 events.send(Event::Follows(topic, opened)).await.unwrap_or_default();
             });
@@ -316,7 +317,7 @@ impl Consumer {
         let timeout = self.basis.timeout;
         let mut known = self.shelves.known();
         for ((name, place), shelf) in &mut known.shelves {
-            if *place as u32 % workers != worker {
+            if *place as u64 % workers != worker {
                 continue;
             }
             let gone = shelf.missing.extract_if(.., |_, (due, _)| all || now >= *due + timeout);
@@ -335,7 +336,7 @@ impl Consumer {
         let Slice { worker, workers } = self.slice;
         let known = self.shelves.known();
         let mut ours =
-            known.shelves.iter().filter(|((_, place), _)| *place as u32 % workers == worker);
+            known.shelves.iter().filter(|((_, place), _)| *place as u64 % workers == worker);
         self.topics.iter().all(|it| !it.is_produced)
             || (known.producing == 0 && ours.all(|(_, it)| it.missing.is_empty()))
     }

@@ -69,7 +69,7 @@ impl Driver {
         shelves.join(&basis, slice);
         Self {
             clock: SystemClock::start(),
-            demand: Demand::new(&basis.agenda, slice),
+            demand: Demand::new(&basis.agenda, slice, wire.until()),
             producer: Producer::new(&basis, &link, &shelves, slice.worker, &say),
             consumer: Consumer::new(&basis, &link, &shelves, slice, &say),
             basis,
@@ -107,8 +107,8 @@ impl Driver {
             self.on(event);
         }
         loop {
-            if self.drain_until.is_none() && self.wire.stopped() {
-                self.stop();
+            if self.drain_until.is_none() {
+                self.hear();
             }
             let now = self.clock.now();
             self.close_seconds(now, say);
@@ -138,6 +138,18 @@ impl Driver {
             self.say_second(say);
         }
         Ok(self.producer.len())
+    }
+
+    /// Does what the owner wants.
+    fn hear(&mut self) {
+        self.demand.allow(self.wire.until());
+        while let Some(more) = self.wire.more() {
+            let connections = self.demand.join(more);
+            self.producer.grow(connections);
+        }
+        if self.wire.stopped() {
+            self.stop();
+        }
     }
 
     fn on(&mut self, event: Event) {

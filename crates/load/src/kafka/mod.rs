@@ -89,6 +89,8 @@ struct Basis {
     timeout: Duration,
     /// Records that a worker may have under way.
     under_way: usize,
+    /// And for each connection more that it is given.
+    streams: usize,
     pace: Pace,
     /// Workers of this process.
     workers: u32,
@@ -144,7 +146,8 @@ impl Job {
     ) -> Result<Self, LoadError> {
         let routes: Vec<_> = routes.into_iter().map(route).collect::<Result<_, _>>()?;
         let test = &order.test;
-        let under_way = u64::from(test.connections) * u64::from(test.sending.streams.max(1));
+        let streams = test.sending.streams.max(1);
+        let under_way = u64::from(test.connections) * u64::from(streams);
         let basis = Basis {
             target,
             access,
@@ -152,6 +155,7 @@ impl Job {
             agenda,
             routes,
             under_way: (under_way / u64::from(workers)).max(1) as usize,
+            streams: streams as usize,
             pace: test.sending.pace,
             workers,
             load: order.seed.choices("load/kafka").below(0, u64::MAX),

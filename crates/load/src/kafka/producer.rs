@@ -46,6 +46,8 @@ pub(super) struct Producer {
     topics: Vec<Topic>,
     /// By number, which is never used again.
     entries: BTreeMap<u64, Entry>,
+    /// How many there may be.
+    room: usize,
     next: u64,
     /// No record is given up before this.
     next_deadline: Option<Moment>,
@@ -98,7 +100,7 @@ impl Producer {
         basis: &Arc<Basis>,
         link: &Arc<Link>,
         shelves: &Arc<Shelves>,
-        worker: u32,
+        worker: u64,
         events: &Sender<Event>,
     ) -> Self {
         let mut topics: Vec<Topic> = Vec::new();
@@ -113,6 +115,7 @@ impl Producer {
             }
         }
         Self {
+            room: basis.under_way,
             basis: Arc::clone(basis),
             link: Arc::clone(link),
             shelves: Arc::clone(shelves),
@@ -130,7 +133,12 @@ impl Producer {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.entries.len() < self.basis.under_way
+        self.entries.len() < self.room
+    }
+
+    /// So many connections more may be used.
+    pub(super) fn grow(&mut self, by: usize) {
+        self.room = self.room.saturating_add(by.saturating_mul(self.basis.streams));
     }
 
     /// Opens every topic; says how many there are.

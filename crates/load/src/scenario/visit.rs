@@ -8,6 +8,7 @@ use evenkeel_units::{Choices, Clock, Moment, SystemClock};
 
 use super::cookies::Cookies;
 use super::program::{Condition, Op, Program, Slot};
+use crate::engine::Slice;
 use crate::template::{Template, Values};
 
 /// After so many operations without a request, a visit yields: a loop without requests must not stop the load.
@@ -80,18 +81,16 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    pub(crate) fn new(program: &Program, worker: u32, workers: u32, chance: Choices) -> Self {
-        Self {
-            next: vec![0; program.feeders.len()],
-            worker: u64::from(worker),
-            workers: u64::from(workers),
-            chance,
-        }
+    /// Those of a slice, of which the first `used` rows are not taken.
+    pub(crate) fn new(program: &Program, slice: Slice, used: u64, chance: Choices) -> Self {
+        let Slice { worker, workers } = slice;
+        let first = slice.not_before(used) / workers;
+        Self { next: vec![first; program.feeders.len()], worker, workers, chance }
     }
 
     /// The next row; `None` when all have been used up.
     fn take(&mut self, program: &Program, feeder: usize) -> Option<u32> {
-        let n = self.next[feeder] * self.workers + self.worker;
+        let n = self.next[feeder].saturating_mul(self.workers).saturating_add(self.worker);
         self.next[feeder] += 1;
         let rows = program.feeders[feeder].rows();
         let row = match program.order_of(feeder) {

@@ -114,7 +114,8 @@ fn fleet(args: &LoadRunArgs) -> Result<Option<Fleet>, Failure> {
     }
     let token = agent::token(args.agent_token_file.as_deref(), "--agent-token-file")?;
     let fleet = Fleet::new(args.agents.clone(), token);
-    Ok(Some(fleet.map_err(|it| Failure::usage(it.to_string()))?))
+    let fleet = fleet.map_err(|it| Failure::usage(it.to_string()))?;
+    Ok(Some(fleet.on_loss(args.on_lost_agent.into())))
 }
 
 /// The plan of the test that the arguments name.

@@ -1,0 +1,127 @@
+//! Agents that are lost while they send: named, and their share sent by the others where that is asked for.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::{Agent, PATIENCE, Sink, command, document, routes};
+use crate::world::{World, said, wait_until};
+
+#[test]
+fn an_agent_that_is_killed_is_named_and_the_others_go_on() {
+    let world = World::new();
+    let sink = Sink::start("127.0.0.1:0");
+    let file = document(&world, sink.address, 5);
+    let mut agents = [(); 3].map(|()| Agent::start(&world));
+    let load = command(&world, &agents.each_ref(), &[&file])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert!(wait_until(PATIENCE, || sink.count() > 800));
+    agents[1].process.kill().unwrap();
+    let output = load.wait_with_output().unwrap();
+    let lost = &agents[1].address;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let text = said(&output);
+    assert!(text.contains(&format!("An agent was lost: {lost} after ")), "{text}");
+    assert!(text.contains("all agents stayed"), "{text}");
+    let sent = routes(sink.take());
+    // Two thirds of the rest were sent by the others.
+    let sent = sent.0 + sent.1;
+    assert!((1_500..1_990).contains(&sent), "{sent} of 2000");
+    agents[1].process.wait().unwrap();
+}
+
+/// What the verdict says of a run in which others took over what an agent had to send.
+pub(super) fn was_handed_on(text: &str, lost: &str, others: &str) -> usize {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (_, rest) = text.split_once(&format!("An agent was lost: {lost} after ")).expect(&text);
+    let (_, rest) =
+        rest.split_once(&format!(", its share was sent by {others} from ")).expect(&text);
+    let (from, rest) = rest.split_once(" s on, and ").expect(&text);
+    assert!((4.0..9.0).contains(&from.parse::<f64>().unwrap()), "{text}");
+    rest.split_once(" arrivals by nobody").expect(&text).0.parse().unwrap()
+}
+
+#[test]
+fn the_share_of_an_agent_that_is_killed_is_sent_by_the_others() {
+    let world = World::new();
+    let sink = Sink::start("127.0.0.1:0");
+    let file = document(&world, sink.address, 9);
+    let mut agents = [(); 3].map(|()| Agent::start(&world));
+    let more = [&*file, "--on-lost-agent", "redistribute"];
+    let load = command(&world, &agents.each_ref(), &more)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert!(wait_until(PATIENCE, || sink.count() > 800));
+    agents[1].process.kill().unwrap();
+    let output = load.wait_with_output().unwrap();
+    let others = format!("{}, {}", agents[0].address, agents[2].address);
+    let missed = was_handed_on(&said(&output), &agents[1].address, &others);
+    // A third of 400/s, for up to as long as it was allowed to send.
+    assert!((200..900).contains(&missed), "{missed} missed");
+    // Nothing was sent twice, and nothing else is missing but what was said: some of that had been sent after all.
+    let (lists, items) = routes(sink.take());
+    let sent = lists + items;
+    assert!((3_600 - missed..3_600 - missed + 200).contains(&sent), "{sent} sent, {missed} missed");
+    // More than one of a hundred was missed: the run failed by that, and not by the loss.
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(!said(&output).contains("all agents stayed"), "{}", said(&output));
+    agents[1].process.wait().unwrap();
+}
+
+#[test]
+fn users_of_an_agent_that_is_killed_come_anew_with_the_others() {
+    let world = World::new();
+    let sink = Sink::start("127.0.0.1:0");
+    let mut agents = [(); 2].map(|()| Agent::start(&world));
+    let text = format!(
+        "apiVersion: evenkeel.dev/v1
+kind: LoadTest
+metadata: {{name: fleet}}
+spec:
+  url: http://{}
+  shape: {{users: {{users: 8, duration: 10s, thinkTime: 100ms}}}}
+  connections: 8
+  scenarios:
+    - name: one
+      steps:
+        - {{name: it, path: '/${{run:user}}'}}
+",
+        sink.address
+    );
+    let file = world.write("load.yaml", &text).display().to_string();
+    let more = [&*file, "--on-lost-agent", "redistribute"];
+    let load = command(&world, &agents.each_ref(), &more)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert!(wait_until(PATIENCE, || sink.count() > 100));
+    agents[0].process.kill().unwrap();
+    agents[0].process.wait().unwrap();
+    // What the dead one had sent before; then nothing of its users comes for a while.
+    let pause = || wait_until(Duration::from_secs(1), || false);
+    pause();
+    sink.take();
+    let output = load.wait_with_output().unwrap();
+    assert_eq!(was_handed_on(&said(&output), &agents[0].address, &agents[1].address), 0);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let paths = sink.take();
+    assert_eq!(paths.len(), 8, "{paths:?}");
+    assert!(paths.values().all(|it| *it > 10), "{paths:?}");
+}
+
+#[test]
+fn what_cannot_be_handed_on_is_refused_before_anything_is_sent() {
+    let world = World::new();
+    let sink = Sink::start("127.0.0.1:0");
+    let agent = Agent::start(&world);
+    let url = format!("http://{}/", sink.address);
+    let more = [&*url, "--users", "2", "--requests", "50", "--on-lost-agent", "redistribute"];
+    let load = command(&world, &[&agent], &more).output().unwrap();
+    assert_eq!((load.status.code(), sink.count()), (Some(3), 0), "{}", said(&load));
+    assert!(said(&load).contains("how many of their iterations"), "{}", said(&load));
+}
