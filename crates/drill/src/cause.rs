@@ -262,7 +262,12 @@ fn sentence(text: &str) -> String {
     if text.ends_with(['.', '!', '?']) { text } else { format!("{text}.") }
 }
 
+/// As a sentence begins; `p95` and `error_rate` are names and stay as they are.
 fn capital(text: &str) -> String {
+    let first = text.split([' ', ':']).next().unwrap_or_default();
+    if first.contains(|c: char| c == '_' || c.is_ascii_digit()) {
+        return text.to_owned();
+    }
     let mut chars = text.chars();
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }
@@ -276,6 +281,12 @@ mod tests {
 
     fn cause_of(plan: evenkeel_model::Plan, world: World<'_>) -> String {
         judge(&play(plan, world, |_| None), None).unwrap().verdict.cause
+    }
+
+    #[test]
+    fn names_of_figures_begin_a_sentence_as_they_are_written() {
+        let begun = ["p95: 4s", "error_rate: 3%", "throughput: 1/s", ""].map(super::capital);
+        assert_eq!(begun, ["p95: 4s", "error_rate: 3%", "Throughput: 1/s", ""]);
     }
 
     #[test]
