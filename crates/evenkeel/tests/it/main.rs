@@ -11,5 +11,6 @@ mod drill;
 mod kill;
 mod load;
 mod readme;
+mod terminal;
 mod web;
 mod world;

@@ -52,9 +52,15 @@ impl World {
 
     /// The command in this world, in a process group of its own.
     pub(crate) fn evenkeel(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+        let mut command = self.command(env!("CARGO_BIN_EXE_evenkeel"));
+        command.args(arguments);
         command
-            .args(arguments)
+    }
+
+    /// Another program in this world.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
             .current_dir(self.folder())
             .env(MARK, &self.mark)
             .env("EVENKEEL_STATE_DIR", self.folder().join("state"))
