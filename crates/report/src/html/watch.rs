@@ -50,7 +50,8 @@ fn unit(of: &WatchFigures, top: f64) -> f64 {
     if !of.figure.contains("bytes") || top < 1.0 {
         return 1.0;
     }
-    1024_f64.powi((top.log2() / 10.0).floor() as i32)
+    // From half of the next unit on, in that: four digits are too wide for an axis.
+    1024_f64.powi(((top * 2.0).log2() / 10.0).floor() as i32)
 }
 
 fn chart(view: &View, of: &WatchFigures, id: &'static str) -> Markup {
