@@ -207,6 +207,10 @@ fn shape(shape: &Shape) -> Tree {
             map.put("every", duration(*every));
             map.put_list("rates", rates, |it| rate(*it));
         }
+        Shape::Recorded { every, file: name } => {
+            map.put("every", duration(*every));
+            map.put("file", file(name));
+        }
         Shape::Max { from, to, hold, precision } => {
             map.put("from", rate(*from));
             map.put("to", rate(*to));

@@ -6,6 +6,7 @@
 //! yaml        text → tree in which every node knows its line and column, within bounds
 //! decode      tree → documents, collecting every error; the same tables write the JSON Schema
 //! schema      the JSON Schema of documents, for editors
+//! trace       what was recorded elsewhere, as rates: columns, moments, the log of a server
 //! library     the documents of all files, by kind and name; from a drill to its plan
 //! lint        what is wrong between documents: references, contradictions, missing safety
 //! diagnostic  what is wrong, where, and what to do about it; `render` shows it to people
@@ -29,6 +30,7 @@ pub mod outcome;
 pub mod plan;
 mod render_diagnostics;
 pub mod schema;
+pub mod trace;
 pub mod yaml;
 
 pub use decode::explain;

@@ -4,13 +4,14 @@
 //! are not called missing as well, and what is left of them is kept aside for lint.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use evenkeel_units::Seed;
 
 use crate::decode::{Code, Decoded, Findings, MAX_FINDINGS, codes, decode, guess, more};
-use crate::document::{ChaosExperiment, Document, Drill, LoadTest, Service, Slo};
+use crate::document::{ChaosExperiment, Document, Drill, FileName, LoadTest, Service, Slo};
 use crate::yaml::{self, Node, Place, Source};
-use crate::{Diagnostic, Plan};
+use crate::{Diagnostic, Plan, trace};
 
 mod cast;
 mod merge;
@@ -19,6 +20,11 @@ mod plan;
 pub(crate) use self::cast::{Acting, Cast, MAX_FAULTS, step_path};
 pub(crate) use self::merge::givers;
 pub use self::plan::plan_of_load;
+
+/// There are no files but those of the documents.
+fn nothing_beside(_: &FileName) -> io::Result<Vec<u8>> {
+    Err(io::Error::other("no files are read here"))
+}
 
 /// A document with its file and its places.
 #[derive(Clone, Debug)]
@@ -72,7 +78,7 @@ pub struct Library {
 impl Library {
     /// Reads files, given by name and content, and says what is wrong in each by itself.
     pub fn read(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> (Self, Vec<Diagnostic>) {
-        let (library, mut diagnostics, cut) = Self::read_and_count(files);
+        let (library, mut diagnostics, cut) = Self::read_and_count(files, &nothing_beside);
         diagnostics.extend(library.sources.iter().zip(cut).filter_map(|(it, n)| more(it, n)));
         (library, diagnostics)
     }
@@ -80,6 +86,7 @@ impl Library {
     /// Likewise, and how many findings of each file are not among those returned.
     fn read_and_count(
         files: impl IntoIterator<Item = (String, Vec<u8>)>,
+        beside: &dyn Fn(&FileName) -> io::Result<Vec<u8>>,
     ) -> (Self, Vec<Diagnostic>, Vec<usize>) {
         let mut library = Self::default();
         let (mut diagnostics, mut cut) = (Vec::new(), Vec::new());
@@ -96,8 +103,14 @@ impl Library {
             for root in roots {
                 let reading = decode(root, &mut found);
                 library.broken.extend(reading.broken);
-                for decoded in reading.documents {
-                    library.add(decoded, &name, &mut found);
+                for mut decoded in reading.documents {
+                    match trace::recall(&mut decoded.document, beside, &mut found) {
+                        true => library.add(decoded, &name, &mut found),
+                        false => {
+                            let document = decoded.document;
+                            library.broken.insert((document.kind(), document.name().to_owned()));
+                        }
+                    }
                 }
                 let source = library.sources.len();
                 let drafts = reading.drafts.into_iter();
@@ -140,9 +153,18 @@ impl Library {
         self.items.push(Item { source: self.sources.len(), decoded });
     }
 
-    /// Reads files, and says what is wrong in each and between them, file by file.
+    /// Reads files, and says what is wrong in each and between them, file by file. Documents that name traces are
+    /// refused.
     pub fn check(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> (Self, Vec<Diagnostic>) {
-        let (library, mut diagnostics, mut cut) = Self::read_and_count(files);
+        Self::check_beside(files, &nothing_beside)
+    }
+
+    /// Likewise; `beside` reads the traces that documents name.
+    pub fn check_beside(
+        files: impl IntoIterator<Item = (String, Vec<u8>)>,
+        beside: &dyn Fn(&FileName) -> io::Result<Vec<u8>>,
+    ) -> (Self, Vec<Diagnostic>) {
+        let (library, mut diagnostics, mut cut) = Self::read_and_count(files, beside);
         diagnostics.extend(crate::lint::lint(&library.with_drafts()));
         let order: BTreeMap<&str, usize> =
             library.sources.iter().enumerate().map(|(n, it)| (it.name(), n)).collect();

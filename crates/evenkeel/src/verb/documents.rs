@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use evenkeel_model::{Diagnostic, Library, Plan, render, yaml};
+use evenkeel_model::document::FileName;
+use evenkeel_model::{Diagnostic, Library, Plan, render, trace, yaml};
 use evenkeel_units::{Clock, Seed, SystemClock};
 
 use crate::args::DocumentArgs;
@@ -112,9 +113,21 @@ impl Gathered {
 pub(crate) fn read(gathered: impl Into<Gathered>) -> Found {
     let Gathered { files, refused } = gathered.into();
     let count = files.len() + refused.len();
-    let (library, mut diagnostics) = Library::check(files);
+    let (library, mut diagnostics) = Library::check_beside(files, &beside);
     diagnostics.extend(refused);
     Found { library, diagnostics, files: count }
+}
+
+/// Reads a trace that a document names.
+fn beside(file: &FileName) -> io::Result<Vec<u8>> {
+    let path = file.path();
+    // Looked at before it is opened: a pipe that nobody writes to would be waited for.
+    if !std::fs::metadata(&path)?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(&path)?.take(trace::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The plan of the drill that the arguments name.

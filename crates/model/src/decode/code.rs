@@ -89,6 +89,7 @@ codes! {
     JSON_PATH = new("EK-D031", "A path to one value in a JSON body begins with `$`, followed by `.name`, `[\"name\"]` or `[0]` for each step, such as `$.items[0].id`. Wildcards and filters have many answers where one is wanted.");
     UNKNOWN_VALUE = new("EK-D032", "A placeholder asks for a value that nothing gives: `${data:FEEDER.COLUMN}` needs the feeder under `data`, and `${var:NAME}` a step of the same scenario that extracts it.");
     PAYLOAD = new("EK-D033", "The payload is not written in the encoding it is said to be in.");
+    TRACE = new("EK-D034", "A recorded trace is a file that begins with `seconds,rate`, has a column `at`, is one moment a line, or is the access log of a server. Moments are seconds or RFC 3339.");
 
     MISSING = new("EK-L001", "A document refers to another that is in none of the files given. Give the file that has it, or mend the name.");
     TOO_LONG = new("EK-L002", "The phases of the drill take longer than its `duration` allows.");

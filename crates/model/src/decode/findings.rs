@@ -92,6 +92,11 @@ impl Findings {
         self.count
     }
 
+    /// What is read.
+    pub(crate) const fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// A place of the file, for the file that is named there.
     pub(super) fn named_at(&self, place: Place) -> NamedAt {
         let document = self.source.name().to_owned();

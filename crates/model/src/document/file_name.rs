@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::yaml::Place;
+
 /// A file or a folder, as a document names it. Documents that say the same are equal, wherever they say it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
@@ -55,6 +57,13 @@ impl FileName {
     /// Where it is.
     pub fn path(&self) -> PathBuf {
         self.folder().join(&self.written)
+    }
+
+    /// Its place in the document that names it.
+    pub(crate) fn span(&self) -> Place {
+        let length = self.written.chars().count() as u32;
+        let place = self.named_at.as_deref();
+        place.map_or_else(Place::default, |it| Place { line: it.line, column: it.column, length })
     }
 
     /// For messages: ` (named at shop.yaml:12:9)`, or nothing when no document names it.

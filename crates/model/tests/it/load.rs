@@ -216,6 +216,43 @@ fn files_are_looked_for_beside_the_document_that_names_them() {
 }
 
 #[test]
+fn a_shape_is_read_from_what_was_recorded() {
+    let text =
+        document("url: http://a\nroutes: [{path: /}]\nshape: {trace: {every: 30s, file: day.csv}}");
+    let read = |trace: &'static str| {
+        let files = [("load/it.yaml".to_owned(), text.clone().into_bytes())];
+        Library::check_beside(files, &move |file| match trace {
+            "" => Err(std::io::ErrorKind::NotFound.into()),
+            trace => {
+                assert_eq!(file.path(), Path::new("load/day.csv"));
+                Ok(trace.as_bytes().to_vec())
+            }
+        })
+    };
+    let (library, found) = read("seconds,rate\n0,120\n60,150\n");
+    assert!(found.is_empty(), "{}", render(&found, false));
+    let plan = library.plan_load("it", Seed(1)).unwrap();
+    assert_eq!(
+        (plan.length().as_secs(), plan.arrivals()),
+        (120, Some(120.0 * 60.0 + 150.0 * 60.0))
+    );
+
+    let place = |trace| {
+        let (library, found) = read(trace);
+        assert!(library.load_tests().is_empty());
+        let [it] = found.as_slice() else { panic!("{found:#?}") };
+        format!("{} {}:{}:{} {}", it.code, it.file, it.line, it.column, it.message)
+    };
+    let wrong = place("seconds,rate\n0,120\n60,lots\n");
+    assert_eq!(wrong, "EK-D034 load/day.csv:3:4 `lots` is no rate");
+    let lost = place("");
+    assert_eq!(
+        lost,
+        "EK-D029 load/it.yaml:7:37 the trace `day.csv` cannot be read: entity not found"
+    );
+}
+
+#[test]
 fn how_it_is_sent_and_what_is_watched_is_read() {
     let load = read(
         "url: grpcs://a\nroutes: [{grpc: {method: a.B/C}}]\nthreads: 2\nstreams: 10\nconnection: visit\npace: coarse\n\

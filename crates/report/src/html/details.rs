@@ -244,6 +244,7 @@ fn shape(it: &Shape) -> String {
         Shape::Trace { every, rates } => {
             format!("{} recorded counts of {} each, {length}", rates.len(), Human(*every))
         }
+        Shape::Recorded { file, .. } => format!("as recorded in {}", file.as_str()),
         Shape::Max { from, to, hold, precision } => {
             format!("the most between {from} and {to}, {} each, to {precision}", Human(*hold))
         }

@@ -29,6 +29,7 @@ impl Shape {
             | Self::Ramp { .. }
             | Self::Volume { .. }
             | Self::Trace { .. }
+            | Self::Recorded { .. }
             | Self::Max { .. }
             | Self::Users { .. } => whole(),
             Self::Step { start, step, steps, hold, .. } => (0..*steps)

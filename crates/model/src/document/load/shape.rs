@@ -9,7 +9,7 @@ use evenkeel_units::duration::seconds;
 use evenkeel_units::{Rate, Ratio};
 use serde::{Deserialize, Serialize};
 
-use super::super::Criterion;
+use super::super::{Criterion, FileName};
 
 /// How many requests when. Rates are an open model: arrivals do not wait for answers. Users are the
 /// closed model: each sends its next request when the last was answered.
@@ -110,6 +110,14 @@ pub enum Shape {
         every: Duration,
         /// The counts, each a rate.
         rates: Vec<Rate>,
+    },
+    /// As it was recorded in a file: a trace, once the file is read with the documents.
+    Recorded {
+        /// How long the stretches are that it becomes.
+        #[serde(rename = "every_seconds", with = "seconds")]
+        every: Duration,
+        /// The file.
+        file: FileName,
     },
     /// The highest rate at which the success criteria hold, found by search.
     Max {
@@ -240,6 +248,7 @@ impl Shape {
                 })
                 .collect(),
             Self::Trace { every, rates } => rates.iter().map(|it| flat(*it, *every)).collect(),
+            Self::Recorded { .. } => Vec::new(),
             Self::Max { from, hold, .. } => vec![flat(*from, *hold)],
             Self::Users { users, ramp_up, think_time, duration, iterations } => {
                 let crowd = |from, length| Segment {
@@ -293,7 +302,7 @@ impl Shape {
             Self::Peak { .. } => "peak",
             Self::Volume { .. } => "volume",
             Self::Stages { .. } => "stages",
-            Self::Trace { .. } => "trace",
+            Self::Trace { .. } | Self::Recorded { .. } => "trace",
             Self::Max { .. } => "max",
             Self::Users { .. } => "users",
             Self::UserStages { .. } => "userStages",

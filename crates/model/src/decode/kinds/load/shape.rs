@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use crate::decode::codec::{Any, Codec, Definitions, Integer, List, Long, Object, OneKey};
 use crate::decode::fields::Fields;
+use crate::decode::values::call::file;
 use crate::decode::values::condition::conditions;
 use crate::decode::values::{busy_rate, duration, length, rate, some_share};
 use crate::decode::{Findings, codes};
 use crate::document::{Criterion, Shape, Stage};
+use crate::trace::MAX_STRETCHES;
 use crate::yaml::{Node, Place};
 
 /// How many requests when.
@@ -164,14 +166,21 @@ fn not_nothing<T>(f: &mut Fields<'_>, idle: bool, stages: &[Stage<T>]) {
 
 fn trace(f: &mut Fields<'_>) -> Option<Shape> {
     let every = f.default("every", "How long each count lasted.", length(), "1s");
-    // A day of seconds, and some.
-    let rates = Long { of: rate(), max: 100_000 };
-    let rates = f.required("rates", "The counts, each as a rate, in order.", rates);
+    let rates = Long { of: rate(), max: MAX_STRETCHES };
+    let rates = f.optional("rates", "The counts, each as a rate, in order.", rates);
+    let sentence =
+        "A file with them: `seconds,rate`, a column `at`, one moment a line, or an access log.";
+    let file = f.optional("file", sentence, file());
+    f.exactly_one(&["rates", "file"]);
     if rates.as_ref().is_some_and(|it| it.iter().all(|it| it.get() <= 0.0)) {
         let help = "Give at least one rate above nothing.";
         f.refuse("rates", codes::RANGE, "the trace sends nothing", help);
     }
-    Some(Shape::Trace { every: every?, rates: rates? })
+    let every = every?;
+    match file {
+        Some(file) => Some(Shape::Recorded { every, file }),
+        None => Some(Shape::Trace { every, rates: rates? }),
+    }
 }
 
 fn max(f: &mut Fields<'_>) -> Option<Shape> {
