@@ -283,7 +283,7 @@ fn brokers_let_in_who_knows_the_password_and_nobody_else() {
             let ca = world.trusting().ca.unwrap();
             let settings = [
                 "security.protocol=sasl_ssl".to_owned(),
-                format!("ssl.ca.location={ca}"),
+                format!("ssl.ca.location={}", ca.as_str()),
                 format!("sasl.mechanisms={name}"),
                 format!("sasl.username={USER}"),
                 format!("sasl.password={password}"),
