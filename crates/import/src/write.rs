@@ -103,6 +103,7 @@ fn spec(test: &LoadTest) -> Tree {
     });
     spec.put_unless("websocket", &sending.websocket, &default.websocket, |it| {
         let mut websocket = Map::default();
+        websocket.put_text("path", it.path.as_ref());
         websocket.put_unless("headers", &it.headers, &Vec::new(), |it| named(it));
         websocket.put_list("protocols", &it.protocols, Tree::text);
         websocket.done()

@@ -22,12 +22,19 @@ pub(crate) fn opening(
         websocket::check_header(name, &value).map_err(wrong)?;
         headers.push((name.clone(), value));
     }
+    let path = opening.path.as_ref().map(|it| steady(it, look_up)).transpose()?;
+    if path.as_ref().is_some_and(|it| !websocket::is_path(it)) {
+        let reason = "a path does not start with `/`, or holds characters that no path has";
+        return Err(LoadError::Scenario {
+            reason: format!("a WebSocket cannot be opened: {reason}"),
+        });
+    }
     let protocols = opening.protocols.clone();
     if let Some(it) = protocols.iter().find(|it| !websocket::is_name(it)) {
         let reason = format!("`{}` is not the name of a subprotocol", it.escape_default());
         return Err(LoadError::Scenario { reason });
     }
-    Ok(Opening { headers, protocols })
+    Ok(Opening { path, headers, protocols })
 }
 
 /// As whom we come to brokers.

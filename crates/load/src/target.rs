@@ -25,6 +25,8 @@ pub(crate) struct Target {
 /// What a WebSocket is opened with beside what its handshake asks for, with its references looked up.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Opening {
+    /// When it is not that of the URL.
+    pub(crate) path: Option<String>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) protocols: Vec<String>,
 }

@@ -17,7 +17,7 @@ pub(crate) fn read_back(yaml: &str) -> Vec<LoadTest> {
         .collect();
     assert!(errors.is_empty(), "{errors:#?}\n{yaml}");
     let tests = library.items().iter().filter_map(|it| match it.document() {
-        Document::LoadTest(it) => Some(it.clone()),
+        Document::LoadTest(it) => Some(it.as_ref().clone()),
         _ => None,
     });
     tests.collect()

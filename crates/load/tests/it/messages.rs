@@ -14,7 +14,7 @@ use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{RData, Record};
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
-use crate::books::{Books, constant, frames, order, run, users};
+use crate::books::{Books, constant, frames, no_secrets, order, run, users};
 use crate::secure::{self, World};
 use crate::servers::{refusing, serve};
 
@@ -73,6 +73,11 @@ fn messages_of_websocket_are_echoed_at_the_path_of_the_url() {
     let server = chat();
     let url = format!("ws://{server}/chat");
     run(hear(url.clone(), "hello ${run:user}", Until::Message, "hello")).all_were(20, Answer::Ok);
+    let mut at = hear(format!("ws://{server}"), "hello", Until::Message, "hello");
+    at.test.sending.websocket.path = Some(Template::literal("/chat"));
+    run(at.clone()).all_were(20, Answer::Ok);
+    at.test.sending.websocket.path = Some(Template::literal("/a b"));
+    assert!(prepare(at, no_secrets).unwrap_err().to_string().contains("no path has"));
     let mut closed = say(url, "hello", Until::Message, vec![users(4, 200)]);
     closed.test.connections = 4;
     let books = run(closed);
@@ -411,6 +416,7 @@ fn a_server_must_choose_one_of_the_subprotocols_that_are_offered() {
         let mut order = say(url, "hello", Until::Message, vec![constant(100, 200)]);
         let token = Template::literal("Bearer s3cret");
         order.test.sending.websocket = Opening {
+            path: None,
             headers: vec![("authorization".to_owned(), token)],
             protocols: offered.iter().map(|&it| it.to_owned()).collect(),
         };

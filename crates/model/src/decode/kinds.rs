@@ -52,7 +52,7 @@ pub(crate) const KINDS: [Kind; 5] = [
         about: "Which requests are sent, and how many when.",
         fields: |f| {
             envelope(f, "LoadTest", load::SPEC, |name, it| {
-                Document::LoadTest(crate::document::LoadTest { name, ..it })
+                Document::LoadTest(Box::new(crate::document::LoadTest { name, ..it }))
             })
         },
     },

@@ -43,7 +43,7 @@ pub enum Document {
     #[serde(rename = "SLO")]
     Slo(Slo),
     /// How it is loaded.
-    LoadTest(LoadTest),
+    LoadTest(Box<LoadTest>),
     /// How it is broken.
     ChaosExperiment(ChaosExperiment),
     /// All of it together.

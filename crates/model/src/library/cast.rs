@@ -76,7 +76,7 @@ impl<'a> Cast<'a> {
         let item = library.get("Drill", drill)?;
         let Document::Drill(drill) = item.document() else { return None };
         let load = library.get("LoadTest", &drill.load).and_then(|item| match item.document() {
-            Document::LoadTest(it) => Some((item, it)),
+            Document::LoadTest(it) => Some((item, it.as_ref())),
             _ => None,
         });
         let objectives = drill.objectives.iter().enumerate();

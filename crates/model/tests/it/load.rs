@@ -375,11 +375,12 @@ success:
 fn what_connections_are_opened_with_is_read_and_holds_no_secret_itself() {
     let load = read(
         "url: wss://a\nroutes: [{message: {send: hello}}]\n\
-         websocket: {headers: {authorization: \"Bearer ${env:TOKEN}\"}, protocols: [Chat.v2, mqtt]}",
+         websocket: {path: \"/chat?v=2\", headers: {authorization: \"Bearer ${env:TOKEN}\"}, protocols: [Chat.v2, mqtt]}",
     );
     let opening = &load.sending.websocket;
     assert_eq!(opening.headers[0].1.to_string(), "Bearer ${env:TOKEN}");
     assert_eq!(opening.protocols, ["Chat.v2", "mqtt"]);
+    assert_eq!(opening.path.as_ref().unwrap().to_string(), "/chat?v=2");
     let load = read(
         "url: kafkas://a\nroutes: [{produce: {topic: t, value: x}}]\n\
          sasl: {user: ann, password: \"${env:PASSWORD}\"}",

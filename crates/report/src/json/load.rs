@@ -192,6 +192,7 @@ fn sending() -> Value {
         ("include", list(text("A folder."), "Where imports are looked for.")),
     ]);
     let websocket = object([
+        ("path", maybe(template())),
         ("headers", list(named(), "Name and value.")),
         ("protocols", list(text("Its name."), "Subprotocols that are offered.")),
     ]);

@@ -33,6 +33,11 @@ pub(crate) fn of_url(url: &str, args: &LoadRunArgs) -> Result<LoadTest, Failure>
     let call = call(scheme, &path, args)?;
     let mut test = LoadTest::of(authority, vec![Route::of(call)]);
     test.url = Some(format!("{scheme}://{authority}"));
+    if let "ws" | "wss" = scheme {
+        let opening = &mut test.sending.websocket;
+        opening.path = Some(template("the path", &path)?);
+        opening.headers = headers(args)?;
+    }
     change(&mut test, args)?;
     Ok(test)
 }
@@ -62,7 +67,7 @@ fn call(scheme: &str, path: &str, args: &LoadRunArgs) -> Result<Call, Failure> {
             messages: vec![body.unwrap_or_else(|| Template::literal("{}"))],
             metadata: headers(args)?,
         },
-        "kafka" => Call::Produce {
+        "kafka" | "kafkas" => Call::Produce {
             topic: path.trim_start_matches('/').to_owned(),
             key: None,
             value: body.unwrap_or_else(|| Template::literal("evenkeel")),

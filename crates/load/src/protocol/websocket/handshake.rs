@@ -6,7 +6,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::Malformed;
 use crate::protocol::CallError;
-use crate::protocol::text::{fits_header, is_token};
+use crate::protocol::text::{fits_header, fits_path, is_token};
 use crate::target::{Opening, Target};
 
 /// The largest answer to it.
@@ -19,6 +19,11 @@ const SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Where subprotocols are offered, and chosen.
 const PROTOCOL: &str = "sec-websocket-protocol";
+
+/// Whether a WebSocket can be asked for there.
+pub(crate) fn is_path(text: &str) -> bool {
+    text.starts_with('/') && text.bytes().all(|it| fits_path(it) && it != b'#')
+}
 
 /// Whether it can be the name of a header, or of a subprotocol.
 pub(crate) fn is_name(text: &str) -> bool {
@@ -66,7 +71,8 @@ impl Handshake {
     /// Appends the request for the path of `target`. The key is to be random.
     pub(super) fn begin(target: &Target, key: [u8; 16], out: &mut Vec<u8>) -> Self {
         let key = STANDARD.encode(key);
-        let Target { host, path, opening: Opening { headers, protocols }, .. } = target;
+        let Target { host, opening: Opening { path, headers, protocols }, .. } = target;
+        let path = path.as_ref().unwrap_or(&target.path);
         out.extend_from_slice(
             format!(
                 "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\

@@ -28,7 +28,7 @@ use rand_chacha::ChaCha8Rng;
 
 use self::frame::{Frames, Opcode, Part};
 use self::handshake::{Handshake, Outcome};
-pub(crate) use self::handshake::{check_header, is_name};
+pub(crate) use self::handshake::{check_header, is_name, is_path};
 use super::message::Message;
 use super::{CallError, Heard, Malformed, Protocol, Standing, nonce};
 use crate::call::Call;

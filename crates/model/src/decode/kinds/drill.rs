@@ -67,7 +67,8 @@ fn drill(f: &mut Fields<'_>) -> Option<Drill> {
                 f.adopt(it, &part, |name, it| Document::Slo(Slo { name, ..it }))
             })
             .collect(),
-        load: f.adopt(load?, "load", |name, it| Document::LoadTest(LoadTest { name, ..it })),
+        load: f
+            .adopt(load?, "load", |name, it| Document::LoadTest(Box::new(LoadTest { name, ..it }))),
         duration,
         phases: phases.into_iter().zip(names).map(|(it, name)| adopt_phase(f, it, name)).collect(),
         steady_state: steady_state?,

@@ -80,7 +80,7 @@ pub(in crate::decode) fn read(root: &Node, found: &mut Findings) -> Reading {
                 test.load.success.extend(monitoring.success.iter().cloned());
                 test.load.watch.clone_from(&monitoring.watch);
                 warnings.extend(test.warnings);
-                let document = Document::LoadTest(test.load);
+                let document = Document::LoadTest(Box::new(test.load));
                 let spec = it.value.clone();
                 documents.push(Decoded { document, name_place: it.key_place, spec });
             }

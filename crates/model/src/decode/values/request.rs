@@ -343,6 +343,12 @@ pub(in crate::decode) fn opening_value() -> Naming<Word<Template>> {
     Naming(Word { parse, ..header_value().0 })
 }
 
+/// The path at which a connection is opened.
+pub(in crate::decode) fn opening_path() -> Naming<Word<Template>> {
+    let parse = |text: &str| steady_text(text).and_then(|_| (path().0.parse)(text));
+    Naming(Word { parse, ..path().0 })
+}
+
 /// Status codes that are right.
 pub(in crate::decode) fn status() -> Word<StatusCheck> {
     let parse = |text: &str| {

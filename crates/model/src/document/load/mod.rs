@@ -225,7 +225,9 @@ pub struct Schema {
 /// What a WebSocket is opened with, beside what the handshake asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opening {
-    /// Headers of the request; values of the moment have no place in them.
+    /// Path and query; values of the moment have no place in them. Default `/`.
+    pub path: Option<Template>,
+    /// Headers of the request, likewise.
     pub headers: Vec<(String, Template)>,
     /// Subprotocols that are offered, the best first; the server has to choose one.
     pub protocols: Vec<String>,

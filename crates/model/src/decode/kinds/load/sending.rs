@@ -73,6 +73,7 @@ fn tls(f: &mut Fields<'_>) -> Option<Tls> {
 }
 
 fn opening(f: &mut Fields<'_>) -> Option<Opening> {
+    let path = f.optional("path", "Path and query. Default `/`.", request::opening_path());
     let headers = Named { key: request::header_name(), of: request::opening_value() };
     let sentence = "Headers of the request, such as `authorization`, `cookie` or `origin`.";
     let headers = f.or_empty("headers", sentence, headers);
@@ -86,7 +87,7 @@ fn opening(f: &mut Fields<'_>) -> Option<Opening> {
             f.refuse(&format!("headers/{name}"), codes::REQUEST, message, help);
         }
     }
-    Some(Opening { headers: headers?, protocols: protocols? })
+    Some(Opening { path, headers: headers?, protocols: protocols? })
 }
 
 fn sasl(f: &mut Fields<'_>) -> Option<Sasl> {
