@@ -275,7 +275,7 @@ fn advance(turn: Turn, stage: &mut Stage, say: &UnboundedSender<FromAgent>) -> O
         (Turn::Prepared(Err(reason)), _) => (Stage::Over, FromAgent::Refused(reason)),
         (Turn::Start, Stage::Starting(prepared, _, more)) => {
             let say = say.clone();
-            let started = prepared.start(move |it| {
+            let said = move |it| {
                 let message = match it {
                     Said::Started => FromAgent::Alive,
                     Said::Second(frame) => FromAgent::Second(Box::new(frame)),
@@ -283,13 +283,16 @@ fn advance(turn: Turn, stage: &mut Stage, say: &UnboundedSender<FromAgent>) -> O
                 };
                 // Nobody listens any more when the coordinator has gone.
                 drop(say.send(message));
-            });
-            match started {
+            };
+            // Some loads have runtimes of their own, which do not begin within this one.
+            let start = || prepared.start(said).map_err(|it| in_one_line(&it));
+            let started = std::thread::scope(|it| it.spawn(start).join());
+            match started.unwrap_or_else(|_| Err("a bug of Evenkeel ended the start".into())) {
                 Ok(handle) => {
                     more.into_iter().for_each(|it| take_over(&handle, it));
                     (Stage::Sending(handle), FromAgent::Alive)
                 }
-                Err(error) => (Stage::Over, FromAgent::Ended(Some(in_one_line(&error)))),
+                Err(reason) => (Stage::Over, FromAgent::Ended(Some(reason))),
             }
         }
         (Turn::Start, before) => (before, FromAgent::Alive),

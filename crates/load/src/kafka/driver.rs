@@ -129,7 +129,11 @@ impl Driver {
                         next = self.events.try_recv().ok();
                     }
                 }
-                rang = bell.readable(), if self.drain_until.is_none() => rang?,
+                rang = bell.readable(), if self.drain_until.is_none() => {
+                    rang?;
+                    // One that has rung is silent until it rings again.
+                    bell.try_read(&mut [0; 8]).or_else(not_yet)?;
+                }
                 woke = alarm.after(patience) => woke?,
             }
         }
@@ -238,4 +242,9 @@ impl Driver {
             Pace::Coarse => tick(next) - now,
         }
     }
+}
+
+/// What would have to be waited for is no error.
+fn not_yet(error: io::Error) -> io::Result<usize> {
+    if error.kind() == io::ErrorKind::WouldBlock { Ok(0) } else { Err(error) }
 }

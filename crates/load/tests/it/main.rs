@@ -4,6 +4,7 @@
 
 mod books;
 mod failures;
+mod fleet;
 mod grpc;
 mod http2;
 mod kafka;
