@@ -106,8 +106,9 @@ impl LoadTest {
     }
 }
 
-/// How load is sent.
+/// How load is sent. What an older run did not know of is as it is when nobody says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sending {
     /// Threads that send, each on a core of its own. Default 1: it sends more than most services take.
     pub threads: u32,
