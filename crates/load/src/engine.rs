@@ -221,14 +221,14 @@ impl<P: Protocol> Engine<P> {
 
     /// How long to sleep, when no socket has anything to say.
     fn patience(&self) -> Duration {
-        let now = self.clock.now();
         if !self.unheard.is_empty() {
             return Duration::ZERO;
         }
+        let now = self.clock.now();
         match self.pace {
-            Pace::Precise => (self.next_event() - now).saturating_sub(EARLY),
+            Pace::Precise => (self.next_event(now) - now).saturating_sub(EARLY),
             Pace::Spin => Duration::ZERO,
-            Pace::Coarse => tick(self.next_event()) - now,
+            Pace::Coarse => tick(self.next_event(now)) - now,
         }
     }
 
@@ -298,8 +298,7 @@ impl<P: Protocol> Engine<P> {
     }
 
     /// When there is something to do though no socket says so.
-    fn next_event(&self) -> Moment {
-        let now = self.clock.now();
+    fn next_event(&self, now: Moment) -> Moment {
         let waits = self.demand.waits_since().is_some() && self.pool.has_place();
         let connect = waits.then_some(self.connect_after);
         [self.next_deadline, connect, self.drain_until.filter(|it| *it > now)]

@@ -164,25 +164,23 @@ impl<P: Protocol> Engine<P> {
         let token = self.pool.token(at);
         let mut first = true;
         while self.pool.find(token).is_some() {
-            let unseen = self.unseen(at);
-            let room = match unseen {
-                0 if first && self.is_overlooked(at) => GLANCE_BYTES,
-                0 => READ_BYTES,
+            let (room, flags) = match self.unseen(at) {
+                None => (READ_BYTES, RecvFlags::empty()),
+                Some(0) => (if first { GLANCE_BYTES } else { READ_BYTES }, RecvFlags::empty()),
                 // One more than there should be, so that what nobody asked for is noticed.
-                _ => usize::try_from(unseen).map_or(READ_BYTES, |it| READ_BYTES.min(it + 1)),
-            };
-            let flags = match unseen {
-                0 => RecvFlags::DONTWAIT,
-                _ => RecvFlags::DONTWAIT | RecvFlags::TRUNC,
+                Some(it) => {
+                    let room = usize::try_from(it).map_or(READ_BYTES, |it| READ_BYTES.min(it + 1));
+                    (room, RecvFlags::TRUNC)
+                }
             };
             let Some(socket) = &self.pool.connections[at].socket else { return };
-            match recv(socket, &mut self.buffer[..room], flags) {
+            match recv(socket, &mut self.buffer[..room], flags | RecvFlags::DONTWAIT) {
                 Ok((0, _)) if P::CARRIER == Carrier::Stream => return self.on_end(at),
                 Ok((length, _)) => {
                     self.demand.recorder.frame.bytes_received += length as u64;
-                    match unseen {
-                        0 => self.on_bytes(at, length),
-                        _ => self.on_unseen(at, length),
+                    match flags.contains(RecvFlags::TRUNC) {
+                        true => self.on_unseen(at, length),
+                        false => self.on_bytes(at, length),
                     }
                     // A short read has emptied the socket; the reactor says when there is more.
                     if length < room && !ended && P::CARRIER == Carrier::Stream {
@@ -200,24 +198,18 @@ impl<P: Protocol> Engine<P> {
         }
     }
 
-    /// Whether the next answer on a connection has a body that nobody looks at.
-    fn is_overlooked(&mut self, at: usize) -> bool {
-        let Connection { tls: None, carries, .. } = &self.pool.connections[at] else {
-            return false;
-        };
-        let [only] = **carries else { return false };
-        let request = self.exchanges.get_mut(only).request;
-        P::CARRIER == Carrier::Stream
-            && !P::IS_SHARED
-            && request.is_some_and(|it| !self.routes[it.route as usize].keeps_body)
-    }
-
-    /// How many of the next bytes need not even be copied out of the socket.
-    fn unseen(&mut self, at: usize) -> u64 {
-        match self.is_overlooked(at) {
-            true => self.pool.connections[at].speaks.as_ref().map_or(0, Protocol::unseen),
-            false => 0,
+    /// How many of the next bytes need not even be copied out of the socket; `None` where somebody looks at the body
+    /// of the answer.
+    fn unseen(&mut self, at: usize) -> Option<u64> {
+        if P::CARRIER != Carrier::Stream || P::IS_SHARED {
+            return None;
         }
+        let Connection { tls: None, carries, speaks, .. } = &self.pool.connections[at] else {
+            return None;
+        };
+        let [only] = **carries else { return None };
+        let route = self.exchanges.get_mut(only).request?.route;
+        (!self.routes[route as usize].keeps_body).then(|| speaks.as_ref().map_or(0, P::unseen))
     }
 
     /// Bytes have been taken off the socket without being looked at.
