@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::cut;
+use super::request::{TOKEN, is_token};
 use crate::decode::codec::{Naming, Problem, Takes, Word};
 use crate::decode::codes;
 use crate::document::{FileName, JsonPath, StatusCheck};
@@ -77,37 +78,29 @@ pub(in crate::decode) fn regex() -> Word<String> {
 
 /// The name of a header of an answer.
 pub(in crate::decode) fn any_header() -> Word<String> {
-    let parse = |text: &str| {
-        let token = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
-        match (1..=128).contains(&text.len()) && text.bytes().all(token) {
-            true => Ok(text.to_ascii_lowercase()),
-            false => Err(Problem::new(
-                codes::REQUEST,
-                format!("`{}` is not the name of a header", cut(text)),
-                "Use letters, digits and `-`, such as `content-type`.",
-            )),
-        }
+    let parse = |text: &str| match is_token(text) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err(Problem::new(
+            codes::REQUEST,
+            format!("`{}` is not the name of a header", cut(text)),
+            "Use letters, digits and `-`, such as `content-type`.",
+        )),
     };
-    let schema =
-        || json!({"pattern": r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$", "examples": ["content-type"]});
+    let schema = || json!({"pattern": TOKEN, "examples": ["content-type"]});
     Word { expected: "a header", takes: Takes::Text, parse, schema }
 }
 
 /// A subprotocol of WebSocket.
 pub(in crate::decode) fn subprotocol() -> Word<String> {
-    let parse = |text: &str| {
-        let token = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
-        match (1..=128).contains(&text.len()) && text.bytes().all(token) {
-            true => Ok(text.to_owned()),
-            false => Err(Problem::new(
-                codes::REQUEST,
-                format!("`{}` is not the name of a subprotocol", cut(text)),
-                "Use letters, digits, `-` and `.`, such as `graphql-transport-ws`.",
-            )),
-        }
+    let parse = |text: &str| match is_token(text) {
+        true => Ok(text.to_owned()),
+        false => Err(Problem::new(
+            codes::REQUEST,
+            format!("`{}` is not the name of a subprotocol", cut(text)),
+            "Use letters, digits, `-` and `.`, such as `graphql-transport-ws`.",
+        )),
     };
-    let schema =
-        || json!({"pattern": r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$", "examples": ["mqtt"]});
+    let schema = || json!({"pattern": TOKEN, "examples": ["mqtt"]});
     Word { expected: "a subprotocol", takes: Takes::Text, parse, schema }
 }
 

@@ -298,11 +298,19 @@ pub(in crate::decode) fn method() -> Word<String> {
 
 const OURS: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "upgrade"];
 
+/// What [`is_token`] says, as a pattern.
+pub(super) const TOKEN: &str = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$";
+
+/// Whether a text is a token of HTTP (RFC 9110 §5.6.2), of a length that somebody would write.
+pub(super) fn is_token(text: &str) -> bool {
+    let token = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
+    (1..=128).contains(&text.len()) && text.bytes().all(token)
+}
+
 /// The name of a header.
 pub(in crate::decode) fn header_name() -> Word<String> {
     let parse = |text: &str| {
-        let token = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
-        if !(1..=128).contains(&text.len()) || !text.bytes().all(token) {
+        if !is_token(text) {
             let message = format!("`{}` is not the name of a header", cut(text));
             return Err(refuse(message, "Use letters, digits and `-`, such as `content-type`."));
         }
@@ -315,8 +323,7 @@ pub(in crate::decode) fn header_name() -> Word<String> {
         }
         Ok(text.to_owned())
     };
-    let schema =
-        || json!({"pattern": r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$", "examples": ["content-type"]});
+    let schema = || json!({"pattern": TOKEN, "examples": ["content-type"]});
     Word { expected: "a header", takes: Takes::Text, parse, schema }
 }
 
