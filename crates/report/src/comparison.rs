@@ -3,7 +3,7 @@
 use evenkeel_model::outcome::{Change, Changed, Comparison};
 use serde::Serialize;
 
-use crate::figure;
+use crate::figure::{self, plain};
 use crate::mark::Tone;
 
 /// Which schema a comparison follows.
@@ -35,9 +35,9 @@ pub fn text(comparison: &Comparison, color: bool) -> String {
         (None, false) => Tone::Doubt,
         (None, true) => Tone::Good,
     };
-    let headline = clean(&comparison.headline);
+    let headline = plain(&comparison.headline);
     let mut lines = vec![paint(tone, &format!("{} {headline}", tone.sign()))];
-    lines.push(format!("  {} → {}", clean(&comparison.before), clean(&comparison.after)));
+    lines.push(format!("  {} → {}", plain(&comparison.before), plain(&comparison.after)));
     if !comparison.same_load {
         lines.push(
             "  The runs did not send the same load: what differs may come from that.".to_owned(),
@@ -81,9 +81,9 @@ fn cells(it: &Change) -> [String; 5] {
         it.interval_ratio.map(|(low, high)| format!("{} and {}", percent(low), percent(high)));
     let none = || figure::NONE.to_owned();
     [
-        clean(&it.figure),
-        clean(&it.before),
-        clean(&it.after),
+        plain(&it.figure),
+        plain(&it.before),
+        plain(&it.after),
         it.change_ratio.map_or_else(none, percent),
         interval.unwrap_or_else(none),
     ]
@@ -100,11 +100,6 @@ fn beside(cells: &[String; 5], widths: &[usize; 5]) -> String {
         }
     }
     line
-}
-
-/// Text from elsewhere cannot command the terminal.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

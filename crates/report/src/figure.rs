@@ -164,6 +164,11 @@ pub(crate) fn columns(text: &str) -> usize {
     text.chars().map(columns_of).sum()
 }
 
+/// Text from elsewhere as one line that cannot command the terminal.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// The text, cut to so many columns of a terminal.
 pub(crate) fn cut(text: &str, width: usize) -> String {
     if columns(text) <= width {

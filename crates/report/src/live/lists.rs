@@ -73,7 +73,7 @@ pub(super) fn all(view: &LiveView, width: usize) -> Vec<List> {
 }
 
 fn padded(text: &str, width: usize) -> String {
-    let text = figure::cut(&super::plain(text), width);
+    let text = figure::cut(&figure::plain(text), width);
     let gap = " ".repeat(width - figure::columns(&text));
     text + &gap
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use evenkeel_model::outcome::{Check, Figures, RouteFigures, SecondFigures, WatchFigures};
 
 pub use self::picture::draw;
-use crate::figure;
+use crate::figure::{self, plain};
 
 /// A run at a moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -130,11 +130,6 @@ pub fn quiet_line(view: &LiveView) -> String {
         parts.push(format!("near {} (now {})", guard.condition, guard.value));
     }
     plain(&parts.join(" · "))
-}
-
-/// A text from outside, without what a terminal would obey.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn clock(it: Duration) -> String {

@@ -101,8 +101,8 @@ fn columns(view: &LiveView, width: usize) -> Vec<Vec<lists::List>> {
 
 fn head(view: &LiveView, width: usize) -> Line<'static> {
     let times = format!("{} of {}", clock(view.elapsed), clock(view.length));
-    let name = figure::cut(&super::plain(&view.name), width.saturating_sub(times.len() + 2));
-    let phase = figure::cut(&super::plain(&view.phase), width / 3);
+    let name = figure::cut(&figure::plain(&view.name), width.saturating_sub(times.len() + 2));
+    let phase = figure::cut(&figure::plain(&view.phase), width / 3);
     let used = figure::columns(&name) + figure::columns(&phase) + figure::columns(&times) + 4;
     let gap = width.saturating_sub(used + KEYS.len());
     let mut pieces = vec![
@@ -142,7 +142,7 @@ fn names(view: &LiveView, width: usize) -> Line<'static> {
     let mut used = 0;
     for it in &view.phases {
         let (from, to) = (cell(it.from, view.length, width), cell(it.to, view.length, width));
-        let name = figure::cut(&super::plain(&it.name), to.saturating_sub(from.max(used) + 1));
+        let name = figure::cut(&figure::plain(&it.name), to.saturating_sub(from.max(used) + 1));
         if figure::columns(&name) < 2 {
             continue;
         }

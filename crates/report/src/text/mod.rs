@@ -9,7 +9,7 @@ use evenkeel_model::outcome::{Check, CheckResult, FaultFigures, Score};
 use evenkeel_units::Moment;
 
 use crate::bearing;
-use crate::figure;
+use crate::figure::{self, plain};
 use crate::mark;
 use crate::reaction::{self, Reaction, reaction};
 
@@ -308,11 +308,6 @@ fn written(files: &[String], next: &str, ink: Paper) -> Vec<String> {
         lines.extend([String::new(), format!("{}  {}", ink.heading("Next"), plain(next))]);
     }
     lines
-}
-
-/// Text from elsewhere as one line that cannot command the terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The text, cut or filled up to exactly so many columns.
