@@ -138,6 +138,11 @@ fn command(world: &World, agents: &[&Agent], more: &[&str]) -> Command {
     command
 }
 
+/// A load that has been begun, and whose words are kept until its end.
+fn begin(load: &mut Command) -> Child {
+    load.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
 fn json(output: &Output) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(output)))
 }

@@ -1,9 +1,8 @@
 //! Agents that are lost while they send: named, and their share sent by the others where that is asked for.
 
-use std::process::Stdio;
 use std::time::Duration;
 
-use super::{Agent, PATIENCE, Sink, command, document, routes};
+use super::{Agent, PATIENCE, Sink, begin, command, document, routes};
 use crate::world::{World, said, wait_until};
 
 #[test]
@@ -12,11 +11,7 @@ fn an_agent_that_is_killed_is_named_and_the_others_go_on() {
     let sink = Sink::start("127.0.0.1:0");
     let file = document(&world, sink.address, 5);
     let mut agents = [(); 3].map(|()| Agent::start(&world));
-    let load = command(&world, &agents.each_ref(), &[&file])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let load = begin(&mut command(&world, &agents.each_ref(), &[&file]));
     assert!(wait_until(PATIENCE, || sink.count() > 800));
     agents[1].process.kill().unwrap();
     let output = load.wait_with_output().unwrap();
@@ -50,11 +45,7 @@ fn the_share_of_an_agent_that_is_killed_is_sent_by_the_others() {
     let file = document(&world, sink.address, 9);
     let mut agents = [(); 3].map(|()| Agent::start(&world));
     let more = [&*file, "--on-lost-agent", "redistribute"];
-    let load = command(&world, &agents.each_ref(), &more)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let load = begin(&mut command(&world, &agents.each_ref(), &more));
     assert!(wait_until(PATIENCE, || sink.count() > 800));
     agents[1].process.kill().unwrap();
     let output = load.wait_with_output().unwrap();
@@ -94,11 +85,7 @@ spec:
     );
     let file = world.write("load.yaml", &text).display().to_string();
     let more = [&*file, "--on-lost-agent", "redistribute"];
-    let load = command(&world, &agents.each_ref(), &more)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let load = begin(&mut command(&world, &agents.each_ref(), &more));
     assert!(wait_until(PATIENCE, || sink.count() > 100));
     agents[0].process.kill().unwrap();
     agents[0].process.wait().unwrap();

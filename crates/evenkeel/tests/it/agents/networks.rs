@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::lost::was_handed_on;
-use super::{Agent, PATIENCE, Sink, command, document, routes};
+use super::{Agent, PATIENCE, Sink, begin, command, document, routes};
 use crate::world::{World, said, wait_until};
 
 /// Networks, of which the first is joined to all others. They are gone when this is.
@@ -105,12 +105,7 @@ fn an_agent_whose_network_is_cut_is_lost_and_stops_by_itself() {
     sink.take();
 
     let file = document(&world, sink.address, 6);
-    let load = networks
-        .inside(Networks::HUB, &command(&world, &both, &[&file]))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let load = begin(&mut networks.inside(Networks::HUB, &command(&world, &both, &[&file])));
     assert!(wait_until(PATIENCE, || sink.count() > 500));
     ip(&["-n", &networks.0[Networks::HUB], "link", "set", "to-1", "down"]);
     let output = load.wait_with_output().unwrap();
@@ -133,12 +128,8 @@ fn in_networks_of_their_own_one_is_killed_and_the_others_send_its_share() {
     let mut agents = [1, 2, 3].map(|it| networks.agent(&world, it));
     let file = document(&world, sink.address, 9);
     let more = [&*file, "--on-lost-agent", "redistribute"];
-    let load = networks
-        .inside(Networks::HUB, &command(&world, &agents.each_ref(), &more))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let load =
+        begin(&mut networks.inside(Networks::HUB, &command(&world, &agents.each_ref(), &more)));
     assert!(wait_until(PATIENCE, || sink.count() > 800));
     agents[2].process.kill().unwrap();
     agents[2].process.wait().unwrap();
