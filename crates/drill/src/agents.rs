@@ -51,7 +51,6 @@ pub(crate) fn stayed(run: &Run) -> Option<Check> {
 
 #[cfg(test)]
 mod tests {
-    use crate::judge;
     use crate::sample::{at, frame_at, plan, play};
     use evenkeel_model::outcome::{Check, Ending, Verdict};
     use evenkeel_model::{Entry, Event};
@@ -73,7 +72,7 @@ mod tests {
         entries.splice(begins..begins, joined.map(|event| Entry { at, event }));
         let (ends, at) = place(&entries, |it| matches!(it, Event::LoadEnded { .. }));
         entries.splice(ends..ends, more.iter().cloned().map(|event| Entry { at, event }));
-        let outcome = judge(&entries, None).unwrap();
+        let outcome = crate::sample::judged(&entries);
         let of_agents = |it: &&Check| it.limit == "2 of 2";
         let check = outcome.checks.iter().find(of_agents).cloned();
         (outcome.verdict, check.unwrap())

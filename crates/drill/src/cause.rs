@@ -144,19 +144,19 @@ fn what_was_seen(run: &Run, recoveries: &[Recovery]) -> Option<String> {
             run.plan.objectives.iter().map(|slo| counts(&run.plan, slo, [frame]).bad()).max();
         of_objectives.unwrap_or_else(|| frame.failed() + frame.missed)
     };
-    let all: u64 = run.judged().map(bad_of).sum();
+    let all: u64 = run.judged().map(|it| bad_of(&it)).sum();
     if all == 0 {
         return None;
     }
     let under: Vec<u64> = (0..run.faults.len())
-        .map(|fault| run.judged().filter(|it| acts(run, fault, it)).map(bad_of).sum())
+        .map(|fault| run.judged().filter(|it| acts(run, fault, it)).map(|it| bad_of(&it)).sum())
         .collect();
     let (fault, bad) = under.iter().copied().enumerate().max_by_key(|(_, bad)| *bad)?;
     let share = bad as f64 / all as f64;
     let label = &run.plan.faults[fault].label;
     if share < 0.25 {
-        let any = |frame: &&Frame| (0..run.faults.len()).any(|fault| acts(run, fault, frame));
-        let calm: u64 = run.judged().filter(|it| !any(it)).map(bad_of).sum();
+        let any = |frame: &Frame| (0..run.faults.len()).any(|fault| acts(run, fault, frame));
+        let calm: u64 = run.judged().filter(|it| !any(it)).map(|it| bad_of(&it)).sum();
         let calm = calm as f64 / all as f64;
         let text =
             format!("{all} requests were bad, {:.0}% of them while no fault acted", calm * 100.0);
@@ -274,13 +274,12 @@ fn capital(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::judge;
-    use crate::sample::{World, at, fragile, plan, play};
+    use crate::sample::{World, at, fragile, judged, plan, play};
     use crate::tally::tests::frame;
     use evenkeel_model::Event;
 
     fn cause_of(plan: evenkeel_model::Plan, world: World<'_>) -> String {
-        judge(&play(plan, world, |_| None), None).unwrap().verdict.cause
+        judged(&play(plan, world, |_| None)).verdict.cause
     }
 
     #[test]
@@ -339,7 +338,7 @@ mod tests {
                 *error = Some("still there".into());
             }
         }
-        let cause = judge(&journal, None).unwrap().verdict.cause;
+        let cause = judged(&journal).verdict.cause;
         assert!(cause.starts_with("Left behind: latency +800ms · payment;"), "{cause}");
         assert!(!cause.contains("everything was mended"), "{cause}");
     }

@@ -1,5 +1,7 @@
 //! Checks: everything that had to hold, each with limit, measurement, baseline and margin.
 
+use std::collections::VecDeque;
+
 use evenkeel_model::document::{
     Comparison, Criterion, Indicator, Metric, ProbeKind, Role, Slo, Threshold, Unit,
 };
@@ -105,8 +107,7 @@ pub(crate) fn figure(
 
 /// An objective over the whole run, and, for information, in each phase.
 fn objective(run: &Run, slo: &Slo) -> Vec<Check> {
-    let calm = run.undisturbed();
-    let baseline = if calm.is_empty() { None } else { measure(&run.plan, slo, calm).value };
+    let baseline = measure(&run.plan, slo, run.undisturbed()).value;
     let name = format!("{}: {}", slo.name, promise(slo));
     let whole = measure(&run.plan, slo, run.judged());
     let mut first = figure(name.clone(), CheckKind::Objective, &whole, baseline);
@@ -190,11 +191,10 @@ fn success(run: &Run, index: usize, seen: &Seen<'_>) -> Check {
         }
         metric => scoped(run, threshold).and_then(|it| it.figure(metric)),
     };
-    let calm = run.undisturbed();
     let whole = threshold.route.is_none() && threshold.phase.is_none();
-    let baseline = match calm.is_empty() || !whole {
-        true => None,
-        false => Tally::of(calm).figure(criterion.metric),
+    let baseline = match whole {
+        true => Tally::of(run.undisturbed()).figure(criterion.metric),
+        false => None,
     };
     let kept = value.map(|it| criterion.holds(it));
     let measured = Measured { criterion, value, kept };
@@ -222,17 +222,16 @@ fn scoped(run: &Run, of: &Threshold) -> Option<Tally> {
         Some(name) => Some(run.plan.phases.iter().position(|it| it.name == *name)?),
         None => None,
     };
-    let frames: Vec<_> = match phase {
-        Some(phase) => run.frames_of(phase).collect(),
-        None => run.judged().collect(),
+    let route = match &of.route {
+        Some(name) => Some(run.plan.load.routes.iter().position(|it| it.name == *name)?),
+        None => None,
     };
     let tally = Tally::within(run.length());
-    Some(match &of.route {
-        Some(name) => {
-            let route = run.plan.load.routes.iter().position(|it| it.name == *name)?;
-            tally.plus_route(frames, route)
-        }
-        None => tally.plus(frames),
+    Some(match (phase, route) {
+        (Some(phase), Some(route)) => tally.plus_route(run.frames_of(phase), route),
+        (Some(phase), None) => tally.plus(run.frames_of(phase)),
+        (None, Some(route)) => tally.plus_route(run.judged(), route),
+        (None, None) => tally.plus(run.judged()),
     })
 }
 
@@ -274,8 +273,14 @@ fn steady(run: &Run, probe: usize) -> Option<Check> {
 /// The load after everything was mended: the recovery phase's last seconds, or those of the run.
 pub(crate) fn after(run: &Run) -> Tally {
     const SECONDS: usize = 5;
-    let sent: Vec<_> = run.frames.iter().filter(|it| it.planned > 0).collect();
-    Tally::of(sent.into_iter().rev().take(SECONDS))
+    let mut last = VecDeque::with_capacity(SECONDS);
+    for frame in run.frames.iter().filter(|it| it.planned > 0) {
+        if last.len() == SECONDS {
+            last.pop_front();
+        }
+        last.push_back(frame);
+    }
+    Tally::of(last)
 }
 
 fn evidence(run: &Run, fault: usize) -> Option<Check> {

@@ -114,8 +114,7 @@ fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge;
-    use crate::sample::{at, frame_at, load_plan, play, watching};
+    use crate::sample::{at, frame_at, judged, load_plan, play, watching};
     use evenkeel_model::{Event, Outcome};
     use evenkeel_units::Rate;
     use std::collections::BTreeMap;
@@ -137,7 +136,7 @@ mod tests {
             let values = BTreeMap::from([("memory_bytes".to_owned(), memory(second))]);
             (second < 10_000).then_some(Event::Watched { watch: 0, values, error: None })
         };
-        judge(&play(plan, &world, read), None).unwrap()
+        judged(&play(plan, &world, read))
     }
 
     fn results(of: &Outcome) -> Vec<(&str, CheckResult)> {

@@ -131,13 +131,14 @@ fn accepted(before: Outcome, next: &Outcome) -> Vec<Figures> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::{fragile, judged, plan, play};
 
     #[test]
     fn a_baseline_keeps_the_figures_of_the_runs_accepted_before_it() {
         let root = tempfile::tempdir().unwrap();
         let runs = Runs::at(root.path());
-        let journal = crate::sample::play(crate::sample::plan(), &crate::sample::fragile, |_| None);
-        let mut outcome = crate::judge(&journal, None).unwrap();
+        let journal = play(plan(), &fragile, |_| None);
+        let mut outcome = judged(&journal);
         for run in 0..7u64 {
             outcome.run.id = format!("checkout-{run}");
             outcome.totals.planned = run;

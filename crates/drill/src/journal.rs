@@ -7,7 +7,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use evenkeel_model::Entry;
+use evenkeel_model::{Entry, Event};
+
+use crate::frames::Frames;
+use crate::run::Run;
 
 /// A journal that is being written.
 #[derive(Debug)]
@@ -30,6 +33,9 @@ pub enum ReadError {
         #[source]
         source: io::Error,
     },
+    /// Its first line is not the start of a run.
+    #[error("{}: it does not begin with the start of a run", .0.display())]
+    NoRun(PathBuf),
     /// A line is no event.
     #[error("{}:{line}: not an event of a run: {reason}", .path.display())]
     Line {
@@ -79,13 +85,13 @@ impl Writer {
     }
 }
 
-/// Reads a journal.
+/// Reads what happened in a run.
 ///
 /// # Errors
-/// When the file cannot be read, or a line other than the last is no event.
-pub fn read(path: &Path) -> Result<Vec<Entry>, ReadError> {
+/// When the file cannot be read, does not begin with the start of a run, or a line other than the last is no event.
+pub fn read(path: &Path) -> Result<Run, ReadError> {
     let of_file = |source| ReadError::File { path: path.to_owned(), source };
-    let mut entries = Vec::new();
+    let mut run = None;
     let mut lines =
         BufReader::new(File::open(path).map_err(of_file)?).split(b'\n').enumerate().peekable();
     while let Some((index, line)) = lines.next() {
@@ -93,8 +99,18 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, ReadError> {
         if line.is_empty() {
             continue;
         }
-        match serde_json::from_slice(&line) {
-            Ok(entry) => entries.push(entry),
+        match serde_json::from_slice::<Entry>(&line) {
+            Ok(entry) => {
+                let run = match (&mut run, &entry.event) {
+                    (Some(run), _) => run,
+                    (none, Event::Started { run, plan }) => {
+                        let frames = Frames::within(path.parent().unwrap_or(Path::new(".")));
+                        none.insert(Run::new(run.clone(), plan.as_ref().clone(), frames))
+                    }
+                    (None, _) => return Err(ReadError::NoRun(path.to_owned())),
+                };
+                drop(run.on(&entry));
+            }
             Err(_) if lines.peek().is_none() => {}
             Err(error) => {
                 return Err(ReadError::Line {
@@ -105,24 +121,45 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, ReadError> {
             }
         }
     }
-    Ok(entries)
+    run.ok_or_else(|| ReadError::NoRun(path.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel_model::Event;
+    use crate::sample::{fragile, plan, play};
     use evenkeel_units::Moment;
+
+    #[test]
+    fn what_was_written_is_read_as_the_run_that_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        let (mut writer, journal) =
+            (Writer::create(&path).unwrap(), play(plan(), &fragile, |_| None));
+        journal.iter().for_each(|it| writer.write(it).unwrap());
+        let outcome = crate::judge(&read(&path).unwrap(), None).unwrap();
+        assert_eq!(outcome, crate::sample::judged(&journal));
+    }
+
+    #[test]
+    fn a_journal_without_a_beginning_is_no_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        let mut writer = Writer::create(&path).unwrap();
+        assert!(matches!(read(&path), Err(ReadError::NoRun(_))));
+        writer.write(&Entry { at: Moment::START, event: Event::Tick }).unwrap();
+        assert!(matches!(read(&path), Err(ReadError::NoRun(_))));
+    }
 
     #[test]
     fn a_torn_last_line_is_left_out_and_a_torn_one_before_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.jsonl");
         let mut writer = Writer::create(&path).unwrap();
-        writer.write(&Entry { at: Moment::START, event: Event::Tick }).unwrap();
+        writer.write(&play(plan(), &fragile, |_| None)[0]).unwrap();
         let whole = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, format!("{whole}{{\"at_sec")).unwrap();
-        assert_eq!(read(&path).unwrap().len(), 1);
+        assert!(read(&path).unwrap().finish.is_none());
         std::fs::write(&path, format!("{{\"at_sec\n{whole}")).unwrap();
         assert!(read(&path).unwrap_err().to_string().contains(":1: not an event"));
     }

@@ -1,23 +1,26 @@
-//! Judge: from the events of a run to its outcome. A pure function: a journal judged twice, or on another
+//! Judge: from what happened in a run to its outcome. A pure function: a journal judged twice, or on another
 //! machine, gives the same outcome.
 
+use std::collections::BTreeMap;
+
+use evenkeel_model::Outcome;
 use evenkeel_model::document::ProbeKind;
 use evenkeel_model::outcome::{
     BudgetFigures, Check, CheckResult, Curve, Ending, FaultFigures, GuardFigures, Heatmap,
     PhaseFigures, ProbeFigures, RouteFigures, SecondFigures, Verdict,
 };
-use evenkeel_model::{Entry, Outcome};
 use evenkeel_stats::Histogram;
 use evenkeel_units::Ratio;
 
 use crate::cause::cause;
 use crate::check::{Seen, after, checks, threshold_name, value_text};
 use crate::conductor::{Early, Finish};
+use crate::frames::Unreadable;
 use crate::guard::Guards;
 use crate::objective::budget;
 use crate::recovery::{Recovery, recoveries};
 use crate::regression::regressions;
-use crate::run::{NoRun, Run, When};
+use crate::run::{Run, When};
 use crate::score::score;
 use crate::tally::Tally;
 use crate::{drift, sending, spike, staircase, stretch, watched};
@@ -25,13 +28,12 @@ use crate::{drift, sending, spike, staircase, stretch, watched};
 /// Judges a run. It is compared with the run that its journal names, or with `against` instead.
 ///
 /// # Errors
-/// When `entries` do not begin with the start of a run.
-pub fn judge(entries: &[Entry], against: Option<&Outcome>) -> Result<Outcome, NoRun> {
-    let run = Run::of(entries)?;
+/// When the seconds of its load cannot be read back.
+pub fn judge(run: &Run, against: Option<&Outcome>) -> Result<Outcome, Unreadable> {
     let stored = against.or(run.baseline.as_ref());
-    let recoveries = recoveries(&run);
-    let spikes = spike::stood(&run);
-    let breakdown = staircase::breakdown(&run);
+    let recoveries = recoveries(run);
+    let spikes = spike::stood(run);
+    let breakdown = staircase::breakdown(run);
     let seen = Seen { recoveries: &recoveries, spikes: &spikes, breakdown: breakdown.as_ref() };
     let mut outcome = Outcome {
         run: run.head.clone(),
@@ -44,24 +46,24 @@ pub fn judge(entries: &[Entry], against: Option<&Outcome>) -> Result<Outcome, No
             cause: String::new(),
         },
         score: evenkeel_model::outcome::Score::default(),
-        checks: checks(&run, &seen),
+        checks: checks(run, &seen),
         totals: run.judged_tally().figures(),
-        phases: phases(&run),
-        routes: routes(&run),
-        transactions: transactions(&run),
-        sending: sending::figures(&run),
-        faults: faults(&run, &recoveries),
+        phases: phases(run),
+        routes: routes(run),
+        transactions: transactions(run),
+        sending: sending::figures(run),
+        faults: faults(run, &recoveries),
         breakdown,
         spikes,
-        scalability: staircase::scalability(&run),
-        watches: watched::figures(&run),
-        budgets: budgets(&run),
-        steady_state: steady_state(&run),
-        guards: guards(&run),
-        seconds: run.frames.iter().map(second).collect(),
-        heatmap: heatmap(&run),
-        curves: curves(&run, stored),
-        samples: stretch::samples(&run),
+        scalability: staircase::scalability(run),
+        watches: watched::figures(run),
+        budgets: budgets(run),
+        steady_state: steady_state(run),
+        guards: guards(run),
+        seconds: run.frames.iter().map(|it| second(&it)).collect(),
+        heatmap: heatmap(run),
+        curves: curves(run, stored),
+        samples: stretch::samples(run),
         accepted: Vec::new(),
         baseline_run: stored.map(|it| it.run.id.clone()),
         footprint: run.footprint.clone(),
@@ -73,16 +75,16 @@ pub fn judge(entries: &[Entry], against: Option<&Outcome>) -> Result<Outcome, No
         outcome.checks.extend(more);
     }
     outcome.score = score(
-        &run,
+        run,
         &outcome.checks,
         &outcome.budgets,
         &recoveries,
         stored.and_then(|it| it.score.value),
     );
-    outcome.verdict = verdict(&run, &outcome.checks, &recoveries);
+    outcome.verdict = verdict(run, &outcome.checks, &recoveries);
     // Failed ones first; a stable sort keeps the order of the sources otherwise.
     outcome.checks.sort_by_key(|it| it.result);
-    Ok(outcome)
+    run.frames.check().map(|()| outcome)
 }
 
 fn verdict(run: &Run, checks: &[Check], recoveries: &[Recovery]) -> Verdict {
@@ -257,7 +259,7 @@ fn steady_state(run: &Run) -> Vec<ProbeFigures> {
 fn guards(run: &Run) -> Vec<GuardFigures> {
     let mut guards = Guards::of(&run.plan);
     run.frames.iter().for_each(|frame| {
-        guards.on(frame);
+        guards.on(&frame);
     });
     let tripped = match &run.finish {
         Some(Finish::Guard(crate::guard::Trip::Condition { guard })) => Some(*guard),
@@ -295,25 +297,26 @@ fn second(frame: &evenkeel_model::Frame) -> SecondFigures {
 const ROWS_A_DECADE: f64 = 12.0;
 
 fn heatmap(run: &Run) -> Heatmap {
-    let times =
-        || run.frames.iter().flat_map(|it| &it.series).flat_map(|it| &it.response_micros.micros);
-    let (Some(least), Some(most)) =
-        (times().map(|it| it.0.max(1)).min(), times().map(|it| it.0.max(1)).max())
-    else {
-        return Heatmap::default();
-    };
     let row = |micros: u64| ((micros.max(1) as f64).log10() * ROWS_A_DECADE).floor() as i64;
-    let (first, last) = (row(least), row(most));
-    let edges_seconds =
-        (first..=last + 1).map(|it| 10f64.powf(it as f64 / ROWS_A_DECADE) / 1e6).collect();
-    let column = |frame: &evenkeel_model::Frame| {
-        let mut rows = vec![0; (last - first + 1) as usize];
+    // Those rows of a second that hold anything; which ones there are is known at the end.
+    let column = |frame: evenkeel_model::Frame| {
+        let mut rows = BTreeMap::new();
         for (micros, count) in frame.series.iter().flat_map(|it| &it.response_micros.micros) {
-            rows[(row(*micros) - first) as usize] += count;
+            *rows.entry(row(*micros)).or_insert(0) += count;
         }
         rows
     };
-    Heatmap { edges_seconds, columns: run.frames.iter().map(column).collect() }
+    let columns: Vec<BTreeMap<i64, u64>> = run.frames.iter().map(column).collect();
+    let rows = || columns.iter().flat_map(BTreeMap::keys).copied();
+    let (Some(first), Some(last)) = (rows().min(), rows().max()) else {
+        return Heatmap::default();
+    };
+    let edges_seconds =
+        (first..=last + 1).map(|it| 10f64.powf(it as f64 / ROWS_A_DECADE) / 1e6).collect();
+    let whole = |it: BTreeMap<i64, u64>| {
+        (first..=last).map(|row| it.get(&row).copied().unwrap_or(0)).collect()
+    };
+    Heatmap { edges_seconds, columns: columns.into_iter().map(whole).collect() }
 }
 
 fn curves(run: &Run, stored: Option<&Outcome>) -> Vec<Curve> {
@@ -323,13 +326,11 @@ fn curves(run: &Run, stored: Option<&Outcome>) -> Vec<Curve> {
             steps.filter_map(|share| Some((share, times.quantile(share)?.as_secs_f64()))).collect();
         (!points.is_empty()).then(|| Curve { name: name.to_owned(), points })
     };
-    let calm = run.undisturbed();
+    let calm = Tally::of(run.undisturbed());
     let disturbed = || run.judged().filter(|it| run.is_disturbed(it.second));
     let with_faults = disturbed().next().is_some();
     let under = if with_faults { Tally::of(disturbed()) } else { Tally::of(run.judged()) };
-    let own = (!calm.is_empty() && with_faults)
-        .then(|| curve("baseline", Tally::of(calm).good_times()))
-        .flatten();
+    let own = with_faults.then(|| curve("baseline", calm.good_times())).flatten();
     let rest = curve(if with_faults { "under faults" } else { "this run" }, under.good_times());
     let then = stored
         .and_then(|it| it.curves.last())
@@ -340,10 +341,10 @@ fn curves(run: &Run, stored: Option<&Outcome>) -> Vec<Curve> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{at, fragile, plan, play};
+    use crate::sample::{at, fragile, judged, plan, play, run_of};
     use crate::tally::tests::frame;
-    use evenkeel_model::Event;
     use evenkeel_model::outcome::CheckKind;
+    use evenkeel_model::{Entry, Event};
     use std::time::Duration;
 
     fn resilient(second: u64, _: &[bool]) -> evenkeel_model::Frame {
@@ -352,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_service_that_waits_for_its_neighbour_fails_and_the_cause_names_it() {
-        let outcome = judge(&play(plan(), &fragile, |_| None), None).unwrap();
+        let outcome = judged(&play(plan(), &fragile, |_| None));
         assert_eq!(outcome.verdict.result, Ending::Fail);
         assert!(
             outcome.verdict.headline.starts_with("Hypothesis disproved: 1 of "),
@@ -369,7 +370,7 @@ mod tests {
 
     #[test]
     fn a_service_that_does_not_care_passes_with_the_full_score() {
-        let outcome = judge(&play(plan(), &resilient, |_| None), None).unwrap();
+        let outcome = judged(&play(plan(), &resilient, |_| None));
         assert_eq!((outcome.verdict.result, outcome.verdict.exit_code), (Ending::Pass, 0));
         assert_eq!(outcome.score.grade.as_deref(), Some("A"));
     }
@@ -380,7 +381,7 @@ mod tests {
             20..=22 => frame(second, &[820; 100], 0),
             _ => fragile(second, acting),
         };
-        let outcome = judge(&play(plan(), &slow_to_recover, |_| None), None).unwrap();
+        let outcome = judged(&play(plan(), &slow_to_recover, |_| None));
         let latency = &outcome.faults[0];
         assert_eq!(latency.from, Some(at(12)));
         assert_eq!(latency.detected_after, Some(Duration::from_secs(1)));
@@ -392,7 +393,7 @@ mod tests {
         let never = |second, acting: &[bool]| {
             if second > 24 { frame(second, &[900; 100], 0) } else { fragile(second, acting) }
         };
-        let outcome = judge(&play(plan(), &never, |_| None), None).unwrap();
+        let outcome = judged(&play(plan(), &never, |_| None));
         assert_eq!(outcome.faults[1].recovered_after, None);
         let check = outcome.checks.iter().find(|it| it.name == "recovery_time").unwrap();
         assert_eq!((check.result, check.measured.as_str()), (CheckResult::Fail, "did not recover"));
@@ -406,26 +407,26 @@ mod tests {
                 evidence.acted = false;
             }
         }
-        assert_eq!(judge(&journal, None).unwrap().verdict.result, Ending::Inconclusive);
+        assert_eq!(judged(&journal).verdict.result, Ending::Inconclusive);
     }
 
     #[test]
     fn a_recorded_journal_replays_to_the_same_outcome() {
         let journal = play(plan(), &fragile, |_| None);
-        let first = judge(&journal, None).unwrap();
+        let first = judged(&journal);
         let lines: Vec<String> =
             journal.iter().map(|it| serde_json::to_string(it).unwrap()).collect();
         let read: Vec<Entry> = lines.iter().map(|it| serde_json::from_str(it).unwrap()).collect();
-        assert_eq!(judge(&read, None).unwrap(), first);
+        assert_eq!(judged(&read), first);
     }
 
     #[test]
     fn the_same_build_twice_is_no_regression_and_a_slower_one_is() {
-        let stored = judge(&play(plan(), &resilient, |_| None), None).unwrap();
-        let again = judge(&play(plan(), &resilient, |_| None), Some(&stored)).unwrap();
+        let stored = judged(&play(plan(), &resilient, |_| None));
+        let again = judge(&run_of(&play(plan(), &resilient, |_| None)), Some(&stored)).unwrap();
         assert_eq!(again.verdict.result, Ending::Pass);
         let slower = |second, _: &[bool]| frame(second, &[20; 100], 0);
-        let slower = judge(&play(plan(), &slower, |_| None), Some(&stored)).unwrap();
+        let slower = judge(&run_of(&play(plan(), &slower, |_| None)), Some(&stored)).unwrap();
         let failed: Vec<_> =
             slower.checks.iter().filter(|it| it.result == CheckResult::Fail).collect();
         assert_eq!(failed.len(), 3, "mean, p95 and p99: {failed:#?}");
@@ -435,7 +436,7 @@ mod tests {
     #[test]
     fn a_journal_that_stops_in_the_middle_is_inconclusive() {
         let journal = play(plan(), &fragile, |_| None);
-        let outcome = judge(&journal[..journal.len() / 2], None).unwrap();
+        let outcome = judged(&journal[..journal.len() / 2]);
         assert_eq!(outcome.verdict.headline, "Inconclusive: the run was cut off");
     }
 
@@ -456,7 +457,7 @@ mod tests {
                 .map(|it| evenkeel_model::document::Criterion::parse(it).unwrap().into())
                 .to_vec();
             plan.objectives[0].objective = Some(Ratio::ONE);
-            let outcome = judge(&play(plan, world, |_| None), None).unwrap();
+            let outcome = judged(&play(plan, world, |_| None));
             let text = serde_json::to_string(&outcome).unwrap();
             assert!(serde_json::from_str::<Outcome>(&text).unwrap() == outcome, "{text}");
             assert!(outcome.score.parts.iter().all(|it| it.value.is_none_or(f64::is_finite)));
@@ -465,7 +466,7 @@ mod tests {
 
     #[test]
     fn the_budget_is_spent_in_the_currency_of_the_window() {
-        let outcome = judge(&play(plan(), &fragile, |_| None), None).unwrap();
+        let outcome = judged(&play(plan(), &fragile, |_| None));
         let budget = &outcome.budgets[0];
         // Eight seconds at 100/s were slow, four seconds failed 40/s: 960 bad of 4000, 200 allowed.
         assert_eq!((budget.good, budget.total), (3_040, 4_000));

@@ -13,8 +13,9 @@
 //!   service     starts and stops the service when the drill is asked to
 //! journal     the file that a run is; every reader begins here
 //! folder      where runs and baselines are kept
-//! judge       journal → outcome
-//!   run         what the events add up to
+//! run         what the events of a journal add up to
+//!   frames      the seconds of its load, kept where they take no memory
+//! judge       run → outcome
 //!   standing    how a load stands while it goes on
 //!   tally       seconds of load added up, and the figures they give
 //!   asked       how much load the plan asks for
@@ -32,7 +33,7 @@
 //!   cause       the likely reason, in words
 //! ```
 //!
-//! **Invariant**: only `shell`, `generator`, `hands`, `watching`, `service`, `journal` and `folder` touch the world; everything else is a
+//! **Invariant**: only `shell`, `generator`, `hands`, `watching`, `service`, `journal`, `folder` and `frames` touch the world; everything else is a
 //! function of events. So a drill is tested in a millisecond, and a journal replays to the same verdict.
 //!
 //! Deliberately absent: rendering (that is `evenkeel-report`), schedules, and more than one drill at a time.
@@ -44,6 +45,7 @@ mod check;
 pub mod conductor;
 mod drift;
 pub mod folder;
+pub mod frames;
 mod generator;
 pub mod guard;
 mod hands;
@@ -73,7 +75,7 @@ pub use folder::Runs;
 pub use generator::look_up;
 pub use judge::judge;
 pub use regression::compare;
-pub use run::{NoRun, Run};
+pub use run::Run;
 pub use shell::{ConductError, Setup, conduct};
 pub use standing::Standing;
 pub use tally::Tally;

@@ -1,5 +1,7 @@
 //! Objectives, as a run is judged by them.
 
+use std::borrow::Borrow;
+
 use evenkeel_model::document::{Criterion, Indicator, Metric, Slo};
 use evenkeel_model::{Answer, Distribution, Frame, Plan};
 use evenkeel_slo::{Budget, Counts, count};
@@ -52,13 +54,14 @@ pub(crate) fn asks_for_throughput(plan: &Plan, frame: &Frame, slo: &Slo, min: f6
 }
 
 /// Good and all events of an objective in `frames`.
-pub(crate) fn counts<'a>(
-    plan: &'a Plan,
-    slo: &'a Slo,
-    frames: impl IntoIterator<Item = &'a Frame>,
+pub(crate) fn counts(
+    plan: &Plan,
+    slo: &Slo,
+    frames: impl IntoIterator<Item: Borrow<Frame>>,
 ) -> Counts {
     let mut sum = Counts::default();
     for frame in frames {
+        let frame = frame.borrow();
         let missed = if slo.route.is_none() { frame.missed } else { 0 };
         sum += count(slo.indicator, series_of(plan, frame, slo), missed);
     }
@@ -66,10 +69,10 @@ pub(crate) fn counts<'a>(
 }
 
 /// The budget of an objective in `frames`; `None` for throughput, which promises no share.
-pub(crate) fn budget<'a>(
-    plan: &'a Plan,
-    slo: &'a Slo,
-    frames: impl IntoIterator<Item = &'a Frame>,
+pub(crate) fn budget(
+    plan: &Plan,
+    slo: &Slo,
+    frames: impl IntoIterator<Item: Borrow<Frame>>,
 ) -> Option<Budget> {
     implied(slo).map(|objective| Budget { objective, counts: counts(plan, slo, frames) })
 }
@@ -155,12 +158,12 @@ impl Accrued {
 }
 
 /// Measures an objective in `frames`.
-pub(crate) fn measure<'a>(
+pub(crate) fn measure(
     plan: &Plan,
     slo: &Slo,
-    frames: impl IntoIterator<Item = &'a Frame>,
+    frames: impl IntoIterator<Item: Borrow<Frame>>,
 ) -> Measured {
     let mut sum = Accrued::of(plan);
-    frames.into_iter().for_each(|frame| sum.add(plan, slo, frame));
+    frames.into_iter().for_each(|frame| sum.add(plan, slo, frame.borrow()));
     sum.measured(slo)
 }

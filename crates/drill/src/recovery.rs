@@ -17,6 +17,7 @@
 //! A fault that ends while another one acts is not timed: what follows is the wake of the other. Faults that
 //! end within the same second share it.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use evenkeel_model::document::Indicator;
@@ -24,6 +25,7 @@ use evenkeel_model::{Distribution, Frame, Series};
 use evenkeel_slo::Budget;
 use evenkeel_units::{Moment, Ratio};
 
+use crate::frames::Frames;
 use crate::objective::{asks_for_throughput, counts, implied, series_of};
 use crate::run::{FaultTrack, Run};
 use crate::tally::Tally;
@@ -46,21 +48,24 @@ pub(crate) struct Recovery {
     pub recovered_after: Option<Duration>,
 }
 
-/// For each of `frames`, whether the service was unwell.
-fn unwell(run: &Run, frames: &[Frame]) -> Vec<bool> {
+/// For each of `frames`, when it begins and whether the service was unwell in it.
+fn unwell(run: &Run, frames: &Frames) -> Vec<(Moment, bool)> {
     let calm = Tally::of(run.undisturbed());
     let slow = calm.good_times().quantile(0.95).map(|it| it * 3);
     frames
         .iter()
-        .map(|frame| match run.plan.objectives.is_empty() {
-            false => run.plan.objectives.iter().any(|slo| breaks(run, frame, slo)),
-            true => {
-                let tally = Tally::of([frame]);
-                let bad = tally.total() - tally.good();
-                let failing = bad >= LEAST_BAD && bad * 100 > tally.total();
-                let median = tally.good_times().quantile(0.5);
-                failing || matches!((median, slow), (Some(median), Some(slow)) if median > slow)
-            }
+        .map(|frame| {
+            let unwell = match run.plan.objectives.is_empty() {
+                false => run.plan.objectives.iter().any(|slo| breaks(run, &frame, slo)),
+                true => {
+                    let tally = Tally::of([&frame]);
+                    let bad = tally.total() - tally.good();
+                    let failing = bad >= LEAST_BAD && bad * 100 > tally.total();
+                    let median = tally.good_times().quantile(0.5);
+                    failing || matches!((median, slow), (Some(median), Some(slow)) if median > slow)
+                }
+            };
+            (frame.from(), unwell)
         })
         .collect()
 }
@@ -86,20 +91,21 @@ fn breaks(run: &Run, frame: &Frame, slo: &evenkeel_model::document::Slo) -> bool
 
 /// The seconds of load with every outcome moved to the last second in which its request can have been due.
 /// A frame knows when an outcome came and how long it took, which tells the due time to within a second.
-pub(crate) fn by_due(run: &Run) -> Vec<Frame> {
-    let of_frames = run.frames.iter();
-    let mut moved: Vec<_> =
-        of_frames.map(|it| Frame { series: Vec::new(), missed: 0, ..it.clone() }).collect();
-    let back = |at: usize, time: Duration| {
-        at.saturating_sub(usize::try_from(time.as_secs()).unwrap_or(usize::MAX))
-    };
-    for (at, frame) in run.frames.iter().enumerate() {
-        // Arrivals are given up when their timeout has passed.
-        moved[back(at, run.plan.load.timeout)].missed += frame.missed;
+pub(crate) fn by_due(run: &Run) -> Frames {
+    // Arrivals are given up when their timeout has passed.
+    let given_up = whole_seconds(run.plan.load.timeout);
+    let longest = run.frames.iter().map(|it| longest(&it, given_up)).max().unwrap_or(0);
+    let mut moved = run.frames.alike();
+    // The seconds that something can still be moved to, the oldest first.
+    let mut open: VecDeque<Frame> = VecDeque::new();
+    for frame in &run.frames {
+        open.push_back(Frame { series: Vec::new(), missed: 0, ..frame.clone() });
+        let last = open.len() - 1;
+        open[last.saturating_sub(given_up)].missed += frame.missed;
         for series in &frame.series {
             for (micros, count) in &series.response_micros.micros {
-                let response_micros = Distribution { micros: vec![(*micros, *count)] };
-                let to = &mut moved[back(at, Duration::from_micros(*micros))].series;
+                let back = whole_seconds(Duration::from_micros(*micros));
+                let to = &mut open[last.saturating_sub(back)].series;
                 match to
                     .iter_mut()
                     .find(|it| (it.route, it.answer) == (series.route, series.answer))
@@ -108,22 +114,37 @@ pub(crate) fn by_due(run: &Run) -> Vec<Frame> {
                     None => to.push(Series {
                         route: series.route,
                         answer: series.answer,
-                        response_micros,
+                        response_micros: Distribution { micros: vec![(*micros, *count)] },
                         service_micros: Distribution::default(),
                     }),
                 }
             }
         }
+        if last >= longest {
+            open.pop_front().iter().for_each(|it| moved.push(it));
+        }
     }
+    open.iter().for_each(|it| moved.push(it));
     moved
+}
+
+/// How many seconds before this one something of it was due.
+fn longest(frame: &Frame, given_up: usize) -> usize {
+    let times = frame.series.iter().flat_map(|it| &it.response_micros.micros).map(|it| it.0);
+    let longest = whole_seconds(Duration::from_micros(times.max().unwrap_or(0)));
+    if frame.missed > 0 { longest.max(given_up) } else { longest }
+}
+
+fn whole_seconds(of: Duration) -> usize {
+    usize::try_from(of.as_secs()).unwrap_or(usize::MAX)
 }
 
 /// How the service answered to each fault of `run`.
 pub(crate) fn recoveries(run: &Run) -> Vec<Recovery> {
-    let sick = |frames: &[Frame]| -> Vec<(Moment, bool)> {
-        frames.iter().map(Frame::from).zip(unwell(run, frames)).collect()
-    };
-    let (seen, due) = (sick(&run.frames), sick(&by_due(run)));
+    if run.faults.is_empty() {
+        return Vec::new();
+    }
+    let (seen, due) = (unwell(run, &run.frames), unwell(run, &by_due(run)));
     (0..run.faults.len()).map(|fault| one(run, fault, &seen, &due).unwrap_or_default()).collect()
 }
 
@@ -183,13 +204,13 @@ fn one(run: &Run, fault: usize, seen: Seconds<'_>, due: Seconds<'_>) -> Option<R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{at, fragile, plan, play};
+    use crate::sample::{at, fragile, plan, play, run_of};
     use crate::tally::tests::frame;
     use evenkeel_model::{Answer, Plan};
 
     fn recovery(mut plan: Plan, world: crate::sample::World<'_>) -> Vec<Recovery> {
         plan.safety.abort.clear();
-        recoveries(&Run::of(&play(plan, world, |_| None)).unwrap())
+        recoveries(&run_of(&play(plan, world, |_| None)))
     }
 
     /// A second in which `count` requests were given up after five seconds.

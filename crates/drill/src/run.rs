@@ -1,29 +1,32 @@
 //! Run: what the events of a journal add up to.
 //!
-//! A fold without opinions: it puts each event where judges look for it. The reason why the run ended is
-//! asked of the conductor itself, which is fed the same events again.
+//! A fold without opinions: it puts each event where judges look for it. Why the run ended is asked of its conductor,
+//! which hears the same events, also when they are read from a journal: its commands then go nowhere.
 
 use std::time::Duration;
 
 use evenkeel_model::document::Role;
 use evenkeel_model::event::Evidence;
-use evenkeel_model::plan::{Footprint, RunHead};
+use evenkeel_model::plan::{Footprint, PlannedPhase, RunHead};
 use evenkeel_model::{Entry, Event, Frame, Outcome, Plan};
 use evenkeel_units::Moment;
 
-use crate::conductor::{Conductor, Early, Finish};
+use crate::conductor::{Command, Conductor, Early, Finish};
+use crate::frames::Frames;
 use crate::tally::Tally;
 use crate::watched::Reading;
 
 /// What happened in a run. Moments are after the start of the load.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Run {
+    /// Decides what is done.
+    conductor: Conductor,
     /// Which run.
     pub head: RunHead,
     /// What was to be done.
     pub plan: Plan,
     /// Each second of load.
-    pub frames: Vec<Frame>,
+    pub frames: Frames,
     /// By planned fault.
     pub faults: Vec<FaultTrack>,
     /// Answers of probes, in order.
@@ -36,6 +39,8 @@ pub struct Run {
     pub tripped_at: Option<Moment>,
     /// Whether load was ever sent.
     pub load_began: bool,
+    /// Whether all of it was.
+    pub load_is_over: bool,
     /// Machines that were to send the load, by address; none where it was sent from here.
     pub agents: Vec<String>,
     /// Those of them that were lost.
@@ -117,30 +122,21 @@ pub enum When {
     After,
 }
 
-/// A list of events is not a run.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the journal does not begin with the start of a run")]
-pub struct NoRun;
-
 impl Run {
-    /// Adds up `entries`.
-    ///
-    /// # Errors
-    /// When they do not begin with [`Event::Started`].
-    pub fn of(entries: &[Entry]) -> Result<Self, NoRun> {
-        let Some(Entry { event: Event::Started { run: head, plan }, .. }) = entries.first() else {
-            return Err(NoRun);
-        };
-        let mut run = Self {
-            head: head.clone(),
-            plan: plan.as_ref().clone(),
-            frames: Vec::new(),
+    /// A run of which nothing has happened yet; the seconds of its load go to `frames`.
+    pub fn new(head: RunHead, plan: Plan, frames: Frames) -> Self {
+        Self {
+            conductor: Conductor::default(),
+            head,
             faults: vec![FaultTrack::default(); plan.faults.len()],
+            plan,
+            frames,
             probes: Vec::new(),
             finish: None,
             ended_early: None,
             tripped_at: None,
             load_began: false,
+            load_is_over: false,
             agents: Vec::new(),
             lost: Vec::new(),
             readings: Vec::new(),
@@ -148,77 +144,92 @@ impl Run {
             service_ended: None,
             not_mended: None,
             footprint: None,
-        };
-        let mut conductor = Conductor::default();
-        let mut load_is_over = false;
-        for Entry { at, event } in entries {
-            conductor.on(*at, event);
-            let began = conductor.load_began();
-            let after_load_began = Moment::at(began.map_or(Duration::ZERO, |began| *at - began));
-            run.load_began = began.is_some();
-            match event {
-                Event::Second { frame } => run.frames.push(frame.clone()),
-                Event::AgentJoined { .. }
-                | Event::AgentLost { .. }
-                | Event::ShareHandedOn { .. } => run.on_agent(event),
-                Event::LoadEnded { .. } => load_is_over = true,
-                Event::Probed { probe, held, detail } => {
-                    let when = match (began.is_some(), load_is_over) {
-                        (false, _) => When::Before,
-                        (true, false) => When::During,
-                        (true, true) => When::After,
-                    };
-                    run.probes.push(ProbeAnswer {
-                        probe: *probe,
-                        when,
-                        held: *held,
-                        detail: detail.clone(),
-                    });
-                }
-                Event::FaultBegan { fault, targets } => {
-                    if let Some(track) = run.faults.get_mut(*fault) {
-                        track.from = Some(after_load_began);
-                        track.targets.clone_from(targets);
-                        track.left_behind = true;
-                    }
-                }
-                Event::FaultFailed { fault, error } => {
-                    if let Some(track) = run.faults.get_mut(*fault) {
-                        track.error = Some(error.clone());
-                    }
-                }
-                Event::FaultEnded { fault, evidence, error } => {
-                    if let Some(track) = run.faults.get_mut(*fault) {
-                        track.to = Some(after_load_began);
-                        track.evidence = evidence.clone();
-                        track.error.clone_from(error);
-                        track.left_behind = error.is_some();
-                    }
-                }
-                Event::Baseline { outcome } => run.baseline = Some(outcome.as_ref().clone()),
-                Event::ServiceEnded { how } => {
-                    run.service_ended = Some((after_load_began, how.clone()));
-                }
-                // Before the load and after it nothing is drawn beside it.
-                Event::Watched { watch, values, error } if run.load_began && !load_is_over => {
-                    run.readings.push(Reading {
-                        watch: *watch,
-                        at: after_load_began,
-                        values: values.clone(),
-                        error: error.clone(),
-                    });
-                }
-                Event::NotMended { reason } => run.not_mended = Some(reason.clone()),
-                Event::Measured { footprint } => run.footprint = Some(footprint.clone()),
-                _ => {}
-            }
-            if let (Some(Finish::Guard(_)), None) = (conductor.stopping(), run.tripped_at) {
-                run.tripped_at = Some(after_load_began);
-            }
         }
-        run.finish = conductor.finished().cloned();
-        run.ended_early = conductor.ended_early();
-        Ok(run)
+    }
+
+    /// Who decides, as of the last event.
+    pub const fn conductor(&self) -> &Conductor {
+        &self.conductor
+    }
+
+    /// Takes in what happened next, and says what is to be done about it.
+    pub fn on(&mut self, entry: &Entry) -> Vec<Command> {
+        let Entry { at, event } = entry;
+        let commands = self.conductor.on(*at, event);
+        let began = self.conductor.load_began();
+        let after_load_began = Moment::at(began.map_or(Duration::ZERO, |began| *at - began));
+        self.load_began = began.is_some();
+        match event {
+            Event::Second { frame } => self.frames.push(frame),
+            Event::AgentJoined { .. } | Event::AgentLost { .. } | Event::ShareHandedOn { .. } => {
+                self.on_agent(event);
+            }
+            Event::FaultBegan { .. } | Event::FaultFailed { .. } | Event::FaultEnded { .. } => {
+                self.on_fault(event, after_load_began);
+            }
+            Event::LoadEnded { .. } => self.load_is_over = true,
+            Event::Probed { probe, held, detail } => {
+                let when = match (self.load_began, self.load_is_over) {
+                    (false, _) => When::Before,
+                    (true, false) => When::During,
+                    (true, true) => When::After,
+                };
+                self.probes.push(ProbeAnswer {
+                    probe: *probe,
+                    when,
+                    held: *held,
+                    detail: detail.clone(),
+                });
+            }
+            Event::Baseline { outcome } => self.baseline = Some(outcome.as_ref().clone()),
+            Event::ServiceEnded { how } => {
+                self.service_ended = Some((after_load_began, how.clone()));
+            }
+            // Before the load and after it nothing is drawn beside it.
+            Event::Watched { watch, values, error } if self.load_began && !self.load_is_over => {
+                self.readings.push(Reading {
+                    watch: *watch,
+                    at: after_load_began,
+                    values: values.clone(),
+                    error: error.clone(),
+                });
+            }
+            Event::NotMended { reason } => self.not_mended = Some(reason.clone()),
+            Event::Measured { footprint } => self.footprint = Some(footprint.clone()),
+            _ => {}
+        }
+        if let (Some(Finish::Guard(_)), None) = (self.conductor.stopping(), self.tripped_at) {
+            self.tripped_at = Some(after_load_began);
+        }
+        self.finish = self.conductor.finished().cloned();
+        self.ended_early = self.conductor.ended_early();
+        commands
+    }
+
+    /// Notes what became of a planned fault.
+    fn on_fault(&mut self, event: &Event, at: Moment) {
+        let number = match event {
+            Event::FaultBegan { fault, .. }
+            | Event::FaultFailed { fault, .. }
+            | Event::FaultEnded { fault, .. } => *fault,
+            _ => return,
+        };
+        let Some(track) = self.faults.get_mut(number) else { return };
+        match event {
+            Event::FaultBegan { targets, .. } => {
+                track.from = Some(at);
+                track.targets.clone_from(targets);
+                track.left_behind = true;
+            }
+            Event::FaultFailed { error, .. } => track.error = Some(error.clone()),
+            Event::FaultEnded { evidence, error, .. } => {
+                track.to = Some(at);
+                track.evidence = evidence.clone();
+                track.error.clone_from(error);
+                track.left_behind = error.is_some();
+            }
+            _ => {}
+        }
     }
 
     /// Notes what one of several machines did.
@@ -241,15 +252,18 @@ impl Run {
     }
 
     /// Seconds of load that lie in a phase, by their middle.
-    pub fn frames_of(&self, phase: usize) -> impl Iterator<Item = &Frame> + Clone {
-        self.frames.iter().filter(move |frame| self.phase_of(frame) == Some(phase))
+    pub fn frames_of(&self, phase: usize) -> impl Iterator<Item = Frame> + Clone {
+        let PlannedPhase { from, to, .. } = self.plan.phases[phase];
+        self.frames.between(from, to).filter(move |it| self.phase_of(it) == Some(phase))
     }
 
     /// Seconds of load that are judged: all but those of warm-ups.
-    pub fn judged(&self) -> impl Iterator<Item = &Frame> + Clone {
-        self.frames.iter().filter(|frame| {
-            self.phase_of(frame).is_none_or(|phase| self.plan.phases[phase].role != Role::Warmup)
-        })
+    pub fn judged(&self) -> impl Iterator<Item = Frame> + Clone {
+        self.frames.iter().filter(|it| self.is_judged(it))
+    }
+
+    fn is_judged(&self, frame: &Frame) -> bool {
+        self.phase_of(frame).is_none_or(|phase| self.plan.phases[phase].role != Role::Warmup)
     }
 
     /// The judged seconds, added up.
@@ -259,19 +273,18 @@ impl Run {
 
     /// Seconds of load before anything was broken: those of baseline phases, or else those before the
     /// first fault.
-    pub fn undisturbed(&self) -> Vec<&Frame> {
+    pub fn undisturbed(&self) -> impl Iterator<Item = Frame> + Clone {
         let first = self.faults.iter().filter_map(|it| it.from).min();
         let calm =
-            |frame: &&Frame| first.is_none_or(|at| frame.from() + Duration::from_secs(1) <= at);
-        let baseline = |frame: &&Frame| {
-            self.phase_of(frame).is_some_and(|phase| self.plan.phases[phase].role == Role::Baseline)
+            move |it: &Frame| first.is_none_or(|at| it.from() + Duration::from_secs(1) <= at);
+        let baseline = |it: &Frame| {
+            self.phase_of(it).is_some_and(|phase| self.plan.phases[phase].role == Role::Baseline)
         };
-        let of_role: Vec<_> = self.frames.iter().filter(baseline).filter(calm).collect();
-        if of_role.is_empty() && first.is_some() {
-            self.judged().filter(calm).collect()
-        } else {
-            of_role
-        }
+        let by_role = self.frames.iter().any(|it| calm(&it) && baseline(&it));
+        self.frames.iter().filter(move |it| {
+            let asked = if by_role { baseline(it) } else { first.is_some() && self.is_judged(it) };
+            asked && calm(it)
+        })
     }
 
     /// How long load was to be sent: until its end, or until it was ended before that.
@@ -303,11 +316,6 @@ impl Run {
     }
 
     fn phase_of(&self, frame: &Frame) -> Option<usize> {
-        self.plan.phase_at(middle(frame))
+        self.plan.phase_at(frame.middle())
     }
-}
-
-/// The middle of a second: it belongs to the phase that this lies in.
-pub(crate) fn middle(frame: &Frame) -> Moment {
-    frame.from() + Duration::from_millis(500)
 }

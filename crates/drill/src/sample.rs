@@ -9,10 +9,13 @@ use evenkeel_model::document::{
 };
 use evenkeel_model::event::Evidence;
 use evenkeel_model::plan::{PlannedFault, PlannedPhase, RunHead};
-use evenkeel_model::{Entry, Event, Frame, Plan};
+use evenkeel_model::{Entry, Event, Frame, Outcome, Plan};
 use evenkeel_units::{Moment, Rate, Ratio, Seed};
 
 use crate::conductor::{Command, Conductor};
+use crate::frames::Frames;
+use crate::judge::judge;
+use crate::run::Run;
 use crate::tally::tests::frame;
 use evenkeel_model::document::{Finder, Watch, WatchSource};
 
@@ -201,6 +204,19 @@ pub(crate) fn fragile(second: u64, acting: &[bool]) -> Frame {
         [_, true] => frame(second, &[12; 60], 40),
         _ => frame(second, &[12; 100], 0),
     }
+}
+
+/// The run of a journal.
+pub(crate) fn run_of(journal: &[Entry]) -> Run {
+    let Event::Started { run, plan } = &journal[0].event else { panic!("no start") };
+    let mut run = Run::new(run.clone(), plan.as_ref().clone(), Frames::default());
+    journal.iter().for_each(|it| drop(run.on(it)));
+    run
+}
+
+/// What the judge says of a journal.
+pub(crate) fn judged(journal: &[Entry]) -> Outcome {
+    judge(&run_of(journal), None).unwrap()
 }
 
 /// Plays a plan in a world; `interfere` may slip in an event at each second. Returns the journal.

@@ -35,28 +35,24 @@ pub(crate) const KEPT_UP: &str = "generator kept up";
 
 /// How the load was sent.
 pub(crate) fn figures(run: &Run) -> SendingFigures {
-    let sum = |of: fn(&Frame) -> u64| run.frames.iter().map(of).sum::<u64>();
-    let last = run.frames.iter().max_by_key(|it| it.second);
-    let threads = run.frames.iter().map(|it| it.threads).max().unwrap_or(0);
-    let cpu = (threads > 0).then(|| sum(|it| it.cpu_micros) as f64 / 1e6);
-    let sent = sum(|it| it.sent);
-    SendingFigures {
-        lag: times(&lag(run.frames.iter())),
-        bytes_received: sum(|it| it.bytes_received),
-        bytes_sent: sum(|it| it.bytes_sent),
-        connected: sum(|it| it.connected),
-        resumed: sum(|it| it.resumed),
-        in_flight_at_end: last.map_or(0, |it| it.in_flight),
-        threads,
-        cpu_seconds: cpu,
-        cpu_seconds_per_request: cpu.filter(|_| sent > 0).map(|it| it / sent as f64),
+    let mut all = SendingFigures::default();
+    let (mut lag, mut sent, mut cpu_micros, mut last) = (Histogram::new(), 0, 0, 0);
+    for frame in &run.frames {
+        lag.add(&frame.lag_micros);
+        sent += frame.sent;
+        cpu_micros += frame.cpu_micros;
+        all.bytes_received += frame.bytes_received;
+        all.bytes_sent += frame.bytes_sent;
+        all.connected += frame.connected;
+        all.resumed += frame.resumed;
+        all.threads = all.threads.max(frame.threads);
+        if frame.second >= last {
+            (last, all.in_flight_at_end) = (frame.second, frame.in_flight);
+        }
     }
-}
-
-fn lag<'a>(frames: impl Iterator<Item = &'a Frame>) -> Histogram {
-    let mut sum = Histogram::new();
-    frames.for_each(|it| sum.add(&it.lag_micros));
-    sum
+    let cpu_seconds = (all.threads > 0).then_some(cpu_micros as f64 / 1e6);
+    let cpu_seconds_per_request = cpu_seconds.filter(|_| sent > 0).map(|it| it / sent as f64);
+    SendingFigures { lag: times(&lag), cpu_seconds, cpu_seconds_per_request, ..all }
 }
 
 /// What must hold of every load.
@@ -120,16 +116,26 @@ enum Overrun {
 }
 
 fn kept_up(run: &Run) -> Option<Check> {
-    let judged = (0..run.plan.phases.len())
-        .filter(|it| run.plan.phases[*it].role != Role::Warmup)
-        .map(|it| (it, run.frames_of(it).collect::<Vec<_>>()));
-    let judged: Vec<_> = judged.collect();
-    let busiest = judged.iter().filter_map(|(_, frames)| busy(frames)).max_by(f64::total_cmp);
-    let overrun = judged.iter().find_map(|(phase, frames)| {
-        let busy = busy(frames).filter(|it| *it >= BUSY && was_late(frames))?;
-        Some(Overrun::Busy(busy, run.plan.phases[*phase].name.clone()))
+    let (mut phases, mut waited, mut free) = (Vec::new(), false, Histogram::new());
+    for (phase, planned) in run.plan.phases.iter().enumerate() {
+        let mut seen = Seen::default();
+        if planned.role != Role::Warmup {
+            run.frames_of(phase).for_each(|it| {
+                seen.add(&it);
+                // That of the generator itself: where no arrival had to wait for a connection.
+                let waits = it.waiting > 0 || it.missed > 0;
+                if !std::mem::replace(&mut waited, waits) && !waits {
+                    free.add(&it.lag_micros);
+                }
+            });
+        }
+        phases.push((&planned.name, seen));
+    }
+    let busiest = phases.iter().filter_map(|(_, it)| it.busy()).max_by(f64::total_cmp);
+    let overrun = phases.iter().find_map(|(phase, it)| {
+        let busy = it.busy().filter(|busy| *busy >= BUSY && it.was_late())?;
+        Some(Overrun::Busy(busy, (*phase).clone()))
     });
-    let free = own_lag(&judged.iter().flat_map(|it| &it.1).copied().collect::<Vec<_>>());
     let median = free.quantile(0.5).filter(|_| free.count() >= ENOUGH);
     let overrun = overrun.or_else(|| median.filter(|it| *it > LATE).map(Overrun::Late));
     if overrun.is_none() && median.is_none() && busiest.is_none() {
@@ -160,36 +166,44 @@ fn kept_up(run: &Run) -> Option<Check> {
     })
 }
 
-/// Share of a core that a sending thread took in some seconds; `None` when nobody counted, or they are few.
-fn busy(frames: &[&Frame]) -> Option<f64> {
-    let counted: Vec<_> = frames.iter().filter(|it| it.threads > 0).collect();
-    let cores: u64 = counted.iter().map(|it| it.threads).sum();
-    let cpu: u64 = counted.iter().map(|it| it.cpu_micros).sum();
-    (counted.len() >= LEAST_SECONDS).then(|| cpu as f64 / 1e6 / cores as f64)
+/// What the sending threads did in a phase.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Seconds in which somebody counted, the threads in them, and their processor time.
+    counted: usize,
+    threads: u64,
+    cpu_micros: u64,
+    missed: u64,
+    lag: Histogram,
 }
 
-/// Whether arrivals were missed, or sent late in more than one of a hundred cases.
-fn was_late(frames: &[&Frame]) -> bool {
-    let missed = frames.iter().any(|it| it.missed > 0);
-    missed || lag(frames.iter().copied()).quantile(0.99).is_some_and(|it| it > LATE)
-}
+impl Seen {
+    fn add(&mut self, frame: &Frame) {
+        if frame.threads > 0 {
+            self.counted += 1;
+            self.threads += frame.threads;
+            self.cpu_micros += frame.cpu_micros;
+        }
+        self.missed += frame.missed;
+        self.lag.add(&frame.lag_micros);
+    }
 
-/// The lag of seconds in which no arrival had to wait for a connection: that of the generator itself.
-fn own_lag(frames: &[&Frame]) -> Histogram {
-    let mut waited = false;
-    let free = frames.iter().filter(|it| {
-        let waits = it.waiting > 0 || it.missed > 0;
-        let before = std::mem::replace(&mut waited, waits);
-        !waits && !before
-    });
-    lag(free.copied())
+    /// Share of a core that each took; `None` when nobody counted, or for too short a time.
+    fn busy(&self) -> Option<f64> {
+        let share = || self.cpu_micros as f64 / 1e6 / self.threads as f64;
+        (self.counted >= LEAST_SECONDS).then(share)
+    }
+
+    /// Whether arrivals were missed, or sent late in more than one of a hundred cases.
+    fn was_late(&self) -> bool {
+        self.missed > 0 || self.lag.quantile(0.99).is_some_and(|it| it > LATE)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge;
-    use crate::sample::{frame_at, plan, play};
+    use crate::sample::{frame_at, judged, plan, play};
     use evenkeel_model::outcome::Ending;
     use evenkeel_model::{Distribution, Outcome};
 
@@ -202,7 +216,7 @@ mod tests {
             change(&mut frame);
             frame
         };
-        judge(&play(plan(), &world, |_| None), None).unwrap()
+        judged(&play(plan(), &world, |_| None))
     }
 
     fn kept_up(of: &Outcome) -> &Check {
@@ -269,7 +283,7 @@ mod tests {
                 plan.objectives.clear();
                 plan.success.clear();
             }
-            let outcome = judge(&play(plan, &world, |_| None), None).unwrap();
+            let outcome = judged(&play(plan, &world, |_| None));
             let check = outcome.checks.iter().find(|it| it.name == "requests answered right");
             check.map(|it| it.result)
         };

@@ -19,9 +19,11 @@ use tokio::sync::oneshot;
 
 use crate::conductor::{Command, Conductor};
 use crate::folder::JOURNAL;
+use crate::frames::Frames;
 use crate::generator::{self, Load, Ready};
 use crate::hands::{Ask, Closed, Hands};
 use crate::journal::Writer;
+use crate::run::Run;
 use crate::watching::Watching;
 
 /// A load that was stopped ends within a second; on a busy host a little later.
@@ -71,14 +73,11 @@ pub struct Scene<'a> {
     pub conductor: &'a Conductor,
 }
 
-/// Conducts a run to its end. Whatever happens, what was broken is mended before this returns.
+/// Conducts a run to its end, and returns what happened in it. Whatever that is, what was broken is mended before.
 ///
 /// # Errors
 /// When the journal cannot be written, signals cannot be watched, or a bug of ours ended a part of the run.
-pub async fn conduct(
-    setup: Setup,
-    mut watch: impl FnMut(Scene<'_>),
-) -> Result<Vec<Entry>, ConductError> {
+pub async fn conduct(setup: Setup, mut watch: impl FnMut(Scene<'_>)) -> Result<Run, ConductError> {
     let clock = SystemClock::start();
     let mut signals = Signals::new().map_err(ConductError::Signals)?;
     let journal = Writer::create(&setup.folder.join(JOURNAL)).map_err(ConductError::Journal)?;
@@ -87,15 +86,13 @@ pub async fn conduct(
     let mut shell = Shell {
         clock,
         journal,
-        conductor: Conductor::default(),
-        entries: Vec::new(),
+        run: Run::new(setup.head.clone(), setup.plan.clone(), Frames::within(&setup.folder)),
         say,
         preparing: None,
         load: None,
         load_is_over: false,
         watching: None,
         cost: Cost::default(),
-        plan: setup.plan.clone(),
         fleet: setup.fleet.clone(),
     };
 
@@ -107,7 +104,7 @@ pub async fn conduct(
         let event = Event::Baseline { outcome: Box::new(slim) };
         went = went.and(shell.on(event, &mut ask, &mut watch).map_err(ConductError::Journal));
     }
-    while went.is_ok() && shell.conductor.finished().is_none() {
+    while went.is_ok() && shell.run.finish.is_none() {
         went = match shell.next(&mut heard, &mut signals, &mut ask).await {
             Ok(event) => shell.on(event, &mut ask, &mut watch).map_err(ConductError::Journal),
             Err(error) => Err(error),
@@ -118,14 +115,14 @@ pub async fn conduct(
     let closed = ask.close().await;
     let finished = shell.finish(closed, &mut heard, &mut watch).await;
     went.and(finished.map_err(ConductError::Journal))?;
-    Ok(shell.entries)
+    Ok(shell.run)
 }
 
 struct Shell {
     clock: SystemClock,
     journal: Writer,
-    conductor: Conductor,
-    entries: Vec<Entry>,
+    /// What has happened so far.
+    run: Run,
     say: UnboundedSender<Event>,
     /// A load that is being prepared.
     preparing: Option<oneshot::Receiver<Result<Ready, String>>>,
@@ -134,7 +131,6 @@ struct Shell {
     /// Reads what is watched, while load is sent.
     watching: Option<Watching>,
     cost: Cost,
-    plan: Plan,
     fleet: Option<Fleet>,
 }
 
@@ -147,7 +143,7 @@ impl Shell {
         ask: &mut Ask,
     ) -> Result<Event, ConductError> {
         loop {
-            let pause = self.conductor.next_wake().map(|at| at - self.clock.now());
+            let pause = self.run.conductor().next_wake().map(|at| at - self.clock.now());
             let wake = async {
                 match pause {
                     Some(pause) => tokio::time::sleep(pause).await,
@@ -198,7 +194,7 @@ impl Shell {
         match &entry.event {
             Event::LoadStarted => {
                 self.cost.begin(entry.at);
-                self.watching = Some(Watching::start(&self.plan, &self.say));
+                self.watching = Some(Watching::start(&self.run.plan, &self.say));
             }
             Event::LoadEnded { .. } => {
                 self.load_is_over = true;
@@ -207,9 +203,8 @@ impl Shell {
             }
             _ => {}
         }
-        let commands = self.conductor.on(entry.at, &entry.event);
-        watch(Scene { entry: &entry, conductor: &self.conductor });
-        self.entries.push(entry);
+        let commands = self.run.on(&entry);
+        watch(Scene { entry: &entry, conductor: self.run.conductor() });
         commands
     }
 
@@ -236,12 +231,13 @@ impl Shell {
     /// Looks up the address and the secrets on a thread of its own: either can take many seconds, in which the
     /// guardian would miss its beats.
     fn prepare_load(&mut self) -> Result<(), String> {
-        let url = self.plan.load.url.clone().or_else(|| self.plan.service.url.clone());
+        let plan = &self.run.plan;
+        let url = plan.load.url.clone().or_else(|| plan.service.url.clone());
         let order = Order {
             url: url.ok_or("neither the load test nor the service has a `url`")?,
-            test: self.plan.load.clone(),
-            shapes: self.plan.phases.iter().map(|it| it.shape.clone()).collect(),
-            seed: self.plan.seed,
+            test: plan.load.clone(),
+            shapes: plan.phases.iter().map(|it| it.shape.clone()).collect(),
+            seed: plan.seed,
             share: Share::WHOLE,
         };
         let (done, preparing) = oneshot::channel();
@@ -301,7 +297,7 @@ impl Shell {
             last.push(event);
         }
         // A run that was cut off is not to be completed by what came afterwards.
-        let finished = self.conductor.finished().is_some();
+        let finished = self.run.finish.is_some();
         last.retain(|it| finished && is_result(it));
 
         let mut written = Ok(());

@@ -13,8 +13,9 @@ use evenkeel_model::outcome::SpikeFigures;
 use evenkeel_model::{Frame, Plan};
 use evenkeel_units::Moment;
 
+use crate::frames::Frames;
 use crate::recovery::by_due;
-use crate::run::{Run, middle};
+use crate::run::Run;
 use crate::tally::Tally;
 
 /// So many well seconds in a row are a recovery.
@@ -57,34 +58,32 @@ pub(crate) fn stood(run: &Run) -> Vec<SpikeFigures> {
     spikes.into_iter().filter_map(|it| one(run, &due, it)).collect()
 }
 
-fn one(run: &Run, due: &[Frame], [lead, from, to, end]: Moments) -> Option<SpikeFigures> {
-    let between =
-        |from: Moment, to: Moment| move |it: &&Frame| from <= middle(it) && middle(it) < to;
-    let before: Vec<_> = due.iter().filter(between(lead, from)).collect();
-    let during = Tally::of(run.frames.iter().filter(between(from, to)));
+fn one(run: &Run, due: &Frames, [lead, from, to, end]: Moments) -> Option<SpikeFigures> {
+    let before = || due.between(lead, from);
+    let during = Tally::of(run.frames.between(from, to));
     if during.total() == 0 {
         return None; // The run ended before its time came.
     }
-    let calm = Tally::of(before.iter().copied());
+    let calm = Tally::of(before());
     let worst = |metric| {
-        let each = before.iter().filter_map(|it| Tally::of([*it]).figure(metric));
+        let each = before().filter_map(|it| Tally::of([it]).figure(metric));
         each.fold(0.0, f64::max)
     };
     let errors =
         worst(Metric::ErrorRate).max(calm.figure(Metric::ErrorRate).unwrap_or(0.0) + CHANCE);
     let p95_before = calm.figures().p95_seconds;
-    let slowest = before.iter().filter_map(|it| Tally::of([*it]).figures().p95_seconds);
+    let slowest = before().filter_map(|it| Tally::of([it]).figures().p95_seconds);
     let slowest = slowest.fold(p95_before.unwrap_or(f64::INFINITY) * SLACK, f64::max);
     let well = |frame: &Frame| {
         let tally = Tally::of([frame]);
         let failing = tally.figure(Metric::ErrorRate).is_none_or(|it| it > errors);
         !failing && tally.figures().p95_seconds.is_some_and(|it| it <= slowest)
     };
-    let after: Vec<_> = due.iter().filter(between(to, end)).map(|it| (it, well(it))).collect();
+    let after: Vec<_> = due.between(to, end).map(|it| (it.from(), well(&it))).collect();
     // Fewer seconds than that at the end of the run are enough when all of them are well.
     let row = IN_A_ROW.min(after.len().max(1));
     let recovered = after.windows(row).find(|it| it.iter().all(|(_, well)| *well));
-    let at = recovered.and_then(|it| it.first()).map(|(it, _)| it.from());
+    let at = recovered.and_then(|it| it.first()).map(|(at, _)| *at);
     Some(SpikeFigures {
         from,
         to,
@@ -105,8 +104,7 @@ pub(crate) fn slowest(spikes: &[SpikeFigures]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use crate::judge;
-    use crate::sample::{frame_at, load_plan, play, spike, split};
+    use crate::sample::{frame_at, judged, load_plan, play, spike, split};
     use evenkeel_model::document::Criterion;
     use evenkeel_model::outcome::{CheckResult, Ending};
     use evenkeel_model::{Outcome, Plan};
@@ -120,7 +118,7 @@ mod tests {
             let failed = usize::from((10..15).contains(&second)) * 10;
             frame_at(second, millis, 100, failed as u64)
         };
-        judge(&play(plan, &world, |_| None), None).unwrap()
+        judged(&play(plan, &world, |_| None))
     }
 
     #[test]
@@ -157,7 +155,7 @@ mod tests {
         let mut plan = load_plan(spike());
         plan.success = Vec::new();
         let world = |second, _: &[bool]| frame_at(second, 12, 100, 0);
-        let outcome = judge(&play(plan, &world, |_| None), None).unwrap();
+        let outcome = judged(&play(plan, &world, |_| None));
         assert_eq!(outcome.spikes[0].recovered_after, Some(Duration::ZERO));
     }
 }

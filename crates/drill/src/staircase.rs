@@ -4,12 +4,14 @@
 //! (`error_rate > 5%`), the service has broken down: no further step is made, and the run is complete, since this is
 //! what it was to find out.
 
+use std::time::Duration;
+
 use evenkeel_model::document::{Criterion, Metric, Offered, Role, Segment, Shape};
 use evenkeel_model::outcome::{Borne, Breakdown, Broke, LoadLevel, Scalability, ScalePoint, Usl};
 use evenkeel_model::{Frame, Plan};
 use evenkeel_units::Moment;
 
-use crate::run::{Run, middle};
+use crate::run::Run;
 use crate::tally::Tally;
 
 /// A step of a staircase.
@@ -52,20 +54,6 @@ fn level_of(offered: Offered) -> Option<LoadLevel> {
     }
 }
 
-/// The seconds of a step.
-fn within<'a>(
-    level: &Level,
-    frames: impl IntoIterator<Item = &'a Frame>,
-) -> impl Iterator<Item = &'a Frame> {
-    let (from, to) = (level.from, level.to);
-    frames.into_iter().filter(move |it| from <= middle(it) && middle(it) < to)
-}
-
-/// Whether a second is the last of a step, or one after it.
-fn is_over(level: &Level, frame: &Frame) -> bool {
-    level.to <= middle(frame) + std::time::Duration::from_millis(500)
-}
-
 /// The condition that holds over a step, and what was measured.
 fn broke(level: &Level, tally: &Tally) -> Option<(Criterion, f64)> {
     let measured = |it: &Criterion| Some((*it, tally.figure(it.metric)?));
@@ -89,10 +77,10 @@ impl Climb {
     /// Takes in a second; says, by its index, at which step the service has broken down.
     pub(crate) fn on(&mut self, frame: &Frame) -> Option<usize> {
         let level = self.levels.get(self.at)?;
-        if within(level, [frame]).next().is_some() {
+        if level.from <= frame.middle() && frame.middle() < level.to {
             self.step.add(frame);
         }
-        if !is_over(level, frame) {
+        if frame.from() + Duration::from_secs(1) < level.to {
             return None;
         }
         let found = broke(level, &self.step).map(|_| self.at);
@@ -104,8 +92,8 @@ impl Climb {
 
 /// The steps that came to their end, with their seconds added up.
 fn climbed<'a>(run: &'a Run, levels: &'a [Level]) -> impl Iterator<Item = (&'a Level, Tally)> {
-    let over = |it: &&Level| run.frames.iter().any(|frame| is_over(it, frame));
-    levels.iter().take_while(over).map(|it| (it, Tally::of(within(it, &run.frames))))
+    let over = |it: &&Level| it.to <= run.frames.end();
+    levels.iter().take_while(over).map(|it| (it, Tally::of(run.frames.between(it.from, it.to))))
 }
 
 /// How much of its staircase the service bore; `None` when there is none that ends where it breaks.
@@ -198,8 +186,7 @@ pub(crate) fn scalability(run: &Run) -> Option<Scalability> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge;
-    use crate::sample::{Stairs, frame_at, load_plan, play, stairs};
+    use crate::sample::{Stairs, frame_at, judged, load_plan, play, stairs};
     use evenkeel_model::Outcome;
     use evenkeel_model::outcome::{CheckKind, CheckResult, Ending};
 
@@ -208,7 +195,7 @@ mod tests {
             true => frame_at(second, 12, 100, 0),
             false => frame_at(second, 12, 80, 20),
         };
-        judge(&play(plan, &world, |_| None), None).unwrap()
+        judged(&play(plan, &world, |_| None))
     }
 
     #[test]
@@ -266,11 +253,11 @@ mod tests {
         };
         let plan = load_plan(Shape::Scale {
             users: vec![1, 2, 4, 8, 16],
-            hold: std::time::Duration::from_secs(10),
-            think_time: std::time::Duration::ZERO,
+            hold: Duration::from_secs(10),
+            think_time: Duration::ZERO,
             until: Vec::new(),
         });
-        let outcome = judge(&play(plan, &world, |_| None), None).unwrap();
+        let outcome = judged(&play(plan, &world, |_| None));
         let found = outcome.scalability.unwrap();
         let fit = found.fit.unwrap();
         assert_eq!(found.points.len(), 5);

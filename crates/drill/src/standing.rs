@@ -9,7 +9,6 @@ use evenkeel_model::{Frame, Plan};
 
 use crate::check::{figure, plain, promise, threshold_name};
 use crate::objective::{Accrued, Measured};
-use crate::run::middle;
 use crate::tally::Tally;
 
 /// What a load has come to so far.
@@ -68,7 +67,7 @@ impl Standing {
 
     /// Takes in a second of the load of `plan`. Warm-ups count for nothing but criteria of their own.
     pub fn add(&mut self, plan: &Plan, frame: &Frame) {
-        let phase = plan.phase_at(middle(frame));
+        let phase = plan.phase_at(frame.middle());
         let judged = phase.is_none_or(|it| plan.phases[it].role != Role::Warmup);
         if judged {
             self.totals.add(frame);
@@ -124,8 +123,7 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge;
-    use crate::sample::{fragile, plan, play};
+    use crate::sample::{fragile, judged, plan, play};
     use evenkeel_model::Event;
     use evenkeel_model::document::Criterion;
 
@@ -148,7 +146,7 @@ mod tests {
                 standing.add(&plan, frame);
             }
         }
-        let outcome = judge(&journal, None).unwrap();
+        let outcome = judged(&journal);
         assert_eq!(standing.totals(), outcome.totals);
         assert_eq!(standing.routes(), outcome.routes);
         let key = |it: &Check| (it.name.clone(), it.result, it.measured.clone());

@@ -12,7 +12,6 @@ use evenkeel_model::plan::PlannedPhase;
 use evenkeel_model::{Frame, Plan};
 
 use crate::asked::asks_for;
-use crate::run::middle;
 use crate::tally::Tally;
 
 /// So long must a criterion not hold when it does not say.
@@ -70,8 +69,10 @@ impl Stops {
 
     /// Takes in a second; says which success criterion ends the load.
     pub(crate) fn on(&mut self, frame: &Frame) -> Option<usize> {
-        let at =
-            self.phases.iter().position(|it| it.from <= middle(frame) && middle(frame) < it.to)?;
+        let at = self
+            .phases
+            .iter()
+            .position(|it| it.from <= frame.middle() && frame.middle() < it.to)?;
         if self.each.is_empty() || self.phases[at].role == Role::Warmup {
             return None;
         }
@@ -115,8 +116,7 @@ fn recent(last: &VecDeque<Frame>, route: Option<usize>) -> Tally {
 
 #[cfg(test)]
 mod tests {
-    use crate::judge;
-    use crate::sample::{frame_at, load_plan, play};
+    use crate::sample::{frame_at, judged, load_plan, play};
     use evenkeel_model::document::{Criterion, Shape, Threshold};
     use evenkeel_model::outcome::{CheckResult, Ending};
     use evenkeel_model::{Outcome, Plan};
@@ -139,7 +139,7 @@ mod tests {
             let millis = if (20..20 + seconds).contains(&second) { 900 } else { 12 };
             frame_at(second, millis, 100, 0)
         };
-        judge(&play(plan, &world, |_| None), None).unwrap()
+        judged(&play(plan, &world, |_| None))
     }
 
     #[test]

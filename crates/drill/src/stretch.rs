@@ -15,15 +15,16 @@ const GRAIN: f64 = 0.01;
 
 /// The judged load of a run in pieces of equal length; what does not fill one at the end is left out.
 pub(crate) fn samples(run: &Run) -> Vec<Sample> {
-    let judged: Vec<&Frame> = run.judged().filter(|it| it.planned > 0 || it.sent > 0).collect();
-    let long = judged.len().div_ceil(MOST).max(1);
-    judged.chunks_exact(long).map(sample).collect()
+    let mut judged = run.judged().filter(|it| it.planned > 0 || it.sent > 0);
+    let count = judged.clone().count();
+    let long = count.div_ceil(MOST).max(1);
+    (0..count / long).map(|_| sample(long, judged.by_ref().take(long))).collect()
 }
 
-fn sample(of: &[&Frame]) -> Sample {
-    let tally = Tally::of(of.iter().copied());
+fn sample(long: usize, of: impl Iterator<Item = Frame>) -> Sample {
+    let tally = Tally::of(of);
     Sample {
-        seconds: of.len() as u64,
+        seconds: long as u64,
         good: tally.good(),
         bad: tally.total() - tally.good(),
         response_micros: coarse(&tally.good_times().to_distribution()),
@@ -49,7 +50,7 @@ fn bucket(micros: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{fragile, plan, play};
+    use crate::sample::{fragile, plan, play, run_of};
 
     #[test]
     fn a_bucket_is_within_its_grain_and_its_own_bucket() {
@@ -63,7 +64,7 @@ mod tests {
 
     #[test]
     fn every_request_of_the_run_is_in_its_samples() {
-        let run = Run::of(&play(plan(), &fragile, |_| None)).unwrap();
+        let run = run_of(&play(plan(), &fragile, |_| None));
         let samples = samples(&run);
         let (good, bad): (u64, u64) =
             samples.iter().fold((0, 0), |(g, b), it| (g + it.good, b + it.bad));

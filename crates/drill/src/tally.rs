@@ -2,6 +2,7 @@
 //!
 //! Counts are added, percentiles are read off the sum; a percentile of percentiles is nobody's.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub struct Tally {
 
 impl Tally {
     /// The sum of `frames`.
-    pub fn of<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Self {
+    pub fn of(frames: impl IntoIterator<Item: Borrow<Frame>>) -> Self {
         Self::default().plus(frames)
     }
 
@@ -42,34 +43,37 @@ impl Tally {
 
     /// With `frames` added.
     #[must_use]
-    pub fn plus<'a>(mut self, frames: impl IntoIterator<Item = &'a Frame>) -> Self {
-        frames.into_iter().for_each(|frame| self.add(frame));
+    pub fn plus(mut self, frames: impl IntoIterator<Item: Borrow<Frame>>) -> Self {
+        frames.into_iter().for_each(|frame| self.add(frame.borrow()));
         self
     }
 
     /// With one route of `frames` added. Arrivals that were never sent belong to no route.
     #[must_use]
-    pub fn plus_route<'a>(self, frames: impl IntoIterator<Item = &'a Frame>, route: usize) -> Self {
+    pub fn plus_route(self, frames: impl IntoIterator<Item: Borrow<Frame>>, route: usize) -> Self {
         self.plus_series(frames, |it| &it.series, route)
     }
 
     /// With one transaction of `frames` added.
     #[must_use]
-    pub(crate) fn plus_transaction<'a>(
+    pub(crate) fn plus_transaction(
         self,
-        frames: impl IntoIterator<Item = &'a Frame>,
+        frames: impl IntoIterator<Item: Borrow<Frame>>,
         transaction: usize,
     ) -> Self {
         self.plus_series(frames, |it| &it.transactions, transaction)
     }
 
-    fn plus_series<'a>(
+    fn plus_series(
         mut self,
-        frames: impl IntoIterator<Item = &'a Frame>,
-        of: impl Fn(&'a Frame) -> &'a [Series],
+        frames: impl IntoIterator<Item: Borrow<Frame>>,
+        of: impl Fn(&Frame) -> &[Series],
         number: usize,
     ) -> Self {
-        frames.into_iter().for_each(|frame| self.add_series(frame, of(frame), number));
+        for frame in frames {
+            let frame = frame.borrow();
+            self.add_series(frame, of(frame), number);
+        }
         self
     }
 

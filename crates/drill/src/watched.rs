@@ -88,8 +88,7 @@ fn limit(of: &WatchFigures) -> Option<Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge;
-    use crate::sample::{fragile, plan, play, watching};
+    use crate::sample::{fragile, judged, plan, play, watching};
     use evenkeel_model::Event;
     use evenkeel_model::outcome::Ending;
 
@@ -104,7 +103,7 @@ mod tests {
             let values = values.into_iter().collect();
             (second < 1_000).then_some(Event::Watched { watch: 0, values, error })
         };
-        judge(&play(plan, &|second, _: &[bool]| fragile(second, &[]), read), None).unwrap()
+        judged(&play(plan, &|second, _: &[bool]| fragile(second, &[]), read))
     }
 
     #[test]

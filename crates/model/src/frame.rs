@@ -3,6 +3,8 @@
 //! Frames are the only thing the load hand says while it works. They hold counts, not figures: counts
 //! of two seconds can be added, percentiles cannot.
 
+use std::time::Duration;
+
 use evenkeel_units::Moment;
 use serde::{Deserialize, Serialize};
 
@@ -170,7 +172,12 @@ pub struct Frame {
 impl Frame {
     /// When the frame begins, after the start of the load.
     pub const fn from(&self) -> Moment {
-        Moment::at(std::time::Duration::from_secs(self.second))
+        Moment::at(Duration::from_secs(self.second))
+    }
+
+    /// The middle of the second: it belongs to what this lies in.
+    pub fn middle(&self) -> Moment {
+        self.from() + Duration::from_millis(500)
     }
 
     /// Adds what another worker or machine counted in the same second. The sum is what one that had done all

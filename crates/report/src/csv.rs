@@ -11,6 +11,7 @@
 //! formula, because it begins with `=`, `+`, `-`, `@`, a tab or a line break, gets an apostrophe in front: the
 //! spreadsheet shows it as text, and other readers see the apostrophe.
 
+use std::borrow::Borrow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -39,9 +40,14 @@ const OF_ALL: [&str; 10] = [
 const TIMES: [&str; 3] = ["response", "good_response", "service"];
 
 /// Writes the seconds of a load; the names are those of its routes and transactions, in order.
-pub fn render(frames: &[Frame], routes: &[String], transactions: &[String]) -> String {
+pub fn render(
+    frames: impl IntoIterator<Item: Borrow<Frame>>,
+    routes: &[String],
+    transactions: &[String],
+) -> String {
     let mut text = header();
     for frame in frames {
+        let frame = frame.borrow();
         let all: Vec<&Series> = frame.series.iter().collect();
         row(&mut text, frame.second, "all", "", &of_all(frame), &all);
         for (kind, names, series) in

@@ -11,6 +11,7 @@
 //!
 //! Source: <https://hdrhistogram.github.io/HdrHistogram/>.
 
+use std::borrow::Borrow;
 use std::time::{Duration, SystemTime};
 
 use evenkeel_model::{Distribution, Frame};
@@ -27,7 +28,11 @@ const MICROS_PER_MILLI: f64 = 1000.0;
 type Log<'a> = IntervalLogWriter<'a, 'a, Vec<u8>, V2DeflateSerializer>;
 
 /// Writes the seconds of a load that began at `began`; the names are those of its routes, in order.
-pub fn render(frames: &[Frame], routes: &[String], began: SystemTime) -> String {
+pub fn render(
+    frames: impl IntoIterator<Item: Borrow<Frame>>,
+    routes: &[String],
+    began: SystemTime,
+) -> String {
     let mut bytes = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
     let mut log = IntervalLogWriterBuilder::new()
@@ -39,6 +44,7 @@ pub fn render(frames: &[Frame], routes: &[String], began: SystemTime) -> String 
         .begin_log_with(&mut bytes, &mut serializer)
         .expect(FITS);
     for frame in frames {
+        let frame = frame.borrow();
         interval(&mut log, frame.second, None, frame.series.iter().map(|it| &it.response_micros));
         for (index, name) in routes.iter().enumerate() {
             let own: Vec<_> = frame

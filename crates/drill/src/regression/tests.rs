@@ -1,8 +1,7 @@
 //! What regressions promise: the same build twice is none, and a slower one is found.
 
 use super::*;
-use crate::judge;
-use crate::sample::{fragile, plan, play};
+use crate::sample::{fragile, judged, plan, play};
 use crate::stretch::coarse;
 use crate::tally::tests::frame;
 use evenkeel_model::Distribution;
@@ -116,8 +115,8 @@ fn severity_grows_with_how_far_beyond_the_limit_it_is() {
 fn two_runs_are_compared_figure_by_figure() {
     let fast = |second, _: &[bool]| frame(second, &[20 + second % 3; 100], 0);
     let slow = |second, _: &[bool]| frame(second, &[26 + second % 3; 100], 0);
-    let [fast, slow] = [&fast as crate::sample::World<'_>, &slow]
-        .map(|it| judge(&play(plan(), it, |_| None), None).unwrap());
+    let [fast, slow] =
+        [&fast as crate::sample::World<'_>, &slow].map(|it| judged(&play(plan(), it, |_| None)));
     let worse = compare(&fast, &slow);
     assert_eq!(worse.headline, "Minor regression: 3 of 5 figures are worse");
     assert!(worse.same_load);
@@ -139,7 +138,7 @@ fn errors_where_there_were_none_are_a_regression_when_they_go_on() {
             let failed = if (from..to).contains(&second) { 3 } else { 0 };
             frame(second, &[12; 97], failed)
         };
-        judge(&play(plan(), &world, |_| None), None).unwrap()
+        judged(&play(plan(), &world, |_| None))
     };
     let rate = |after: &Outcome| compare(&errors(0, 0), after).changes[3].changed;
     assert_eq!(rate(&errors(7, 8)), Changed::Same, "one bad second is chance");
@@ -148,7 +147,7 @@ fn errors_where_there_were_none_are_a_regression_when_they_go_on() {
 
 #[test]
 fn a_run_without_stretches_is_unclear() {
-    let whole = judge(&play(plan(), &fragile, |_| None), None).unwrap();
+    let whole = judged(&play(plan(), &fragile, |_| None));
     let mut before = whole.clone();
     before.samples.clear();
     before.totals.mean_seconds = before.totals.mean_seconds.map(|it| it / 3.0);

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use evenkeel_drill::folder::JOURNAL;
-use evenkeel_drill::{ConductError, Runs, Setup, conduct, judge};
+use evenkeel_drill::{ConductError, Run, Runs, Setup, conduct, judge};
 use evenkeel_load::fleet::Fleet;
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::plan::RunHead;
@@ -25,7 +25,7 @@ pub(crate) struct Over {
     pub(crate) folder: PathBuf,
     pub(crate) files: Vec<String>,
     /// All that happened.
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) run: Run,
 }
 
 /// Runs a drill.
@@ -144,22 +144,22 @@ pub(crate) async fn conducted(
         fleet,
         own_binary,
     };
-    let entries = Box::pin(conduct(setup, |scene| {
+    let run = Box::pin(conduct(setup, |scene| {
         also(scene.entry);
         watcher.see(scene);
     }));
-    let entries = entries.await;
-    let entries = entries.map_err(|error| match error {
+    let run = run.await;
+    let run = run.map_err(|error| match error {
         ConductError::Broken(_) => Failure::bug(in_one_line(&error)),
         _ => Failure::could_not_run(in_one_line(&error)),
     })?;
-    let outcome = judge(&entries, None).map_err(|error| Failure::bug(error.to_string()))?;
+    let outcome = judge(&run, None).map_err(|error| Failure::could_not_run(in_one_line(&error)))?;
     let (files, trouble) = write_reports(&outcome, &folder);
     if let Some(trouble) = trouble {
         // A report that could not be written changes nothing about the verdict.
         screen.complain(&trouble);
     }
-    Ok(Over { outcome, folder, files, entries })
+    Ok(Over { outcome, folder, files, run })
 }
 
 /// Writes every report of a run, each whole or not at all. What could be written, and why the rest could not.

@@ -148,9 +148,7 @@ fn found(name: &str, dir: &Path, against: Option<&Outcome>) -> Result<(PathBuf, 
 }
 
 fn read(folder: &Path, against: Option<&Outcome>) -> Result<Outcome, Failure> {
-    let path = folder.join(JOURNAL);
-    let entries =
-        journal::read(&path).map_err(|error| Failure::could_not_run(in_one_line(&error)))?;
-    judge(&entries, against)
-        .map_err(|error| Failure::could_not_run(format!("{}: {error}", path.display())))
+    let run = journal::read(&folder.join(JOURNAL))
+        .map_err(|error| Failure::could_not_run(in_one_line(&error)))?;
+    judge(&run, against).map_err(|error| Failure::could_not_run(in_one_line(&error)))
 }

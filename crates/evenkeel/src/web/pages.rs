@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use evenkeel_drill::{Conductor, judge};
+use evenkeel_drill::frames::Frames;
+use evenkeel_drill::{Run, judge};
 use evenkeel_model::{Entry, Event};
 use evenkeel_report::html;
 use evenkeel_units::{Clock, Moment};
@@ -18,8 +19,9 @@ const REST: u32 = 10;
 #[derive(Debug)]
 pub(super) struct Pages<C> {
     clock: C,
-    entries: Vec<Entry>,
-    conductor: Conductor,
+    run: Option<Run>,
+    /// When something last happened.
+    last: Moment,
     /// How many pictures there could have been.
     number: u64,
     /// The last one that was drawn, and its number.
@@ -34,8 +36,8 @@ impl<C: Clock> Pages<C> {
     pub(super) fn new(clock: C) -> Self {
         Self {
             clock,
-            entries: Vec::new(),
-            conductor: Conductor::default(),
+            run: None,
+            last: Moment::START,
             number: 0,
             drawn: None,
             rested: Moment::at(Duration::ZERO),
@@ -45,19 +47,20 @@ impl<C: Clock> Pages<C> {
     }
 
     /// Takes in what happened.
-    pub(super) fn add(&mut self, entry: Entry) {
-        if matches!(entry.event, Event::Started { .. }) {
+    pub(super) fn add(&mut self, entry: &Entry) {
+        if let Event::Started { run, plan } = &entry.event {
             // A search makes several runs; the present one is shown.
-            (self.entries, self.conductor) = (Vec::new(), Conductor::default());
+            let frames = Frames::within(&std::env::temp_dir());
+            self.run = Some(Run::new(run.clone(), plan.as_ref().clone(), frames));
         }
-        self.conductor.on(entry.at, &entry.event);
+        self.run.iter_mut().for_each(|it| drop(it.on(entry)));
+        self.last = entry.at;
         // What else happens is seen with the second that it happens in.
         let is_new = !matches!(
             entry.event,
             Event::Watched { .. } | Event::Tick | Event::Probed { .. } | Event::Measured { .. }
         );
         self.number += u64::from(is_new);
-        self.entries.push(entry);
     }
 
     /// Takes in the report of a run.
@@ -96,15 +99,18 @@ impl<C: Clock> Pages<C> {
         }
         let is_due =
             self.drawn.as_ref().is_none_or(|it| it.0 < self.number) && self.rest().is_zero();
-        if is_due {
-            let began = self.clock.now();
-            let outcome = judge(&self.entries, None).ok()?;
-            let last = self.entries.last().map_or(Moment::at(Duration::ZERO), |it| it.at);
-            let elapsed = self.conductor.load_began().map_or(Duration::ZERO, |it| last - it);
+        let from = self.clock.now();
+        // Seconds that cannot be read back leave the last picture as it is; the verdict will say so.
+        if is_due
+            && let Some(run) = &self.run
+            && let Ok(outcome) = judge(run, None)
+        {
+            let began = run.conductor().load_began();
+            let elapsed = began.map_or(Duration::ZERO, |it| self.last - it);
             let page = html::render_live(&outcome, elapsed, self.number);
             self.drawn = Some((self.number, Bytes::from(page)));
             let now = self.clock.now();
-            self.rested = now + (now - began) * REST;
+            self.rested = now + (now - from) * REST;
         }
         self.drawn.as_ref().map(|it| it.1.clone())
     }

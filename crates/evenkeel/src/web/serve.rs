@@ -119,7 +119,7 @@ async fn serve_here(
 fn hear(shared: &Shared, word: Word) -> bool {
     let mut pages = shared.pages.borrow_mut();
     match word {
-        Word::Happened(entry) => pages.add(*entry),
+        Word::Happened(entry) => pages.add(&entry),
         Word::Report(page) => pages.report(page),
         Word::Over => pages.end(),
     }

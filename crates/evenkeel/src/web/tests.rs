@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use evenkeel_drill::Run;
+use evenkeel_drill::frames::Frames;
 use evenkeel_model::document::{LoadTest, Shape};
 use evenkeel_model::library::plan_of_load;
 use evenkeel_model::plan::RunHead;
@@ -50,7 +52,11 @@ fn second(second: u64) -> Entry {
 }
 
 fn outcome() -> Outcome {
-    evenkeel_drill::judge(&journal(), None).unwrap()
+    let journal = journal();
+    let Event::Started { run, plan } = &journal[0].event else { panic!("no start") };
+    let mut run = Run::new(run.clone(), plan.as_ref().clone(), Frames::default());
+    journal.iter().for_each(|it| drop(run.on(it)));
+    evenkeel_drill::judge(&run, None).unwrap()
 }
 
 /// A view of a run of which three seconds have been seen.
@@ -211,16 +217,16 @@ impl Clock for Slow {
 #[test]
 fn drawing_takes_a_small_share_of_the_time() {
     let mut pages = Pages::new(Slow::default());
-    journal().into_iter().for_each(|it| pages.add(it));
+    journal().iter().for_each(|it| pages.add(it));
     let first = pages.page().unwrap();
-    pages.add(second(3));
+    pages.add(&second(3));
     assert_eq!(pages.page().unwrap(), first, "it has rested too little");
     assert!(pages.rest() > Duration::from_secs(5));
     let rested = (0..100).find(|_| pages.rest().is_zero());
     assert!(rested.is_some_and(|it| it < 10), "{rested:?}");
     assert_ne!(pages.page().unwrap(), first);
     pages.report("the report".to_owned());
-    pages.add(second(4));
+    pages.add(&second(4));
     assert_ne!(pages.page().unwrap(), "the report", "another run may follow");
     pages.end();
     assert_eq!(pages.page().unwrap(), "the report");

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
 
-use evenkeel_metrics::{Export, Run, Target};
-use evenkeel_model::{Entry, Event, Frame, Plan};
+use evenkeel_drill::Run;
+use evenkeel_metrics::{Export, Target};
+use evenkeel_model::{Entry, Event, Plan};
 use evenkeel_report::{csv, hdr};
 use evenkeel_units::{Clock, SystemClock};
 
@@ -38,7 +39,7 @@ impl Metrics {
         match &entry.event {
             Event::Started { run, .. } if !self.targets.is_empty() => {
                 let load = &plan.load;
-                let run = Run {
+                let run = evenkeel_metrics::Run {
                     id: run.id.clone(),
                     test: load.name.clone(),
                     routes: load.routes.iter().map(|it| it.name.clone()).collect(),
@@ -66,28 +67,15 @@ impl Metrics {
 }
 
 /// When the run began, on people's clocks.
-fn began(entries: &[Entry]) -> SystemTime {
-    let started = entries.iter().find_map(|it| match &it.event {
-        Event::Started { run, .. } => run.started.parse::<jiff::Timestamp>().ok(),
-        _ => None,
-    });
+fn began(run: &Run) -> SystemTime {
+    let started = run.head.started.parse::<jiff::Timestamp>();
     started.map_or(SystemTime::UNIX_EPOCH, SystemTime::from)
 }
 
 /// Writes the files that the command line asks for; says which.
-pub(crate) fn write_files(
-    args: &LoadRunArgs,
-    entries: &[Entry],
-    plan: &Plan,
-) -> Result<Vec<String>, Failure> {
-    let frames: Vec<Frame> = entries
-        .iter()
-        .filter_map(|it| match &it.event {
-            Event::Second { frame } => Some(frame.clone()),
-            _ => None,
-        })
-        .collect();
-    let routes: Vec<_> = plan.load.routes.iter().map(|it| it.name.clone()).collect();
+pub(crate) fn write_files(args: &LoadRunArgs, run: &Run) -> Result<Vec<String>, Failure> {
+    let load = &run.plan.load;
+    let routes: Vec<_> = load.routes.iter().map(|it| it.name.clone()).collect();
     let mut files = Vec::new();
     let mut write = |path: &Path, text: String| {
         std::fs::write(path, text).map_err(|error| {
@@ -97,10 +85,11 @@ pub(crate) fn write_files(
         Ok::<_, Failure>(())
     };
     if let Some(path) = &args.csv {
-        write(path, csv::render(&frames, &routes, &plan.load.transactions))?;
+        write(path, csv::render(&run.frames, &routes, &load.transactions))?;
     }
     if let Some(path) = &args.hlog {
-        write(path, hdr::render(&frames, &routes, began(entries)))?;
+        write(path, hdr::render(&run.frames, &routes, began(run)))?;
     }
+    run.frames.check().map_err(|it| Failure::could_not_run(it.to_string()))?;
     Ok(files)
 }

@@ -54,7 +54,7 @@ pub(crate) async fn run(args: LoadRunArgs, screen: &Screen) -> Result<Exit, Fail
     }
     let over = Box::pin(against_baseline(plan, &folder, &args, web.as_ref(), screen)).await;
     clean_up();
-    let Over { outcome, files, entries, .. } = over?;
+    let Over { outcome, files, run, .. } = over?;
     let next = match passing {
         true => String::new(),
         false => format!("evenkeel report {} --as html", outcome.run.id),
@@ -62,7 +62,7 @@ pub(crate) async fn run(args: LoadRunArgs, screen: &Screen) -> Result<Exit, Fail
     // Of a folder that is gone only what was asked for by name is left.
     let files =
         files.into_iter().filter(|it| !passing || Path::new(it).exists()).collect::<Vec<_>>();
-    screen.show(&Summary::of(&outcome, &entries), || {
+    screen.show(&Summary::of(&outcome, &run)?, || {
         text::load(&outcome, &files, &next, screen.width(), screen.color)
     })?;
     Ok(outcome.verdict.result.into())
@@ -99,11 +99,12 @@ pub(super) async fn send(
         metrics.see(entry, &plan, screen);
         web.iter().for_each(|it| it.see(entry));
     };
-    let over = conducted(plan.clone(), &name, &Runs::at(folder), stored, fleet, screen, also).await;
+    let runs = Runs::at(folder);
+    let over = Box::pin(conducted(plan.clone(), &name, &runs, stored, fleet, screen, also)).await;
     metrics.finish(screen).await;
     let mut over = over?;
     web.iter().for_each(|it| it.report(&over.outcome));
-    over.files.extend(write_files(args, &over.entries, &plan)?);
+    over.files.extend(write_files(args, &over.run)?);
     Ok(over)
 }
 

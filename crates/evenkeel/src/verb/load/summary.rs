@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use evenkeel_drill::Tally;
-use evenkeel_model::{Entry, Event, Outcome, outcome};
+use evenkeel_drill::{Run, Tally};
+use evenkeel_model::{Outcome, outcome};
 use serde::Serialize;
+
+use crate::exit::Failure;
 
 /// What `load run --output json` prints. `sent = answered + failed + in_flight_at_end`, and
 /// `planned = sent + missed`.
@@ -76,15 +78,12 @@ impl From<outcome::Times> for Times {
 
 impl Summary {
     /// Of a run: the figures of all its seconds, warm-ups among them.
-    pub(crate) fn of(outcome: &Outcome, entries: &[Entry]) -> Self {
-        let frames = entries.iter().filter_map(|it| match &it.event {
-            Event::Second { frame } => Some(frame),
-            _ => None,
-        });
-        let (all, sending) = (Tally::of(frames).figures(), outcome.sending);
+    pub(crate) fn of(outcome: &Outcome, run: &Run) -> Result<Self, Failure> {
+        let (all, sending) = (Tally::of(&run.frames).figures(), outcome.sending);
+        run.frames.check().map_err(|it| Failure::could_not_run(it.to_string()))?;
         let duration_seconds = outcome.duration.as_secs_f64();
         let load_cpu = outcome.footprint.as_ref().map(|it| it.load_cpu.as_secs_f64());
-        Self {
+        Ok(Self {
             run: outcome.run.id.clone(),
             verdict: outcome.verdict.result.word().to_owned(),
             exit_code: outcome.verdict.exit_code,
@@ -110,6 +109,6 @@ impl Summary {
             connections: sending.connected,
             tls_resumed: sending.resumed,
             seed: outcome.plan.seed.0,
-        }
+        })
     }
 }
