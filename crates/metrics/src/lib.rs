@@ -30,4 +30,4 @@ mod remote_write;
 mod target;
 
 pub use export::{Export, OpenError, Run, Trouble};
-pub use target::{Target, TargetError};
+pub use target::{Asked, Target, TargetError};

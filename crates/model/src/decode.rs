@@ -31,8 +31,8 @@ mod values;
 
 pub use self::code::{Code, codes, explain};
 pub(crate) use self::codec::Definitions;
-pub use self::findings::Findings;
-pub(crate) use self::findings::{MAX_FINDINGS, more, nearest};
+pub use self::findings::{Findings, nearest};
+pub(crate) use self::findings::{MAX_FINDINGS, more};
 pub(crate) use self::kinds::performance::figure;
 pub(crate) use self::kinds::{KINDS, describe};
 

@@ -113,7 +113,7 @@ pub(crate) struct LoadRunArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) hlog: Option<PathBuf>,
     /// Write metrics while the load goes on: prometheus=URL (remote write) or otlp=URL; without `=URL` the
-    /// environment says where, as for k6 (K6_PROMETHEUS_RW_SERVER_URL) and OpenTelemetry.
+    /// environment says where, as for k6 (K6_PROMETHEUS_RW_SERVER_URL) and OpenTelemetry. Default: what K6_OUT says.
     #[arg(long = "out", short = 'o', value_name = "KIND[=URL]")]
     pub(crate) metrics: Vec<String>,
     /// Show the load in a browser while it goes on: `--web` at any free port of this machine, `--web=8089` at this

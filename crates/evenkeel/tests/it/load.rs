@@ -86,6 +86,16 @@ fn failures_are_counted_by_class_and_fail_the_run() {
     assert_eq!((exit, it["errors"]["status"].as_u64()), (Some(1), Some(50)), "{it:#}");
 }
 
+#[test]
+fn what_k6s_variable_asks_for_and_is_not_done_is_said() {
+    let world = World::new();
+    let nobody = format!("http://127.0.0.1:{}/", world.port() + 1);
+    let mut command = world.evenkeel(&["load", "run", &nobody, "-n", "1", "-c", "1", "--quiet"]);
+    let output = command.env("K6_OUT", "json=a.json").output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("K6_OUT asks for `json`, which is not done"), "{}", said(&output));
+}
+
 /// The document of the page that moves tests over, at a port of the test's own.
 fn of_the_manual(port: u16) -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/load.md");

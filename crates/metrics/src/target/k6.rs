@@ -22,7 +22,8 @@ pub(super) fn target(
     given: Option<&str>,
     variables: &Variables<'_>,
 ) -> Result<Target, TargetError> {
-    if let Some((name, _)) = variables.with_prefix("K6_PROMETHEUS_RW_SIGV4_").next() {
+    let mut signatures = variables.with_prefix("K6_PROMETHEUS_RW_SIGV4_");
+    if let Some((name, _)) = signatures.find(|(_, value)| !value.trim().is_empty()) {
         return Err(TargetError::new(
             format!(
                 "K6_PROMETHEUS_RW_SIGV4_{name} asks for signatures of AWS, which are not written"
@@ -30,7 +31,7 @@ pub(super) fn target(
             "write to a proxy that signs, such as aws-sigv4-proxy",
         ));
     }
-    let text = given.or_else(|| variables.get("K6_PROMETHEUS_RW_SERVER_URL")).unwrap_or(URL);
+    let text = given.or(variables.get("K6_PROMETHEUS_RW_SERVER_URL")).unwrap_or(URL);
     let every = match variables.get("K6_PROMETHEUS_RW_PUSH_INTERVAL") {
         Some(text) => parse_duration(text).map_err(|error| {
             TargetError::new(format!("K6_PROMETHEUS_RW_PUSH_INTERVAL: {error}"), error.help)
@@ -86,13 +87,13 @@ fn headers(variables: &Variables<'_>) -> Result<Vec<Header>, TargetError> {
         };
         headers.push(header(LIST, name, value)?);
     }
+    let password = variables.get("K6_PROMETHEUS_RW_PASSWORD").unwrap_or_default();
     let authorization = match (
         variables.get("K6_PROMETHEUS_RW_BEARER_TOKEN"),
         variables.get("K6_PROMETHEUS_RW_USERNAME"),
     ) {
         (Some(token), _) => Some(format!("Bearer {token}")),
         (None, Some(user)) => {
-            let password = variables.get("K6_PROMETHEUS_RW_PASSWORD").unwrap_or_default();
             Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
         }
         (None, None) => None,

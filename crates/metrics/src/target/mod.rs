@@ -7,10 +7,12 @@
 //! --out otlp                  the URL, and all else, is in OTEL_EXPORTER_OTLP_…
 //! ```
 //!
-//! Nothing is written without being asked for: a variable alone, which another program may need, makes no
-//! target. Secrets come from the environment only, because everybody on the host can read command lines.
+//! Nothing is written without being asked for: by `--out`, or without one by `K6_OUT`, which has no other meaning.
+//! Other variables, which another program may need, make no target. Secrets come from the environment only, because
+//! everybody on the host can read command lines.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,8 +21,11 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use crate::remote_write::Style;
 
+mod asked;
 mod k6;
 mod otel;
+
+pub use asked::Asked;
 
 /// How often is written when nobody says it.
 const EVERY: Duration = Duration::from_secs(1);
@@ -100,20 +105,17 @@ impl TargetError {
 impl Target {
     /// Reads the value of `--out`, with the environment for everything that it does not say.
     pub fn parse(text: &str, environment: &BTreeMap<String, String>) -> Result<Self, TargetError> {
-        let (kind, url) = match text.split_once('=') {
-            Some((kind, url)) => (kind.trim(), Some(url.trim())),
-            None => (text.trim(), None),
-        };
-        let variables = Variables(environment);
+        let (kind, url) = halves(text);
+        Self::of(kind, url, &Variables::of(environment))
+    }
+
+    fn of(kind: &str, url: Option<&str>, variables: &Variables<'_>) -> Result<Self, TargetError> {
         if PROMETHEUS.contains(&kind) {
-            k6::target(url, &variables)
+            k6::target(url, variables)
         } else if OTLP.contains(&kind) {
-            otel::target(url, &variables)
+            otel::target(url, variables)
         } else {
-            Err(TargetError::new(
-                format!("`{kind}` is not an output"),
-                "write `prometheus=URL` or `otlp=URL`",
-            ))
+            Err(TargetError::new(format!("`{kind}` is not an output"), asked::instead(kind)))
         }
     }
 
@@ -131,12 +133,44 @@ impl Target {
     }
 }
 
+/// The kind of an output, and where to, of `KIND[=URL]`.
+fn halves(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('=') {
+        Some((kind, url)) => (kind.trim(), Some(url.trim())),
+        None => (text.trim(), None),
+    }
+}
+
 /// The environment, without variables that are empty: those are as good as not set.
-struct Variables<'a>(&'a BTreeMap<String, String>);
+///
+/// It remembers what it was asked for, so that what nobody asks for can be said.
+struct Variables<'a> {
+    all: &'a BTreeMap<String, String>,
+    asked: RefCell<BTreeSet<String>>,
+}
 
 impl<'a> Variables<'a> {
+    const fn of(all: &'a BTreeMap<String, String>) -> Self {
+        Self { all, asked: RefCell::new(BTreeSet::new()) }
+    }
+
     fn get(&self, name: &str) -> Option<&'a str> {
-        self.0.get(name).map(|it| it.trim()).filter(|it| !it.is_empty())
+        self.asked.borrow_mut().insert(name.to_owned());
+        self.all.get(name).map(|it| it.trim()).filter(|it| !it.is_empty())
+    }
+
+    /// Names with this prefix that somebody asked for.
+    fn asked(&self, prefix: &str) -> Vec<String> {
+        let asked = self.asked.borrow();
+        asked.iter().filter(|it| it.starts_with(prefix)).cloned().collect()
+    }
+
+    /// Variables with this prefix that are set, and that nobody asked for.
+    fn unread(&self, prefix: &str) -> impl Iterator<Item = &'a str> {
+        self.all.iter().filter_map(move |(name, value)| {
+            let wanted = name.starts_with(prefix) && !value.trim().is_empty();
+            (wanted && !self.asked.borrow().contains(name)).then_some(name.as_str())
+        })
     }
 
     /// What the first of these says that is set, and its name.
@@ -145,9 +179,11 @@ impl<'a> Variables<'a> {
     }
 
     fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.0
-            .iter()
-            .filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+        self.all.iter().filter_map(move |(name, value)| {
+            let rest = name.strip_prefix(prefix)?;
+            self.asked.borrow_mut().insert(name.clone());
+            Some((rest, value.as_str()))
+        })
     }
 
     /// A flag, in the words that Go reads as one.
@@ -267,6 +303,7 @@ mod tests {
     fn what_is_no_target_says_what_to_write() {
         for (text, part) in [
             ("influxdb=http://db", "`influxdb` is not an output"),
+            ("csv=secret.csv", "`csv` is not an output"),
             ("prometheus=db:9090", "not an absolute one"),
             ("prometheus=/api/v1/write", "not an absolute one"),
             ("prometheus=http://db:99999/", "not an absolute one"),

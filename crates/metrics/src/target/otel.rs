@@ -11,6 +11,25 @@ const URL: &str = "http://localhost:4318/v1/metrics";
 const PATH: &str = "/v1/metrics";
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What k6 is told by, which speaks gRPC unless told otherwise, and so cannot be followed.
+pub(super) const OF_K6: &str = "K6_OTEL_";
+
+/// Our variable for one of k6's.
+pub(super) fn instead(name: &str) -> Option<&'static str> {
+    Some(match name.strip_prefix(OF_K6)? {
+        "HTTP_EXPORTER_ENDPOINT" | "GRPC_EXPORTER_ENDPOINT" => "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "HTTP_EXPORTER_URL_PATH" => "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        "EXPORTER_PROTOCOL" => "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "HEADERS" => "OTEL_EXPORTER_OTLP_HEADERS",
+        "EXPORT_INTERVAL" | "FLUSH_INTERVAL" => "OTEL_METRIC_EXPORT_INTERVAL",
+        "SERVICE_NAME" => "OTEL_SERVICE_NAME",
+        "TLS_CERTIFICATE" => "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "TLS_CLIENT_CERTIFICATE" => "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+        "TLS_CLIENT_KEY" => "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+        _ => return None,
+    })
+}
+
 pub(super) fn target(
     given: Option<&str>,
     variables: &Variables<'_>,

@@ -138,7 +138,7 @@ pub(crate) fn more(source: &Source, count: usize) -> Option<Diagnostic> {
 
 /// The one of `known` that was probably meant by `word`: the same but for case and `_` or `-`, or close
 /// enough to be a slip.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |it: &str| it.replace(['_', '-', ' '], "").to_lowercase();
     // A hostile word must not cost more than a real one could.
     let word = plain(&word.chars().take(100).collect::<String>());

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use evenkeel_drill::Run;
-use evenkeel_metrics::{Export, Target};
+use evenkeel_metrics::{Asked, Export, Target};
 use evenkeel_model::{Entry, Event, Plan};
 use evenkeel_report::{csv, hdr};
 use evenkeel_units::{Clock, SystemClock};
@@ -15,23 +15,25 @@ use crate::exit::Failure;
 use crate::screen::Screen;
 
 /// Metrics that are written while a load goes on.
-#[derive(Default)]
 pub(crate) struct Metrics {
     targets: Vec<Target>,
     export: Option<Export>,
 }
 
+/// Where the command line, or k6's variable in its place, asks for metrics; says what is not done as asked.
+pub(crate) fn targets(args: &LoadRunArgs, screen: &Screen) -> Result<Vec<Target>, Failure> {
+    let environment: BTreeMap<_, _> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let asked = Asked::of(&args.metrics, &environment)
+        .map_err(|it| Failure::usage(it.problem).help(it.help))?;
+    asked.warnings.iter().for_each(|it| screen.warn(it));
+    Ok(asked.targets)
+}
+
 impl Metrics {
-    /// Of the targets that the command line names.
-    pub(crate) fn new(args: &LoadRunArgs) -> Result<Self, Failure> {
-        let environment: BTreeMap<_, _> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        let target = |text: &String| {
-            Target::parse(text, &environment).map_err(|it| Failure::usage(it.problem).help(it.help))
-        };
-        let targets = args.metrics.iter().map(target).collect::<Result<_, _>>()?;
-        Ok(Self { targets, export: None })
+    pub(crate) const fn new(targets: Vec<Target>) -> Self {
+        Self { targets, export: None }
     }
 
     /// Takes an event of the run.

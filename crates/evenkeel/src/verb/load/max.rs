@@ -14,11 +14,10 @@ use evenkeel_model::outcome::Ending;
 use evenkeel_units::{Human, Rate, Ratio};
 use serde::Serialize;
 
-use super::run::send;
+use super::run::{Onlookers, send};
 use crate::args::load::LoadRunArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
-use crate::web::Web;
 
 /// More rates are never tried: doubling and halving find any answer within these.
 const TRIES_MAX: usize = 40;
@@ -72,7 +71,7 @@ pub(crate) async fn run(
     search: Search,
     folder: &Path,
     args: &LoadRunArgs,
-    web: Option<&Web>,
+    onlookers: Onlookers<'_>,
     screen: &Screen,
 ) -> Result<Exit, Failure> {
     if plan.success.is_empty() {
@@ -86,7 +85,7 @@ pub(crate) async fn run(
         let mut load = plan.load.clone();
         load.shape = Some(Shape::Constant { rate: exact, duration: search.hold });
         let at = Plan { service: plan.service.clone(), ..plan_of_load(load, plan.seed) };
-        let over = Box::pin(send(at, folder, None, args, web, screen)).await?;
+        let over = Box::pin(send(at, folder, None, args, onlookers, screen)).await?;
         let outcome = over.outcome;
         match outcome.verdict.result {
             Ending::Pass => held = Some(rate),

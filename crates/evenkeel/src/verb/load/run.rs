@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use evenkeel_drill::Runs;
 use evenkeel_load::fleet::Fleet;
+use evenkeel_metrics::Target;
 use evenkeel_model::library::plan_of_load;
 use evenkeel_model::{Library, Outcome, Plan};
 use evenkeel_report::text;
 use evenkeel_units::Seed;
 
-use super::export::{Metrics, write_files};
+use super::export::{Metrics, targets, write_files};
 use super::summary::Summary;
 use super::{given, max};
 use crate::args::RUNS;
@@ -20,6 +21,9 @@ use crate::verb::agent;
 use crate::verb::documents::{self, fresh_seed, gather};
 use crate::verb::drill::{Over, conducted, keep_baseline, stored_baseline};
 use crate::web::Web;
+
+/// Who looks on while load is sent: databases that take metrics, and a browser.
+pub(super) type Onlookers<'a> = (&'a [Target], Option<&'a Web>);
 
 /// Sends load.
 pub(crate) async fn run(args: LoadRunArgs, screen: &Screen) -> Result<Exit, Failure> {
@@ -43,16 +47,18 @@ pub(crate) async fn run(args: LoadRunArgs, screen: &Screen) -> Result<Exit, Fail
             std::fs::remove_dir_all(&folder).unwrap_or_default();
         }
     };
+    let targets = targets(&args, screen)?;
     let web = args.web.map(Web::open).transpose()?;
     if let Some(web) = &web {
         screen.warn(&format!("the load, while it goes on: {}", web.url()));
     }
     if let Some(search) = plan.load.shape.as_ref().and_then(max::Search::of) {
-        let exit = max::run(plan, search, &folder, &args, web.as_ref(), screen).await;
+        let exit = max::run(plan, search, &folder, &args, (&targets, web.as_ref()), screen).await;
         clean_up();
         return exit;
     }
-    let over = Box::pin(against_baseline(plan, &folder, &args, web.as_ref(), screen)).await;
+    let over =
+        Box::pin(against_baseline(plan, &folder, &args, (&targets, web.as_ref()), screen)).await;
     clean_up();
     let Over { outcome, files, run, .. } = over?;
     let next = match passing {
@@ -73,12 +79,12 @@ async fn against_baseline(
     plan: Plan,
     folder: &Path,
     args: &LoadRunArgs,
-    web: Option<&Web>,
+    onlookers: Onlookers<'_>,
     screen: &Screen,
 ) -> Result<Over, Failure> {
     let runs = Runs::at(folder);
     let stored = stored_baseline(&runs, &plan.drill, folder)?;
-    let mut over = send(plan, folder, stored.as_ref(), args, web, screen).await?;
+    let mut over = send(plan, folder, stored.as_ref(), args, onlookers, screen).await?;
     over.files.extend(keep_baseline(&over.outcome, &runs, stored.is_none() || args.accept)?);
     Ok(over)
 }
@@ -89,12 +95,13 @@ pub(super) async fn send(
     folder: &Path,
     stored: Option<&Outcome>,
     args: &LoadRunArgs,
-    web: Option<&Web>,
+    onlookers: Onlookers<'_>,
     screen: &Screen,
 ) -> Result<Over, Failure> {
     let name = plan.drill.clone();
     let fleet = fleet(args)?;
-    let mut metrics = Metrics::new(args)?;
+    let (targets, web) = onlookers;
+    let mut metrics = Metrics::new(targets.to_vec());
     let also = |entry: &_| {
         metrics.see(entry, &plan, screen);
         web.iter().for_each(|it| it.see(entry));
