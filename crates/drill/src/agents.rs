@@ -78,6 +78,26 @@ mod tests {
         (outcome.verdict, check.unwrap())
     }
 
+    /// A second of an agent whose thread was busy for so long, and sent a request so late.
+    fn second(agent: &str, second: u64, busy_micros: u64, late_micros: u64) -> Event {
+        let mut frame = frame_at(second, 12, 50, 0);
+        (frame.series, frame.cpu_micros, frame.threads) = (Vec::new(), busy_micros, 1);
+        frame.lag_micros.micros = vec![(40, 45), (late_micros, 5)];
+        Event::AgentSecond { agent: agent.to_owned(), frame }
+    }
+
+    #[test]
+    fn an_agent_that_did_not_keep_up_is_named_though_the_sum_shows_nothing() {
+        let run = |busy, late| {
+            let both = |at| [second("a:7070", at, 300_000, 50), second("b:7070", at, busy, late)];
+            judged(&(0..40).flat_map(both).collect::<Vec<_>>()).0
+        };
+        assert_eq!(run(300_000, 50).result, Ending::Pass);
+        let verdict = run(990_000, 50_000);
+        assert_eq!((verdict.result, verdict.exit_code), (Ending::Inconclusive, 6));
+        assert_eq!(verdict.cause, "Generator kept up: 99% of a core in baseline, on b:7070.");
+    }
+
     fn lost() -> Event {
         let (agent, reason) = ("b:7070".to_owned(), "it closed the connection".to_owned());
         Event::AgentLost { agent, second: 4, reason }

@@ -13,7 +13,7 @@ use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use evenkeel_model::Frame;
@@ -33,8 +33,8 @@ pub struct Frames {
     /// What is not.
     latest: Stretch,
     packed: Vec<u8>,
-    /// Why they could not be read back.
-    trouble: OnceLock<io::Error>,
+    /// Why some of a run could not be read back.
+    trouble: Arc<OnceLock<io::Error>>,
 }
 
 /// Seconds that lie together.
@@ -63,9 +63,10 @@ impl Frames {
         Self { folder: Some(folder.to_owned()), ..Self::default() }
     }
 
-    /// None yet, for frames made of these: kept in the same place.
+    /// None yet, for others of the same run: kept in the same place, and in trouble together.
     pub(crate) fn alike(&self) -> Self {
-        Self { folder: self.folder.clone(), ..Self::default() }
+        let trouble = Arc::clone(&self.trouble);
+        Self { folder: self.folder.clone(), trouble, ..Self::default() }
     }
 
     /// Adds a second.
@@ -122,7 +123,7 @@ impl Frames {
         Moment::at(Duration::from_secs(last.unwrap_or(0)))
     }
 
-    /// Whether they could all be read back so far: a walk through them ends where they cannot.
+    /// Whether all of the run could be read back so far: a walk through seconds ends where they cannot.
     ///
     /// # Errors
     /// When they could not.

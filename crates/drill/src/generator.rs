@@ -62,6 +62,9 @@ impl Ready {
                     tell(match event {
                         fleet::Event::Started => Event::LoadStarted,
                         fleet::Event::Second(frame) => Event::Second { frame },
+                        fleet::Event::Part { agent, frame } => {
+                            Event::AgentSecond { agent: agent.address, frame }
+                        }
                         fleet::Event::Lost { agent, second, reason } => {
                             Event::AgentLost { agent: agent.address, second, reason }
                         }

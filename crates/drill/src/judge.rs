@@ -51,7 +51,7 @@ pub fn judge(run: &Run, against: Option<&Outcome>) -> Result<Outcome, Unreadable
         phases: phases(run),
         routes: routes(run),
         transactions: transactions(run),
-        sending: sending::figures(run),
+        sending: sending::figures(&run.frames),
         faults: faults(run, &recoveries),
         breakdown,
         spikes,

@@ -76,6 +76,7 @@ pub use generator::look_up;
 pub use judge::judge;
 pub use regression::compare;
 pub use run::Run;
+pub use sending::AgentFigures;
 pub use shell::{ConductError, Setup, conduct};
 pub use standing::Standing;
 pub use tally::Tally;

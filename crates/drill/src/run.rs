@@ -13,6 +13,7 @@ use evenkeel_units::Moment;
 
 use crate::conductor::{Command, Conductor, Early, Finish};
 use crate::frames::Frames;
+use crate::sending::{self, AgentFigures};
 use crate::tally::Tally;
 use crate::watched::Reading;
 
@@ -41,8 +42,8 @@ pub struct Run {
     pub load_began: bool,
     /// Whether all of it was.
     pub load_is_over: bool,
-    /// Machines that were to send the load, by address; none where it was sent from here.
-    pub agents: Vec<String>,
+    /// Machines that were to send the load; none where it was sent from here.
+    pub agents: Vec<AgentTrack>,
     /// Those of them that were lost.
     pub lost: Vec<LostAgent>,
     /// What was watched beside the load.
@@ -72,6 +73,17 @@ pub struct FaultTrack {
     pub error: Option<String>,
     /// Whether it began and was not taken back.
     pub left_behind: bool,
+}
+
+/// A machine that sent a share of the load.
+#[derive(Debug)]
+pub struct AgentTrack {
+    /// Where it listened.
+    pub agent: String,
+    /// What it calls itself.
+    pub name: String,
+    /// How it sent in each second; outcomes are only in the frames of all.
+    pub frames: Frames,
 }
 
 /// A machine that broke off while it sent its share of the load.
@@ -161,9 +173,10 @@ impl Run {
         self.load_began = began.is_some();
         match event {
             Event::Second { frame } => self.frames.push(frame),
-            Event::AgentJoined { .. } | Event::AgentLost { .. } | Event::ShareHandedOn { .. } => {
-                self.on_agent(event);
-            }
+            Event::AgentJoined { .. }
+            | Event::AgentSecond { .. }
+            | Event::AgentLost { .. }
+            | Event::ShareHandedOn { .. } => self.on_agent(event),
             Event::FaultBegan { .. } | Event::FaultFailed { .. } | Event::FaultEnded { .. } => {
                 self.on_fault(event, after_load_began);
             }
@@ -235,7 +248,15 @@ impl Run {
     /// Notes what one of several machines did.
     fn on_agent(&mut self, event: &Event) {
         match event {
-            Event::AgentJoined { agent, .. } => self.agents.push(agent.clone()),
+            Event::AgentJoined { agent, name, .. } => self.agents.push(AgentTrack {
+                agent: agent.clone(),
+                name: name.clone(),
+                frames: self.frames.alike(),
+            }),
+            Event::AgentSecond { agent, frame } => {
+                let track = self.agents.iter_mut().find(|it| it.agent == *agent);
+                track.into_iter().for_each(|it| it.frames.push(frame));
+            }
             Event::AgentLost { agent, second, reason } => self.lost.push(LostAgent {
                 agent: agent.clone(),
                 second: *second,
@@ -253,8 +274,17 @@ impl Run {
 
     /// Seconds of load that lie in a phase, by their middle.
     pub fn frames_of(&self, phase: usize) -> impl Iterator<Item = Frame> + Clone {
+        self.of_phase(&self.frames, phase)
+    }
+
+    /// Those of some seconds of load that lie in a phase.
+    pub(crate) fn of_phase<'a>(
+        &'a self,
+        frames: &'a Frames,
+        phase: usize,
+    ) -> impl Iterator<Item = Frame> + Clone + use<'a> {
         let PlannedPhase { from, to, .. } = self.plan.phases[phase];
-        self.frames.between(from, to).filter(move |it| self.phase_of(it) == Some(phase))
+        frames.between(from, to).filter(move |it| self.phase_of(it) == Some(phase))
     }
 
     /// Seconds of load that are judged: all but those of warm-ups.
@@ -285,6 +315,11 @@ impl Run {
             let asked = if by_role { baseline(it) } else { first.is_some() && self.is_judged(it) };
             asked && calm(it)
         })
+    }
+
+    /// How each machine sent its part of the load; nothing where all of it was sent from here.
+    pub fn agent_figures(&self) -> Vec<AgentFigures> {
+        sending::of_agents(self)
     }
 
     /// How long load was to be sent: until its end, or until it was ended before that.

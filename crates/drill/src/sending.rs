@@ -6,18 +6,22 @@
 //!
 //! - its threads were busy for 95 % of a judged phase or more, while arrivals were missed or sent late in it, or
 //! - requests were sent more than 10 ms late in the median although connections were free for them.
+//!
+//! Where several machines sent the load, this is asked of each of them, and one that was late is named: in the sum of all
+//! it would not show.
 
 use std::time::Duration;
 
 use evenkeel_model::Frame;
 use evenkeel_model::document::Role;
-use evenkeel_model::outcome::{Check, CheckKind, CheckResult, SendingFigures};
+use evenkeel_model::outcome::{Check, CheckKind, CheckResult, SendingFigures, Times};
 use evenkeel_stats::Histogram;
 use evenkeel_units::Human;
 
 use crate::agents;
 use crate::conductor::Finish;
-use crate::run::Run;
+use crate::frames::Frames;
+use crate::run::{AgentTrack, Run};
 use crate::tally::{Tally, times};
 
 /// Share of the planned load that must have been sent.
@@ -34,10 +38,10 @@ const LEAST_SECONDS: usize = 3;
 pub(crate) const KEPT_UP: &str = "generator kept up";
 
 /// How the load was sent.
-pub(crate) fn figures(run: &Run) -> SendingFigures {
+pub(crate) fn figures(frames: &Frames) -> SendingFigures {
     let mut all = SendingFigures::default();
     let (mut lag, mut sent, mut cpu_micros, mut last) = (Histogram::new(), 0, 0, 0);
-    for frame in &run.frames {
+    for frame in frames {
         lag.add(&frame.lag_micros);
         sent += frame.sent;
         cpu_micros += frame.cpu_micros;
@@ -115,12 +119,22 @@ enum Overrun {
     Late(Duration),
 }
 
-fn kept_up(run: &Run) -> Option<Check> {
+/// How one generator sent.
+struct Pace {
+    /// Share of a core that each thread took in the phase in which it was highest.
+    busiest: Option<f64>,
+    /// Median lag while connections were free.
+    median: Option<Duration>,
+    overrun: Option<Overrun>,
+}
+
+/// How the generator sent that counted these seconds.
+fn pace(run: &Run, frames: &Frames) -> Pace {
     let (mut phases, mut waited, mut free) = (Vec::new(), false, Histogram::new());
     for (phase, planned) in run.plan.phases.iter().enumerate() {
         let mut seen = Seen::default();
         if planned.role != Role::Warmup {
-            run.frames_of(phase).for_each(|it| {
+            run.of_phase(frames, phase).for_each(|it| {
                 seen.add(&it);
                 // That of the generator itself: where no arrival had to wait for a connection.
                 let waits = it.waiting > 0 || it.missed > 0;
@@ -138,6 +152,63 @@ fn kept_up(run: &Run) -> Option<Check> {
     });
     let median = free.quantile(0.5).filter(|_| free.count() >= ENOUGH);
     let overrun = overrun.or_else(|| median.filter(|it| *it > LATE).map(Overrun::Late));
+    Pace { busiest, median, overrun }
+}
+
+/// How each machine sent its part of the load; nothing where all of it was sent from here.
+pub(crate) fn of_agents(run: &Run) -> Vec<AgentFigures> {
+    let figures = |it: &AgentTrack| {
+        let (totals, sending) = (Tally::of(&it.frames).figures(), figures(&it.frames));
+        let lost = run.lost.iter().find(|lost| lost.agent == it.agent);
+        AgentFigures {
+            agent: it.agent.clone(),
+            name: it.name.clone(),
+            planned: totals.planned,
+            sent: totals.sent,
+            missed: totals.missed,
+            lag: sending.lag,
+            cpu_seconds: sending.cpu_seconds.unwrap_or(0.0),
+            kept_up: pace(run, &it.frames).overrun.is_none(),
+            lost: lost.map(|it| it.reason.clone()),
+        }
+    };
+    run.agents.iter().map(figures).collect()
+}
+
+/// How one of several machines sent its part of a load.
+#[derive(Clone, Debug)]
+pub struct AgentFigures {
+    /// Where it listened.
+    pub agent: String,
+    /// What it calls itself.
+    pub name: String,
+    /// Arrivals that were due.
+    pub planned: u64,
+    /// Requests that were sent.
+    pub sent: u64,
+    /// Arrivals that were given up unsent.
+    pub missed: u64,
+    /// From when each request was due until it was sent.
+    pub lag: Times,
+    /// Processor time of its threads.
+    pub cpu_seconds: f64,
+    /// Whether it was up to it.
+    pub kept_up: bool,
+    /// How it was lost, when it was.
+    pub lost: Option<String>,
+}
+
+fn kept_up(run: &Run) -> Option<Check> {
+    let of_agents = run.agents.iter().filter(|it| it.frames.iter().next().is_some());
+    let mut late: Vec<_> = of_agents.map(|it| (&it.agent, pace(run, &it.frames))).collect();
+    late.retain(|(_, it)| it.overrun.is_some());
+    let on = match late.as_slice() {
+        [] => String::new(),
+        [(agent, _)] => format!(", on {agent}"),
+        [(agent, _), more @ ..] => format!(", on {agent} and {} more", more.len()),
+    };
+    let named = late.into_iter().next().map(|(_, it)| it);
+    let Pace { busiest, median, overrun } = named.unwrap_or_else(|| pace(run, &run.frames));
     if overrun.is_none() && median.is_none() && busiest.is_none() {
         return None; // Nobody counted.
     }
@@ -145,8 +216,12 @@ fn kept_up(run: &Run) -> Option<Check> {
     let lag = |it: Duration| format!("median send lag {}", Human(it));
     let seen = [median.map(lag), busiest.map(share)].into_iter().flatten().collect::<Vec<_>>();
     let (measured, value, limit) = match &overrun {
-        Some(Overrun::Busy(it, phase)) => (format!("{} in {phase}", share(*it)), *it, Some(BUSY)),
-        Some(Overrun::Late(it)) => (lag(*it), it.as_secs_f64(), Some(LATE.as_secs_f64())),
+        Some(Overrun::Busy(it, phase)) => {
+            (format!("{} in {phase}{on}", share(*it)), *it, Some(BUSY))
+        }
+        Some(Overrun::Late(it)) => {
+            (format!("{}{on}", lag(*it)), it.as_secs_f64(), Some(LATE.as_secs_f64()))
+        }
         None => (seen.join(", "), 0.0, None),
     };
     Some(Check {

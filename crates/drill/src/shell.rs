@@ -327,6 +327,7 @@ const fn is_result(event: &Event) -> bool {
     matches!(
         event,
         Event::Second { .. }
+            | Event::AgentSecond { .. }
             | Event::AgentLost { .. }
             | Event::ShareHandedOn { .. }
             | Event::LoadEnded { .. }

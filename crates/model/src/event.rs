@@ -78,6 +78,13 @@ pub enum Event {
         /// As counted.
         frame: Frame,
     },
+    /// How a machine sent its part of a second of load.
+    AgentSecond {
+        /// Where it listens.
+        agent: String,
+        /// As it counted, but for the outcomes, which are among those of all in [`Event::Second`].
+        frame: Frame,
+    },
     /// A machine that sent a share of the load is lost.
     AgentLost {
         /// Where it listened.

@@ -175,6 +175,10 @@ fn several_machines_send_what_one_would_have_sent() {
         assert_eq!(counted[key], json(&one)[key], "{key}");
     }
     assert_eq!(counted["planned"], 1_200);
+    let parts = counted["agents"].as_array().unwrap();
+    let sent: u64 = parts.iter().map(|it| it["sent"].as_u64().unwrap()).sum();
+    assert_eq!((parts.len(), sent), (3, 1_200), "{counted:#}");
+    assert!(parts.iter().all(|it| it["kept_up"] == true && it["lost"].is_null()), "{counted:#}");
     assert!((3..=8).contains(&counted["connections"].as_u64().unwrap()), "{counted:#}");
     // They are there for the next.
     assert!(agents.iter().all(|it| it.has_said("waits for the next coordinator")));

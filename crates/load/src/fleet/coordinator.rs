@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use evenkeel_model::Frame;
 use evenkeel_units::{Clock, Moment, SystemClock};
 use tokio::sync::mpsc::{
     Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel,
@@ -288,7 +289,13 @@ impl Crew {
                     heard[number] = Moment::at(self.clock.now() - at);
                     let trouble = match said {
                         Ok(FromAgent::Second(frame)) => {
-                            roll.second(number, &frame).err().map(str::to_owned)
+                            let is_next = roll.heard(number) == Some(frame.second);
+                            let wrong = roll.second(number, &frame).err();
+                            if is_next && wrong.is_none() {
+                                let frame = Frame { series: Vec::new(), transactions: Vec::new(), ..*frame };
+                                say(Event::Part { agent: self.members[number].0.clone(), frame });
+                            }
+                            wrong.map(str::to_owned)
                         }
                         Ok(FromAgent::Ended(None)) => {
                             roll.ended(number);

@@ -75,6 +75,13 @@ pub enum Event {
     Started,
     /// A second of all agents that were there in it.
     Second(Frame),
+    /// How an agent sent its part of a second; outcomes are only in those of all.
+    Part {
+        /// Which.
+        agent: Member,
+        /// What it counted.
+        frame: Frame,
+    },
     /// An agent is lost.
     Lost {
         /// Which.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use evenkeel_drill::{Run, Tally};
+use evenkeel_drill::{AgentFigures, Run, Tally};
 use evenkeel_model::{Outcome, outcome};
 use serde::Serialize;
 
@@ -15,6 +15,8 @@ pub(crate) struct Summary {
     run: String,
     verdict: String,
     exit_code: u8,
+    /// Why it ended so, as a sentence for people.
+    cause: String,
     /// Arrivals that were due.
     planned: u64,
     /// Requests that were sent.
@@ -47,7 +49,40 @@ pub(crate) struct Summary {
     /// Connections that were made, and those of them that resumed a TLS session.
     connections: u64,
     tls_resumed: u64,
+    /// How each machine sent its part; none where this one sent all of it.
+    agents: Vec<Sender>,
     seed: u64,
+}
+
+/// One of several machines.
+#[derive(Debug, Serialize)]
+struct Sender {
+    agent: String,
+    name: String,
+    planned: u64,
+    sent: u64,
+    missed: u64,
+    send_lag_seconds: Times,
+    generator_cpu_seconds: f64,
+    kept_up: bool,
+    /// How it was lost; null when it was not.
+    lost: Option<String>,
+}
+
+impl From<AgentFigures> for Sender {
+    fn from(it: AgentFigures) -> Self {
+        Self {
+            agent: it.agent,
+            name: it.name,
+            planned: it.planned,
+            sent: it.sent,
+            missed: it.missed,
+            send_lag_seconds: it.lag.into(),
+            generator_cpu_seconds: it.cpu_seconds,
+            kept_up: it.kept_up,
+            lost: it.lost,
+        }
+    }
 }
 
 /// Times by percentile (nearest rank, three significant digits); null without any.
@@ -87,6 +122,7 @@ impl Summary {
             run: outcome.run.id.clone(),
             verdict: outcome.verdict.result.word().to_owned(),
             exit_code: outcome.verdict.exit_code,
+            cause: outcome.verdict.cause.clone(),
             planned: all.planned,
             sent: all.sent,
             answered: all.good,
@@ -108,6 +144,7 @@ impl Summary {
             bytes_sent: sending.bytes_sent,
             connections: sending.connected,
             tls_resumed: sending.resumed,
+            agents: run.agent_figures().into_iter().map(Sender::from).collect(),
             seed: outcome.plan.seed.0,
         })
     }

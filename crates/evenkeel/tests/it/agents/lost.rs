@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Agent, PATIENCE, Sink, begin, command, document, routes};
+use super::{Agent, PATIENCE, Sink, begin, command, document, json, routes};
 use crate::world::{World, said, wait_until};
 
 #[test]
@@ -25,6 +25,28 @@ fn an_agent_that_is_killed_is_named_and_the_others_go_on() {
     let sent = sent.0 + sent.1;
     assert!((1_500..1_990).contains(&sent), "{sent} of 2000");
     agents[1].process.wait().unwrap();
+}
+
+#[test]
+fn a_summary_for_scripts_names_the_agent_through_which_a_run_failed() {
+    let world = World::new();
+    let sink = Sink::start("127.0.0.1:0");
+    let file = document(&world, sink.address, 60);
+    let agents = [Agent::start(&world), Agent::start(&world)];
+    let load = begin(&mut command(&world, &agents.each_ref(), &[&file, "--output", "json"]));
+    assert!(wait_until(PATIENCE, || sink.count() > 100));
+    let [gone, other] = agents;
+    let addresses = [gone.address.clone(), other.address.clone()];
+    drop((gone, other));
+    let output = load.wait_with_output().unwrap();
+    let summary = json(&output);
+    assert_eq!(output.status.code(), Some(3), "{summary:#}");
+    let cause = summary["cause"].as_str().unwrap();
+    for (number, address) in addresses.iter().enumerate() {
+        assert!(cause.contains(address), "{cause}");
+        assert!(summary["agents"][number]["lost"].is_string(), "{summary:#}");
+    }
+    assert!(cause.contains("very agent was lost"), "{cause}");
 }
 
 /// What the verdict says of a run in which others took over what an agent had to send.
