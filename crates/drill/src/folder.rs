@@ -18,6 +18,11 @@ use crate::regression::is_same_drill;
 /// File name of the journal in a run's folder.
 pub const JOURNAL: &str = "journal.jsonl";
 
+/// The id of a run of `drill` that begins at `started`.
+pub fn id(drill: &str, started: jiff::Timestamp) -> String {
+    format!("{}-{}", drill.replace('/', "-"), started.strftime("%Y%m%d-%H%M%S"))
+}
+
 /// The folder of all runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runs {
@@ -36,11 +41,11 @@ impl Runs {
     /// When the folder cannot be made.
     pub fn create(&self, drill: &str, started: jiff::Timestamp) -> io::Result<(String, PathBuf)> {
         fs::create_dir_all(&self.root)?;
-        let base = format!("{}-{}", drill.replace('/', "-"), started.strftime("%Y%m%d-%H%M%S"));
+        let base = id(drill, started);
         // Two runs in one second are told apart by a number.
         for number in 1..1000 {
             let id = if number == 1 { base.clone() } else { format!("{base}-{number}") };
-            let path = self.root.join(&id);
+            let path = self.folder(&id);
             match fs::create_dir(&path) {
                 Ok(()) => return Ok((id, path)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -48,6 +53,11 @@ impl Runs {
             }
         }
         Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("too many runs named {base}")))
+    }
+
+    /// The folder of a run by its id.
+    pub fn folder(&self, id: &str) -> PathBuf {
+        self.root.join(id)
     }
 
     /// Folders of runs, the newest last.
@@ -80,7 +90,8 @@ impl Runs {
         named.into_iter().find(|it| it.join(JOURNAL).is_file()).or_else(last)
     }
 
-    fn baseline_file(&self, drill: &str) -> PathBuf {
+    /// Where the baseline of a drill is stored.
+    pub fn baseline_file(&self, drill: &str) -> PathBuf {
         self.root.join("baselines").join(format!("{}.json", drill.replace('/', "-")))
     }
 

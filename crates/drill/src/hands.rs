@@ -220,7 +220,10 @@ impl Hands {
             drop(say.send(Event::GuardianLost));
         });
         if let Some(start) = &plan.service.start {
-            let log = File::create(folder.join("service.log")).map_err(|it| failed(&it))?;
+            // Of a run that is not kept nobody will read it.
+            let log =
+                folder.as_ref().map_or_else(|| "/dev/null".into(), |it| it.join("service.log"));
+            let log = File::create(log).map_err(|it| failed(&it))?;
             let started = Started::new(start, own_binary, log, faults.mark()).map_err(|it| {
                 (format!("cannot start `{}`: {it}", start.command.join(" ")), false)
             })?;

@@ -38,8 +38,8 @@ pub struct Setup {
     pub plan: Plan,
     /// The run that it will be compared with.
     pub baseline: Option<Outcome>,
-    /// The run's folder; it is there already.
-    pub folder: PathBuf,
+    /// The run's folder, which is there already; of a run without one nothing is kept.
+    pub folder: Option<PathBuf>,
     /// Where undo journals are kept.
     pub state_dir: PathBuf,
     /// The machines that send the load; this one when there is none.
@@ -80,13 +80,15 @@ pub struct Scene<'a> {
 pub async fn conduct(setup: Setup, mut watch: impl FnMut(Scene<'_>)) -> Result<Run, ConductError> {
     let clock = SystemClock::start();
     let mut signals = Signals::new().map_err(ConductError::Signals)?;
-    let journal = Writer::create(&setup.folder.join(JOURNAL)).map_err(ConductError::Journal)?;
+    let folder = setup.folder.as_deref();
+    let journal = folder.map(|it| Writer::create(&it.join(JOURNAL))).transpose();
+    let frames = folder.map_or_else(|| Frames::within(&std::env::temp_dir()), Frames::within);
     let (say, mut heard) = unbounded_channel();
     let mut ask = Hands::start(&setup, say.clone());
     let mut shell = Shell {
         clock,
-        journal,
-        run: Run::new(setup.head.clone(), setup.plan.clone(), Frames::within(&setup.folder)),
+        journal: journal.map_err(ConductError::Journal)?,
+        run: Run::new(setup.head.clone(), setup.plan.clone(), frames),
         say,
         preparing: None,
         load: None,
@@ -120,7 +122,7 @@ pub async fn conduct(setup: Setup, mut watch: impl FnMut(Scene<'_>)) -> Result<R
 
 struct Shell {
     clock: SystemClock,
-    journal: Writer,
+    journal: Option<Writer>,
     /// What has happened so far.
     run: Run,
     say: UnboundedSender<Event>,
@@ -182,7 +184,7 @@ impl Shell {
         watch: &mut impl FnMut(Scene<'_>),
     ) -> std::io::Result<()> {
         let entry = Entry { at: self.now(), event };
-        self.journal.write(&entry)?;
+        self.journal.as_mut().map_or(Ok(()), |it| it.write(&entry))?;
         for command in self.take_in(entry, watch) {
             self.act(command, ask);
         }
@@ -306,7 +308,9 @@ impl Shell {
         }
         let load_cpu = self.load.as_ref().map_or(Duration::ZERO, Load::cpu_time);
         let footprint = self.cost.footprint(load_cpu, closed.proxy_cpu);
-        written.and(self.close_with(Event::Measured { footprint }, watch)).and(self.journal.sync())
+        written
+            .and(self.close_with(Event::Measured { footprint }, watch))
+            .and(self.journal.as_ref().map_or(Ok(()), Writer::sync))
     }
 
     fn close_with(
@@ -315,7 +319,7 @@ impl Shell {
         watch: &mut impl FnMut(Scene<'_>),
     ) -> std::io::Result<()> {
         let entry = Entry { at: self.now(), event };
-        let written = self.journal.write(&entry);
+        let written = self.journal.as_mut().map_or(Ok(()), |it| it.write(&entry));
         // Nothing is left to decide.
         drop(self.take_in(entry, watch));
         written

@@ -41,13 +41,14 @@ pub(crate) async fn run(args: DemoArgs, screen: &Screen) -> Result<Exit, Failure
 
     screen.say("1 of 2: a shop without timeouts, retries and fallbacks");
     let fragile =
-        conducted(made_fragile(plan.clone()), "fragile", &runs, None, None, screen, |_| {}).await?;
+        conducted(made_fragile(plan.clone()), "fragile", Some(&runs), None, None, screen, |_| {})
+            .await?;
     screen.say(&format!("        {}", fragile.outcome.verdict.headline));
     if fragile.outcome.verdict.result == Ending::Interrupted {
         return Ok(Ending::Interrupted.into());
     }
     screen.say("2 of 2: the same shop with them, in the same drill");
-    let resilient = conducted(plan, "resilient", &runs, None, None, screen, |_| {}).await?;
+    let resilient = conducted(plan, "resilient", Some(&runs), None, None, screen, |_| {}).await?;
     screen.say(&format!("        {}", resilient.outcome.verdict.headline));
 
     if resilient.outcome.verdict.result == Ending::Interrupted {
@@ -60,24 +61,24 @@ pub(crate) async fn run(args: DemoArgs, screen: &Screen) -> Result<Exit, Failure
         &json!({
             "told_apart": told_apart,
             "document": document,
-            "fragile": of(&fragile),
-            "resilient": of(&resilient),
+            "fragile": of(&fragile, &runs),
+            "resilient": of(&resilient, &runs),
         }),
-        || shown(&fragile, &resilient, &document, told_apart, screen),
+        || shown([&fragile, &resilient], &runs, &document, told_apart, screen),
     )?;
     Ok(if told_apart { Exit::OK } else { Exit::FAILED })
 }
 
-fn of(over: &Over) -> serde_json::Value {
-    let Over { outcome, folder, files, .. } = over;
+fn of(over: &Over, runs: &Runs) -> serde_json::Value {
+    let Over { outcome, files, .. } = over;
     json!({
-        "run": outcome.run.id, "folder": folder, "files": files, "verdict": outcome.verdict, "score": outcome.score,
+        "run": outcome.run.id, "folder": runs.folder(&outcome.run.id), "files": files, "verdict": outcome.verdict, "score": outcome.score,
     })
 }
 
 fn shown(
-    fragile: &Over,
-    resilient: &Over,
+    [fragile, resilient]: [&Over; 2],
+    runs: &Runs,
     document: &Path,
     told_apart: bool,
     screen: &Screen,
@@ -104,7 +105,10 @@ fn shown(
         ));
     }
     for over in [fragile, resilient] {
-        lines.push(format!("report  {}", over.folder.join("report.html").display()));
+        lines.push(format!(
+            "report  {}",
+            runs.folder(&over.outcome.run.id).join("report.html").display()
+        ));
     }
     lines.push(format!("drill   {}", document.display()));
     lines.push(format!("next    evenkeel drill run {}", document.display()));

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use evenkeel_drill::folder::JOURNAL;
+use evenkeel_drill::folder::{self, JOURNAL};
 use evenkeel_drill::{ConductError, Run, Runs, Setup, conduct, judge};
 use evenkeel_load::fleet::Fleet;
 use evenkeel_model::diagnostic::in_one_line;
@@ -22,7 +22,6 @@ use crate::screen::Screen;
 /// A run that is over, and where it is kept.
 pub(crate) struct Over {
     pub(crate) outcome: Outcome,
-    pub(crate) folder: PathBuf,
     pub(crate) files: Vec<String>,
     /// All that happened.
     pub(crate) run: Run,
@@ -35,21 +34,22 @@ pub(crate) async fn run(args: RunArgs, screen: &Screen) -> Result<Exit, Failure>
         return Err(Failure::refused("nothing was run").help("say `y`, or give `--yes`"));
     }
     let runs = Runs::at(&args.dir);
-    let stored = stored_baseline(&runs, &plan.drill, &args.dir)?;
+    let stored = stored_baseline(&runs, &plan.drill)?;
     let name = plan.drill.clone();
-    let over = conducted(plan, &name, &runs, stored.as_ref(), None, screen, |_| {}).await?;
+    let over = conducted(plan, &name, Some(&runs), stored.as_ref(), None, screen, |_| {}).await?;
     let passed = over.outcome.verdict.exit_code == 0;
     let mut files = over.files.clone();
     files.extend(keep_baseline(&over.outcome, &runs, stored.is_none() || args.accept)?);
+    let folder = runs.folder(&over.outcome.run.id);
     let next = match passed {
         true => format!(
             "evenkeel drill run {} --dir {}",
             shown(&args.document.files),
             args.dir.display()
         ),
-        false => format!("evenkeel report {} --as markdown", over.folder.display()),
+        false => format!("evenkeel report {} --as markdown", folder.display()),
     };
-    let Over { outcome, folder, .. } = &over;
+    let outcome = &over.outcome;
     screen.show(
         &json!({
             "run": outcome.run.id,
@@ -65,14 +65,10 @@ pub(crate) async fn run(args: RunArgs, screen: &Screen) -> Result<Exit, Failure>
 }
 
 /// The run that later ones of this name are compared with.
-pub(crate) fn stored_baseline(
-    runs: &Runs,
-    name: &str,
-    folder: &Path,
-) -> Result<Option<Outcome>, Failure> {
+pub(crate) fn stored_baseline(runs: &Runs, name: &str) -> Result<Option<Outcome>, Failure> {
     runs.baseline(name).map_err(|error| {
         Failure::could_not_run(format!("cannot read the stored baseline: {error}"))
-            .help(format!("remove {}", folder.join("baselines").display()))
+            .help(format!("remove {}", runs.baseline_file(name).display()))
     })
 }
 
@@ -108,11 +104,12 @@ fn agreed(plan: &Plan) -> Result<bool, Failure> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Conducts a run, judges it, and writes its reports into its folder. A fleet sends the load, if there is one.
+/// Conducts a run, judges it, and writes its reports into its folder, if it is to be kept. A fleet sends the load, if
+/// there is one.
 pub(crate) async fn conducted(
     plan: Plan,
     name: &str,
-    runs: &Runs,
+    runs: Option<&Runs>,
     stored: Option<&Outcome>,
     fleet: Option<Fleet>,
     screen: &Screen,
@@ -121,9 +118,13 @@ pub(crate) async fn conducted(
     let state_dir = evenkeel_fault::state_dir();
     super::chaos::mend_first(&state_dir, screen).await?;
     let started = SystemClock::start().wall();
-    let (id, folder) = runs.create(name, started).map_err(|error| {
+    let made = runs.map(|it| it.create(name, started)).transpose().map_err(|error| {
         Failure::could_not_run(format!("cannot make a folder for the run: {error}"))
     })?;
+    let (id, folder) = match made {
+        Some((id, folder)) => (id, Some(folder)),
+        None => (folder::id(name, started), None),
+    };
     let own_binary = std::env::current_exe()
         .map_err(|error| Failure::could_not_run(format!("cannot find the own binary: {error}")))?;
     let head = RunHead {
@@ -154,12 +155,12 @@ pub(crate) async fn conducted(
         _ => Failure::could_not_run(in_one_line(&error)),
     })?;
     let outcome = judge(&run, None).map_err(|error| Failure::could_not_run(in_one_line(&error)))?;
-    let (files, trouble) = write_reports(&outcome, &folder);
+    let (files, trouble) = folder.map(|it| write_reports(&outcome, &it)).unwrap_or_default();
     if let Some(trouble) = trouble {
         // A report that could not be written changes nothing about the verdict.
         screen.complain(&trouble);
     }
-    Ok(Over { outcome, folder, files, run })
+    Ok(Over { outcome, files, run })
 }
 
 /// Writes every report of a run, each whole or not at all. What could be written, and why the rest could not.

@@ -4,9 +4,9 @@
 //! that did not is halved (in ratio) until it is small enough. A rate that the generator itself could not send
 //! ends the search like one that the service could not bear, and is told apart.
 
-use std::path::Path;
 use std::time::Duration;
 
+use evenkeel_drill::Runs;
 use evenkeel_model::Plan;
 use evenkeel_model::document::Shape;
 use evenkeel_model::library::plan_of_load;
@@ -69,7 +69,7 @@ impl Search {
 pub(crate) async fn run(
     plan: Plan,
     search: Search,
-    folder: &Path,
+    runs: Option<&Runs>,
     args: &LoadRunArgs,
     onlookers: Onlookers<'_>,
     screen: &Screen,
@@ -85,7 +85,7 @@ pub(crate) async fn run(
         let mut load = plan.load.clone();
         load.shape = Some(Shape::Constant { rate: exact, duration: search.hold });
         let at = Plan { service: plan.service.clone(), ..plan_of_load(load, plan.seed) };
-        let over = Box::pin(send(at, folder, None, args, onlookers, screen)).await?;
+        let over = Box::pin(send(at, runs, None, args, onlookers, screen)).await?;
         let outcome = over.outcome;
         match outcome.verdict.result {
             Ending::Pass => held = Some(rate),

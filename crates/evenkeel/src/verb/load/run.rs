@@ -1,6 +1,6 @@
 //! `load run`: from a URL or a document to load, figures and a verdict.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use evenkeel_drill::Runs;
 use evenkeel_load::fleet::Fleet;
@@ -35,39 +35,28 @@ pub(crate) async fn run(args: LoadRunArgs, screen: &Screen) -> Result<Exit, Fail
         (None, files) => of_files(files, &args, seed, screen)?,
     };
     // A load at a URL leaves nothing behind unless it is asked to.
-    let passing = url.is_some() && args.dir.is_none();
-    let folder = match (&args.dir, passing) {
-        (Some(folder), _) => folder.clone(),
-        (None, false) => PathBuf::from(RUNS),
-        (None, true) => std::env::temp_dir().join(format!("evenkeel-load-{}", std::process::id())),
+    let folder = match (&args.dir, url) {
+        (Some(folder), _) => Some(folder.clone()),
+        (None, None) => Some(PathBuf::from(RUNS)),
+        (None, Some(_)) => None,
     };
-    let clean_up = || {
-        if passing {
-            // What cannot be removed is the system's to clean up.
-            std::fs::remove_dir_all(&folder).unwrap_or_default();
-        }
-    };
+    let runs = folder.map(Runs::at);
     let targets = targets(&args, screen)?;
     let web = args.web.map(Web::open).transpose()?;
     if let Some(web) = &web {
         screen.warn(&format!("the load, while it goes on: {}", web.url()));
     }
     if let Some(search) = plan.load.shape.as_ref().and_then(max::Search::of) {
-        let exit = max::run(plan, search, &folder, &args, (&targets, web.as_ref()), screen).await;
-        clean_up();
-        return exit;
+        let onlookers = (&*targets, web.as_ref());
+        return max::run(plan, search, runs.as_ref(), &args, onlookers, screen).await;
     }
-    let over =
-        Box::pin(against_baseline(plan, &folder, &args, (&targets, web.as_ref()), screen)).await;
-    clean_up();
-    let Over { outcome, files, run, .. } = over?;
-    let next = match passing {
-        true => String::new(),
-        false => format!("evenkeel report {} --as html", outcome.run.id),
+    let onlookers = (&*targets, web.as_ref());
+    let over = Box::pin(against_baseline(plan, runs.as_ref(), &args, onlookers, screen)).await;
+    let Over { outcome, files, run } = over?;
+    let next = match runs {
+        None => String::new(),
+        Some(_) => format!("evenkeel report {} --as html", outcome.run.id),
     };
-    // Of a folder that is gone only what was asked for by name is left.
-    let files =
-        files.into_iter().filter(|it| !passing || Path::new(it).exists()).collect::<Vec<_>>();
     screen.show(&Summary::of(&outcome, &run)?, || {
         text::load(&outcome, &files, &next, screen.width(), screen.color)
     })?;
@@ -77,22 +66,22 @@ pub(crate) async fn run(args: LoadRunArgs, screen: &Screen) -> Result<Exit, Fail
 /// Sends load and compares it with the stored baseline; without one, a run that passed becomes it.
 async fn against_baseline(
     plan: Plan,
-    folder: &Path,
+    runs: Option<&Runs>,
     args: &LoadRunArgs,
     onlookers: Onlookers<'_>,
     screen: &Screen,
 ) -> Result<Over, Failure> {
-    let runs = Runs::at(folder);
-    let stored = stored_baseline(&runs, &plan.drill, folder)?;
-    let mut over = send(plan, folder, stored.as_ref(), args, onlookers, screen).await?;
-    over.files.extend(keep_baseline(&over.outcome, &runs, stored.is_none() || args.accept)?);
+    let Some(kept) = runs else { return send(plan, None, None, args, onlookers, screen).await };
+    let stored = stored_baseline(kept, &plan.drill)?;
+    let mut over = send(plan, runs, stored.as_ref(), args, onlookers, screen).await?;
+    over.files.extend(keep_baseline(&over.outcome, kept, stored.is_none() || args.accept)?);
     Ok(over)
 }
 
 /// Sends load once, and gives out what was asked for.
 pub(super) async fn send(
     plan: Plan,
-    folder: &Path,
+    runs: Option<&Runs>,
     stored: Option<&Outcome>,
     args: &LoadRunArgs,
     onlookers: Onlookers<'_>,
@@ -106,8 +95,7 @@ pub(super) async fn send(
         metrics.see(entry, &plan, screen);
         web.iter().for_each(|it| it.see(entry));
     };
-    let runs = Runs::at(folder);
-    let over = Box::pin(conducted(plan.clone(), &name, &runs, stored, fleet, screen, also)).await;
+    let over = Box::pin(conducted(plan.clone(), &name, runs, stored, fleet, screen, also)).await;
     metrics.finish(screen).await;
     let mut over = over?;
     web.iter().for_each(|it| it.report(&over.outcome));
