@@ -270,7 +270,8 @@ fn steady_text(text: &str) -> Result<Template, Problem> {
     let read = parse_text(text)?;
     if let Some(slot) = read.slots().next() {
         return Err(Problem::new(
-            codes::REFERENCE,
+            // No schema can tell one placeholder from another that is well formed.
+            codes::RANGE,
             format!("`{slot}` is a value of the moment, and a connection serves many requests"),
             "Write a text, `${env:NAME}` or `${file:PATH}`.",
         ));

@@ -397,10 +397,10 @@ fn what_connections_are_opened_with_is_read_and_holds_no_secret_itself() {
                 sasl: {mechanism: GSSAPI, user: \"${run:user}\", password: hunter2}";
     insta::assert_snapshot!(findings(&document(text)), @r"
     EK-D022 8:17 `a b` is not the name of a subprotocol | Use letters, digits, `-` and `.`, such as `graphql-transport-ws`.
-    EK-D023 9:50 `${run:user}` is a value of the moment, and a connection serves many requests | Write a text, `${env:NAME}` or `${file:PATH}`.
+    EK-D007 9:50 `${run:user}` is a value of the moment, and a connection serves many requests | Write a text, `${env:NAME}` or `${file:PATH}`.
     EK-D022 9:65 the header `upgrade` is ours to send | Leave it away: it follows from the address and the body.
     EK-D013 10:21 `GSSAPI` is not a mechanism | Use one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512.
-    EK-D023 10:35 `${run:user}` is a value of the moment, and a connection serves many requests | Write a text, `${env:NAME}` or `${file:PATH}`.
+    EK-D007 10:35 `${run:user}` is a value of the moment, and a connection serves many requests | Write a text, `${env:NAME}` or `${file:PATH}`.
     EK-D023 10:60 a secret stands in the document | Write `${env:NAME}` or `${file:PATH}`: documents and reports are shown around.
     ");
     let text = "url: wss://a\nroutes: [{message: {send: hello}}]\n\
