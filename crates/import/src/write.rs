@@ -356,12 +356,14 @@ fn call(map: &mut Map, call: &Call) {
             map.put_unless("headers", headers, &Vec::new(), |it| named(it));
             map.put_text("body", body.as_ref());
         }
-        Call::Grpc { method, messages, metadata } => {
+        Call::Grpc { method, messages, metadata, pacing } => {
             let mut of = Map::default().with("method", Tree::text(method));
             match messages.as_slice() {
                 [one] => of.put("message", Tree::text(one)),
                 several => of.put("messages", Tree::texts(several)),
             }
+            of.put_unless("every", &pacing.every, &None, |it| duration(it.unwrap_or_default()));
+            of.put_unless("await", &pacing.awaits, &false, Tree::text);
             of.put_unless("metadata", metadata, &Vec::new(), |it| named(it));
             map.put("grpc", of.done());
         }

@@ -1,6 +1,6 @@
 //! Call: one request as the document says it, with its references looked up and its slots numbered.
 
-use evenkeel_model::document::{Encoding, Until};
+use evenkeel_model::document::{Encoding, Pacing, Until};
 
 use crate::protocol::grpc::Method;
 use crate::template::Template;
@@ -40,6 +40,7 @@ pub(crate) enum What {
         method: Method,
         messages: Vec<Template>,
         metadata: Vec<(String, Template)>,
+        pacing: Pacing,
     },
     Message {
         payload: Template,

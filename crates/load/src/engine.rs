@@ -8,6 +8,7 @@
 //! slice     which worker of how many
 //! exchange  a request, from when it is handed to a connection to its outcome
 //! stream    bytes between sockets and what connections speak
+//! later     what connections say at moments of their own
 //! toll      what the thread costs
 //! ```
 //!
@@ -22,6 +23,7 @@ mod arrivals;
 mod connect;
 mod demand;
 mod exchange;
+mod later;
 mod places;
 mod slice;
 mod socket;
@@ -30,7 +32,7 @@ mod toll;
 mod users;
 mod visits;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -114,6 +116,8 @@ pub(crate) struct Engine<P: Protocol> {
     unwritten: Vec<u64>,
     /// Connections that have something to say without any byte having come.
     unheard: Vec<u64>,
+    /// When connections have something to say, and which.
+    later: BTreeSet<(Moment, u64)>,
     /// No request under way is given up before this.
     next_deadline: Option<Moment>,
     /// While the target refuses connections: no new one before this.
@@ -149,6 +153,7 @@ impl<P: Protocol> Engine<P> {
             again: VecDeque::new(),
             unwritten: Vec::new(),
             unheard: Vec::new(),
+            later: BTreeSet::new(),
             next_deadline: None,
             connect_after: Moment::START,
             drain_until: None,
@@ -177,6 +182,7 @@ impl<P: Protocol> Engine<P> {
             self.demand.admit(|at| at <= now);
             self.expire(now);
             self.listen();
+            self.speak(now);
             self.dispatch();
             let under_way = self.exchanges.len();
             self.send_together();
@@ -301,7 +307,8 @@ impl<P: Protocol> Engine<P> {
     fn next_event(&self, now: Moment) -> Moment {
         let waits = self.demand.waits_since().is_some() && self.pool.has_place();
         let connect = waits.then_some(self.connect_after);
-        [self.next_deadline, connect, self.drain_until.filter(|it| *it > now)]
+        let said = self.later.first().map(|(moment, _)| *moment);
+        [self.next_deadline, connect, said, self.drain_until.filter(|it| *it > now)]
             .into_iter()
             .flatten()
             .fold(self.demand.next_event(now), Moment::min)

@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use evenkeel_model::document::{Encoding, Until};
+use evenkeel_model::document::{Encoding, Pacing, Until};
 use protox::Compiler;
 use protox::file::{File, FileResolver};
 use sha1::{Digest as _, Sha1};
@@ -124,7 +124,7 @@ fn calls() -> Vec<Call> {
     let call = |method: &str, wants_body| {
         let method = described.method(method).expect("it is described");
         let messages = vec![Template::text(r#"{"text": "a"}"#)];
-        let what = What::Grpc { method, messages, metadata: Vec::new() };
+        let what = What::Grpc { method, messages, metadata: Vec::new(), pacing: Pacing::default() };
         call(what, if wants_body { Headers::All } else { Headers::None }, wants_body)
     };
     vec![

@@ -147,12 +147,13 @@ fn what(
         document::Call::Query { name, record } => {
             What::Query { name: text(name)?, record: record.clone() }
         }
-        document::Call::Grpc { method, messages, metadata } => {
+        document::Call::Grpc { method, messages, metadata, pacing } => {
             let described = described.ok_or("its messages are not described")?;
             What::Grpc {
                 method: described.method(method).map_err(|it| in_one_line(&it))?,
                 metadata: pairs(metadata, &mut text)?,
                 messages: messages.iter().map(&mut text).collect::<Result<_, _>>()?,
+                pacing: *pacing,
             }
         }
     })

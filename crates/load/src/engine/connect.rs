@@ -103,6 +103,7 @@ impl<P: Protocol> Engine<P> {
         if self.pool.connections[at].state == State::Up {
             self.pool.offer(at);
             self.listen_later(at);
+            self.speak_later(at);
         }
     }
 }

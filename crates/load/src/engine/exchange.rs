@@ -112,6 +112,7 @@ impl<P: Protocol> Engine<P> {
         self.flush(at);
         self.pool.offer(at);
         self.listen_later(at);
+        self.speak_later(at);
     }
 
     /// Begins an exchange for the request that has waited longest.

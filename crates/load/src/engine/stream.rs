@@ -323,6 +323,7 @@ impl<P: Protocol> Engine<P> {
         }
         if self.pool.find(token).is_some() {
             self.tidy(at);
+            self.speak_later(at);
         }
         self.ended = ended;
     }

@@ -46,6 +46,8 @@ pub(crate) trait Protocol: Sized + Send {
     /// Whether there may be something to [hear](Self::read) right after a request was begun, without any byte
     /// having come.
     const HEARS_AT_ONCE: bool = false;
+    /// Whether it may have something to say at a moment of its own.
+    const SPEAKS_LATER: bool = false;
 
     /// For a worker that talks to `target`.
     fn shared(target: &Target) -> Self::Shared;
@@ -85,6 +87,14 @@ pub(crate) trait Protocol: Sized + Send {
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Heard<'s>>, Malformed>;
+
+    /// When it is next to be asked to [speak](Self::speak), though nothing has come.
+    fn speaks_at(&self) -> Option<Moment> {
+        None
+    }
+
+    /// It is that moment: what is to be said by now goes into `out`.
+    fn speak(&mut self, _now: Moment, _out: &mut Vec<u8>) {}
 
     /// How many of the bytes that come next mean nothing by themselves, so that they may be
     /// [passed over](Self::pass_over) when nobody wants the body they are of.

@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use evenkeel_load::{Order, prepare};
 use evenkeel_model::Answer;
-use evenkeel_model::document::{Call, FileName, Route, Schema, Shape, StatusCheck, Template};
+use evenkeel_model::document::{
+    Call, FileName, Pacing, Route, Schema, Shape, StatusCheck, Template,
+};
 use prost::Message as _;
 use tempfile::TempDir;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -66,6 +69,7 @@ fn route(method: &str, messages: &[&str]) -> Route {
         method: format!("shop.v1.Shop/{method}"),
         messages: messages.iter().map(|it| Template::parse(it).unwrap()).collect(),
         metadata: Vec::new(),
+        pacing: Pacing::default(),
     })
 }
 
@@ -105,6 +109,48 @@ fn every_kind_of_call_is_answered_as_its_messages_say() {
         books.all_were(20, Answer::Ok);
         assert!(books.connected <= 2, "{books:?}");
     }
+}
+
+fn paced(mut route: Route, to: Pacing) -> Route {
+    if let Call::Grpc { pacing, .. } = &mut route.call {
+        *pacing = to;
+    }
+    route
+}
+
+#[test]
+fn messages_of_a_stream_are_paced_and_wait_for_answers() {
+    let (_folder, schema) = files();
+    let server = shop(false);
+    let messages = [r#"{"count": 1}"#; 4];
+    let every = Some(Duration::from_millis(30));
+    let sum = checked(route("Sum", &messages), &[("$.count", "4")]);
+    for (route, millis) in [
+        (paced(sum, Pacing { every, awaits: false }), 90),
+        (paced(route("Echo", &messages), Pacing { every, awaits: true }), 90),
+        (paced(route("Echo", &messages), Pacing { every: None, awaits: true }), 0),
+    ] {
+        let mut order = call(server, route, vec![constant(100, 200)]);
+        order.test.connections = 2;
+        order.test.sending.grpc = schema.clone();
+        let books = run(order);
+        books.all_were(20, Answer::Ok);
+        // The histogram counts in steps of a thousandth.
+        let least = Duration::from_micros(millis * 999);
+        assert!(books.response.min() >= Some(least), "{:?}", books.response.min());
+    }
+}
+
+#[test]
+fn a_stream_that_outlives_the_timeout_is_given_up() {
+    let (_folder, schema) = files();
+    // The shop says nothing about a sum before it has all.
+    let pacing = Pacing { every: Some(Duration::from_mins(1)), awaits: false };
+    let route = paced(route("Sum", &["{}"; 3]), pacing);
+    let mut order = call(shop(false), route, vec![constant(100, 100)]);
+    order.test.sending.grpc = schema;
+    order.test.timeout = Duration::from_millis(200);
+    run(order).all_were(10, Answer::Timeout);
 }
 
 #[test]

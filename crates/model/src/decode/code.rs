@@ -118,6 +118,7 @@ codes! {
     NO_SUCH_PHASE = new("EK-L024", "A criterion counts only the requests of one phase, and the load has none of that name. The phases of a shape are listed by `evenkeel load plan`; a spike has `before`, `spike` and `after`.");
     OTHER_PROTOCOL = new("EK-L025", "The scheme of the URL is the protocol, and the request is one of another: `path` is of http and https, `grpc` of grpc and grpcs, `message` of ws, wss, tcp, tls and udp, `produce` and `consume` of kafka, `query` of dns.");
     NO_STAIRCASE = new("EK-L026", "Where a service breaks down is seen when load grows step by step: in the shapes `step` (rates) and `scale` (users).");
+    OUTLIVES_TIMEOUT = new("EK-L027", "The messages of a stream are sent one after the other for as long as the load waits for its answer, or longer, so that no call could be whole. Give a longer `timeout`, a shorter `every`, or fewer messages.");
 
     UNUSED = new("EK-W001", "No drill uses the document. Check that the drill refers to it by the right name.");
     FEW_CONNECTIONS = new("EK-W002", "Each user of the closed model holds a connection while it waits for its answer. With more users than `connections`, some wait for a connection instead, and the load is that of fewer users.");

@@ -25,9 +25,9 @@ pub use self::file_name::{FileName, NamedAt};
 pub use self::json_path::{JsonPath, JsonPathError, JsonStep};
 pub use self::load::{
     Call, Checks, Condition, Encoding, Extract, Feeder, LoadTest, Mechanism, Offered, Opening,
-    Owner, Pace, Part, Route, RowOrder, Rows, Sasl, Scenario, Schema, Segment, Sending, Shape,
-    Slot, Source, Stage, StatusCheck, Step as LoadStep, Template, Threshold, Tls, Until, Watch,
-    WatchSource,
+    Owner, Pace, Pacing, Part, Route, RowOrder, Rows, Sasl, Scenario, Schema, Segment, Sending,
+    Shape, Slot, Source, Stage, StatusCheck, Step as LoadStep, Template, Threshold, Tls, Until,
+    Watch, WatchSource,
 };
 pub use self::reference::{Reference, ResolveError};
 pub use self::service::{AllowFaults, Dependency, Finder, Instance, Service, Start};

@@ -1,9 +1,11 @@
 //! Load tests by themselves: requests of another protocol, criteria of nothing, searches without a goal.
 
+use evenkeel_units::Human;
+
 use super::judgement::{FewSamples, few_connections};
 use super::{Lint, few, safety};
 use crate::decode::{codes, figure, nearest};
-use crate::document::{Call, LoadTest, Metric, Owner, Role, Shape, Threshold};
+use crate::document::{Call, LoadTest, Metric, Owner, Pacing, Role, Shape, Threshold};
 use crate::library::Item;
 use crate::yaml::{Node, Value};
 
@@ -14,6 +16,7 @@ pub(super) fn of_document(lint: &mut Lint<'_>, item: &Item, load: &LoadTest) {
     if let Some((scheme, _)) = url.and_then(|it| it.split_once("://")) {
         protocol(lint, item, load, scheme);
     }
+    pacing(lint, item, load);
     for (n, it) in load.shape.as_ref().map_or(&[][..], Shape::until).iter().enumerate() {
         let kind = load.shape.as_ref().map_or("", Shape::name);
         let path = format!("shape/{kind}/until/{n}");
@@ -159,6 +162,25 @@ fn protocol(lint: &mut Lint<'_>, item: &Item, load: &LoadTest, scheme: &str) {
             let message = format!("`{}` cannot be sent over `{scheme}`", route.name);
             let help = format!("It needs a URL that begins with {}.", fitting.join(", "));
             lint.report(item, path, codes::OTHER_PROTOCOL, message, help);
+        }
+    }
+}
+
+fn pacing(lint: &mut Lint<'_>, item: &Item, load: &LoadTest) {
+    for (path, route) in requests(item.spec()).iter().zip(&load.routes) {
+        let Call::Grpc { messages, pacing: Pacing { every: Some(every), .. }, .. } = &route.call
+        else {
+            continue;
+        };
+        let gaps = u32::try_from(messages.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let takes = every.saturating_mul(gaps);
+        if takes >= load.timeout {
+            let (takes, timeout) = (Human(takes), Human(load.timeout));
+            let message =
+                format!("the messages take {takes}, and a call is given up after {timeout}");
+            let help = "Give the load a longer `timeout`, or a shorter time here.";
+            let path = format!("{path}/grpc/every");
+            lint.report(item, &path, codes::OUTLIVES_TIMEOUT, message, help);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Load tests by themselves: every form is read, every mistake is found at its place, and each has a plan.
 
 use std::path::Path;
+use std::time::Duration;
 
 use evenkeel_model::document::{
-    Call, Checks, Condition, Encoding, LoadStep, LoadTest, Mechanism, Owner, Role, Rows, Shape,
-    Source, Template, Until, WatchSource,
+    Call, Checks, Condition, Encoding, LoadStep, LoadTest, Mechanism, Owner, Pacing, Role, Rows,
+    Shape, Source, Template, Until, WatchSource,
 };
 use evenkeel_model::library::plan_of_load;
 use evenkeel_model::{Library, render};
@@ -100,8 +101,12 @@ fn every_protocol_has_its_call() {
         method: "shop.Catalog/List".to_owned(),
         messages: messages.iter().map(|it| text(it)).collect(),
         metadata: Vec::new(),
+        pacing: Pacing::default(),
     };
     let method = "method: shop.Catalog/List";
+    let talk = format!("grpc: {{{method}, messages: [{{}}, {{}}], every: 100ms, await: true}}");
+    let Call::Grpc { pacing, .. } = call("grpc://a:1", &talk) else { panic!() };
+    assert_eq!(pacing, Pacing { every: Some(Duration::from_millis(100)), awaits: true });
     assert_eq!(call("grpc://a:1", &format!("grpc: {{{method}}}")), grpc(&["{}"]));
     let one = format!("grpc: {{{method}, message: {{id: 1}}}}");
     assert_eq!(call("grpcs://a", &one), grpc(&[r#"{"id":1}"#]));
@@ -349,7 +354,7 @@ http2: true
 shape: {spike: {base: 1/s, peak: 2/s, lead: 0s, hold: 10s, tail: 0s}}
 routes:
   - {name: list, path: /, success: {p99: "< 1s"}}
-  - {name: call, grpc: {method: a.B/C}}
+  - {name: call, grpc: {method: a.B/C, messages: [{}, {}, {}], every: 10s}}
 success:
   - {that: error_rate < 1%, route: lst}
   - {that: error_rate < 1%, phase: spik}
@@ -359,6 +364,7 @@ success:
     insta::assert_snapshot!(findings(&document(text)), @r#"
     EK-L005 9:44 p99 of about 10 requests: 0.1 of them lie beyond it | Send at least 1000 requests, or judge a lower percentile.
     EK-L025 10:7 `call` cannot be sent over `https` | It needs a URL that begins with grpc, grpcs.
+    EK-L027 10:73 the messages take 20s, and a call is given up after 10s | Give the load a longer `timeout`, or a shorter time here.
     EK-L011 12:38 the route `lst` is not sent | Did you mean `list`?
     EK-L024 13:38 there is no phase `spik` | Did you mean `spike`?
     EK-L015 14:7 a recovery time, and no spike to recover from | Give the load the shape `spike` with a `tail`, or leave the condition away.

@@ -65,10 +65,15 @@ fn call() -> Value {
         ("headers", list(named(), "Name and value.")),
         ("body", maybe(template())),
     ]);
+    let pacing = object([
+        ("every_seconds", maybe(seconds("From one message to the next."))),
+        ("awaits", flag("Whether each message waits for an answer to the one before it.")),
+    ]);
     let grpc = object([
         ("method", text("`package.Service/Method`.")),
         ("messages", list(template(), "Each as JSON.")),
         ("metadata", list(named(), "Name and value.")),
+        ("pacing", pacing),
     ]);
     let until = any(vec![
         one_of(&["message", "line", "close", "nothing"], "Where the answer ends."),

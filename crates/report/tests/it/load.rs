@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use evenkeel_model::document::{
-    Call, Checks, Condition, Criterion, Encoding, Extract, Feeder, Finder, LoadStep, Pace, Route,
-    RowOrder, Rows, Scenario, Shape, Source, Stage, StatusCheck, Template, Threshold, Until, Watch,
-    WatchSource,
+    Call, Checks, Condition, Criterion, Encoding, Extract, Feeder, Finder, LoadStep, Pace, Pacing,
+    Route, RowOrder, Rows, Scenario, Shape, Source, Stage, StatusCheck, Template, Threshold, Until,
+    Watch, WatchSource,
 };
 use evenkeel_units::{Rate, Ratio};
 
@@ -74,6 +74,7 @@ fn every_call_check_and_extract_follows_the_schema() {
             method: text(),
             messages: vec![template()],
             metadata: vec![(text(), template())],
+            pacing: Pacing { every: Some(Duration::from_millis(100)), awaits: true },
         },
         message(Encoding::Text, Until::Message),
         message(Encoding::Hex, Until::Line),

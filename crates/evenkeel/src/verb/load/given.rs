@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::{Call, FileName, LoadTest, Route, Shape, Template, Threshold};
+use evenkeel_model::document::{
+    Call, FileName, LoadTest, Pacing, Route, Shape, Template, Threshold,
+};
 
 use evenkeel_units::Ratio;
 
@@ -66,6 +68,7 @@ fn call(scheme: &str, path: &str, args: &LoadRunArgs) -> Result<Call, Failure> {
             method: path.trim_start_matches('/').to_owned(),
             messages: vec![body.unwrap_or_else(|| Template::literal("{}"))],
             metadata: headers(args)?,
+            pacing: Pacing::default(),
         },
         "kafka" | "kafkas" => Call::Produce {
             topic: path.trim_start_matches('/').to_owned(),

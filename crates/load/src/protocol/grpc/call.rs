@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use evenkeel_model::document::Pacing;
 use prost_reflect::prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
 use serde_json::Deserializer;
@@ -24,6 +25,9 @@ struct Prepared {
     written: Option<(MessageDescriptor, Vec<Template>)>,
     answers: Answers,
     single: bool,
+    /// Messages that are not sent together, and those of them that are always the same.
+    pacing: Option<Pacing>,
+    fixed: Option<Arc<[u8]>>,
 }
 
 /// What becomes of the messages of an answer.
@@ -46,7 +50,7 @@ impl Ready {
     /// Reads a call.
     pub(super) fn new(host: &str, secure: bool, call: &Call) -> Result<Self, CallError> {
         let wrong = |reason| CallError::Protocol { protocol: "gRPC", reason };
-        let What::Grpc { method, messages, metadata } = &call.what else {
+        let What::Grpc { method, messages, metadata, pacing } = &call.what else {
             return Err(wrong(
                 "write `grpc: {method: package.Service/Method, messages: […]}`".to_owned(),
             ));
@@ -63,6 +67,19 @@ impl Ready {
                 method.name()
             )));
         }
+        if *pacing != Pacing::default() && !method.takes_stream() {
+            return Err(wrong(format!(
+                "`{}` takes one message: leave `every` and `await` away",
+                method.name()
+            )));
+        }
+        if pacing.awaits && !method.gives_stream() {
+            return Err(wrong(format!(
+                "`{}` answers once, when it has all messages: leave `await` away",
+                method.name()
+            )));
+        }
+        let pacing = Some(*pacing).filter(|it| *it != Pacing::default() && messages.len() > 1);
         let mut body = Vec::new();
         let mut constant = true;
         for (at, message) in messages.iter().enumerate() {
@@ -74,9 +91,11 @@ impl Ready {
                 None => constant = false,
             }
         }
-        let body = match constant {
+        let body: Arc<[u8]> = body.into();
+        let fixed = Some(Arc::clone(&body)).filter(|_| constant && pacing.is_some());
+        let body = match constant && pacing.is_none() {
             true if body.is_empty() => Body::Nothing,
-            true => Body::Fixed(body.into()),
+            true => Body::Fixed(body),
             false => Body::Brought,
         };
         let wants =
@@ -90,6 +109,8 @@ impl Ready {
                 Answers::Counted
             },
             single: !method.gives_stream(),
+            pacing,
+            fixed,
         })))
     }
 
@@ -111,6 +132,8 @@ impl Ready {
             written: None,
             answers: Answers::Raw,
             single: false,
+            pacing: None,
+            fixed: None,
         })))
     }
 
@@ -125,6 +148,16 @@ impl Ready {
     /// Whether the answer must be one message.
     pub(super) fn single(&self) -> bool {
         self.0.single
+    }
+
+    /// When messages are sent that are not sent together.
+    pub(super) fn pacing(&self) -> Option<Pacing> {
+        self.0.pacing
+    }
+
+    /// Those messages, where they are always the same.
+    pub(super) fn messages(&self) -> Option<Arc<[u8]>> {
+        self.0.fixed.clone()
     }
 
     /// Appends the messages that are written anew each time.

@@ -5,34 +5,40 @@
 //! reflection  the same, from the server
 //! call        JSON → messages → bytes, ahead of the load where they are always the same
 //! message     bytes → messages
+//! talk        messages that are not sent together
 //! status      what became of a call
 //! ```
 //!
-//! A call sends all its messages and says that it has no more; its answer is whole with the trailers. The status
-//! is known last, so [`Heard::Status`] comes after bodies and headers. Where somebody looks at the body, messages
+//! A call sends all its messages, together unless it is told to pace them, and says that it has no more; its answer is
+//! whole with the trailers. The status is known last, so [`Heard::Status`] comes after bodies and headers. Where somebody looks at the body, messages
 //! are given as JSON, one a line, with every field that has a value by default.
 //!
 //! Deliberately absent: compression, which we never agree to; deadlines told to the server, since the engine gives
-//! a call up itself; and answering to what came: the messages of a call are known when it begins.
+//! a call up itself; and messages made of what came: those of a call are known when it begins.
 
 mod call;
 mod message;
 mod reflection;
 mod schema;
 mod status;
+mod talk;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use evenkeel_units::Moment;
 
-use super::http2::{Connection, Event, Http2, Shared as Http2Shared};
+use super::http2::{Chunk, Connection, Event, Http2, Shared as Http2Shared};
 use super::{CallError, Heard, Malformed, Protocol, Standing};
 use crate::call::Call;
 use crate::target::Target;
 use crate::template::Values;
 use call::Answers;
 use message::Messages;
+use talk::Talk;
 
 pub(crate) use call::Ready;
 pub(crate) use reflection::ReadWrite;
@@ -44,6 +50,8 @@ pub(crate) struct Grpc {
     /// What is under way; the number of its place is that of the exchange of HTTP/2.
     calls: Vec<Under>,
     free: Vec<u32>,
+    /// When calls go on, and the places of these.
+    due: BTreeSet<(Moment, u32)>,
     telling: Telling,
     /// Exchanges that were never sent: their values do not make messages.
     unsaid: Vec<u32>,
@@ -69,6 +77,8 @@ struct Under {
     single: bool,
     messages: Messages,
     head: status::Head,
+    /// What is still to be sent, where it is not sent at once.
+    talk: Option<Talk>,
 }
 
 /// What there is still to say.
@@ -89,6 +99,7 @@ impl Protocol for Grpc {
     const ALPN: &'static [&'static [u8]] = Http2::ALPN;
     const NEEDS_ALPN: bool = Http2::NEEDS_ALPN;
     const IS_SHARED: bool = Http2::IS_SHARED;
+    const SPEAKS_LATER: bool = true;
 
     fn shared(_: &Target) -> Shared {
         Shared::default()
@@ -103,6 +114,7 @@ impl Protocol for Grpc {
             connection: Connection::open(out),
             calls: Vec::new(),
             free: Vec::new(),
+            due: BTreeSet::new(),
             telling: Telling::Nothing,
             unsaid: Vec::new(),
         }
@@ -118,7 +130,7 @@ impl Protocol for Grpc {
         exchange: u32,
         call: &Ready,
         values: &dyn Values,
-        _: Moment,
+        now: Moment,
         out: &mut Vec<u8>,
     ) {
         shared.body.clear();
@@ -138,7 +150,15 @@ impl Protocol for Grpc {
         under.single = call.single();
         under.head = status::Head::default();
         under.messages.clear();
-        self.connection.begin(&mut shared.http2, place, call.request(), values, &shared.body, out);
+        let chunk = match call.pacing() {
+            None => Chunk::whole(&shared.body),
+            Some(pacing) => {
+                let messages = call.messages().unwrap_or_else(|| Arc::from(&*shared.body));
+                under.talk.insert(Talk::new(messages, pacing, now)).take(now)
+            }
+        };
+        self.connection.begin(&mut shared.http2, place, call.request(), values, chunk, out);
+        self.go_on_later(place);
     }
 
     fn read<'s, 'i: 's>(
@@ -195,9 +215,19 @@ impl Protocol for Grpc {
                 Event::Data { exchange: place, data } => {
                     let under = &mut self.calls[place as usize];
                     if under.head.has_messages() {
+                        let before = under.messages.count();
                         match under.messages.on_data(data, under.answers.keeps()) {
                             Ok(()) => self.telling = Telling::Messages(place),
-                            Err(code) => self.fail(place, code, out),
+                            Err(code) => {
+                                self.fail(place, code, out);
+                                continue;
+                            }
+                        }
+                        if let Some(talk) = &mut under.talk
+                            && under.messages.count() > before
+                        {
+                            talk.on_answer();
+                            self.go_on_later(place);
                         }
                     }
                 }
@@ -212,6 +242,22 @@ impl Protocol for Grpc {
                     self.release(place);
                     return Ok(Some(Heard::Lost { exchange, answer, untouched }));
                 }
+            }
+        }
+    }
+
+    fn speaks_at(&self) -> Option<Moment> {
+        self.due.first().map(|(moment, _)| *moment)
+    }
+
+    fn speak(&mut self, now: Moment, out: &mut Vec<u8>) {
+        while let Some(&(moment, place)) = self.due.first()
+            && moment <= now
+        {
+            self.due.pop_first();
+            if let Some(talk) = &mut self.calls[place as usize].talk {
+                self.connection.go_on(place, talk.take(now), out);
+                self.go_on_later(place);
             }
         }
     }
@@ -241,6 +287,12 @@ impl Protocol for Grpc {
 }
 
 impl Grpc {
+    /// A call goes on when its next message is due, if that is known.
+    fn go_on_later(&mut self, place: u32) {
+        let due = self.calls[place as usize].talk.as_ref().and_then(Talk::due);
+        self.due.extend(due.map(|it| (it, place)));
+    }
+
     /// We end a call whose answer is no good.
     fn fail(&mut self, place: u32, code: u16, out: &mut Vec<u8>) {
         self.connection.cancel(place, out);
@@ -252,6 +304,9 @@ impl Grpc {
         let under = &mut self.calls[place as usize];
         under.messages.clear();
         under.answers = Answers::Counted;
+        if under.talk.take().is_some() {
+            self.due.retain(|(_, it)| *it != place);
+        }
         self.free.push(place);
     }
 }

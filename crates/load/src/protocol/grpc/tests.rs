@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use evenkeel_model::document::{FileName, NamedAt, Schema};
+use evenkeel_model::document::{FileName, NamedAt, Pacing, Schema};
 use prost_reflect::prost::Message;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -16,6 +16,7 @@ use crate::template::{NoValues, Template};
 
 mod answers;
 mod server;
+mod talk;
 
 use server::PROTO;
 
@@ -44,7 +45,12 @@ fn note(answered: &mut Answered, heard: &Heard<'_>) {
 
 fn call(method: &Method, messages: &[&str]) -> Call {
     let messages = messages.iter().map(|it| Template::text(*it)).collect();
-    let what = What::Grpc { method: method.clone(), messages, metadata: Vec::new() };
+    let what = What::Grpc {
+        method: method.clone(),
+        messages,
+        metadata: Vec::new(),
+        pacing: Pacing::default(),
+    };
     Call { what, wants_headers: Headers::All, wants_body: true }
 }
 
@@ -136,7 +142,7 @@ impl Values for Fixed {
 fn with_slots(text: Template) -> Call {
     let method = descriptors().method("shop.v1.Shop/One").unwrap();
     let metadata = vec![("x-id".to_owned(), Template::text("id ").then_slot(0))];
-    let what = What::Grpc { method, messages: vec![text], metadata };
+    let what = What::Grpc { method, messages: vec![text], metadata, pacing: Pacing::default() };
     Call { what, wants_headers: Headers::All, wants_body: true }
 }
 

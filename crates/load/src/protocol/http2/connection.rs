@@ -86,6 +86,23 @@ struct Rest {
     id: u32,
     body: Arc<[u8]>,
     at: usize,
+    /// Whether the body ends with it.
+    is_last: bool,
+}
+
+/// A piece of a body.
+#[derive(Copy, Clone, Debug)]
+pub(in crate::protocol) struct Chunk<'a> {
+    pub(in crate::protocol) bytes: &'a [u8],
+    /// Whether the body ends with it.
+    pub(in crate::protocol) is_last: bool,
+}
+
+impl<'a> Chunk<'a> {
+    /// The whole of a body.
+    pub(in crate::protocol) const fn whole(bytes: &'a [u8]) -> Self {
+        Self { bytes, is_last: true }
+    }
 }
 
 impl Connection {
@@ -119,14 +136,14 @@ impl Connection {
         Standing::Open(self.limit.saturating_sub(self.streams.len() as u32).min(numbers))
     }
 
-    /// Begins an exchange. `brought` is the body of a request that has none of its own.
+    /// Begins an exchange. `brought` is the body of a request that has none of its own, or how it begins.
     pub(in crate::protocol) fn begin(
         &mut self,
         shared: &mut Shared,
         exchange: u32,
         request: &Request,
         values: &dyn Values,
-        brought: &[u8],
+        brought: Chunk<'_>,
         out: &mut Vec<u8>,
     ) {
         self.settle(out);
@@ -150,33 +167,60 @@ impl Connection {
         self.streams.insert(stream);
         let mut rendered = std::mem::take(&mut shared.body);
         rendered.clear();
-        let body: &[u8] = match &request.body {
-            Body::Nothing => &[],
-            Body::Fixed(body) => body,
+        let chunk = match &request.body {
+            Body::Nothing => Chunk::whole(&[]),
+            Body::Fixed(body) => Chunk::whole(body),
             Body::Template(template) => {
                 template.render(values, &mut rendered);
-                &rendered
+                Chunk::whole(&rendered)
             }
             Body::Brought => brought,
         };
+        let Chunk { bytes: body, is_last } = chunk;
         shared.block.clear();
         if id == 1 {
             shared.block.push(hpack::NO_TABLE);
         }
         request.put_head(values, body.len(), &mut shared.text, &mut shared.block);
-        put_block(id, &shared.block, body.is_empty(), out);
-        let at = if body.is_empty() { 0 } else { self.send(id, body, out) };
+        put_block(id, &shared.block, body.is_empty() && is_last, out);
+        let at = if body.is_empty() { 0 } else { self.send(id, chunk, out) };
         if at < body.len() {
             let body = match &request.body {
                 Body::Fixed(body) => Arc::clone(body),
                 _ => body.into(),
             };
-            self.waiting.push_back(Rest { id, body, at });
-            if let Some(stream) = self.streams.get(id) {
-                stream.sent = false;
-            }
+            self.waiting.push_back(Rest { id, body, at, is_last });
+        }
+        if let Some(stream) = self.streams.get(id) {
+            stream.sent = at == body.len() && is_last;
         }
         shared.body = rendered;
+    }
+
+    /// Goes on with the body of an exchange that was begun with a piece of it.
+    pub(in crate::protocol) fn go_on(
+        &mut self,
+        exchange: u32,
+        chunk: Chunk<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        self.settle(out);
+        let Some(id) = self.streams.iter().find(|it| it.exchange == exchange).map(|it| it.id)
+        else {
+            return;
+        };
+        if let Some(rest) = self.waiting.iter_mut().find(|it| it.id == id) {
+            rest.body = [&rest.body[rest.at..], chunk.bytes].concat().into();
+            (rest.at, rest.is_last) = (0, chunk.is_last);
+            return;
+        }
+        let at = self.send(id, chunk, out);
+        if at < chunk.bytes.len() {
+            let is_last = chunk.is_last;
+            self.waiting.push_back(Rest { id, body: chunk.bytes.into(), at, is_last });
+        } else if let Some(stream) = self.streams.get(id) {
+            stream.sent = chunk.is_last;
+        }
     }
 
     /// Gives an exchange up.
@@ -333,24 +377,26 @@ impl Connection {
                 return;
             }
             let Some(mut rest) = self.waiting.pop_front() else { return };
-            rest.at += self.send(rest.id, &rest.body[rest.at..], out);
+            let chunk = Chunk { bytes: &rest.body[rest.at..], is_last: rest.is_last };
+            rest.at += self.send(rest.id, chunk, out);
             if rest.at < rest.body.len() {
                 self.waiting.push_back(rest);
             } else if let Some(stream) = self.streams.get(rest.id) {
-                stream.sent = true;
+                stream.sent = rest.is_last;
             }
         }
     }
 
     /// Sends as much of a body as may be sent, and says how much that was.
-    fn send(&mut self, id: u32, body: &[u8], out: &mut Vec<u8>) -> usize {
+    fn send(&mut self, id: u32, chunk: Chunk<'_>, out: &mut Vec<u8>) -> usize {
+        let Chunk { bytes: body, is_last } = chunk;
         let Some(stream) = self.streams.get(id) else { return body.len() };
         let room = usize::try_from(stream.window.min(self.window)).unwrap_or(0);
         let now = body.len().min(room);
         let mut sent = 0;
         while sent < now {
             let next = (now - sent).min(self.frame_bytes);
-            put_data(id, &body[sent..sent + next], sent + next == body.len(), out);
+            put_data(id, &body[sent..sent + next], is_last && sent + next == body.len(), out);
             sent += next;
         }
         let used = i64::from(sent as u32);

@@ -39,7 +39,7 @@ use crate::call::Call;
 use crate::target::Target;
 use crate::template::Values;
 
-pub(super) use connection::{Connection, Shared};
+pub(super) use connection::{Chunk, Connection, Shared};
 pub(super) use hpack::Text;
 pub(super) use request::{Body, Request};
 pub(super) use section::Section;
@@ -107,7 +107,7 @@ impl Protocol for Http2 {
         _: Moment,
         out: &mut Vec<u8>,
     ) {
-        self.connection.begin(shared, exchange, &call.0, values, &[], out);
+        self.connection.begin(shared, exchange, &call.0, values, Chunk::whole(&[]), out);
     }
 
     fn read<'s, 'i: 's>(

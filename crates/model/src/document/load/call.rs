@@ -1,5 +1,8 @@
 //! What one request is, by protocol, and what a right answer to it looks like.
 
+use std::time::Duration;
+
+use evenkeel_units::duration::seconds_option;
 use serde::{Deserialize, Serialize};
 
 use super::Template;
@@ -51,6 +54,9 @@ pub enum Call {
         messages: Vec<Template>,
         /// Metadata.
         metadata: Vec<(String, Template)>,
+        /// When each message after the first is sent.
+        #[serde(default)]
+        pacing: Pacing,
     },
     /// A message over WebSocket, TCP or UDP.
     Message {
@@ -82,6 +88,16 @@ pub enum Call {
         /// The type of record, such as `A` or `AAAA`. Default `A`.
         record: String,
     },
+}
+
+/// When each further message of a stream is sent. By default all are sent at once.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pacing {
+    /// So long after the one before it.
+    #[serde(rename = "every_seconds", with = "seconds_option")]
+    pub every: Option<Duration>,
+    /// Not before an answer has come since the one before it was sent.
+    pub awaits: bool,
 }
 
 /// How a payload is written.

@@ -39,7 +39,7 @@ mod scenario;
 mod shape;
 mod template;
 
-pub use self::call::{Call, Checks, Encoding, Extract, Route, Source, StatusCheck, Until};
+pub use self::call::{Call, Checks, Encoding, Extract, Pacing, Route, Source, StatusCheck, Until};
 pub use self::scenario::{Condition, Feeder, RowOrder, Rows, Scenario, Step};
 pub use self::shape::{Offered, Segment, Shape, Stage};
 pub use self::template::{Part, Slot, Template};

@@ -4,16 +4,18 @@ use serde_json::Value as Json;
 
 use super::checks;
 use crate::decode::codec::{
-    Any, AsJson, ByKey, Codec, Definitions, Forms, Integer, List, Mapped, Naming,
+    Any, AsJson, ByKey, Codec, Definitions, Flag, Forms, Integer, List, Mapped, Naming,
 };
 use crate::decode::codec::{Named, Object, OneKey, Problem};
 use crate::decode::fields::Fields;
 use crate::decode::kinds::words;
 use crate::decode::values::call::{RECORDS, grpc_method, some_text, topic};
 use crate::decode::values::condition::conditions;
-use crate::decode::values::{parse_text, request, text, title};
+use crate::decode::values::{length, parse_text, request, text, title};
 use crate::decode::{Findings, codes};
-use crate::document::{Call, Checks, Criterion, Encoding, Extract, Part, Route, Template, Until};
+use crate::document::{
+    Call, Checks, Criterion, Encoding, Extract, Pacing, Part, Route, Template, Until,
+};
 use crate::yaml::{Node, Place};
 
 /// A request, and what it must hold to.
@@ -169,9 +171,19 @@ fn grpc_call(f: &mut Fields<'_>) -> Option<Call> {
     let metadata = f.or_empty("metadata", "Metadata of the call.", metadata);
     let help = "A call sends one message or several; give one of the two.";
     f.never_beside("message", &["messages"], help);
+    let help = "It says when each of several `messages` is sent.";
+    f.never_beside("every", &["message"], help);
+    f.never_beside("await", &["message"], help);
+    let sentence =
+        "Each of `messages` is sent so long after the one before it. Default: all at once.";
+    let every = f.optional("every", sentence, length());
+    let sentence =
+        "Each of `messages` waits for an answer to have come since the one before it was sent.";
+    let awaits = f.default("await", sentence, Flag, "false");
     let empty = || vec![Template::literal("{}")];
     let messages = message.map(|it| vec![it]).or(messages).unwrap_or_else(empty);
-    Some(Call::Grpc { method: method?, messages, metadata: metadata? })
+    let pacing = Pacing { every, awaits: awaits? };
+    Some(Call::Grpc { method: method?, messages, metadata: metadata?, pacing })
 }
 
 pub(super) fn message<const STEP: bool>(f: &mut Fields<'_>) -> Option<Request> {
