@@ -96,6 +96,13 @@ pub(super) fn arguments(
         write("sink.proto", PROTO.to_owned())?;
         let file = write("load.yaml", document)?;
         line.push(file.to_string_lossy().into_owned());
+        // Each round is the first of its kind: none is compared with the one before.
+        let runs = folder.join("runs");
+        if runs.exists() {
+            fs::remove_dir_all(&runs)
+                .with_context(|| format!("cannot remove {}", runs.display()))?;
+        }
+        line.push(format!("--dir={}", runs.display()));
     } else {
         line.extend([url.to_owned(), format!("--duration={seconds}s"), "--threads=1".to_owned()]);
         line.push(format!("--connections={}", case.connections));
