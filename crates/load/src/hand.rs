@@ -16,6 +16,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use crate::LoadError;
 use crate::engine::More;
 use crate::merge::Merge;
 use crate::order::{Share, allow_more_descriptors, share};
@@ -57,13 +58,13 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    fn new(until: Moment) -> io::Result<Self> {
+    fn new() -> io::Result<Self> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self {
             stop: AtomicBool::new(false),
             bell,
             cpu_nanos: AtomicU64::new(0),
-            until: AtomicU64::new(nanos(until)),
+            until: AtomicU64::new(nanos(FOREVER)),
             more: Mutex::default(),
             has_more: AtomicBool::new(false),
         })
@@ -77,6 +78,11 @@ impl Wire {
     /// Nothing that is due from here on may be sent yet.
     pub(crate) fn until(&self) -> Moment {
         Moment::at(Duration::from_nanos(self.until.load(Ordering::Relaxed)))
+    }
+
+    /// Nothing that is due at `until` or later may be sent yet.
+    pub(crate) fn send_until(&self, until: Moment) {
+        self.until.store(nanos(until), Ordering::Relaxed);
     }
 
     /// Something more that is to be sent.
@@ -134,20 +140,20 @@ impl<S: FnMut(Said)> Desk<S> {
     }
 }
 
+/// One for each worker.
+pub(crate) fn wires(workers: u32) -> Result<Vec<Arc<Wire>>, LoadError> {
+    let wire = |_| Wire::new().map(Arc::new).map_err(LoadError::System);
+    (0..workers).map(wire).collect()
+}
+
 /// Starts the threads of a load: `make` makes each worker.
 pub(crate) fn start(
-    workers: u32,
-    until: Moment,
+    wires: Vec<Arc<Wire>>,
     mut make: impl FnMut(u32, Arc<Wire>) -> io::Result<Worker>,
     mut say: impl FnMut(Said) + Send + 'static,
 ) -> io::Result<Handle> {
-    let mut wires = Vec::new();
-    let mut ready = Vec::new();
-    for worker in 0..workers {
-        let wire = Arc::new(Wire::new(until)?);
-        ready.push(make(worker, Arc::clone(&wire))?);
-        wires.push(wire);
-    }
+    let make = |(worker, wire)| make(worker, Arc::clone(wire));
+    let ready = (0..).zip(&wires).map(make).collect::<io::Result<Vec<_>>>()?;
     let cores = cores(ready.len());
     say(Said::Started);
     let clock = SystemClock::start();

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::access;
 use crate::crowd::Crowd;
 use crate::engine::{Agenda, Engine, Job, Slice};
-use crate::hand::{self, FOREVER, Handle, Said, Worker};
+use crate::hand::{self, Handle, Said, Worker};
 use crate::kafka;
 use crate::protocol::Protocol;
 use crate::protocol::dns::Dns;
@@ -159,9 +159,9 @@ type Make = Box<dyn FnMut(Slice, Arc<hand::Wire>) -> io::Result<Worker> + Send>;
 
 /// A load that is ready to be sent. Holds secrets, and does not show them.
 pub struct Prepared {
-    workers: u32,
     share: Share,
-    until: Moment,
+    /// One for each worker.
+    wires: Vec<Arc<hand::Wire>>,
     make: Make,
 }
 
@@ -174,7 +174,8 @@ struct Basis {
 }
 
 /// Makes an order ready: reads the URL, looks up its host, reads every reference with `look_up`, reads data,
-/// and writes the requests. It may take seconds, and waits for them.
+/// writes the requests, and opens the topics of Kafka. It may take seconds, and waits for them, so that it is no work
+/// for a thread on which others wait.
 ///
 /// # Errors
 /// When the order cannot be sent as it stands; nothing has been sent then.
@@ -294,7 +295,8 @@ impl Basis {
             let engine = Engine::new(job, slice, reactor, wire);
             Ok::<Worker, _>(Box::new(move |clock, say| engine.run(clock, &mut &mut *say)))
         };
-        Ok(Prepared { workers, share: order.share, until: FOREVER, make: Box::new(make) })
+        let wires = hand::wires(workers)?;
+        Ok(Prepared { share: order.share, wires, make: Box::new(make) })
     }
 }
 
@@ -322,8 +324,11 @@ impl Basis {
         };
         let access = kafka::Access { tls, sasl };
         let job = kafka::Job::new(target, access, routes, agenda, &order, workers)?;
-        let make = move |slice, wire| job.worker(slice, wire);
-        Ok(Prepared { workers, share: order.share, until: FOREVER, make: Box::new(make) })
+        let wires = hand::wires(workers)?;
+        let slices = (0..workers).map(|it| order.share.slice(it, workers));
+        let mut opened = job.workers(slices.zip(&wires)).map_err(LoadError::System)?;
+        let make = move |_, _| Ok(opened.pop_front().expect("there is one for each wire"));
+        Ok(Prepared { share: order.share, wires, make: Box::new(make) })
     }
 }
 
@@ -340,20 +345,21 @@ impl Prepared {
     /// # Errors
     /// When the operating system refuses the threads or their descriptors.
     pub fn start(mut self, say: impl FnMut(Said) + Send + 'static) -> Result<Handle, LoadError> {
-        let workers = self.workers;
+        let workers = self.wires.len() as u32;
         let make = |worker, wire| (self.make)(self.share.slice(worker, workers), wire);
-        hand::start(workers, self.until, make, say).map_err(LoadError::System)
+        hand::start(self.wires, make, say).map_err(LoadError::System)
     }
 
     /// Sends nothing that is due at `until` or later, unless the handle is told to.
     pub(crate) fn until(self, until: Moment) -> Self {
-        Self { until, ..self }
+        self.wires.iter().for_each(|it| it.send_until(until));
+        self
     }
 }
 
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared").field("workers", &self.workers).finish_non_exhaustive()
+        f.debug_struct("Prepared").field("workers", &self.wires.len()).finish_non_exhaustive()
     }
 }
 

@@ -79,6 +79,11 @@ fn failures_are_counted_by_class_and_fail_the_run() {
     let (it, _) = run(&world, &["http://nobody.invalid/", "--rate", "20/s", "--duration", "1s"]);
     assert_eq!(it["errors"]["dns"].as_u64(), Some(20), "{it:#}");
 
+    // Whose load has a runtime of its own.
+    let brokers = nobody.replace("http:", "kafka:") + "orders";
+    let (it, exit) = run(&world, &[&brokers, "--rate", "20/s", "--duration", "1s"]);
+    assert_eq!((exit, it["errors"]["connect"].as_u64()), (Some(1), Some(20)), "{it:#}");
+
     let _nginx = Nginx::start(&world, world.port());
     let missing = format!("http://127.0.0.1:{}/missing", world.port());
     let limits = ["--rate", "50/s", "--duration", "1s", "--success", "error_rate < 1%"];

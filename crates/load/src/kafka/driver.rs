@@ -21,6 +21,9 @@ use super::producer::{Produced, Producer};
 use crate::engine::{DRAIN_MAX, Demand, Slice, Toll, tick};
 use crate::hand::Wire;
 
+/// Topics are waited for no longer than this before the load begins.
+const OPENING_MAX: Duration = Duration::from_secs(15);
+
 /// What has happened is waited with beyond this many.
 const EVENTS_MAX: usize = 4096;
 
@@ -85,9 +88,13 @@ impl Driver {
 
     /// Opens every topic before the load begins. One that cannot be opened now is tried again when it is needed.
     pub(super) async fn open(&mut self) {
-        for _ in 0..self.producer.open() + self.consumer.open(Moment::START) {
-            self.early.extend(self.events.recv().await);
-        }
+        let opening = async {
+            for _ in 0..self.producer.open() + self.consumer.open(Moment::START) {
+                self.early.extend(self.events.recv().await);
+            }
+        };
+        // What comes later is heard when the load is sent.
+        tokio::time::timeout(OPENING_MAX, opening).await.unwrap_or_default();
     }
 
     /// Sends the load from beginning to end; its seconds count from when `clock` was started. Says how many

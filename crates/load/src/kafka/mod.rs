@@ -30,7 +30,10 @@
 //! missed by nobody: compare the counts of the two routes. A topic that cannot be followed is an outcome as well, at
 //! most once a second.
 //!
-//! Topics are opened before the load starts, for which a silent broker is waited for as long as the timeout.
+//! Topics are opened while the load is prepared, for which a silent broker is waited for as long as the timeout, 15 s
+//! at most. A broker that asks for SCRAM says how often the password is to be hashed, up to 2³² times, and the library
+//! neither asks us nor lets anything else happen on its thread meanwhile. While a load is prepared that is nobody's
+//! thread: whoever waits for it gives it up, as a drill does after 30 s.
 //! Bytes are those of keys, values and headers, without the frames around them.
 //!
 //! Over TLS (`kafkas`) each broker is held to the name that it tells. Who comes is shown by PLAIN or SCRAM; a broker
@@ -48,6 +51,7 @@ mod partition;
 mod producer;
 mod stamp;
 
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
@@ -55,6 +59,7 @@ use std::time::Duration;
 
 use evenkeel_model::document::{LoadTest, Pace};
 use rskafka::client::SaslConfig;
+use tokio::runtime::Runtime;
 
 use crate::LoadError;
 use crate::answer::Judge;
@@ -164,18 +169,44 @@ impl Job {
         Ok(Self { basis: Arc::new(basis), shelves: Arc::default() })
     }
 
-    /// One worker, with every topic opened that can be.
-    pub(crate) fn worker(&self, slice: Slice, wire: Arc<Wire>) -> io::Result<Worker> {
+    /// The workers, with every topic opened that can be; they open them side by side.
+    pub(crate) fn workers<'w>(
+        &self,
+        of: impl Iterator<Item = (Slice, &'w Arc<Wire>)>,
+    ) -> io::Result<VecDeque<Worker>> {
+        std::thread::scope(|scope| {
+            let opening: Vec<_> = of
+                .map(|(slice, wire)| scope.spawn(move || self.worker(slice, Arc::clone(wire))))
+                .collect();
+            let bug = |_| Err(io::Error::other("a bug of Evenkeel ended a thread"));
+            opening.into_iter().map(|it| it.join().unwrap_or_else(bug)).collect()
+        })
+    }
+
+    /// One worker. Its runtime must not begin, nor be dropped, within another.
+    fn worker(&self, slice: Slice, wire: Arc<Wire>) -> io::Result<Worker> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut home = Home(Some(runtime));
         let mut driver =
             Driver::new(Arc::clone(&self.basis), Arc::clone(&self.shelves), slice, wire);
-        runtime.block_on(driver.open());
-        Ok(Box::new(move |clock, say| {
-            let left = runtime.block_on(driver.run(clock, say));
-            // Names that are still being looked up are not waited for.
-            runtime.shutdown_background();
-            left
-        }))
+        home.block_on(driver.open());
+        Ok(Box::new(move |clock, say| home.block_on(driver.run(clock, say))))
+    }
+}
+
+/// A runtime that waits for nobody when it is dropped: not for names that are still being looked up, and not where
+/// nobody may wait, because a load that was never sent is dropped by whoever it was for.
+struct Home(Option<Runtime>);
+
+impl Home {
+    fn block_on<T>(&mut self, future: impl Future<Output = T>) -> T {
+        self.0.as_ref().expect("it is there until it is dropped").block_on(future)
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(Runtime::shutdown_background);
     }
 }
 

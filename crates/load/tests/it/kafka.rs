@@ -8,7 +8,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use evenkeel_load::fleet::Event;
-use evenkeel_load::{Order, Said, Share};
+use evenkeel_load::{Order, Said, Share, prepare};
 use evenkeel_model::document::{
     Call, LoadStep, LoadTest, Route, Scenario, Shape, StatusCheck, Template,
 };
@@ -18,7 +18,7 @@ use evenkeel_units::Seed;
 
 mod guarded;
 
-use crate::books::{Books, constant, frames, run, start, users};
+use crate::books::{Books, constant, frames, no_secrets, run, start, users};
 use crate::fleet::with_a_loss;
 
 /// Each topic of the mock cluster has four partitions.
@@ -288,6 +288,20 @@ fn brokers_that_cannot_be_reached_are_counted_one_by_one() {
 }
 
 #[test]
+fn a_load_begins_or_is_dropped_within_whatever_runtime_it_is_for() {
+    let nobody = crate::servers::refusing().to_string();
+    let order = order(&nobody, vec![produce("orders", None, "x")], vec![constant(100, 100)]);
+    let prepared = || prepare(order.clone(), no_secrets).unwrap();
+    let (sent, dropped) = (prepared(), prepared());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let handle = runtime.block_on(async {
+        drop(dropped);
+        sent.start(|_| {}).unwrap()
+    });
+    handle.join();
+}
+
+#[test]
 fn a_broker_that_says_nothing_is_waited_for_until_the_timeout() {
     let silent = crate::servers::serve(|talk, _| while talk.request().is_some() {});
     let mut order =
@@ -318,11 +332,11 @@ fn a_load_that_is_stopped_counts_what_it_has_sent() {
 fn routes_of_other_protocols_are_refused() {
     let mut route = crate::books::route("GET", "/");
     let to = order("127.0.0.1:1", vec![route.clone()], Vec::new());
-    let error = evenkeel_load::prepare(to, crate::books::no_secrets).unwrap_err().to_string();
+    let error = prepare(to, no_secrets).unwrap_err().to_string();
     assert!(error.contains("produce"), "{error}");
     route.call = Call::Consume { topic: "no such/topic".to_owned() };
     let to = order("127.0.0.1:1", vec![route], Vec::new());
-    let error = evenkeel_load::prepare(to, crate::books::no_secrets).unwrap_err().to_string();
+    let error = prepare(to, no_secrets).unwrap_err().to_string();
     assert!(error.contains("topic"), "{error}");
 }
 
