@@ -37,6 +37,12 @@ pub(crate) const FOR_TESTS: &[Package] = &[
         used_by: "the tests that drill a service of another make, in crates/evenkeel/tests",
     },
     Package {
+        name: "postgresql",
+        // The server itself is on nobody's path.
+        program: "pg_ctlcluster",
+        used_by: "the tests of agents that meet in a database, in crates/evenkeel/tests",
+    },
+    Package {
         name: "prometheus",
         program: "prometheus",
         used_by: "the tests that write metrics and ask them back, in crates/metrics/tests",
@@ -161,7 +167,15 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_installed() {
         let found = missing(FOR_TESTS, |program| program == "chromium");
-        let packages = ["install", "-y", "--no-install-recommends", "kcat", "nginx", "prometheus"];
+        let packages = [
+            "install",
+            "-y",
+            "--no-install-recommends",
+            "kcat",
+            "nginx",
+            "postgresql",
+            "prometheus",
+        ];
         assert_eq!(install_command(&found), packages);
         assert!(missing(FOR_TESTS, |_| true).is_empty());
     }

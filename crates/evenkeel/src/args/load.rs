@@ -94,14 +94,21 @@ pub(crate) struct LoadRunArgs {
     /// Seed of every random choice.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Agents that send the load together in place of this machine: see `evenkeel agent`.
-    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',')]
+    /// Agents that send the load together in place of this machine: see `evenkeel agent`. Or a PostgreSQL to which as many as
+    /// expected come, such as postgres://user@host/database.
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', group = "fleet")]
     pub(crate) agents: Vec<String>,
+    /// Wait here for agents that call (`evenkeel agent --connect`), over TLS and with the token, as many as expected.
+    #[arg(long, value_name = "HOST:PORT", group = "fleet", requires = "expect")]
+    pub(crate) listen_agents: Option<String>,
+    /// How many agents will call, or come to the database.
+    #[arg(long, value_name = "N", requires = "fleet", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) expect: Option<u32>,
     /// File with the token of the agents. Default: EVENKEEL_AGENT_TOKEN in the environment.
-    #[arg(long, value_name = "FILE", requires = "agents")]
+    #[arg(long, value_name = "FILE", requires = "fleet")]
     pub(crate) agent_token_file: Option<PathBuf>,
     /// What becomes of the share of an agent that is lost.
-    #[arg(long, value_enum, value_name = "WHAT", default_value = "fail", requires = "agents")]
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "fail", requires = "fleet")]
     pub(crate) on_lost_agent: OnLostAgent,
     /// Keep the run with its reports in this folder. Default: `evenkeel-runs` for files, nothing for a URL.
     #[arg(long, value_name = "DIR")]

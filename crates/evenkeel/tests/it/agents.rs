@@ -1,7 +1,9 @@
 //! Load from several machines: agents as processes of their own, on loopback and each in a network of its own.
 
+mod calling;
 mod lost;
 mod networks;
+mod postgres;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -30,8 +32,13 @@ impl Agent {
     }
 
     fn of(mut command: Command) -> Self {
-        command.env("EVENKEEL_AGENT_TOKEN", TOKEN).stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
+        command.env("EVENKEEL_AGENT_TOKEN", TOKEN);
+        Self::of_stranger(command)
+    }
+
+    /// One with a token of its own.
+    fn of_stranger(mut command: Command) -> Self {
+        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let first = lines.next().unwrap().unwrap();
         let address = first.rsplit_once(' ').unwrap().1.to_owned();
@@ -147,6 +154,15 @@ fn json(output: &Output) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(output)))
 }
 
+/// Fails unless a load ended so. What agents send does not depend on how busy the host is, but whether they kept up does: where
+/// they did not, the verdict says so, and is inconclusive.
+fn judged(output: &Output, exit_code: i32) {
+    let text = said(output);
+    let was_late = text.contains("Generator kept up: ") || text.contains("could not keep up");
+    let exit_code = if was_late { 6 } else { exit_code };
+    assert_eq!(output.status.code(), Some(exit_code), "{text}");
+}
+
 /// How many requests went to the list, and how many to items; no item was asked for twice.
 fn routes(mut paths: BTreeMap<String, usize>) -> (usize, usize) {
     let lists = paths.remove("/list").unwrap_or(0);
@@ -164,11 +180,11 @@ fn several_machines_send_what_one_would_have_sent() {
     let agents = [(); 3].map(|()| Agent::start(&elsewhere));
     let more = [&*file, "--seed", "7", "--output", "json"];
     let output = command(&world, &agents.each_ref(), &more).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    judged(&output, 0);
     let counted = json(&output);
     let of_fleet = routes(sink.take());
     let one = world.evenkeel(&["load", "run"]).args(more).output().unwrap();
-    assert_eq!(one.status.code(), Some(0), "{}", said(&one));
+    judged(&one, 0);
     assert_eq!(of_fleet, routes(sink.take()));
     assert_eq!(of_fleet.0 + of_fleet.1, 1_200);
     for key in ["planned", "sent", "answered", "failed", "missed", "in_flight_at_end"] {
@@ -178,7 +194,10 @@ fn several_machines_send_what_one_would_have_sent() {
     let parts = counted["agents"].as_array().unwrap();
     let sent: u64 = parts.iter().map(|it| it["sent"].as_u64().unwrap()).sum();
     assert_eq!((parts.len(), sent), (3, 1_200), "{counted:#}");
-    assert!(parts.iter().all(|it| it["kept_up"] == true && it["lost"].is_null()), "{counted:#}");
+    assert!(
+        parts.iter().all(|it| it["kept_up"].is_boolean() && it["lost"].is_null()),
+        "{counted:#}"
+    );
     assert!((3..=8).contains(&counted["connections"].as_u64().unwrap()), "{counted:#}");
     // They are there for the next.
     assert!(agents.iter().all(|it| it.has_said("waits for the next coordinator")));
@@ -239,7 +258,8 @@ fn strangers_get_nothing_out_of_an_agent() {
     assert!(said(&load).contains("its token is another one"), "{}", said(&load));
     assert!(agent.has_said("it does not know the token"));
     let load = command(&world, &[&agent], &[&file]).output().unwrap();
-    assert_eq!((load.status.code(), sink.count()), (Some(0), 400), "{}", said(&load));
+    judged(&load, 0);
+    assert_eq!(sink.count(), 400, "{}", said(&load));
     assert!(!agent.said.lock().unwrap().iter().any(|it| it.contains("panicked")));
 }
 

@@ -4,10 +4,10 @@
 //! greeting ─▶ order ─▶ preparing ─▶ ready ─▶ start ─▶ sending ─▶ ended
 //! ```
 //!
-//! Load that nobody watches is not sent: when the coordinator is gone, the agent stops, and waits for the next one.
+//! It waits for coordinators, calls one, or looks for one in a database, again and again until one is there. Load that
+//! nobody watches is not sent: when the coordinator is gone, the agent stops, and waits for the next one.
 
-use std::io;
-use std::net::SocketAddr;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,17 +22,18 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_rustls::TlsAcceptor;
 
 use super::AGENTS_MAX;
-use super::link::{ALIVE_EVERY, LinkError, Reader, Writer, acceptor, from_coordinator};
+use super::link::{
+    ALIVE_EVERY, LinkError, Reader, Wire, Writer, acceptor, answer, call, dial, over,
+};
+use super::meeting::{ACCEPT_AGAIN, STRANGERS_MAX};
 use super::message::{FromAgent, ToAgent};
-use super::token::Token;
+use super::postgres::Database;
+use super::token::{Role, Token};
 use crate::hand::{Handle, Said};
 use crate::order::{Order, Prepared, Share, prepare};
 
-/// So many may be about to say who they are.
-const STRANGERS_MAX: usize = 16;
-
-/// After a connection that could not be taken.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// After a coordinator, and after none could be had.
+const CALL_AGAIN: Duration = Duration::from_secs(1);
 
 /// Timers of the runtime are late by up to so much.
 const TIMER_LATE: Duration = Duration::from_millis(1);
@@ -44,22 +45,23 @@ pub type LookUp = fn(&Reference) -> Result<String, ResolveError>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// A coordinator has shown that it knows the token.
-    Serves(SocketAddr),
+    Serves(String),
     /// Nothing more is sent for it; why it was not to the end, when it was not.
     Free(Option<String>),
     /// Somebody was not let in.
-    TurnedAway(SocketAddr, String),
+    TurnedAway(String, String),
+    /// No coordinator is to be had here, and why; said once for each reason.
+    Missed(String, String),
 }
 
-/// A process that waits for coordinators.
+/// A process that sends load for coordinators.
 pub struct Agent {
-    listener: TcpListener,
     door: Arc<Door>,
+    once: bool,
 }
 
 /// What all connections of an agent share.
 struct Door {
-    acceptor: TlsAcceptor,
     token: Token,
     name: String,
     /// Where the one coordinator sits.
@@ -69,75 +71,146 @@ struct Door {
 }
 
 impl Agent {
-    /// Listens at `address`. References of orders are read with `look_up`; `say` hears who comes and goes.
-    ///
-    /// # Errors
-    /// When the address cannot be listened at.
-    pub async fn listen(
-        address: &str,
+    /// An agent of this name, for coordinators that know the token. References of orders are read with `look_up`; `say`
+    /// hears who comes and goes.
+    pub fn new(
         token: Token,
         name: String,
         look_up: LookUp,
         say: impl Fn(Notice) + Send + Sync + 'static,
-    ) -> io::Result<Self> {
-        let acceptor = acceptor().map_err(io::Error::other)?;
-        let listener = TcpListener::bind(address).await?;
+    ) -> Self {
         let (seat, say) = (Arc::default(), Box::new(say));
-        let door = Arc::new(Door { acceptor, token, name, seat, look_up, say });
-        Ok(Self { listener, door })
+        Self { door: Arc::new(Door { token, name, seat, look_up, say }), once: false }
     }
 
-    /// Where it listens.
+    /// One that ends after the first load.
+    #[must_use]
+    pub fn once(self, once: bool) -> Self {
+        Self { once, ..self }
+    }
+
+    /// Serves coordinators that call it. Like all of these it goes on until it is dropped, which stops what it sends;
+    /// that of an agent which works once ends with its load.
     ///
     /// # Errors
-    /// When the operating system does not say.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
-    /// Serves coordinators until it is dropped, which stops what it sends.
-    pub async fn serve(self) {
-        let mut guests = JoinSet::new();
+    /// Why that load did not go to its end.
+    pub async fn listen(&self, listener: TcpListener) -> Result<(), String> {
+        let acceptor = acceptor().map_err(|it| it.to_string())?;
         let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
+        let mut guests = JoinSet::new();
         loop {
             let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                Some(_) = guests.join_next() => continue,
+                accepted = listener.accept() => accepted,
+                Some(left) = guests.join_next() => match left {
+                    Ok(Some(ended)) if self.once => return ended,
+                    _ => continue,
+                },
             };
             match (accepted, Arc::clone(&strangers).try_acquire_owned()) {
                 (Ok((stream, peer)), Ok(place)) => {
-                    guests.spawn(receive(Arc::clone(&self.door), stream, peer, place));
+                    let (door, acceptor) = (Arc::clone(&self.door), acceptor.clone());
+                    guests.spawn(receive(door, acceptor, stream, peer.to_string(), place));
                 }
                 (Ok(_), Err(_)) => {}
                 (Err(_), _) => sleep(ACCEPT_AGAIN).await,
             }
         }
     }
+
+    /// Calls the coordinator at an address, `HOST:PORT`, until it is there, and again after each load.
+    ///
+    /// # Errors
+    /// As for [`Agent::listen`].
+    pub async fn call(&self, address: &str) -> Result<(), String> {
+        self.seek(address, || dial(address)).await
+    }
+
+    /// Looks for a coordinator in a database until one is there, and again after each load.
+    ///
+    /// # Errors
+    /// As for [`Agent::listen`].
+    pub async fn look(&self, database: &Database) -> Result<(), String> {
+        let find = async || {
+            let line: Box<dyn Wire> = Box::new(database.claim(&self.door.name).await?);
+            Ok(line)
+        };
+        self.seek(database.url(), find).await
+    }
+
+    async fn seek(
+        &self,
+        place: &str,
+        find: impl AsyncFn() -> Result<Box<dyn Wire>, LinkError>,
+    ) -> Result<(), String> {
+        let Door { token, name, seat, say, .. } = &*self.door;
+        let mut told = None;
+        loop {
+            let met = async { call(find().await?, token, Role::Agent, name).await };
+            match met.await {
+                Ok((reader, writer, _)) => {
+                    told = None;
+                    let seat = Arc::clone(seat).lock_owned().await;
+                    let ended = work(&self.door, place, (reader, writer), seat).await;
+                    if self.once {
+                        return ended;
+                    }
+                }
+                Err(error) => {
+                    let reason = error.to_string();
+                    if told.as_ref() != Some(&reason) {
+                        say(Notice::Missed(place.to_owned(), reason.clone()));
+                    }
+                    told = Some(reason);
+                }
+            }
+            sleep(CALL_AGAIN).await;
+        }
+    }
 }
 
-impl std::fmt::Debug for Agent {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Agent").field("name", &self.door.name).finish_non_exhaustive()
     }
 }
 
+/// Works for somebody who has called, if it is let in; says how that ended then.
 async fn receive(
     door: Arc<Door>,
+    acceptor: TlsAcceptor,
     stream: TcpStream,
-    peer: SocketAddr,
+    peer: String,
     place: OwnedSemaphorePermit,
-) {
-    let seat = || Arc::clone(&door.seat).try_lock_owned().ok();
-    let met = from_coordinator(stream, &door.acceptor, &door.token, &door.name, seat).await;
+) -> Option<Result<(), String>> {
+    let seat = |_: &str| {
+        let taken = |_| "it works for another coordinator".to_owned();
+        Arc::clone(&door.seat).try_lock_owned().map_err(taken)
+    };
+    let met = async {
+        answer(over(stream)?, &acceptor, &door.token, Role::Agent, &door.name, seat).await
+    };
+    let met = met.await;
     drop(place);
     match met {
-        Ok((reader, writer, seat)) => {
-            (door.say)(Notice::Serves(peer));
-            let trouble = serve(&door, reader, writer, seat).await.err();
-            (door.say)(Notice::Free(trouble.map(|it| it.to_string())));
+        Ok((reader, writer, seat)) => Some(work(&door, &peer, (reader, writer), seat).await),
+        Err(error) => {
+            (door.say)(Notice::TurnedAway(peer, error.to_string()));
+            None
         }
-        Err(error) => (door.say)(Notice::TurnedAway(peer, error.to_string())),
     }
+}
+
+/// Works for a coordinator until it has gone, and tells of it.
+async fn work(
+    door: &Door,
+    peer: &str,
+    link: (Reader, Writer),
+    seat: OwnedMutexGuard<()>,
+) -> Result<(), String> {
+    (door.say)(Notice::Serves(peer.to_owned()));
+    let ended = serve(door, link, seat).await.map_err(|it| it.to_string());
+    (door.say)(Notice::Free(ended.clone().err()));
+    ended
 }
 
 /// How far the work for a coordinator has come.
@@ -177,8 +250,7 @@ impl Stage {
 /// Works for one coordinator, until it has gone.
 async fn serve(
     door: &Door,
-    mut reader: Reader,
-    mut writer: Writer,
+    (mut reader, mut writer): (Reader, Writer),
     seat: OwnedMutexGuard<()>,
 ) -> Result<(), LinkError> {
     let clock = SystemClock::start();
@@ -189,6 +261,8 @@ async fn serve(
     loop {
         let patience = reader.patience();
         let answer = tokio::select! {
+            // What has come is heard first: who was held up itself takes nobody for gone.
+            biased;
             heard = reader.next::<ToAgent>() => match heard {
                 // Its work is done, and it leaves.
                 Err(_) if matches!(stage, Stage::Over) => break,
@@ -212,6 +286,7 @@ async fn serve(
             writer.say(&answer).await?;
         }
     }
+    writer.close().await;
     drop(seat);
     Ok(())
 }

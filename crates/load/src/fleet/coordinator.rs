@@ -2,32 +2,27 @@
 //! if one machine had.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use evenkeel_model::Frame;
-use evenkeel_units::{Clock, Moment, SystemClock};
-use tokio::sync::mpsc::{
-    Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel,
-};
+use evenkeel_units::{Clock, Moment};
 use tokio::sync::{Notify, oneshot};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
-use super::clock::{ASKED, Clocks};
+use super::assembly::{Assembly, Crew};
 use super::deal::{Deal, Handover, LEASE, Part};
-use super::link::{ALIVE_EVERY, LinkError, Reader, SILENCE, Writer, to_agent};
+use super::link::SILENCE;
+use super::meeting::Meeting;
 use super::message::{FromAgent, ToAgent};
 use super::roll::Roll;
 use super::share::shares;
 use super::token::Token;
-use super::{AGENTS_MAX, Event, FleetError, Member, OnLoss};
+use super::{Event, FleetError, Member, OnLoss};
 use crate::order::Order;
-
-/// Every agent must be ready after so long: names are looked up, and data is read.
-const READY_MAX: Duration = Duration::from_secs(25);
 
 /// From when the start is said to when it is: every agent must have heard of it.
 const LEAD: Duration = Duration::from_millis(250);
@@ -38,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Agents that send one load together.
 #[derive(Clone, Debug)]
 pub struct Fleet {
-    agents: Vec<String>,
+    meeting: Meeting,
     token: Token,
     on_loss: OnLoss,
 }
@@ -69,25 +64,13 @@ struct Stop {
 }
 
 impl Fleet {
-    /// The agents at these addresses, each `HOST:PORT`.
+    /// Agents that are met in this way.
     ///
     /// # Errors
-    /// When there is none, one is named twice, or there are more than a thousand.
-    pub fn new(agents: Vec<String>, token: Token) -> Result<Self, FleetError> {
-        let wrong = |reason: String| Err(FleetError::Agents { reason });
-        if agents.is_empty() || agents.len() > AGENTS_MAX as usize {
-            return wrong("there must be 1 to 1000 of them".to_owned());
-        }
-        for (number, agent) in agents.iter().enumerate() {
-            let port = agent.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-            if port.and_then(|(_, it)| it.parse::<u16>().ok()).is_none_or(|it| it == 0) {
-                return wrong(format!("`{agent}` is not HOST:PORT"));
-            }
-            if agents[..number].contains(agent) {
-                return wrong(format!("`{agent}` is named twice"));
-            }
-        }
-        Ok(Self { agents, token, on_loss: OnLoss::default() })
+    /// When there is to be none, one is named twice, or there are more than a thousand.
+    pub fn new(meeting: Meeting, token: Token) -> Result<Self, FleetError> {
+        meeting.check()?;
+        Ok(Self { meeting, token, on_loss: OnLoss::default() })
     }
 
     /// With something else to do when an agent is lost.
@@ -96,13 +79,13 @@ impl Fleet {
         Self { on_loss, ..self }
     }
 
-    /// Connects to every agent, gives it its share of the order, and waits until all are ready. It may take seconds,
+    /// Meets every agent, gives it its share of the order, and waits until all are ready. It may take seconds,
     /// and waits for them. Data is read here; references are looked up by the agents, each for itself.
     ///
     /// # Errors
     /// When an agent cannot be had, or cannot send its share. Nothing has been sent then.
     pub fn assemble(&self, order: &Order) -> Result<Assembled, FleetError> {
-        let orders = shares(order, self.agents.len() as u32)?;
+        let orders = shares(order, self.meeting.expected() as u32)?;
         let deal = match self.on_loss {
             OnLoss::Fail => None,
             OnLoss::Redistribute => Some(Deal::new(order, &orders)?),
@@ -117,10 +100,9 @@ impl Fleet {
         let fleet = self.clone();
         let work = move || {
             runtime.block_on(async {
-                let assembled = timeout(READY_MAX, Crew::assemble(&fleet, orders)).await;
-                let late = || Err(FleetError::Late);
-                match assembled.unwrap_or_else(|_| late()) {
-                    Ok((crew, members)) => {
+                match Assembly::new(&fleet.meeting, &fleet.token, orders).finish().await {
+                    Ok(crew) => {
+                        let members = crew.members.iter().map(|(it, ..)| it.clone()).collect();
                         // Nobody waits any more when the run has ended meanwhile.
                         if done.send(Ok(members)).is_ok() {
                             crew.work(begun, &stopped, &figures, roll, deal).await;
@@ -132,7 +114,8 @@ impl Fleet {
         };
         let thread = std::thread::Builder::new().name("evenkeel-fleet".to_owned()).spawn(work);
         let thread = thread.map_err(FleetError::System)?;
-        let members = ready.recv().unwrap_or(Err(FleetError::Late))?;
+        let members =
+            ready.recv().unwrap_or_else(|it| Err(FleetError::System(io::Error::other(it))))?;
         Ok(Assembled { members, begin, stop, cpu_micros, thread })
     }
 }
@@ -194,65 +177,7 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// Every agent, each with a task that talks to it.
-struct Crew {
-    clock: SystemClock,
-    members: Vec<(Member, Clocks, UnboundedSender<ToAgent>)>,
-    heard: Receiver<(usize, Result<FromAgent, LinkError>)>,
-    /// Ends with the crew, and with it every connection.
-    tasks: JoinSet<()>,
-}
-
-/// An agent that has been given its order.
-type Joined = (Reader, Writer, Member, Clocks);
-
 impl Crew {
-    async fn assemble(
-        fleet: &Fleet,
-        orders: Vec<Order>,
-    ) -> Result<(Self, Vec<Member>), FleetError> {
-        let clock = SystemClock::start();
-        let mut joins = JoinSet::new();
-        for (number, (address, order)) in fleet.agents.iter().cloned().zip(orders).enumerate() {
-            let token = fleet.token.clone();
-            joins.spawn(async move {
-                let joined = join(&address, &token, order, clock).await;
-                (number, joined.map_err(|it| FleetError::of(&address, &it)))
-            });
-        }
-        let mut joined = Vec::new();
-        while let Some(done) = joins.join_next().await {
-            let (number, one) = done.map_err(|it| FleetError::System(it.into()))?;
-            joined.push((number, one?));
-        }
-        joined.sort_by_key(|(number, _)| *number);
-        let (tell, heard) = channel(64);
-        let mut crew = Self { clock, members: Vec::new(), heard, tasks: JoinSet::new() };
-        for (number, (reader, writer, member, clocks)) in joined {
-            let (say, orders) = unbounded_channel();
-            crew.tasks.spawn(attend(number, reader, writer, orders, tell.clone()));
-            crew.members.push((member, clocks, say));
-        }
-        let mut waited_for = crew.members.len();
-        while waited_for > 0 {
-            // Every task says something before it ends.
-            let Some((number, said)) = crew.heard.recv().await else {
-                return Err(FleetError::Late);
-            };
-            let address = &crew.members[number].0.address;
-            match said {
-                Ok(FromAgent::Ready) => waited_for -= 1,
-                Ok(FromAgent::Refused(reason) | FromAgent::Ended(Some(reason))) => {
-                    return Err(FleetError::of(address, &reason));
-                }
-                Ok(_) => {}
-                Err(error) => return Err(FleetError::of(address, &error)),
-            }
-        }
-        let members = crew.members.iter().map(|(it, ..)| it.clone()).collect();
-        Ok((crew, members))
-    }
-
     /// Sends the load from beginning to end.
     async fn work(
         mut self,
@@ -371,67 +296,4 @@ impl Crew {
         let leave = async { while self.tasks.join_next().await.is_some() {} };
         timeout(SILENCE, leave).await.unwrap_or_default();
     }
-}
-
-/// Connects to an agent, compares clocks, and gives it its order.
-async fn join(
-    address: &str,
-    token: &Token,
-    order: Order,
-    clock: SystemClock,
-) -> Result<Joined, LinkError> {
-    let (mut reader, mut writer, name) = to_agent(address, token).await?;
-    let mut clocks = Clocks::default();
-    for _ in 0..ASKED {
-        let asked = clock.now();
-        writer.say(&ToAgent::Clock).await?;
-        let answer = async {
-            loop {
-                if let FromAgent::Clock(theirs) = reader.next().await? {
-                    return Ok::<_, LinkError>(theirs);
-                }
-            }
-        };
-        let theirs = timeout(SILENCE, answer).await.map_err(|_| LinkError::Silent)??;
-        clocks.heard(asked, theirs, clock.now());
-    }
-    writer.say(&ToAgent::Order(Box::new(order))).await?;
-    let member = Member { address: address.to_owned(), name, round_trip: clocks.round_trip() };
-    Ok((reader, writer, member, clocks))
-}
-
-/// Talks to an agent until it is gone, or everybody is: passes on what it says, and what it is told.
-async fn attend(
-    number: usize,
-    mut reader: Reader,
-    mut writer: Writer,
-    mut orders: UnboundedReceiver<ToAgent>,
-    tell: Sender<(usize, Result<FromAgent, LinkError>)>,
-) {
-    let mut alive = interval(ALIVE_EVERY);
-    alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let error = loop {
-        let patience = reader.patience();
-        let said = tokio::select! {
-            heard = reader.next() => match heard {
-                // Nobody listens any more once the load is over.
-                Ok(it) => match tell.send((number, Ok(it))).await {
-                    Ok(()) => continue,
-                    Err(_) => return writer.close().await,
-                },
-                Err(error) => break error,
-            },
-            order = orders.recv() => match order {
-                Some(order) => writer.say(&order).await,
-                None => return writer.close().await,
-            },
-            _ = alive.tick() => writer.say(&ToAgent::Alive).await,
-            () = sleep_until(patience) => reader.is_there(),
-        };
-        if let Err(error) = said {
-            break error;
-        }
-    };
-    // Nobody listens any more once the load is over.
-    drop(tell.send((number, Err(error))).await);
 }

@@ -1,11 +1,14 @@
 //! Link: a connection between a coordinator and an agent, encrypted, on which each has shown that it knows the token.
 //!
 //! ```text
-//! coordinator ── TLS 1.3 ──▶ agent      its certificate is of the moment, and trusted by nobody
-//!             ── hello, proof ──▶       a stranger learns nothing from an agent
-//!             ◀── hello, proof ──       and an impostor is not told what to send
+//! caller ── TLS 1.3 ──▶ called      its certificate is of the moment, and trusted by nobody
+//!        ── hello, proof ──▶        a stranger learns nothing from whoever is called
+//!        ◀── hello, proof ──        and an impostor is not told what to send
 //! ```
+//!
+//! Either side may be the one that calls, over anything that carries bytes.
 
+use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +18,7 @@ use rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ServerConfig};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -62,12 +65,22 @@ pub(super) enum LinkError {
     Refused(String),
     #[error("TLS cannot be spoken: {0}")]
     Tls(String),
+    #[error("the database cannot be used: {0}")]
+    Database(String),
 }
+
+/// What carries the bytes of a link: a connection, or the tables of a database.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Wire for T {}
+
+/// What a link speaks, whatever carries it.
+type Stream = TlsStream<Box<dyn Wire>>;
 
 /// What is heard.
 #[derive(Debug)]
 pub(super) struct Reader {
-    half: ReadHalf<TlsStream<TcpStream>>,
+    half: ReadHalf<Stream>,
     begun: Vec<u8>,
     at_most: usize,
     /// When the last byte came.
@@ -110,7 +123,7 @@ impl Reader {
 /// What is said.
 #[derive(Debug)]
 pub(super) struct Writer {
-    half: WriteHalf<TlsStream<TcpStream>>,
+    half: WriteHalf<Stream>,
 }
 
 impl Writer {
@@ -132,7 +145,7 @@ impl Writer {
     }
 }
 
-/// How an agent speaks TLS: with a certificate of its own making, for as long as it runs.
+/// How whoever is called speaks TLS: with a certificate of its own making, for as long as it runs.
 pub(super) fn acceptor() -> Result<TlsAcceptor, LinkError> {
     let wrong = |it: &dyn std::fmt::Display| LinkError::Tls(it.to_string());
     let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).map_err(|it| wrong(&it))?;
@@ -165,7 +178,7 @@ struct Stranger {
 }
 
 impl Stranger {
-    fn new(stream: TlsStream<TcpStream>) -> Result<Self, LinkError> {
+    fn new(stream: Stream) -> Result<Self, LinkError> {
         let binding = match &stream {
             TlsStream::Client(it) => it.get_ref().1.export_keying_material([0; 32], EXPORTED, None),
             TlsStream::Server(it) => it.get_ref().1.export_keying_material([0; 32], EXPORTED, None),
@@ -214,44 +227,54 @@ impl Stranger {
     }
 }
 
-/// Connects to an agent, and says its name.
-pub(super) async fn to_agent(
-    address: &str,
+/// A connection to an address.
+pub(super) async fn dial(address: &str) -> Result<Box<dyn Wire>, LinkError> {
+    let stream = timeout(SILENCE, TcpStream::connect(address)).await;
+    over(stream.map_err(|_| LinkError::Silent)?.map_err(LinkError::Connect)?)
+}
+
+/// What a connection carries is short, and not to be waited with.
+pub(super) fn over(stream: TcpStream) -> Result<Box<dyn Wire>, LinkError> {
+    stream.set_nodelay(true)?;
+    Ok(Box::new(stream))
+}
+
+/// Greets somebody who has been reached, as `role`, and says what that one calls itself.
+pub(super) async fn call(
+    wire: Box<dyn Wire>,
     token: &Token,
+    role: Role,
+    name: &str,
 ) -> Result<(Reader, Writer, String), LinkError> {
     let meet = async {
-        let stream = TcpStream::connect(address).await.map_err(LinkError::Connect)?;
-        stream.set_nodelay(true)?;
-        let name = ServerName::try_from(NAME).map_err(|it| LinkError::Tls(it.to_string()))?;
-        let stream = connector()?.connect(name, stream).await?;
+        let server = ServerName::try_from(NAME).map_err(|it| LinkError::Tls(it.to_string()))?;
+        let stream = connector()?.connect(server, wire).await?;
         let mut stranger = Stranger::new(stream.into())?;
-        let hello = stranger.hello(token, Role::Coordinator, "");
+        let hello = stranger.hello(token, role, name);
         stranger.writer.say(&hello).await?;
-        let name = stranger.meet(token, Role::Agent).await?;
+        let name = stranger.meet(token, role.other()).await?;
         let (reader, writer) = stranger.known();
         Ok((reader, writer, name))
     };
     timeout(SILENCE, meet).await.unwrap_or(Err(LinkError::Silent))
 }
 
-/// Lets a coordinator in, if `seat` has a place for it. Tells one that is not let in why.
-pub(super) async fn from_coordinator<S>(
-    stream: TcpStream,
+/// Lets in somebody who has called, if `seat` has a place for one of that name. Tells one that is not let in why.
+pub(super) async fn answer<S>(
+    wire: Box<dyn Wire>,
     acceptor: &TlsAcceptor,
     token: &Token,
+    role: Role,
     name: &str,
-    seat: impl FnOnce() -> Option<S>,
+    seat: impl FnOnce(&str) -> Result<S, String>,
 ) -> Result<(Reader, Writer, S), LinkError> {
     let meet = async {
-        stream.set_nodelay(true)?;
-        let stream = acceptor.accept(stream).await?;
+        let stream = acceptor.accept(wire).await?;
         let mut stranger = Stranger::new(stream.into())?;
-        let met = stranger.meet(token, Role::Coordinator).await;
-        let seat = met.and_then(|_| {
-            seat().ok_or_else(|| LinkError::Refused("it works for another coordinator".to_owned()))
-        });
+        let met = stranger.meet(token, role.other()).await;
+        let seat = met.and_then(|theirs| seat(&theirs).map_err(LinkError::Refused));
         let greeting = match &seat {
-            Ok(_) => stranger.hello(token, Role::Agent, name),
+            Ok(_) => stranger.hello(token, role, name),
             Err(LinkError::Token) => Greeting::Refused("its token is another one".to_owned()),
             Err(LinkError::Version { theirs }) => Greeting::Refused(format!(
                 "it is of version {VERSION}, and this is {theirs}: both must be the same"
@@ -288,7 +311,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
-            let stream = acceptor().unwrap().accept(stream).await.unwrap();
+            let stream = acceptor().unwrap().accept(over(stream).unwrap()).await.unwrap();
             let mut stranger = Stranger::new(stream.into()).unwrap();
             let hello = stranger.reader.next().await.unwrap();
             let answer = answer(&stranger, hello);
@@ -299,15 +322,22 @@ mod tests {
         address
     }
 
+    async fn call_agent(address: SocketAddr) -> LinkError {
+        let wire = dial(&address.to_string()).await.unwrap();
+        let ours = token("the token of the fleet");
+        call(wire, &ours, Role::Coordinator, "").await.unwrap_err()
+    }
+
     async fn met_by_agent(ours: &'static str, hello: Greeting) -> (LinkError, Greeting) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let agent = tokio::spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
             let acceptor = acceptor().unwrap();
-            from_coordinator(stream, &acceptor, &token(ours), "it", || Some(())).await.unwrap_err()
+            let (wire, seat) = (over(stream).unwrap(), |_: &str| Ok(()));
+            answer(wire, &acceptor, &token(ours), Role::Agent, "it", seat).await.unwrap_err()
         });
-        let stream = TcpStream::connect(address).await.unwrap();
+        let stream = dial(&address.to_string()).await.unwrap();
         let name = ServerName::try_from(NAME).unwrap();
         let stream = connector().unwrap().connect(name, stream).await.unwrap();
         let mut stranger = Stranger::new(stream.into()).unwrap();
@@ -318,13 +348,12 @@ mod tests {
 
     #[tokio::test]
     async fn an_impostor_that_does_not_know_the_token_is_told_nothing() {
-        let ours = token("the token of the fleet");
         // It sends our own proof back, or one that it made itself.
         let echo = impostor(|_, hello| hello).await;
         let guess =
             impostor(|it, _| it.hello(&token("a guess of 16 characters"), Role::Agent, "")).await;
         for address in [echo, guess] {
-            let error = to_agent(&address.to_string(), &ours).await.unwrap_err();
+            let error = call_agent(address).await;
             assert!(matches!(error, LinkError::Token), "{error}");
         }
     }
@@ -338,8 +367,7 @@ mod tests {
             refused @ Greeting::Refused(_) => refused,
         };
         let address = impostor(move |_, hello| old(hello)).await;
-        let error =
-            to_agent(&address.to_string(), &token("the token of the fleet")).await.unwrap_err();
+        let error = call_agent(address).await;
         assert!(error.to_string().starts_with("it is of version 0.0.1, and this is "), "{error}");
 
         let hello = Greeting::Hello {

@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! token        what coordinator and agents both know, and how they show it
-//! link         an encrypted connection between two who have shown it; message: what is said on it
+//! meeting      how they find each other: the coordinator calls its agents, or they call it
+//! postgres     bytes over the tables of a database, for those who reach nothing else
+//! link         an encrypted way between two who have shown the token; message: what is said on it
 //! share        one order → one for each agent
 //! deal         who sends which share up to when, and who sends that of an agent that is lost
 //! clock        what the clock of an agent says, so that all start together
+//! assembly     from agents that come one by one to a crew that is ready
 //! agent        sends a share of whatever a coordinator orders
 //! roll         who is there, and what all have counted together
 //! coordinator  ties them together, and looks like a load of one machine
@@ -20,15 +23,17 @@
 //! take over what it had to send when that is asked for. What becomes of the verdict is decided elsewhere. A coordinator
 //! that is gone stops its agents.
 //!
-//! Deliberately absent: coming back after a connection broke (a frame
-//! is said once, on a connection that loses none), and fleets that meet in a database instead of directly.
+//! Deliberately absent: coming back after a connection broke (a frame is said once, on a connection that loses none).
 
 mod agent;
+mod assembly;
 mod clock;
 mod coordinator;
 mod deal;
 mod link;
+mod meeting;
 mod message;
+mod postgres;
 mod roll;
 mod share;
 mod token;
@@ -40,8 +45,12 @@ use std::time::Duration;
 use evenkeel_model::Frame;
 use evenkeel_units::Moment;
 
+use self::link::LinkError;
+
 pub use agent::{Agent, LookUp, Notice};
 pub use coordinator::{Assembled, Fleet, Handle};
+pub use meeting::Meeting;
+pub use postgres::Database;
 pub use token::{Token, TokenError};
 
 /// More machines than anybody has for this.
@@ -50,7 +59,7 @@ const AGENTS_MAX: u32 = 1_000;
 /// An agent of a fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Where it listens, as it was named.
+    /// Where it listens, as it was named; of one that came by itself, what it calls itself.
     pub address: String,
     /// What it calls itself.
     pub name: String,
@@ -118,6 +127,33 @@ pub enum FleetError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Agents cannot be waited for.
+    #[error("cannot wait for agents at {address}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// No agent can come.
+    #[error("cannot meet agents: {reason}")]
+    Database {
+        /// What is wrong with the database.
+        reason: String,
+    },
+    /// Too few agents have come.
+    #[error("{} of {expected} agents came to {place} within 25 s{}", came.len(), who(came, gone.as_deref()))]
+    Few {
+        /// Where they were waited for.
+        place: String,
+        /// How many were to come.
+        expected: usize,
+        /// Who came.
+        came: Vec<String>,
+        /// Who was turned away or left again last, and why.
+        gone: Option<String>,
+    },
     /// An agent cannot be had, or cannot do it.
     #[error("the agent {agent} cannot take part: {reason}")]
     Agent {
@@ -147,8 +183,11 @@ pub enum FleetError {
         reason: String,
     },
     /// It took too long.
-    #[error("the agents were not ready in time")]
-    Late,
+    #[error("not every agent was ready within 25 s: {waited_for}")]
+    Late {
+        /// Who was not.
+        waited_for: String,
+    },
     /// The operating system refused something.
     #[error("cannot start the fleet")]
     System(#[source] io::Error),
@@ -158,4 +197,15 @@ impl FleetError {
     fn of(agent: &str, reason: &impl Display) -> Self {
         Self::Agent { agent: agent.to_owned(), reason: reason.to_string() }
     }
+
+    fn database(error: LinkError) -> Self {
+        Self::Database { reason: error.to_string() }
+    }
+}
+
+/// Who came, and what became of somebody else.
+fn who(came: &[String], gone: Option<&str>) -> String {
+    let came = (!came.is_empty()).then(|| format!(": {}", came.join(", ")));
+    let gone = gone.map(|it| format!("; turned away or gone again: {it}"));
+    [came, gone].into_iter().flatten().collect()
 }

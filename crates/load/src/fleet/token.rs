@@ -30,6 +30,14 @@ pub(super) enum Role {
 }
 
 impl Role {
+    /// The side that it talks to.
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Coordinator => Self::Agent,
+            Self::Agent => Self::Coordinator,
+        }
+    }
+
     const fn label(self) -> &'static [u8] {
         match self {
             Self::Coordinator => b"evenkeel fleet: coordinator",

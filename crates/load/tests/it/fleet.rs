@@ -4,7 +4,8 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use evenkeel_load::Order;
-use evenkeel_load::fleet::{Agent, Event, Fleet, OnLoss, Token};
+use evenkeel_load::fleet::{Agent, Event, Fleet, Meeting, OnLoss, Token};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 const TOKEN: &str = "0123456789abcdef-of-a-test";
@@ -25,12 +26,11 @@ impl Served {
             runtime.unwrap().block_on(async {
                 let token = Token::new(TOKEN).unwrap();
                 let name = "it".to_owned();
-                let agent =
-                    Agent::listen("127.0.0.1:0", token, name, |_| Ok(String::new()), |_| {});
-                let agent = agent.await.unwrap();
-                say.send(agent.address().unwrap().to_string()).unwrap();
+                let agent = Agent::new(token, name, |_| Ok(String::new()), |_| {});
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                say.send(listener.local_addr().unwrap().to_string()).unwrap();
                 tokio::select! {
-                    () = agent.serve() => {}
+                    ended = agent.listen(listener) => ended.unwrap(),
                     _ = left => {}
                 }
             });
@@ -55,7 +55,7 @@ impl Drop for Served {
 pub(crate) fn with_a_loss(order: &Order) -> Vec<Event> {
     let mut agents = [(); 2].map(|()| Served::start());
     let addresses = agents.iter().map(|it| it.address.clone()).collect();
-    let fleet = Fleet::new(addresses, Token::new(TOKEN).unwrap()).unwrap();
+    let fleet = Fleet::new(Meeting::Call(addresses), Token::new(TOKEN).unwrap()).unwrap();
     let assembled = fleet.on_loss(OnLoss::Redistribute).assemble(order).unwrap();
     let (say, heard) = mpsc::channel();
     let handle = assembled.start(move |it| say.send(it).unwrap_or_default());

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use evenkeel_drill::Runs;
-use evenkeel_load::fleet::Fleet;
+use evenkeel_load::fleet::{Database, Fleet, Meeting};
 use evenkeel_metrics::Target;
 use evenkeel_model::library::plan_of_load;
 use evenkeel_model::{Library, Outcome, Plan};
@@ -88,7 +88,7 @@ pub(super) async fn send(
     screen: &Screen,
 ) -> Result<Over, Failure> {
     let name = plan.drill.clone();
-    let fleet = fleet(args)?;
+    let fleet = fleet(args, screen)?;
     let (targets, web) = onlookers;
     let mut metrics = Metrics::new(targets.to_vec());
     let also = |entry: &_| {
@@ -104,14 +104,34 @@ pub(super) async fn send(
 }
 
 /// The machines that send it, when it is not this one.
-fn fleet(args: &LoadRunArgs) -> Result<Option<Fleet>, Failure> {
-    if args.agents.is_empty() {
-        return Ok(None);
-    }
+fn fleet(args: &LoadRunArgs, screen: &Screen) -> Result<Option<Fleet>, Failure> {
+    let (meeting, place) = match (&args.listen_agents, args.agents.as_slice(), args.expect) {
+        (None, [], _) => return Ok(None),
+        (Some(address), _, Some(expected)) => {
+            (Meeting::Listen { address: address.clone(), expected }, Some((expected, address)))
+        }
+        (None, [url], Some(expected)) if Database::is_meant(url) => {
+            let database = agent::database(url)?;
+            (Meeting::Database { database, expected }, Some((expected, url)))
+        }
+        (Some(_), _, None) => return Err(nobody_expected()),
+        (None, [url], None) if Database::is_meant(url) => return Err(nobody_expected()),
+        (None, agents, None) => (Meeting::Call(agents.to_vec()), None),
+        (None, _, Some(_)) => {
+            return Err(Failure::usage("agents that are named are called, and not waited for")
+                .help("leave out `--expect`"));
+        }
+    };
     let token = agent::token(args.agent_token_file.as_deref(), "--agent-token-file")?;
-    let fleet = Fleet::new(args.agents.clone(), token);
-    let fleet = fleet.map_err(|it| Failure::usage(it.to_string()))?;
+    let fleet = Fleet::new(meeting, token).map_err(|it| Failure::usage(it.to_string()))?;
+    if let Some((expected, place)) = place {
+        screen.say(&format!("waits for {expected} agents at {place}"));
+    }
     Ok(Some(fleet.on_loss(args.on_lost_agent.into())))
+}
+
+fn nobody_expected() -> Failure {
+    Failure::usage("nobody says how many agents will come").help("give `--expect N`")
 }
 
 /// The plan of the test that the arguments name.

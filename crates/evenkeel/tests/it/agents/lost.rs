@@ -1,8 +1,9 @@
 //! Agents that are lost while they send: named, and their share sent by the others where that is asked for.
 
+use std::process::Child;
 use std::time::Duration;
 
-use super::{Agent, PATIENCE, Sink, begin, command, document, json, routes};
+use super::{Agent, PATIENCE, Sink, begin, command, document, json, judged, routes};
 use crate::world::{World, said, wait_until};
 
 #[test]
@@ -12,18 +13,18 @@ fn an_agent_that_is_killed_is_named_and_the_others_go_on() {
     let file = document(&world, sink.address, 5);
     let mut agents = [(); 3].map(|()| Agent::start(&world));
     let load = begin(&mut command(&world, &agents.each_ref(), &[&file]));
-    assert!(wait_until(PATIENCE, || sink.count() > 800));
+    assert!(wait_until(PATIENCE, || sink.count() > 400));
     agents[1].process.kill().unwrap();
     let output = load.wait_with_output().unwrap();
     let lost = &agents[1].address;
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    judged(&output, 1);
     let text = said(&output);
     assert!(text.contains(&format!("An agent was lost: {lost} after ")), "{text}");
     assert!(text.contains("all agents stayed"), "{text}");
     let sent = routes(sink.take());
     // Two thirds of the rest were sent by the others.
     let sent = sent.0 + sent.1;
-    assert!((1_500..1_990).contains(&sent), "{sent} of 2000");
+    assert!((1_400..1_990).contains(&sent), "{sent} of 2000");
     agents[1].process.wait().unwrap();
 }
 
@@ -49,16 +50,41 @@ fn a_summary_for_scripts_names_the_agent_through_which_a_run_failed() {
     assert!(cause.contains("very agent was lost"), "{cause}");
 }
 
-/// What the verdict says of a run in which others took over what an agent had to send.
-pub(super) fn was_handed_on(text: &str, lost: &str, others: &str) -> usize {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (_, rest) = text.split_once(&format!("An agent was lost: {lost} after ")).expect(&text);
+/// What the verdict says of a run in which others took over what an agent had to send: so many arrivals were sent by nobody.
+fn was_handed_on(cause: &str, lost: &str, others: &str) -> u64 {
+    let (_, rest) = cause.split_once(&format!("An agent was lost: {lost} after ")).expect(cause);
     let (_, rest) =
-        rest.split_once(&format!(", its share was sent by {others} from ")).expect(&text);
-    let (from, rest) = rest.split_once(" s on, and ").expect(&text);
-    assert!((4.0..9.0).contains(&from.parse::<f64>().unwrap()), "{text}");
-    rest.split_once(" arrivals by nobody").expect(&text).0.parse().unwrap()
+        rest.split_once(&format!(", its share was sent by {others} from ")).expect(cause);
+    let (from, rest) = rest.split_once(" s on, and ").expect(cause);
+    assert!((4.0..=10.0).contains(&from.parse::<f64>().unwrap()), "{cause}");
+    rest.split_once(" arrivals by nobody").expect(cause).0.parse().unwrap()
 }
+
+/// Kills one of three agents, called so, while it sends its share of nine seconds; the others send it, and none of it twice.
+pub(super) fn one_is_killed(sink: &Sink, load: Child, gone: &mut Agent, others: &str) {
+    assert!(wait_until(PATIENCE, || sink.count() > 200));
+    gone.process.kill().unwrap();
+    gone.process.wait().unwrap();
+    let output = load.wait_with_output().unwrap();
+    let summary = json(&output);
+    let by_nobody = was_handed_on(summary["cause"].as_str().unwrap(), &gone.address, others);
+    let [planned, sent, missed] =
+        ["planned", "sent", "missed"].map(|it| summary[it].as_u64().unwrap());
+    assert_eq!((planned, sent + missed), (3_600, 3_600), "{summary:#}");
+    // A third of 400/s, for up to as long as it was allowed to send.
+    assert!((100..900).contains(&by_nobody), "{summary:#}");
+    // No item is asked for twice. What was sent and not heard of any more counts as sent by nobody; and what was under way on
+    // eight connections may never have arrived.
+    let (lists, items) = routes(sink.take());
+    let arrived = (lists + items) as u64;
+    assert!((sent - 8..=sent + by_nobody).contains(&arrived), "{arrived} arrived: {summary:#}");
+    // More than one of a hundred was missed: the run failed by that, and not by the loss.
+    judged(&output, 1);
+    assert!(!summary["cause"].as_str().unwrap().contains("ll agents stayed"), "{summary:#}");
+}
+
+/// What a load is run with.
+pub(super) const HANDED_ON: [&str; 4] = ["--on-lost-agent", "redistribute", "--output", "json"];
 
 #[test]
 fn the_share_of_an_agent_that_is_killed_is_sent_by_the_others() {
@@ -66,23 +92,9 @@ fn the_share_of_an_agent_that_is_killed_is_sent_by_the_others() {
     let sink = Sink::start("127.0.0.1:0");
     let file = document(&world, sink.address, 9);
     let mut agents = [(); 3].map(|()| Agent::start(&world));
-    let more = [&*file, "--on-lost-agent", "redistribute"];
-    let load = begin(&mut command(&world, &agents.each_ref(), &more));
-    assert!(wait_until(PATIENCE, || sink.count() > 800));
-    agents[1].process.kill().unwrap();
-    let output = load.wait_with_output().unwrap();
+    let load = begin(command(&world, &agents.each_ref(), &[&file]).args(HANDED_ON));
     let others = format!("{}, {}", agents[0].address, agents[2].address);
-    let missed = was_handed_on(&said(&output), &agents[1].address, &others);
-    // A third of 400/s, for up to as long as it was allowed to send.
-    assert!((200..900).contains(&missed), "{missed} missed");
-    // Nothing was sent twice, and nothing else is missing but what was said: some of that had been sent after all.
-    let (lists, items) = routes(sink.take());
-    let sent = lists + items;
-    assert!((3_600 - missed..3_600 - missed + 200).contains(&sent), "{sent} sent, {missed} missed");
-    // More than one of a hundred was missed: the run failed by that, and not by the loss.
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(!said(&output).contains("all agents stayed"), "{}", said(&output));
-    agents[1].process.wait().unwrap();
+    one_is_killed(&sink, load, &mut agents[1], &others);
 }
 
 #[test]
@@ -106,8 +118,7 @@ spec:
         sink.address
     );
     let file = world.write("load.yaml", &text).display().to_string();
-    let more = [&*file, "--on-lost-agent", "redistribute"];
-    let load = begin(&mut command(&world, &agents.each_ref(), &more));
+    let load = begin(command(&world, &agents.each_ref(), &[&file]).args(HANDED_ON));
     assert!(wait_until(PATIENCE, || sink.count() > 100));
     agents[0].process.kill().unwrap();
     agents[0].process.wait().unwrap();
@@ -116,8 +127,9 @@ spec:
     pause();
     sink.take();
     let output = load.wait_with_output().unwrap();
-    assert_eq!(was_handed_on(&said(&output), &agents[0].address, &agents[1].address), 0);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let cause = json(&output)["cause"].as_str().unwrap().to_owned();
+    assert_eq!(was_handed_on(&cause, &agents[0].address, &agents[1].address), 0);
+    judged(&output, 0);
     let paths = sink.take();
     assert_eq!(paths.len(), 8, "{paths:?}");
     assert!(paths.values().all(|it| *it > 10), "{paths:?}");
