@@ -34,6 +34,8 @@ const BORNE: usize = 4;
 /// The most lines of the headline, and of the parts of the score.
 const HEADLINE: usize = 2;
 const PARTS: usize = 2;
+/// The most lines that a figure of a check is folded into.
+const FOLDS: usize = 4;
 /// What the name of a check is given before columns are left out for it.
 const NAME: usize = 28;
 
@@ -116,17 +118,47 @@ fn checks(checks: &[Check], room: usize, ink: Paper) -> Vec<String> {
     let mut judged: Vec<&Check> =
         checks.iter().filter(|it| it.result != CheckResult::Info).collect();
     judged.sort_by_key(|it| it.result);
-    let (shown, hidden) = judged.split_at(judged.len().min(most));
-    let widths = widths(shown, ink.width);
-    let heads = ["check", "limit", "measured", "baseline", "margin"].map(str::to_owned);
-    let mut lines = vec![String::new(), ink.paint(DIM, &row("  result  ", &heads, &widths))];
-    for it in shown {
-        let tone = mark::check(it.result);
-        let result = format!("{} {:<8}", tone.sign(), mark::word(it.result));
-        lines.push(ink.paint(tone.ansi(), &result) + &row("", &cells(it), &widths));
-    }
+    // A check may take more than one line.
+    let fitting =
+        |n: usize| Some(n).zip(Some(table(&judged[..n], ink))).filter(|it| it.1.len() <= most + 2);
+    let Some((shown, lines)) = (1..=judged.len().min(most)).rev().find_map(fitting) else {
+        return Vec::new();
+    };
+    let (mut lines, hidden) = (lines, &judged[shown..]);
     if !hidden.is_empty() {
         lines.push(ink.paint(DIM, &format!("  and {}", tally(hidden))));
+    }
+    lines
+}
+
+/// A blank line, the heads, and the checks below them.
+fn table(checks: &[&Check], ink: Paper) -> Vec<String> {
+    let widths = widths(checks, ink.width);
+    let heads = ["check", "limit", "measured", "baseline", "margin"].map(str::to_owned);
+    let mut lines = vec![String::new(), ink.paint(DIM, &row("  result  ", &heads, &widths))];
+    for it in checks {
+        let tone = mark::check(it.result);
+        let mut lead =
+            ink.paint(tone.ansi(), &format!("{} {:<8}", tone.sign(), mark::word(it.result)));
+        for cells in folded(cells(it), &widths) {
+            lines.push(lead + &row("", &cells, &widths));
+            lead = " ".repeat(10);
+        }
+    }
+    lines
+}
+
+/// The lines of a row: what is too wide for its column goes on below, word by word; a name is cut.
+fn folded(cells: [String; 5], widths: &[usize; 5]) -> Vec<[String; 5]> {
+    let [name, figures @ ..] = cells;
+    let mut lines = vec![[name, String::new(), String::new(), String::new(), String::new()]];
+    for (column, cell) in (1..).zip(figures) {
+        for (n, words) in wrapped(&cell, widths[column], FOLDS).into_iter().enumerate() {
+            if n == lines.len() {
+                lines.push(Default::default());
+            }
+            lines[n][column] = words;
+        }
     }
     lines
 }
@@ -151,8 +183,8 @@ fn cells(check: &Check) -> [String; 5] {
     [&name, &check.limit, &check.measured, &check.baseline, &check.margin].map(|it| plain(it))
 }
 
-/// Widths of the columns: as wide as they need, and the name takes what is left. Columns that leave no
-/// room for it become nothing: what it was before, then how far it was from the limit.
+/// Widths of the columns: as wide as they need, and the name takes what is left. Columns that say nothing, or leave
+/// no room for it, become nothing: what it was before, then how far it was from the limit.
 fn widths(checks: &[&Check], width: usize) -> [usize; 5] {
     let mut widths = [5, 5, 8, 8, 6];
     for cells in checks.iter().map(|it| cells(it)) {
@@ -160,9 +192,15 @@ fn widths(checks: &[&Check], width: usize) -> [usize; 5] {
             *width = (*width).max(figure::columns(cell));
         }
     }
+    let needed = widths;
     let cell = if width < 80 { 12 } else { 16 };
     for width in &mut widths[1..] {
         *width = (*width).min(cell);
+    }
+    for column in [3, 4] {
+        if checks.iter().all(|it| cells(it)[column].is_empty()) {
+            widths[column] = 0;
+        }
     }
     let wanted = widths[0].min(NAME);
     let left = |widths: &[usize; 5]| {
@@ -175,6 +213,15 @@ fn widths(checks: &[&Check], width: usize) -> [usize; 5] {
         }
     }
     widths[0] = widths[0].min(left(&widths));
+    // What is left over is for what would otherwise be folded.
+    let mut spare = left(&widths) - widths[0];
+    for column in [2, 1, 4, 3] {
+        if widths[column] > 0 {
+            let more = (needed[column] - widths[column]).min(spare);
+            widths[column] += more;
+            spare -= more;
+        }
+    }
     widths
 }
 

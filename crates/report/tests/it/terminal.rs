@@ -64,6 +64,28 @@ fn the_summary_fits_a_terminal_of_eighty_columns() {
 }
 
 #[test]
+fn the_words_of_a_check_are_whole_however_narrow_the_terminal() {
+    let mut it = fixture::failing();
+    it.checks.truncate(1);
+    it.checks[0].name = "generator kept up".to_owned();
+    it.checks[0].limit = "< 95% busy".to_owned();
+    it.checks[0].measured = "median send lag 12µs, 35% of a core".to_owned();
+    (it.checks[0].baseline, it.checks[0].margin) = (String::new(), String::new());
+    let table = |width| {
+        let text = text::load(&it, &[], "", width, false);
+        let rest: Vec<_> = text.lines().skip_while(|it| !it.starts_with("  result")).collect();
+        rest.iter().take_while(|it| !it.is_empty()).copied().collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(table(60), @"
+      result  check                   limit             measured
+    ✗ fail    generator kept up  < 95% busy      median send lag
+                                             12µs, 35% of a core
+    ");
+    let whole = "generator kept up  < 95% busy  median send lag 12µs, 35% of a core";
+    assert!(table(80).ends_with(whole), "{}", table(80));
+}
+
+#[test]
 fn a_summary_tells_no_data_from_bad_news() {
     let text = text::summary(&fixture::aborted(), &[], "", 80, false);
     assert!(text.contains("not observed") && text.contains("not begun"), "{text}");
