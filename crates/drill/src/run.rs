@@ -78,7 +78,7 @@ pub struct FaultTrack {
 /// A machine that sent a share of the load.
 #[derive(Debug)]
 pub struct AgentTrack {
-    /// Where it listened.
+    /// Where it listened, or what it is called where it came by itself.
     pub agent: String,
     /// What it calls itself.
     pub name: String,
@@ -89,7 +89,7 @@ pub struct AgentTrack {
 /// A machine that broke off while it sent its share of the load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LostAgent {
-    /// Where it listened.
+    /// As in [`AgentTrack`].
     pub agent: String,
     /// How many of its seconds were heard.
     pub second: u64,

@@ -178,7 +178,7 @@ pub(crate) fn of_agents(run: &Run) -> Vec<AgentFigures> {
 /// How one of several machines sent its part of a load.
 #[derive(Clone, Debug)]
 pub struct AgentFigures {
-    /// Where it listened.
+    /// Where it listened, or what it is called where it came by itself.
     pub agent: String,
     /// What it calls itself.
     pub name: String,

@@ -64,7 +64,7 @@ pub enum Event {
     },
     /// A machine is ready to send its share of the load; none does where the load is sent from here.
     AgentJoined {
-        /// Where it listens.
+        /// Where it listens, or what it is called where it came by itself.
         agent: String,
         /// What it calls itself.
         name: String,
@@ -80,14 +80,14 @@ pub enum Event {
     },
     /// How a machine sent its part of a second of load.
     AgentSecond {
-        /// Where it listens.
+        /// As in [`Event::AgentJoined`].
         agent: String,
         /// As it counted, but for the outcomes, which are among those of all in [`Event::Second`].
         frame: Frame,
     },
     /// A machine that sent a share of the load is lost.
     AgentLost {
-        /// Where it listened.
+        /// As in [`Event::AgentJoined`].
         agent: String,
         /// How many of its seconds were heard.
         second: u64,

@@ -21,7 +21,7 @@ use crate::fleet::link::LinkError;
 const PIECE_BYTES_MAX: usize = 64 * 1024;
 
 /// Pieces that are written or taken out at a time.
-const PIECES_MAX: u16 = 64;
+const PIECES_MAX: u16 = 16;
 
 /// Between two looks for pieces, soon after something was said, and when nothing has been for a while.
 const LOOK_SOON: Duration = Duration::from_millis(1);
