@@ -359,15 +359,12 @@ fn advance(turn: Turn, stage: &mut Stage, say: &UnboundedSender<FromAgent>) -> O
                 // Nobody listens any more when the coordinator has gone.
                 drop(say.send(message));
             };
-            // Some loads have runtimes of their own, which do not begin within this one.
-            let start = || prepared.start(said).map_err(|it| in_one_line(&it));
-            let started = std::thread::scope(|it| it.spawn(start).join());
-            match started.unwrap_or_else(|_| Err("a bug of Evenkeel ended the start".into())) {
+            match prepared.start(said) {
                 Ok(handle) => {
                     more.into_iter().for_each(|it| take_over(&handle, it));
                     (Stage::Sending(handle), FromAgent::Alive)
                 }
-                Err(reason) => (Stage::Over, FromAgent::Ended(Some(reason))),
+                Err(error) => (Stage::Over, FromAgent::Ended(Some(in_one_line(&error)))),
             }
         }
         (Turn::Start, before) => (before, FromAgent::Alive),
