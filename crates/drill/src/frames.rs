@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -92,9 +92,7 @@ impl Frames {
             none => none.insert(tempfile::tempfile_in(folder)?),
         };
         let end: usize = self.kept.iter().map(|it| it.bytes).sum();
-        // A disk that was full may have taken a part before.
-        file.seek(SeekFrom::Start(end as u64))?;
-        file.write_all(&self.packed)?;
+        file.write_all_at(&self.packed, end as u64)?;
         self.packed.clear();
         self.kept.push(std::mem::take(&mut self.latest));
         Ok(())

@@ -326,11 +326,11 @@ fn curves(run: &Run, stored: Option<&Outcome>) -> Vec<Curve> {
             steps.filter_map(|share| Some((share, times.quantile(share)?.as_secs_f64()))).collect();
         (!points.is_empty()).then(|| Curve { name: name.to_owned(), points })
     };
-    let calm = Tally::of(run.undisturbed());
     let disturbed = || run.judged().filter(|it| run.is_disturbed(it.second));
     let with_faults = disturbed().next().is_some();
     let under = if with_faults { Tally::of(disturbed()) } else { Tally::of(run.judged()) };
-    let own = with_faults.then(|| curve("baseline", calm.good_times())).flatten();
+    let own =
+        with_faults.then(|| curve("baseline", Tally::of(run.undisturbed()).good_times())).flatten();
     let rest = curve(if with_faults { "under faults" } else { "this run" }, under.good_times());
     let then = stored
         .and_then(|it| it.curves.last())

@@ -18,6 +18,7 @@
 //! end within the same second share it.
 
 use std::collections::VecDeque;
+use std::mem::take;
 use std::time::Duration;
 
 use evenkeel_model::document::Indicator;
@@ -98,11 +99,12 @@ pub(crate) fn by_due(run: &Run) -> Frames {
     let mut moved = run.frames.alike();
     // The seconds that something can still be moved to, the oldest first.
     let mut open: VecDeque<Frame> = VecDeque::new();
-    for frame in &run.frames {
-        open.push_back(Frame { series: Vec::new(), missed: 0, ..frame.clone() });
+    for mut frame in &run.frames {
+        let (all, missed) = (take(&mut frame.series), take(&mut frame.missed));
+        open.push_back(frame);
         let last = open.len() - 1;
-        open[last.saturating_sub(given_up)].missed += frame.missed;
-        for series in &frame.series {
+        open[last.saturating_sub(given_up)].missed += missed;
+        for series in &all {
             for (micros, count) in &series.response_micros.micros {
                 let back = whole_seconds(Duration::from_micros(*micros));
                 let to = &mut open[last.saturating_sub(back)].series;

@@ -92,7 +92,6 @@ pub async fn conduct(setup: Setup, mut watch: impl FnMut(Scene<'_>)) -> Result<R
         say,
         preparing: None,
         load: None,
-        load_is_over: false,
         watching: None,
         cost: Cost::default(),
         fleet: setup.fleet.clone(),
@@ -129,7 +128,6 @@ struct Shell {
     /// A load that is being prepared.
     preparing: Option<oneshot::Receiver<Result<Ready, String>>>,
     load: Option<Load>,
-    load_is_over: bool,
     /// Reads what is watched, while load is sent.
     watching: Option<Watching>,
     cost: Cost,
@@ -199,7 +197,6 @@ impl Shell {
                 self.watching = Some(Watching::start(&self.run.plan, &self.say));
             }
             Event::LoadEnded { .. } => {
-                self.load_is_over = true;
                 self.watching = None;
                 self.cost.end(entry.at, self.load.as_ref());
             }
@@ -261,7 +258,7 @@ impl Shell {
 
     fn stop_load(&mut self) {
         self.preparing = None;
-        if let (Some(load), false) = (&self.load, self.load_is_over) {
+        if let (Some(load), false) = (&self.load, self.run.load_is_over) {
             load.stop();
         }
     }
@@ -285,7 +282,7 @@ impl Shell {
     ) -> std::io::Result<()> {
         let mut last = Vec::new();
         let load_ended = |it: &Event| matches!(it, Event::LoadEnded { .. });
-        if self.load.is_some() && !self.load_is_over {
+        if self.load.is_some() && !self.run.load_is_over {
             // It was stopped before. A thread that does not end is left to the end of the process.
             let end = tokio::time::Instant::now() + LOAD_END_MAX;
             while !last.last().is_some_and(load_ended) {
