@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
+use super::lost::a_is_killed;
 use super::{Agent, PATIENCE, Sink, TOKEN, begin, document, json, judged, routes};
 use crate::world::{World, said, wait_until};
 
@@ -58,13 +59,7 @@ fn an_agent_that_called_and_is_killed_is_named() {
     let file = document(&world, sink.address, 5);
     let [mut gone, mut other] = ["a", "b"].map(|it| Agent::of(calling(&world, &address, it)));
     let load = begin(&mut load(&world, &address, &file));
-    assert!(wait_until(PATIENCE, || sink.count() > 400));
-    gone.process.kill().unwrap();
-    gone.process.wait().unwrap();
-    let output = load.wait_with_output().unwrap();
-    judged(&output, 1);
-    let cause = json(&output)["cause"].as_str().unwrap().to_owned();
-    assert!(cause.starts_with("An agent was lost: a after "), "{cause}");
+    a_is_killed(&sink, load, &mut gone);
     assert_eq!(ended(&mut other), Some(0));
 }
 

@@ -64,6 +64,18 @@ fn was_handed_on(cause: &str, lost: &str, others: &str) -> (f64, u64) {
     (from - second, missed.parse().unwrap())
 }
 
+/// Kills the agent called `a` in the middle of a load, which nobody goes on with; why that failed.
+pub(super) fn a_is_killed(sink: &Sink, load: Child, a: &mut Agent) -> String {
+    assert!(wait_until(PATIENCE, || sink.count() > 400));
+    a.process.kill().unwrap();
+    a.process.wait().unwrap();
+    let output = load.wait_with_output().unwrap();
+    judged(&output, 1);
+    let cause = json(&output)["cause"].as_str().unwrap().to_owned();
+    assert!(cause.starts_with("An agent was lost: a after "), "{cause}");
+    cause
+}
+
 /// Kills one of three agents, called so, while it sends its share of nine seconds; the others send it, and none of it twice.
 pub(super) fn one_is_killed(sink: &Sink, load: Child, gone: &mut Agent, others: &str) {
     assert!(wait_until(PATIENCE, || sink.count() > 200));

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use super::lost::{HANDED_ON, one_is_killed};
+use super::lost::{HANDED_ON, a_is_killed, one_is_killed};
 use super::{Agent, PATIENCE, Sink, TOKEN, begin, document, json, judged, routes};
 use crate::world::{World, said, wait_until};
 
@@ -131,13 +131,7 @@ fn an_agent_of_a_database_that_is_killed_is_named() {
     let file = document(&world, sink.address, 8);
     let [mut gone, _other] = ["a", "b"].map(|it| postgres.agent(&world, it));
     let load = begin(postgres.load(&world, &file, "2").args(["--output", "json"]));
-    assert!(wait_until(PATIENCE, || sink.count() > 400));
-    gone.process.kill().unwrap();
-    gone.process.wait().unwrap();
-    let output = load.wait_with_output().unwrap();
-    judged(&output, 1);
-    let cause = json(&output)["cause"].as_str().unwrap().to_owned();
-    assert!(cause.starts_with("An agent was lost: a after "), "{cause}");
+    let cause = a_is_killed(&sink, load, &mut gone);
     assert!(cause.contains("it said nothing for 5 s"), "{cause}");
 }
 
