@@ -325,12 +325,12 @@ impl Run {
     /// How long load was to be sent: until its end, or until it was ended before that.
     pub(crate) fn length(&self) -> Duration {
         match self.ended_early {
-            Some(_) => self.duration().min(self.plan.length()),
+            Some(_) => self.duration(),
             None => self.plan.length(),
         }
     }
 
-    /// How long load was sent.
+    /// For how long load was sent as planned; what is sent late, after the plan's end, adds nothing to it.
     pub fn duration(&self) -> Duration {
         let seconds = self
             .frames
@@ -338,7 +338,7 @@ impl Run {
             .filter(|it| it.planned > 0 || it.sent > 0)
             .map(|it| it.second + 1)
             .max();
-        Duration::from_secs(seconds.unwrap_or(0))
+        Duration::from_secs(seconds.unwrap_or(0)).min(self.plan.length())
     }
 
     /// Whether a fault acted at any time in a second.

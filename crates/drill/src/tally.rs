@@ -23,7 +23,10 @@ pub struct Tally {
     all: Histogram,
     /// Service times of requests answered right.
     service: Histogram,
-    seconds: u64,
+    /// How long answers were asked for.
+    time: Duration,
+    /// Requests answered right in that time.
+    timely: u64,
     peak: u64,
     /// When the load ends: later seconds bring answers, and are no time in which any was asked for.
     end: Option<Moment>,
@@ -35,8 +38,8 @@ impl Tally {
         Self::default().plus(frames)
     }
 
-    /// An empty tally of a load that lasts for `length`. Answers that come later are counted, the time in which
-    /// they come is not.
+    /// An empty tally of a load that lasts for `length`. Answers that come later are counted, but are no part of
+    /// its throughput: what a service still owes when the load ends, it did not keep up with.
     pub fn within(length: Duration) -> Self {
         Self { end: Some(Moment::at(length)), ..Self::default() }
     }
@@ -83,30 +86,33 @@ impl Tally {
     }
 
     fn add_series(&mut self, frame: &Frame, all: &[Series], number: usize) {
-        self.add_second(frame);
         let good = all.iter().filter(|it| it.route == number).map(|it| self.answered(it)).sum();
-        self.peak = self.peak.max(good);
+        self.add_second(frame, good);
         self.planned = self.answers.values().sum();
         self.sent = self.planned;
     }
 
     /// Adds a second.
     pub fn add(&mut self, frame: &Frame) {
-        self.add_second(frame);
         self.planned += frame.planned;
         self.sent += frame.sent;
         self.missed += frame.missed;
         let good = frame.series.iter().map(|it| self.answered(it)).sum();
-        self.peak = self.peak.max(good);
+        self.add_second(frame, good);
     }
 
-    fn add_second(&mut self, frame: &Frame) {
-        self.seconds += u64::from(self.end.is_none_or(|end| frame.from() < end));
+    /// Adds the time of a second, in which `good` requests were answered right.
+    fn add_second(&mut self, frame: &Frame, good: u64) {
+        const SECOND: Duration = Duration::from_secs(1);
+        let asked = self.end.map_or(SECOND, |end| (end - frame.from()).min(SECOND));
+        self.time += asked;
+        self.timely += if asked.is_zero() { 0 } else { good };
+        self.peak = self.peak.max(good);
     }
 
     /// For how long answers were asked for.
     pub(crate) const fn time(&self) -> Duration {
-        Duration::from_secs(self.seconds)
+        self.time
     }
 
     /// Adds answers; says how many of them were good.
@@ -184,7 +190,7 @@ impl Tally {
             Metric::MaxResponseTime => seconds(self.all.max()),
             Metric::Percentile(quantile) => self.answered_within(quantile.ratio()),
             Metric::Throughput => {
-                (self.seconds > 0).then(|| self.good() as f64 / self.seconds as f64)
+                (!self.time.is_zero()).then(|| self.timely as f64 / self.time.as_secs_f64())
             }
             Metric::RecoveryTime
             | Metric::DetectionTime
@@ -272,10 +278,17 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn answers_after_the_end_of_the_load_take_no_time() {
+    fn what_is_answered_after_the_end_of_the_load_is_no_part_of_its_throughput() {
         let frames = [frame(0, &[1; 90], 0), frame(1, &[1; 110], 0), frame(2, &[900; 10], 0)];
         let tally = Tally::within(Duration::from_secs(2)).plus(&frames);
-        assert_eq!(tally.figure(Metric::Throughput), Some(105.0));
+        assert_eq!((tally.good(), tally.figure(Metric::Throughput)), (210, Some(100.0)));
+    }
+
+    #[test]
+    fn a_load_that_ends_within_a_second_is_measured_by_the_time_it_took() {
+        let tally = Tally::within(Duration::from_millis(1_500))
+            .plus([frame(0, &[1; 100], 0), frame(1, &[1; 50], 0)]);
+        assert_eq!(tally.figure(Metric::Throughput), Some(100.0));
     }
 
     #[test]

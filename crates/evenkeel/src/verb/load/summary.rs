@@ -114,9 +114,9 @@ impl From<outcome::Times> for Times {
 impl Summary {
     /// Of a run: the figures of all its seconds, warm-ups among them.
     pub(crate) fn of(outcome: &Outcome, run: &Run) -> Result<Self, Failure> {
-        let (all, sending) = (Tally::of(&run.frames).figures(), outcome.sending);
+        let (all, sending) =
+            (Tally::within(outcome.duration).plus(&run.frames).figures(), outcome.sending);
         run.frames.check().map_err(|it| Failure::could_not_run(it.to_string()))?;
-        let duration_seconds = outcome.duration.as_secs_f64();
         let load_cpu = outcome.footprint.as_ref().map(|it| it.load_cpu.as_secs_f64());
         Ok(Self {
             run: outcome.run.id.clone(),
@@ -129,11 +129,8 @@ impl Summary {
             failed: all.failed,
             missed: all.missed,
             in_flight_at_end: sending.in_flight_at_end,
-            duration_seconds,
-            throughput_per_second: match duration_seconds > 0.0 {
-                true => all.good as f64 / duration_seconds,
-                false => 0.0,
-            },
+            duration_seconds: outcome.duration.as_secs_f64(),
+            throughput_per_second: all.throughput_per_second,
             response_time_seconds: all.response().into(),
             service_time_seconds: all.service.into(),
             all_response_time_seconds: all.all.into(),
