@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) struct Started {
 }
 
 impl Started {
-    /// Starts the command, its output going to `log`. The program `evenkeel` is `own_binary`. The `mark` goes
+    /// Starts the command in its folder, its output going to `log`. The program `evenkeel` is `own_binary`. The `mark` goes
     /// into its environment: by it the guardian finds whatever the service starts in turn.
     ///
     /// # Errors
@@ -35,9 +35,16 @@ impl Started {
     ) -> io::Result<Self> {
         let (program, arguments) =
             start.command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
-        let program = if program == "evenkeel" { own_binary } else { Path::new(program) };
+        let folder = std::path::absolute(start.folder.path())?;
+        let program = match program.as_str() {
+            "evenkeel" => own_binary.to_owned(),
+            // One without a folder is looked for in the PATH.
+            named if named.contains('/') => folder.join(named),
+            found => PathBuf::from(found),
+        };
         let child = Command::new(program)
             .args(arguments)
+            .current_dir(folder)
             .env(mark.0, mark.1)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -80,5 +87,30 @@ impl Started {
             }
             (Err(error), _) | (_, Err(error)) => Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use evenkeel_model::document::FileName;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_runs_in_its_folder_and_is_found_from_there() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/bin/sh", folder.path().join("serve")).unwrap();
+        let start = Start {
+            command: ["./serve", "-c", "pwd -P"].map(str::to_owned).to_vec(),
+            folder: FileName::new(folder.path().to_str().unwrap()),
+            ready: String::new(),
+            timeout: GRACE,
+        };
+        let log = folder.path().join("log");
+        let to = File::create(&log).unwrap();
+        let mut started = Started::new(&start, Path::new("/"), to, ("MARK", "1")).unwrap();
+        assert_eq!(started.ended().await, "exit status: 0");
+        let said = std::fs::read_to_string(log).unwrap();
+        assert_eq!(Path::new(said.trim()), folder.path().canonicalize().unwrap());
     }
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use evenkeel_fault::process::State;
 use evenkeel_fault::{Process, preview};
-use evenkeel_model::document::{Fault, Finder};
+use evenkeel_model::document::{Fault, FileName, Finder};
 use evenkeel_units::Seed;
 
 use crate::stage::{Victim, on_workers, open, service, state_dir, until};
@@ -135,6 +135,7 @@ async fn a_dry_run_of_a_service_that_the_drill_starts_names_who_will_be_hit() {
     assert_eq!(error, "`kill`: gateway-1 is not running");
     plan.service.start = Some(evenkeel_model::document::Start {
         command: vec!["no-such-program".to_owned()],
+        folder: FileName::new("."),
         ready: "http://127.0.0.1:1/".to_owned(),
         timeout: std::time::Duration::from_secs(1),
     });

@@ -25,6 +25,8 @@ use std::time::Duration;
 use evenkeel_units::duration::seconds;
 use serde::{Deserialize, Serialize};
 
+use super::FileName;
+
 /// A service that can be loaded and broken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Service {
@@ -49,6 +51,8 @@ pub struct Service {
 pub struct Start {
     /// Program and arguments; never through a shell. The program `evenkeel` means the running binary.
     pub command: Vec<String>,
+    /// The folder in which it runs. Default: that of the document.
+    pub folder: FileName,
     /// URL that answers 2xx once the service can take requests.
     pub ready: String,
     /// How long it may take to become ready. Default 30 s.

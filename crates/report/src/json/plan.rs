@@ -51,6 +51,7 @@ pub(super) fn kind(name: &str, content: Value) -> Value {
 fn service() -> Value {
     let start = object([
         ("command", list(text("A word."), "Program and arguments.")),
+        ("folder", text("The folder in which it runs.")),
         ("ready", text("URL that answers 2xx once the service can take requests.")),
         ("timeout_seconds", seconds("How long it may take.")),
     ]);

@@ -2,8 +2,8 @@
 
 use evenkeel_model::Outcome;
 use evenkeel_model::document::{
-    AllowFaults, Criterion, Fault, Finder, Indicator, Metric, Mode, Probe, ProbeKind, Selector,
-    Start, Target,
+    AllowFaults, Criterion, Fault, FileName, Finder, Indicator, Metric, Mode, Probe, ProbeKind,
+    Selector, Start, Target,
 };
 use evenkeel_model::outcome::Ending;
 use evenkeel_report::json;
@@ -111,7 +111,12 @@ fn every_variant_of_the_plan_follows_the_schema() {
         ProbeKind::Process { find: Finder::Pid(7) },
     ];
     it.plan.steady_state = kinds.map(|kind| Probe { kind, every: second }).to_vec();
-    it.plan.service.start = Some(Start { command: vec![], ready: String::new(), timeout: second });
+    it.plan.service.start = Some(Start {
+        command: vec![],
+        folder: FileName::new("."),
+        ready: String::new(),
+        timeout: second,
+    });
     for allow in [AllowFaults::None, AllowFaults::All] {
         it.plan.service.allow_faults = allow;
         assert_fits(&it);

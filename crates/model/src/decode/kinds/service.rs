@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::decode::codec::{Any, Forms, Integer, List, Mapped, Named, Object};
 use crate::decode::codes;
 use crate::decode::fields::Fields;
-use crate::decode::values::{length, name, prose, request};
+use crate::decode::values::{call::file, length, name, prose, request};
 use crate::document::{AllowFaults, Dependency, Fault, Finder, Instance, Service, Start};
 
 pub(super) const SPEC: Object<Service> = Object { title: "Service", fields: service };
@@ -47,10 +47,12 @@ fn service(f: &mut Fields<'_>) -> Option<Service> {
 fn start(f: &mut Fields<'_>) -> Option<Start> {
     let sentence = "Program and arguments; never through a shell. The program `evenkeel` means the running binary.";
     let command = f.required("command", sentence, List { of: request::argument(), min: 1 });
+    let sentence = "The folder in which it runs, from that of this document.";
+    let folder = f.default("folder", sentence, file(), ".");
     let sentence = "URL that answers 2xx once the service can take requests.";
     let ready = f.required("ready", sentence, request::url());
     let timeout = f.default("timeout", "How long it may take to become ready.", length(), "30s");
-    Some(Start { command: command?, ready: ready?, timeout: timeout? })
+    Some(Start { command: command?, folder: folder?, ready: ready?, timeout: timeout? })
 }
 
 /// The fields that say how a process is found.
