@@ -56,6 +56,11 @@ impl Scale {
         if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 }
     }
 
+    /// Whether a figure lies on the axis.
+    pub(crate) fn holds(&self, value: f64) -> bool {
+        (self.lo..=self.hi).contains(&value)
+    }
+
     /// Across the drawing square.
     pub(crate) fn x(&self, value: f64) -> f64 {
         self.at(value) * 1000.0

@@ -81,8 +81,9 @@ fn summary(view: &View) -> String {
 }
 
 fn rules(view: &View, scale: &Scale) -> Vec<Rule> {
-    // More than a few lines would hide what they limit; the checks name them all.
-    let limits = view.limits.iter().take(5);
+    // One beyond the picture would be drawn at its edge, as if it were there; more than a few lines would hide
+    // what they limit. The checks name them all.
+    let limits = view.limits.iter().filter(|it| scale.holds(it.seconds)).take(5);
     limits.map(|it| Rule { at: scale.at(it.seconds), label: it.label.clone() }).collect()
 }
 
@@ -147,7 +148,6 @@ pub(super) fn heatmap(view: &View) -> Option<Markup> {
     let heights: Vec<f64> = edges.iter().map(|it| scale.y(*it)).collect();
     let across: Vec<f64> =
         (0..=columns.len() as u64).map(|it| view.time.x((it * width) as f64)).collect();
-    let limits = view.limits.iter().take(5);
     let plot = Plot {
         id: "plot-heatmap",
         summary: format!(
@@ -162,9 +162,7 @@ pub(super) fn heatmap(view: &View) -> Option<Markup> {
             .map(|(_, from, _)| Mark { at: view.time.at(from), class: "mk fault" })
             .collect(),
         tags: view.fault_tags(),
-        rules: limits
-            .map(|it| Rule { at: scale.at(it.seconds), label: it.label.clone() })
-            .collect(),
+        rules: rules(view, &scale),
         paths: heat::paths(&cropped, &across, &heights),
         readout: Some(heat_readout(&cropped, edges, &view.time, width)),
         ..Plot::default()

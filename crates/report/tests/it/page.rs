@@ -1,5 +1,6 @@
 //! The page as text: one file, closed to the network, and nothing from outside becomes markup.
 
+use evenkeel_model::document::Criterion;
 use evenkeel_report::html;
 
 use crate::fixture;
@@ -84,6 +85,18 @@ fn charts_of_a_run_that_was_cut_short_share_one_axis_of_time() {
     };
     assert_eq!(ticks("heatmap"), ticks("latency"));
     assert!(ticks("heatmap").iter().any(|it| it.ends_with("1:50") || it.ends_with("1:40")));
+}
+
+#[test]
+fn a_limit_beyond_the_picture_is_not_drawn_at_its_edge() {
+    let rules = |page: &str, id| part(page, id).matches("class=\"rule\"").count();
+    let mut outcome = fixture::passing();
+    outcome.plan.objectives.clear();
+    for (limit, of_heatmap) in [("p99 < 100ms", 1), ("p99 < 50s", 0)] {
+        outcome.plan.success = vec![Criterion::parse(limit).unwrap().into()];
+        let page = html::render(&outcome);
+        assert_eq!((rules(&page, "latency"), rules(&page, "heatmap")), (1, of_heatmap), "{limit}");
+    }
 }
 
 #[test]
