@@ -11,7 +11,8 @@
 //! A lock is held on the file for as long as the tool *or* its guardian lives: both hold the same open
 //! file, so the kernel keeps the lock until the last of them is gone. That, and no guess at a pid, tells
 //! `recover` whether a run is alive. A line that was torn by a crash was not yet acted upon and is
-//! skipped. It is another file than the journal of events, which is the run's result and may be moved.
+//! skipped. One that is whole and means nothing to us may be an undo that another version wrote: the
+//! journal stays, and says so, until somebody has looked. It is another file than the journal of events, which is the run's result and may be moved.
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -53,17 +54,17 @@ pub(crate) struct Ledger {
     pub(crate) boot: Option<String>,
     /// What is still to be undone, in the order in which it was done.
     pub(crate) open: BTreeMap<usize, (String, Undo)>,
-    /// Lines that make no sense; the last one may be torn.
-    pub(crate) unreadable: usize,
-    /// Whether the next line must begin on a new one.
-    is_torn: bool,
+    /// Whole lines that mean nothing to us, by their number from 1.
+    pub(crate) unreadable: Vec<usize>,
 }
 
 impl Ledger {
     pub(crate) fn parse(text: &[u8]) -> Self {
         let mut ledger = Self::default();
-        for line in text.split(|it| *it == b'\n').filter(|it| !it.is_empty()) {
-            match serde_json::from_slice(line) {
+        for (number, line) in (1..).zip(text.split(|it| *it == b'\n')) {
+            // A host that lost power may have made the file longer without writing to it.
+            let end = line.iter().rposition(|it| *it != 0).map_or(0, |it| it + 1);
+            match serde_json::from_slice(&line[..end]) {
                 Ok(Line::Head { run, boot, .. }) => {
                     (ledger.run, ledger.boot) = (Some(run), Some(boot));
                 }
@@ -74,10 +75,10 @@ impl Ledger {
                     ledger.open.remove(&id);
                 }
                 Ok(Line::Failed { .. }) => {}
-                Err(_) => ledger.unreadable += 1,
+                Err(error) if error.is_eof() => {}
+                Err(_) => ledger.unreadable.push(number),
             }
         }
-        ledger.is_torn = text.last().is_some_and(|it| *it != b'\n');
         ledger
     }
 }
@@ -275,6 +276,17 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_line_that_means_nothing_is_kept_apart_from_a_torn_one() {
+        let [whole, torn] = [
+            b"{\"undo\":{\"id\":0,\"fault\":\"x\",\"undo\":{\"new_kind\":{}}}}",
+            &b"{\"undo\":{\"i"[..],
+        ];
+        let nothing = [b"\0\0\0", &b"{\"done\":{\0\0"[..]];
+        let lines = [torn, whole, nothing[0], b"", nothing[1], b"never ours", torn].join(&b'\n');
+        assert_eq!(Ledger::parse(&lines).unreadable, [2, 6]);
+    }
+
+    #[test]
     fn a_live_run_cannot_be_taken_over() {
         let place = private();
         let journal = Journal::create(place.path(), "run").unwrap();
@@ -325,8 +337,8 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            let lines = bytes.split(|it| *it == b'\n').filter(|it| !it.is_empty()).count();
-            prop_assert!(Ledger::parse(&bytes).unreadable <= lines);
+            let lines = bytes.split(|it| *it == b'\n').count();
+            prop_assert!(Ledger::parse(&bytes).unreadable.len() <= lines);
         }
     }
 }

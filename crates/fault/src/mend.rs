@@ -82,7 +82,7 @@ pub(crate) async fn mend(undo: &Undo, secret: Option<&Secret>) -> Result<Mended,
 }
 
 /// Mends all that a journal holds open, the last first, and notes it there. Starting processes again
-/// comes last, because it may have to wait. Returns what could not be mended.
+/// comes last, because it may have to wait. Returns how much could not be mended, or is not understood.
 pub(crate) async fn mend_all<'a>(
     journal: &mut Journal,
     secret: impl Fn(usize) -> Option<&'a Secret>,
@@ -92,7 +92,7 @@ pub(crate) async fn mend_all<'a>(
     let slow = |undo: &Undo| matches!(undo, Undo::StartAgain { .. });
     let open = ledger.open.iter().rev();
     let (last, first): (Vec<_>, Vec<_>) = open.partition(|(_, (_, undo))| slow(undo));
-    let mut failed = 0;
+    let mut failed = ledger.unreadable.len();
     for (id, (_, undo)) in first.into_iter().chain(last) {
         let mended = mend(undo, secret(*id)).await;
         note(undo, mended.as_ref().copied());

@@ -1,7 +1,8 @@
 //! Recover: mending what a run left behind when both it and its guardian were killed.
 //!
 //! A run that is alive is left alone, and so is one whose guardian is still mending: they hold the lock
-//! of their journal. A journal of an earlier boot is about processes that no longer exist.
+//! of their journal. A journal of an earlier boot is about processes that no longer exist. One with a line
+//! that is not understood is mended as far as it is, and stays.
 
 use std::io;
 use std::path::Path;
@@ -59,7 +60,15 @@ pub async fn recover(state_dir: &Path) -> io::Result<Vec<Recovered>> {
 
 async fn take_over(mut journal: Journal, recovered: &mut Recovered) -> io::Result<()> {
     let ledger: Ledger = journal.read()?;
-    if ledger.boot.is_some_and(|it| it != boot_id()) {
+    let path = journal.path().display();
+    let unreadable = ledger.unreadable.iter().map(|line| Unmended {
+        what: format!("line {line} of {path}"),
+        error: "it is not understood: another version wrote it, or it was damaged".to_owned(),
+        by_hand: Some(format!("undo what it says, then remove {path}")),
+    });
+    recovered.failed.extend(unreadable);
+    let is_understood = recovered.failed.is_empty();
+    if is_understood && ledger.boot.is_some_and(|it| it != boot_id()) {
         recovered.was_fine = ledger.open.values().map(|(_, undo)| undo.to_string()).collect();
         return journal.remove();
     }

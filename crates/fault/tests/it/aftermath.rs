@@ -121,7 +121,16 @@ fn journals(state: &Path) -> usize {
 }
 
 fn kill(pid: u32) {
-    let status = Command::new("sh").args(["-c", "kill -KILL $0", &pid.to_string()]).status();
+    signal("KILL", pid);
+}
+
+fn stop(pid: u32) {
+    signal("STOP", pid);
+}
+
+fn signal(name: &str, pid: u32) {
+    let kill = format!("kill -{name} {pid}");
+    let status = Command::new("sh").args(["-c", &kill]).status();
     assert!(status.unwrap().success());
 }
 
@@ -190,9 +199,7 @@ async fn when_the_tool_is_killed_amid_a_restart_the_guardian_starts_the_process_
 async fn when_the_tool_hangs_the_guardian_mends() {
     let (victim, state) = (Victim::sleep(), state_dir());
     let tool = Tool::breaks(&victim, state.path());
-    let status =
-        Command::new("sh").args(["-c", "kill -STOP $0", &tool.child.id().to_string()]).status();
-    assert!(status.unwrap().success());
+    stop(tool.child.id());
     until(|| victim.process().state() == State::Running).await;
 }
 
@@ -223,9 +230,7 @@ async fn when_both_are_killed_recover_mends_and_a_second_time_finds_nothing() {
 async fn a_torn_journal_is_mended_as_far_as_it_was_written() {
     let (victim, state) = (Victim::sleep(), state_dir());
     let process = victim.process();
-    let stopped =
-        Command::new("sh").args(["-c", "kill -STOP $0", &process.pid.to_string()]).status();
-    assert!(stopped.unwrap().success());
+    stop(process.pid);
     until(|| process.state() == State::Stopped).await;
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let undo = format!(
@@ -268,4 +273,27 @@ async fn a_service_that_the_run_started_ends_with_it() {
     assert!(faults.adopt(std::process::id()).is_err(), "our own group is not to be killed");
     faults.close().await.unwrap();
     assert!(!service.wait().unwrap().success());
+}
+
+#[tokio::test]
+async fn a_journal_that_is_not_understood_is_mended_as_far_as_it_is_and_stays() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let process = victim.process();
+    stop(process.pid);
+    until(|| process.state() == State::Stopped).await;
+    let known = serde_json::json!({"continue": {"process": &process}});
+    let later = serde_json::json!({"of_a_later_version": {}});
+    let undos = [known, later].into_iter().enumerate();
+    let lines = undos
+        .map(|(id, undo)| serde_json::json!({"undo": {"id": id, "fault": "x", "undo": undo}}))
+        .map(|it| it.to_string());
+    let journal = state.path().join("later.undo.jsonl");
+    std::fs::write(&journal, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    for undone in [1, 0] {
+        let recovered = recover(state.path()).await.unwrap();
+        assert_eq!((recovered[0].undone.len(), recovered[0].failed.len()), (undone, 1));
+        let what = format!("line 2 of {}", journal.display());
+        assert_eq!(recovered[0].failed[0].what, what);
+        assert_eq!((process.state(), journals(state.path())), (State::Running, 1));
+    }
 }
