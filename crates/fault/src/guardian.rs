@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   tool ── beats every 250 ms, secrets, "done" ──▶ guardian     one socket; either end closing says
-//!     ╰──── undo journal, open and locked ─────────▶    ╯        that the other one is gone
+//!     │  ◀───────── an answer to each beat ────────    │         that the other one is gone
+//!     ╰──── undo journal, open and locked ─────────▶   ╯
 //! ```
 //!
 //! It mends everything in the journal, last first, when the socket closes (the tool is gone: at once),
@@ -10,8 +11,8 @@
 //! faults may take has passed. Then it reads back, tries again with growing pauses, marks the journal and
 //! ends. It leads its own session and ignores INT, TERM and HUP, so what ends the tool does not end it.
 //!
-//! It is watched in turn: a tool that has lost its guardian must stop, because nobody would mend after it.
-//! When both are killed, [`recover`](crate::recover) mends.
+//! It is watched in turn: a tool that has lost its guardian, or has no answer from it for two seconds, must stop,
+//! because nobody would mend after it. When both are killed, [`recover`](crate::recover) mends.
 //!
 //! Two seconds, not less: on a host with every core busy a healthy tool can be kept from running for
 //! several hundred milliseconds. A tool that is killed does not need them; its socket closes.
@@ -29,12 +30,12 @@ use rustix::io::fcntl_dupfd_cloexec;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 use crate::image::Secret;
 use crate::journal::Journal;
@@ -141,7 +142,7 @@ impl Guardian {
         let (child, socket) = started?;
         let (read, mut write) = socket.into_split();
         let mut heard = BufReader::new(read).lines();
-        match tokio::time::timeout(READY_MAX, heard.next_line()).await {
+        match timeout(READY_MAX, heard.next_line()).await {
             Ok(Ok(Some(line))) if line == "ready" => {}
             _ => return Err(GuardianError::NotReady { program }),
         }
@@ -168,10 +169,14 @@ impl Guardian {
                     }
                 }
             };
+            // First what was answered: a tool that was itself kept from running is not to blame its guardian.
+            let listen = async {
+                while let Ok(Ok(Some(_))) = timeout(SILENCE_MAX, heard.next_line()).await {}
+                Ok(())
+            };
             let ended: io::Result<()> = tokio::select! {
                 it = speak => it,
-                // It says nothing more, so whatever ends this wait means that it is gone.
-                it = heard.next_line() => it.map(|_| ()),
+                it = listen => it,
             };
             // However it ended, there is nobody to talk to.
             drop(ended);
@@ -207,13 +212,13 @@ impl Guardian {
 
     /// Tells it that everything is mended, and waits until it has left.
     pub(crate) async fn dismiss(mut self) -> io::Result<()> {
-        // One that is gone already needs no telling.
-        self.say(Message::Done).await.unwrap_or_default();
-        let left = tokio::time::timeout(LEAVE_MAX, self.child.wait()).await;
-        if left.is_err() {
-            return self.child.kill().await;
+        // One that does not listen has nothing more to mend.
+        let patience =
+            if self.say(Message::Done).await.is_ok() { LEAVE_MAX } else { Duration::ZERO };
+        match timeout(patience, self.child.wait()).await {
+            Ok(left) => left.map(|_| ()),
+            Err(_) => self.child.kill().await,
         }
-        Ok(())
     }
 }
 
@@ -257,10 +262,12 @@ async fn stand_guard(path: PathBuf, limit: Duration) -> io::Result<usize> {
     socket.set_nonblocking(true)?;
     let file = File::from(fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?);
     let mut journal = Journal::inherited(file, path);
+    journal.guard()?;
     let (read, mut write) = UnixStream::from_std(socket)?.into_split();
     write.write_all(b"ready\n").await?;
     let mut secrets = BTreeMap::new();
-    let cause = listen(BufReader::new(read).lines(), limit, &mut secrets).await;
+    let tool = BufReader::new(read).lines();
+    let cause = listen(tool, &mut write, limit, &mut secrets).await;
     let failed = mend_until_whole(&mut journal, &secrets).await?;
     // A tool that lives, even if it hangs, has the file open and removes it itself.
     if cause == Cause::Gone && failed == 0 {
@@ -271,6 +278,7 @@ async fn stand_guard(path: PathBuf, limit: Duration) -> io::Result<usize> {
 
 async fn listen(
     mut tool: Lines<BufReader<OwnedReadHalf>>,
+    answer: &mut OwnedWriteHalf,
     limit: Duration,
     secrets: &mut BTreeMap<usize, Secret>,
 ) -> Cause {
@@ -286,7 +294,9 @@ async fn listen(
         };
         match line {
             Ok(Some(line)) => match serde_json::from_str(&line) {
-                Ok(Message::Beat) | Err(_) => {}
+                // A tool that does not read is about to be silent; one that is gone is heard of next.
+                Ok(Message::Beat) => answer.try_write(b"here\n").map(|_| ()).unwrap_or_default(),
+                Err(_) => {}
                 Ok(Message::Keep { id, secret }) => {
                     secrets.insert(id, secret);
                 }

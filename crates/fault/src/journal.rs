@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! {"head":{"run":"shop-1","boot":"…","tool":{…}}}
+//! {"guardian":{"process":{…}}}
 //! {"undo":{"id":0,"fault":"pause · gateway-1","undo":{"continue":{"process":{…}}}}}
 //! {"done":{"id":0,"how":"undone"}}
 //! ```
@@ -34,6 +35,7 @@ const BYTES_MAX: u64 = 64 * 1024 * 1024;
 #[serde(rename_all = "snake_case")]
 enum Line {
     Head { run: String, boot: String, tool: Option<Process> },
+    Guardian { process: Process },
     Undo { id: usize, fault: String, undo: Undo },
     Done { id: usize, how: String },
     Failed { id: usize, error: String },
@@ -52,6 +54,8 @@ pub(crate) struct Journal {
 pub(crate) struct Ledger {
     pub(crate) run: Option<String>,
     pub(crate) boot: Option<String>,
+    pub(crate) tool: Option<Process>,
+    pub(crate) guardian: Option<Process>,
     /// What is still to be undone, in the order in which it was done.
     pub(crate) open: BTreeMap<usize, (String, Undo)>,
     /// Whole lines that mean nothing to us, by their number from 1.
@@ -59,15 +63,32 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    /// What a journal says that somebody else may hold.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        Self::read(&File::open(path)?)
+    }
+
+    fn read(file: &File) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        if length > BYTES_MAX {
+            return Err(io::Error::other("the undo journal is larger than any of ours"));
+        }
+        let mut text = vec![0; usize::try_from(length).unwrap_or_default()];
+        // At a place of its own: the other holder of this file must not find its position moved.
+        file.read_exact_at(&mut text, 0)?;
+        Ok(Self::parse(&text))
+    }
+
     pub(crate) fn parse(text: &[u8]) -> Self {
         let mut ledger = Self::default();
         for (number, line) in (1..).zip(text.split(|it| *it == b'\n')) {
             // A host that lost power may have made the file longer without writing to it.
             let end = line.iter().rposition(|it| *it != 0).map_or(0, |it| it + 1);
             match serde_json::from_slice(&line[..end]) {
-                Ok(Line::Head { run, boot, .. }) => {
-                    (ledger.run, ledger.boot) = (Some(run), Some(boot));
+                Ok(Line::Head { run, boot, tool }) => {
+                    (ledger.run, ledger.boot, ledger.tool) = (Some(run), Some(boot), tool);
                 }
+                Ok(Line::Guardian { process }) => ledger.guardian = Some(process),
                 Ok(Line::Undo { id, fault, undo }) => {
                     ledger.open.insert(id, (fault, undo));
                 }
@@ -114,10 +135,10 @@ impl Journal {
     }
 
     /// A journal that a run left behind; `None` while the run or its guardian is alive.
-    pub(crate) fn abandoned(path: PathBuf) -> io::Result<Option<Self>> {
-        let file = OpenOptions::new().read(true).append(true).open(&path)?;
+    pub(crate) fn abandoned(path: &Path) -> io::Result<Option<Self>> {
+        let file = OpenOptions::new().read(true).append(true).open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { file, path, next: usize::MAX })),
+            Ok(()) => Ok(Some(Self { file, path: path.to_owned(), next: usize::MAX })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -140,6 +161,14 @@ impl Journal {
         Ok(id)
     }
 
+    /// Notes that this process is the guardian of the run.
+    pub(crate) fn guard(&mut self) -> io::Result<()> {
+        match Process::own() {
+            Some(process) => self.write(&Line::Guardian { process }),
+            None => Ok(()),
+        }
+    }
+
     /// Notes that an undo is done, or was not needed.
     pub(crate) fn done(&mut self, id: usize, how: &str) -> io::Result<()> {
         self.write(&Line::Done { id, how: how.to_owned() })
@@ -151,14 +180,7 @@ impl Journal {
     }
 
     pub(crate) fn read(&self) -> io::Result<Ledger> {
-        let length = self.file.metadata()?.len();
-        if length > BYTES_MAX {
-            return Err(io::Error::other("the undo journal is larger than any of ours"));
-        }
-        let mut text = vec![0; usize::try_from(length).unwrap_or_default()];
-        // At a place of its own: the other holder of this file must not find its position moved.
-        self.file.read_exact_at(&mut text, 0)?;
-        Ok(Ledger::parse(&text))
+        Ledger::read(&self.file)
     }
 
     pub(crate) fn remove(self) -> io::Result<()> {
@@ -184,7 +206,7 @@ impl Journal {
             Line::Head { .. } | Line::Undo { .. } => self.file.sync_data(),
             // Lost by the host, it would be undone once more, which is harmless; and mending must not
             // wait for a disk.
-            Line::Done { .. } | Line::Failed { .. } => Ok(()),
+            Line::Guardian { .. } | Line::Done { .. } | Line::Failed { .. } => Ok(()),
         }
     }
 }
@@ -291,12 +313,12 @@ mod tests {
         let place = private();
         let journal = Journal::create(place.path(), "run").unwrap();
         let path = journal.path().to_owned();
-        assert!(Journal::abandoned(path.clone()).unwrap().is_none());
+        assert!(Journal::abandoned(&path).unwrap().is_none());
         let shared = journal.share().unwrap();
         drop(journal);
-        assert!(Journal::abandoned(path.clone()).unwrap().is_none(), "the guardian still has it");
+        assert!(Journal::abandoned(&path).unwrap().is_none(), "the guardian still has it");
         drop(shared);
-        assert!(Journal::abandoned(path).unwrap().is_some());
+        assert!(Journal::abandoned(&path).unwrap().is_some());
     }
 
     #[test]

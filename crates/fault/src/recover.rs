@@ -1,16 +1,23 @@
 //! Recover: mending what a run left behind when both it and its guardian were killed.
 //!
 //! A run that is alive is left alone, and so is one whose guardian is still mending: they hold the lock
-//! of their journal. A journal of an earlier boot is about processes that no longer exist. One with a line
+//! of their journal. A guardian that was stopped is told to go on. A journal of an earlier boot is about processes that no longer exist. One with a line
 //! that is not understood is mended as far as it is, and stays.
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::Signal;
 
 use crate::journal::{Journal, Ledger, list};
-use crate::mend::{MendError, Mended, mend_all};
+use crate::mend::{MendError, Mended, mend_all, until};
 use crate::plan::Undo;
+use crate::process::State;
 use crate::process::stat::boot_id;
+
+/// How long a guardian that goes on again may take to mend: it retries for 20 s what does not work at once.
+const ROUSED_MAX: Duration = Duration::from_secs(30);
 
 /// What became of one run's journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,16 +53,54 @@ pub async fn recover(state_dir: &Path) -> io::Result<Vec<Recovered>> {
         let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
         let run = name.split(".undo.").next().unwrap_or_default().to_owned();
         let mut recovered = Recovered { run, ..Recovered::default() };
-        match Journal::abandoned(path) {
-            Ok(Some(journal)) => take_over(journal, &mut recovered).await?,
-            Ok(None) => recovered.is_alive = true,
+        let taken = match Journal::abandoned(&path) {
+            Ok(Some(journal)) => take_over(journal, &mut recovered).await,
+            Ok(None) => rouse(&path, &mut recovered).await,
+            Err(error) => Err(error),
+        };
+        match taken {
+            Ok(()) => all.push(recovered),
             // Its guardian finished a moment ago.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        all.push(recovered);
     }
     Ok(all)
+}
+
+/// Somebody holds the lock. A guardian that was stopped holds it for ever, and mends nothing: once its tool is gone
+/// it is told to go on, which is all it needs, and is ended if that does not help.
+async fn rouse(path: &Path, recovered: &mut Recovered) -> io::Result<()> {
+    let ledger = Ledger::of(path)?;
+    let is_alone = !ledger.tool.is_some_and(|it| it.is_alive());
+    let stopped = ledger.guardian.filter(|it| is_alone && it.state() == State::Stopped);
+    let Some(guardian) = stopped else {
+        recovered.is_alive = true;
+        return Ok(());
+    };
+    let mut journal = None;
+    for signal in [Signal::CONT, Signal::KILL] {
+        guardian.signal(signal)?;
+        until(ROUSED_MAX, || {
+            let found = Journal::abandoned(path);
+            let is_held = matches!(found, Ok(None));
+            journal = Some(found);
+            !is_held
+        })
+        .await;
+        match journal.take() {
+            Some(Ok(Some(journal))) => return take_over(journal, recovered).await,
+            // It has mended everything.
+            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                recovered.undone = ledger.open.values().map(|(_, undo)| undo.to_string()).collect();
+                return Ok(());
+            }
+            Some(Err(error)) => return Err(error),
+            Some(Ok(None)) | None => {}
+        }
+    }
+    recovered.is_alive = true;
+    Ok(())
 }
 
 async fn take_over(mut journal: Journal, recovered: &mut Recovered) -> io::Result<()> {

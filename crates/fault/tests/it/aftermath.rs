@@ -297,3 +297,29 @@ async fn a_journal_that_is_not_understood_is_mended_as_far_as_it_is_and_stays() 
         assert_eq!((process.state(), journals(state.path())), (State::Running, 1));
     }
 }
+
+#[tokio::test]
+async fn a_guardian_that_was_stopped_is_roused_once_its_tool_is_gone() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let mut tool = Tool::breaks(&victim, state.path());
+    stop(guardian_in(state.path()).pid);
+    tool.kill();
+    assert_eq!(victim.process().state(), State::Stopped, "nobody mends");
+    let recovered = recover(state.path()).await.unwrap();
+    assert!(recovered[0].undone.contains(&format!("continue {}", victim.process())));
+    assert_eq!((victim.process().state(), journals(state.path())), (State::Running, 0));
+    until(|| left_by(state.path()).is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_tool_whose_guardian_was_stopped_is_told_and_mends() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let mut faults = open(&service(None, &[&victim]), state.path()).await;
+    faults.begin(0, &on_workers(Fault::Pause)).await.unwrap();
+    stop(guardian_in(state.path()).pid);
+    let told = tokio::time::timeout(crate::stage::PATIENCE, faults.guardian_lost()).await;
+    told.expect("it is told");
+    faults.close().await.unwrap();
+    assert_eq!((victim.process().state(), journals(state.path())), (State::Running, 0));
+    until(|| left_by(state.path()).is_empty()).await;
+}
