@@ -212,7 +212,8 @@ impl Hands {
         let limit = to_start + plan.length() + plan.load.timeout + SLACK;
         let opened =
             Faults::open(&plan.service, &head.id, plan.seed, state_dir, &guardian, burner, limit);
-        let faults = faults.insert(opened.await.map_err(|it| failed(&it))?);
+        let opened = opened.await.map_err(|it| failed(&it))?;
+        let faults = faults.insert(opened.within(plan.safety.blast_radius));
         let lost = faults.guardian_lost();
         let say = say.clone();
         tokio::spawn(async move {

@@ -58,7 +58,7 @@ pub enum Refusal {
         limit: Ratio,
     },
     /// Too few are left.
-    #[error("`{label}` would leave {left} of {candidates} untouched, and minHealthy is {limit}")]
+    #[error("`{label}` would leave {left} of {candidates} well, and minHealthy is {limit}")]
     TooFewHealthy {
         /// Of the fault.
         label: String,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::act::ActError;
 use crate::guardian::GuardianError;
 use crate::proxy::ProxyError;
+use crate::safety::Refusal;
 use crate::target::TargetError;
 
 /// Why something cannot be broken, or mended.
@@ -22,6 +23,9 @@ pub enum FaultError {
         /// Of the instance.
         name: String,
     },
+    /// It would hit more than it may, now.
+    #[error(transparent)]
+    Refused(Refusal),
     /// It cannot be planned on this host now.
     #[error("`{label}` cannot be planned")]
     Plan {

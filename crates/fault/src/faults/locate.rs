@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use evenkeel_model::document::{Selector, Service};
+use evenkeel_model::document::{ActsOn, Selector, Service};
 use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::Seed;
 
 use super::error::FaultError;
 use crate::kind::{Aim, Hit};
 use crate::plan::Plan;
-use crate::process::{Process, families, find};
+use crate::process::{Process, State, families, find};
+use crate::safety::Refusal;
 use crate::target::{Candidate, Resolved, resolve};
 
 /// What lives by itself ends this much after it should have been ended.
@@ -43,11 +44,12 @@ impl fmt::Display for Preview {
 /// What every fault of a plan would do, without doing any of it.
 pub fn preview(plan: &evenkeel_model::Plan) -> Result<Vec<Preview>, FaultError> {
     let preview = |fault: &PlannedFault| {
-        let (resolved, mut hits) = locate(&plan.service, fault, plan.seed)?;
+        let located = locate(&plan.service, fault, plan.seed)?;
         let runs = |it: &Hit| it.finder.is_none() || !it.family.is_empty();
         if plan.service.start.is_none() {
-            must_run(&hits, &fault.label)?;
+            located.must_run()?;
         }
+        let Located { resolved, mut hits, .. } = located;
         let pending = hits.iter().filter(|it| !runs(it)).map(|it| it.name.clone()).collect();
         hits.retain(runs);
         let planned = aim(fault, "dry-run", &hits).plan();
@@ -58,12 +60,47 @@ pub fn preview(plan: &evenkeel_model::Plan) -> Result<Vec<Preview>, FaultError> 
     plan.faults.iter().map(preview).collect()
 }
 
-/// Looks for everybody whom a fault hits. Families are empty where nobody runs.
+/// Everybody a fault could hit, as they are now. Families are empty where nobody runs.
+pub(super) struct Located {
+    pub(super) resolved: Resolved,
+    pub(super) hits: Vec<Hit>,
+    spared: Vec<Hit>,
+}
+
+impl Located {
+    /// Everybody who is named has to be there.
+    pub(super) fn must_run(&self) -> Result<(), FaultError> {
+        match self.hits.iter().find(|it| it.finder.is_some() && it.family.is_empty()) {
+            Some(it) => Err(FaultError::NotRunning {
+                label: self.resolved.label.clone(),
+                name: it.name.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Of those whom the fault leaves alone, so many have to be well at this moment.
+    pub(super) fn must_leave(&self, least: u32) -> Result<(), FaultError> {
+        let is_well = |it: &&Hit| it.family.iter().any(|it| it.state() == State::Running);
+        let left = self.spared.iter().filter(is_well).count();
+        if self.resolved.acts_on != ActsOn::Process || left >= least as usize {
+            return Ok(());
+        }
+        Err(FaultError::Refused(Refusal::TooFewHealthy {
+            label: self.resolved.label.clone(),
+            left,
+            candidates: self.resolved.candidates.len(),
+            limit: least,
+        }))
+    }
+}
+
+/// Looks for everybody whom a fault could hit.
 pub(super) fn locate(
     service: &Service,
     fault: &PlannedFault,
     seed: Seed,
-) -> Result<(Resolved, Vec<Hit>), FaultError> {
+) -> Result<Located, FaultError> {
     let mut found: BTreeMap<String, Vec<Process>> = BTreeMap::new();
     let mut candidates = Vec::new();
     if let Some(select @ Selector::Process(finder)) = fault.target.as_ref().map(|it| &it.select) {
@@ -79,26 +116,19 @@ pub(super) fn locate(
         }
     }
     let resolved = resolve(fault, service, &candidates, seed)?;
-    let hit = |it: &Candidate| {
-        let family = match (&it.finder, found.get(&it.name)) {
-            (_, Some(family)) => family.clone(),
+    let (mut hits, mut spared) = (Vec::new(), Vec::new());
+    for (index, Candidate { name, finder }) in resolved.candidates.iter().cloned().enumerate() {
+        let family = match (&finder, found.remove(&name)) {
+            (_, Some(family)) => family,
             (Some(finder), None) => {
                 families(find(finder).map_err(FaultError::Look)?).into_iter().flatten().collect()
             }
             (None, None) => Vec::new(),
         };
-        Ok(Hit { name: it.name.clone(), finder: it.finder.clone(), family })
-    };
-    let hits = resolved.hit().map(hit).collect::<Result<_, FaultError>>()?;
-    Ok((resolved, hits))
-}
-
-/// Everybody who is named has to be there.
-pub(super) fn must_run(hits: &[Hit], label: &str) -> Result<(), FaultError> {
-    match hits.iter().find(|it| it.finder.is_some() && it.family.is_empty()) {
-        Some(it) => Err(FaultError::NotRunning { label: label.to_owned(), name: it.name.clone() }),
-        None => Ok(()),
+        let is_hit = resolved.hits.contains(&index);
+        (if is_hit { &mut hits } else { &mut spared }).push(Hit { name, finder, family });
     }
+    Ok(Located { resolved, hits, spared })
 }
 
 pub(super) fn aim<'a>(fault: &'a PlannedFault, mark: &'a str, hits: &'a [Hit]) -> Aim<'a> {

@@ -20,11 +20,11 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use evenkeel_model::document::{Fault, Finder, Service};
+use evenkeel_model::document::{BlastRadius, Fault, Finder, Service};
 use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::Seed;
 
-use self::locate::{aim, locate, must_run};
+use self::locate::{aim, locate};
 use crate::act::{self, ActError, Burner, Deed};
 use crate::burner::Work;
 use crate::guardian::{Guardian, GuardianError, Reexec};
@@ -45,6 +45,7 @@ pub use self::locate::{Preview, preview};
 pub struct Faults {
     service: Service,
     seed: Seed,
+    radius: BlastRadius,
     run: String,
     proxy: Proxy,
     journal: Journal,
@@ -95,6 +96,7 @@ impl Faults {
         Ok(Self {
             service: service.clone(),
             seed,
+            radius: BlastRadius::default(),
             run: run.to_owned(),
             proxy,
             journal,
@@ -103,6 +105,13 @@ impl Faults {
             active: BTreeMap::new(),
             secrets: BTreeMap::new(),
         })
+    }
+
+    /// The same, with a blast radius that is looked at again whenever a fault begins: candidates that have ended or
+    /// were stopped since the plan was permitted are not healthy.
+    #[must_use]
+    pub fn within(self, radius: BlastRadius) -> Self {
+        Self { radius, ..self }
     }
 
     /// A variable for the environment of whatever the run starts. What carries it ends with the run, also
@@ -133,9 +142,9 @@ impl Faults {
     /// Who would be hit by every fault of the plan, now. Everybody named has to run.
     pub fn resolve(&self, plan: &evenkeel_model::Plan) -> Result<Vec<Resolved>, FaultError> {
         let resolve = |fault| {
-            let (resolved, hits) = locate(&self.service, fault, self.seed)?;
-            must_run(&hits, &fault.label)?;
-            Ok(resolved)
+            let located = locate(&self.service, fault, self.seed)?;
+            located.must_run()?;
+            Ok(located.resolved)
         };
         plan.faults.iter().map(resolve).collect()
     }
@@ -154,8 +163,12 @@ impl Faults {
         if self.active.contains_key(&index) {
             return Err(FaultError::Twice { label: label.clone() });
         }
-        let (_, hits) = locate(&self.service, fault, self.seed)?;
-        must_run(&hits, label)?;
+        let located = locate(&self.service, fault, self.seed)?;
+        located.must_run()?;
+        if let Some(least) = self.radius.min_healthy {
+            located.must_leave(least)?;
+        }
+        let hits = located.hits;
         let mark = format!("{}/{index}", self.run);
         let plan = aim(fault, &mark, &hits).plan();
         let plan = plan.map_err(|error| FaultError::Plan { label: label.clone(), error })?;

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use evenkeel_fault::process::State;
 use evenkeel_fault::{Process, preview};
-use evenkeel_model::document::{Fault, FileName, Finder};
+use evenkeel_model::document::{BlastRadius, Fault, FileName, Finder, Mode};
 use evenkeel_units::Seed;
 
 use crate::stage::{Victim, on_workers, open, service, state_dir, until};
@@ -142,6 +142,27 @@ async fn a_dry_run_of_a_service_that_the_drill_starts_names_who_will_be_hit() {
     let previews = preview(&plan).unwrap();
     assert_eq!(previews[0].pending, ["gateway-1"]);
     assert_eq!(previews[0].resolved.hits, [0]);
+}
+
+#[tokio::test]
+async fn who_ended_since_the_plan_was_permitted_is_not_counted_as_healthy() {
+    let (victims, state) = ([Victim::sleep(), Victim::sleep()], state_dir());
+    let radius = BlastRadius { min_healthy: Some(1), ..BlastRadius::default() };
+    let service = service(None, &[&victims[0], &victims[1]]);
+    let mut faults = open(&service, state.path()).await.within(radius);
+    let mut one = on_workers(Fault::Pause);
+    one.target.as_mut().unwrap().mode = Mode::One;
+    let names = faults.begin(0, &one).await.unwrap();
+    faults.end(0).await;
+    let spared = &victims[usize::from(names[0].starts_with("worker-0"))];
+    signal("STOP", spared.0.id());
+    until(|| spared.process().state() == State::Stopped).await;
+    let error = faults.begin(1, &one).await.unwrap_err().to_string();
+    assert_eq!(error, "`pause` would leave 0 of 2 well, and minHealthy is 1");
+    signal("CONT", spared.0.id());
+    until(|| spared.process().state() == State::Running).await;
+    faults.begin(2, &one).await.unwrap();
+    faults.close().await.unwrap();
 }
 
 fn empty_plan() -> evenkeel_model::Plan {
