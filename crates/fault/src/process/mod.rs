@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Never found: pid 1, threads of the kernel, this process, its ancestors (the shell, the terminal, the
-//! CI agent), and our own guardian and burners. A signal goes through a pidfd that is opened first and
+//! CI agent), our own guardian and burners, and whoever listens on port 22: the way in by which people mend. A signal goes through a pidfd that is opened first and
 //! compared second, so it cannot reach a stranger who got the number in between.
 
 mod port;
@@ -28,6 +28,9 @@ use self::stat::Stat;
 
 /// Set in the environment of our own helpers, so that no fault is ever aimed at them.
 pub const HELPER: &str = "EVENKEEL_HELPER";
+
+/// Where people come in to mend.
+const SSH: u16 = 22;
 
 /// One process of this host, until the host reboots.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -122,6 +125,7 @@ impl fmt::Display for Process {
 pub fn find(finder: &Finder) -> io::Result<Vec<Process>> {
     let all = stat::all()?;
     let own = ourselves(&all);
+    let doors = port::sockets(SSH)?;
     let listeners = match finder {
         Finder::Port(port) => port::listeners(*port)?,
         Finder::Pid(_) | Finder::Executable(_) => BTreeSet::new(),
@@ -133,7 +137,10 @@ pub fn find(finder: &Finder) -> io::Result<Vec<Process>> {
             Finder::Port(_) => listeners.contains(&it.pid),
         };
         let spared = it.pid == 1 || it.is_kernel_thread || own.contains(&it.pid);
-        hit && it.is_alive() && !spared && stat::variable(it.pid, HELPER).is_none()
+        hit && it.is_alive()
+            && !spared
+            && stat::variable(it.pid, HELPER).is_none()
+            && (doors.is_empty() || !port::holds(it.pid, &doors))
     });
     Ok(found.map(Process::from).collect())
 }

@@ -13,20 +13,27 @@ const LISTEN: &str = "0A";
 /// Descriptors of other users' processes can be read by root alone; without it those processes are
 /// not found.
 pub(crate) fn listeners(port: u16) -> io::Result<BTreeSet<u32>> {
+    let sockets = sockets(port)?;
+    if sockets.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    Ok(pids()?.into_iter().filter(|pid| holds(*pid, &sockets)).collect())
+}
+
+/// What the descriptors of whoever listens on this port lead to.
+pub(super) fn sockets(port: u16) -> io::Result<BTreeSet<String>> {
     let mut sockets = BTreeSet::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         match std::fs::read_to_string(table) {
-            Ok(text) => sockets.extend(listening(&text, port)),
+            Ok(text) => {
+                sockets.extend(listening(&text, port).map(|it| format!("socket:[{it}]")));
+            }
             // A host without IPv6 has no table of it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }
-    if sockets.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let wanted: BTreeSet<String> = sockets.iter().map(|it| format!("socket:[{it}]")).collect();
-    Ok(pids()?.into_iter().filter(|pid| holds(*pid, &wanted)).collect())
+    Ok(sockets)
 }
 
 /// The inodes of the sockets that listen on `port`.
@@ -39,7 +46,8 @@ fn listening(table: &str, port: u16) -> impl Iterator<Item = u64> {
     })
 }
 
-fn holds(pid: u32, sockets: &BTreeSet<String>) -> bool {
+/// Whether a process holds one of these.
+pub(super) fn holds(pid: u32, sockets: &BTreeSet<String>) -> bool {
     let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
     descriptors.filter_map(Result::ok).any(|it| {
         let target = std::fs::read_link(it.path());

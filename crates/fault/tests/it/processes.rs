@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use evenkeel_fault::process::State;
-use evenkeel_fault::{Process, preview};
+use evenkeel_fault::{Process, find, preview};
 use evenkeel_model::document::{BlastRadius, Fault, FileName, Finder, Mode};
 use evenkeel_units::Seed;
 
@@ -84,7 +84,7 @@ async fn a_process_that_is_restarted_runs_again_with_its_arguments_and_environme
     let (evidence, error) = faults.end(0).await;
     assert_eq!(error, None);
     assert!(evidence.acted && evidence.counters["targets_started_by_us"] >= 1.0, "{evidence:?}");
-    let found = evenkeel_fault::find(&Finder::Executable("sleep".to_owned())).unwrap();
+    let found = find(&Finder::Executable("sleep".to_owned())).unwrap();
     let arguments = |it: &Process| std::fs::read(format!("/proc/{}/cmdline", it.pid));
     let again = found.iter().find(|it| arguments(it).is_ok_and(|it| it == b"sleep\x00301\x00"));
     let again = again.expect("it runs again");
@@ -163,6 +163,36 @@ async fn who_ended_since_the_plan_was_permitted_is_not_counted_as_healthy() {
     until(|| spared.process().state() == State::Running).await;
     faults.begin(2, &one).await.unwrap();
     faults.close().await.unwrap();
+}
+
+/// A process that holds a socket which listens on this port.
+fn listener_on(port: u16) -> Victim {
+    let socket = std::net::TcpListener::bind(("0.0.0.0", port)).unwrap();
+    // The victim inherits it; ours closes.
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::empty()).unwrap();
+    Victim::sleep()
+}
+
+#[test]
+fn whoever_lets_people_in_is_never_found() {
+    if std::env::var_os("INSIDE").is_none() {
+        // Port 22 of this host may be taken, and is not ours to take.
+        let inside = Command::new("unshare")
+            .args(["--net", "--map-root-user"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "processes::whoever_lets_people_in_is_never_found"])
+            .env("INSIDE", "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&inside.stdout).into_owned();
+        assert!(inside.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let (way_in, other) = (listener_on(22), listener_on(2222));
+    let by_port = |port| find(&Finder::Port(port)).unwrap();
+    assert_eq!((by_port(22), by_port(2222)), (vec![], vec![other.process()]));
+    let by_pid = |it: &Victim| find(&Finder::Pid(it.0.id())).unwrap();
+    assert_eq!((by_pid(&way_in), by_pid(&other)), (vec![], vec![other.process()]));
 }
 
 fn empty_plan() -> evenkeel_model::Plan {
