@@ -7,7 +7,8 @@
 //! ```
 //!
 //! It mends everything in the journal, last first, when the socket closes (the tool is gone: at once),
-//! when there was no beat for two seconds (the tool hangs or was stopped) or when the longest time that
+//! when there was no beat for two seconds (the tool hangs or was stopped; one that was stopped and has links is
+//! ended, because what goes over them hangs with it) or when the longest time that
 //! faults may take has passed. Then it reads back, tries again with growing pauses, marks the journal and
 //! ends. It leads its own session and ignores INT, TERM and HUP, so what ends the tool does not end it.
 //!
@@ -270,7 +271,8 @@ async fn stand_guard(path: PathBuf, limit: Duration) -> io::Result<usize> {
     let cause = listen(tool, &mut write, limit, &mut secrets).await;
     let failed = mend_until_whole(&mut journal, &secrets).await?;
     // A tool that lives, even if it hangs, has the file open and removes it itself.
-    if cause == Cause::Gone && failed == 0 {
+    let is_alone = cause == Cause::Gone || journal.read()?.tool.is_some_and(|it| !it.is_alive());
+    if failed == 0 && is_alone {
         journal.remove()?;
     }
     Ok(failed)

@@ -65,6 +65,7 @@ pub(crate) async fn mend(undo: &Undo, secret: Option<&Secret>) -> Result<Mended,
         Undo::Continue { process } => go_on(process).await,
         Undo::KillGroup { leader, pgid } => kill_group(leader, *pgid).await,
         Undo::KillMarked { mark } => kill_marked(mark).await,
+        Undo::EndStopped { process } => end_stopped(process).await,
         Undo::StartAgain { process, program, arguments, directory, finder, after } => {
             // It may have been told to end and be about to.
             if !until(TERMINATE_MAX, || !process.is_alive()).await
@@ -116,6 +117,17 @@ async fn go_on(process: &Process) -> Result<Mended, MendError> {
         true if was == State::Stopped => Ok(Mended::Undone),
         true => Ok(Mended::WasFine),
         false => Err(MendError::StillStopped { process: process.clone() }),
+    }
+}
+
+async fn end_stopped(process: &Process) -> Result<Mended, MendError> {
+    if process.state() != State::Stopped {
+        return Ok(Mended::WasFine);
+    }
+    signal(process, Signal::KILL)?;
+    match until(SIGNAL_MAX, || !process.is_alive()).await {
+        true => Ok(Mended::Undone),
+        false => Err(MendError::StillThere { what: process.to_string() }),
     }
 }
 

@@ -128,6 +128,11 @@ pub enum Undo {
         /// Value of [`MARK`]; marks below it (`run/3` below `run`) count too.
         mark: String,
     },
+    /// End the tool itself, should somebody have stopped it: what goes over its links hangs with it.
+    EndStopped {
+        /// The tool.
+        process: Process,
+    },
     /// Start a process again that we ended.
     StartAgain {
         /// Whom we ended.
@@ -159,6 +164,7 @@ impl Undo {
             Self::KillMarked { mark } => Some(format!(
                 "grep -lzE '^{MARK}={mark}(/|$)' /proc/[0-9]*/environ   # then kill -KILL those pids"
             )),
+            Self::EndStopped { process } => Some(format!("kill -KILL {}", process.pid)),
             Self::StartAgain { program, directory, .. } => Some(format!(
                 "start {} again in {}, as its service manager or you do",
                 program.display(),
@@ -207,6 +213,7 @@ impl fmt::Display for Undo {
             Self::Continue { process } => write!(f, "continue {process}"),
             Self::KillGroup { leader, pgid } => write!(f, "kill group {pgid} of {leader}"),
             Self::KillMarked { mark } => write!(f, "kill what was started under {MARK}={mark}"),
+            Self::EndStopped { process } => write!(f, "end {process}, if it is stopped"),
             Self::StartAgain { process, program, arguments, .. } => {
                 let count = arguments.len().saturating_sub(1);
                 write!(

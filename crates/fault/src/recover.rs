@@ -88,16 +88,20 @@ async fn rouse(path: &Path, recovered: &mut Recovered) -> io::Result<()> {
             !is_held
         })
         .await;
-        match journal.take() {
-            Some(Ok(Some(journal))) => return take_over(journal, recovered).await,
-            // It has mended everything.
-            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-                recovered.undone = ledger.open.values().map(|(_, undo)| undo.to_string()).collect();
-                return Ok(());
-            }
+        let left = match journal.take() {
+            Some(Ok(Some(journal))) => Some(journal),
+            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => None,
             Some(Err(error)) => return Err(error),
-            Some(Ok(None)) | None => {}
-        }
+            Some(Ok(None)) | None => continue,
+        };
+        // What the guardian has mended meanwhile, and then the rest.
+        let open = left.as_ref().map(Journal::read).transpose()?.unwrap_or_default().open;
+        let mended = ledger.open.iter().filter(|(id, _)| !open.contains_key(id));
+        recovered.undone = mended.map(|(_, (_, undo))| undo.to_string()).collect();
+        return match left {
+            Some(journal) => take_over(journal, recovered).await,
+            None => Ok(()),
+        };
     }
     recovered.is_alive = true;
     Ok(())

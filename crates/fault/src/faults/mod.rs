@@ -86,6 +86,9 @@ impl Faults {
         // Before anything is started: whatever carries our mark ends with us.
         let undo = Undo::KillMarked { mark: run.to_owned() };
         journal.undo("everything the run starts", &undo).map_err(failed)?;
+        if let Some(process) = Process::own().filter(|_| !service.dependencies.is_empty()) {
+            journal.undo("the links of the run", &Undo::EndStopped { process }).map_err(failed)?;
+        }
         let guardian = match Guardian::spawn(guardian, &journal, limit).await {
             Ok(guardian) => guardian,
             Err(error) => {

@@ -1,6 +1,7 @@
 //! Nothing stays broken: not when the tool is killed, not when its guardian is, too.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,7 +12,7 @@ use evenkeel_fault::{MARK, Process, find, recover};
 use evenkeel_model::document::{Fault, Finder};
 use evenkeel_units::{Clock, Ratio, SystemClock};
 
-use crate::stage::{Victim, fault, on_workers, open, service, state_dir, until};
+use crate::stage::{Victim, connect, echo, fault, on_workers, open, service, state_dir, until};
 
 /// Kills in one test; a long run of it is for the slow suite.
 const ROUNDS: u64 = 16;
@@ -24,13 +25,19 @@ struct Tool {
 
 impl Tool {
     fn breaks(victim: &Victim, state: &Path) -> Self {
+        Self::with_link(victim, state).0
+    }
+
+    /// One that has broken everything, and where its link listens.
+    fn with_link(victim: &Victim, state: &Path) -> (Self, SocketAddr) {
         let mut tool = Self::start(victim, state);
         let mut line = String::new();
         while !line.contains("broken") {
             line.clear();
             assert!(tool.said.read_line(&mut line).unwrap() > 0, "the tool ended early");
         }
-        tool
+        let address = line.trim().rsplit_once(' ').unwrap().1.parse().unwrap();
+        (tool, address)
     }
 
     fn start(victim: &Victim, state: &Path) -> Self {
@@ -68,7 +75,7 @@ impl Drop for Tool {
 async fn the_tool_of_another_test() {
     // Among the other tests it has nothing to do; they run it in a process that they kill.
     let Ok(victim) = std::env::var("VICTIM") else { return };
-    let mut service = service(None, &[]);
+    let mut service = service(Some(echo()), &[]);
     service.instances.push(evenkeel_model::document::Instance {
         name: "worker-0".to_owned(),
         find: Finder::Pid(victim.parse().unwrap()),
@@ -85,7 +92,7 @@ async fn the_tool_of_another_test() {
     faults.begin(0, &on_workers(deed)).await.unwrap();
     let burn = Fault::Cpu { load: Ratio::percent(5), cores: 1 };
     faults.begin(1, &fault(burn, None)).await.unwrap();
-    println!("broken");
+    println!("broken {}", faults.address("payment").unwrap());
     std::future::pending::<()>().await;
 }
 
@@ -204,6 +211,21 @@ async fn when_the_tool_hangs_the_guardian_mends() {
 }
 
 #[tokio::test]
+async fn nothing_hangs_on_the_links_of_a_tool_that_was_stopped() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let (tool, link) = Tool::with_link(&victim, state.path());
+    let mut stream = connect(link);
+    stop(tool.child.id());
+    let tool = Process::of(tool.child.id()).unwrap();
+    // It ends instead, and the connection with it.
+    let read = tokio::task::spawn_blocking(move || stream.read(&mut [0])).await.unwrap();
+    assert!(!read.is_err_and(|it| it.kind() == ErrorKind::WouldBlock));
+    until(|| !tool.is_alive()).await;
+    until(|| left_by(state.path()).is_empty() && journals(state.path()) == 0).await;
+    assert_eq!(victim.process().state(), State::Running);
+}
+
+#[tokio::test]
 async fn when_both_are_killed_recover_mends_and_a_second_time_finds_nothing() {
     let (victim, state) = (Victim::sleep(), state_dir());
     let mut tool = Tool::breaks(&victim, state.path());
@@ -302,7 +324,9 @@ async fn a_journal_that_is_not_understood_is_mended_as_far_as_it_is_and_stays() 
 async fn a_guardian_that_was_stopped_is_roused_once_its_tool_is_gone() {
     let (victim, state) = (Victim::sleep(), state_dir());
     let mut tool = Tool::breaks(&victim, state.path());
-    stop(guardian_in(state.path()).pid);
+    let guardian = guardian_in(state.path());
+    stop(guardian.pid);
+    until(|| guardian.state() == State::Stopped).await;
     tool.kill();
     assert_eq!(victim.process().state(), State::Stopped, "nobody mends");
     let recovered = recover(state.path()).await.unwrap();
@@ -316,7 +340,9 @@ async fn a_tool_whose_guardian_was_stopped_is_told_and_mends() {
     let (victim, state) = (Victim::sleep(), state_dir());
     let mut faults = open(&service(None, &[&victim]), state.path()).await;
     faults.begin(0, &on_workers(Fault::Pause)).await.unwrap();
-    stop(guardian_in(state.path()).pid);
+    let guardian = guardian_in(state.path());
+    stop(guardian.pid);
+    until(|| guardian.state() == State::Stopped).await;
     let told = tokio::time::timeout(crate::stage::PATIENCE, faults.guardian_lost()).await;
     told.expect("it is told");
     faults.close().await.unwrap();
