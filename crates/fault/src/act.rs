@@ -86,7 +86,7 @@ pub(crate) async fn lay(
     toxic: Toxic,
     limit: Duration,
 ) -> Result<Deed, ActError> {
-    let counts = match proxy.lay(&link, fault, toxic.clone(), limit).await {
+    let counts = match proxy.lay(&link, fault, toxic.clone(), Some(limit)).await {
         Ok(counts) => counts,
         Err(error) => {
             // What made it fail is the one worth telling.

@@ -158,8 +158,14 @@ pub(crate) fn link_evidence(toxic: &Toxic, counts: &Counts) -> Evidence {
         Toxic::Bandwidth { .. } => bandwidth::evidence(counts),
         Toxic::BlackHole => black_hole::evidence(counts),
         Toxic::Refuse => refuse::evidence(counts, false),
-        Toxic::Reset => reset::evidence(counts),
+        Toxic::Reset { .. } => reset::evidence(counts),
         Toxic::HttpErrors { status, .. } => http_errors::evidence(counts, status),
+        // No fault of a drill lays these.
+        Toxic::Throttle { .. }
+        | Toxic::SlowClose { .. }
+        | Toxic::Timeout { .. }
+        | Toxic::Slicer { .. }
+        | Toxic::LimitData { .. } => Evidence::default(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! One connection through a link: two lanes, and whatever lies on the link between them.
+//! One connection through a link: a lane for each of its streams, and what lies on the link as a whole.
 //!
 //! A connection does all it can without waiting (read, sort, delay, send), then waits for whichever
 //! comes first: a socket, the alarm of the next segment, or a change of what lies on the link. So a fault
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::alarm::Alarm;
 use super::http::Requests;
 use super::lane::Lane;
-use super::toxic::{Laid, Toxics};
+use super::toxic::{Laid, Stream, Toxics};
 
 /// Read at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -26,10 +26,6 @@ const READ_BYTES: usize = 64 * 1024;
 const TURNS_MAX: u32 = 32;
 /// A dependency that does not even answer a connect is given up; the client has long done so.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
-
-/// Index of the direction from client to dependency, and of the one back.
-const UP: usize = 0;
-const DOWN: usize = 1;
 
 thread_local! {
     /// One for all connections: none of them waits while it holds it.
@@ -47,16 +43,17 @@ pub(crate) async fn serve(client: TcpStream, upstream: &str, mut sight: Sight, r
         () = refused(watch, &client) => return,
     };
     let Some(upstream) = upstream else { return reset(&client) };
-    let toxics = sight.borrow_and_update().clone();
+    // Whatever lies on the link by now is news to it.
+    sight.mark_changed();
     let mut connection = Connection {
         client,
         upstream,
-        up: Lane::new(UP),
-        down: Lane::new(DOWN),
+        up: Lane::new(Stream::Up),
+        down: Lane::new(Stream::Down),
         requests: Requests::default(),
         quiet: true,
         swallowed: false,
-        toxics,
+        toxics: Arc::default(),
         sight,
         rng,
         alarm: Alarm::default(),
@@ -108,9 +105,7 @@ fn note_swallowed(laid: &Laid, bytes: usize, swallowed: &mut bool) {
 
 /// Ends, with the client cut off, when the link begins to refuse.
 async fn refused(mut sight: Sight, client: &TcpStream) {
-    let Ok(toxics) = sight.wait_for(|it| it.refuse().is_some()).await else {
-        return reset(client);
-    };
+    let Ok(toxics) = sight.wait_for(|it| it.refuse().is_some()).await else { return };
     if let Some(laid) = toxics.refuse() {
         laid.counts.reset.fetch_add(1, Ordering::Relaxed);
     }
@@ -139,15 +134,20 @@ struct Connection {
 }
 
 impl Connection {
-    /// Until both directions have ended; an error means that both sides are to be reset.
+    /// Until both streams have ended, or the link; an error means that both sides are to be reset.
     async fn run(&mut self) -> io::Result<()> {
         let mut turns = 0;
         while !(self.up.write_ended && self.down.write_ended) {
-            if self.sight.has_changed().map_err(io::Error::other)? {
-                self.toxics = self.sight.borrow_and_update().clone();
-                self.changed()?;
+            let now = Instant::now();
+            match self.sight.has_changed() {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.toxics = self.sight.borrow_and_update().clone();
+                    self.changed(now)?;
+                }
+                Err(_) => return Ok(()),
             }
-            if SCRATCH.with_borrow_mut(|scratch| self.turn(scratch, Instant::now()))? {
+            if SCRATCH.with_borrow_mut(|scratch| self.turn(scratch, now))? {
                 turns += 1;
                 if turns % TURNS_MAX == 0 {
                     tokio::task::yield_now().await;
@@ -157,11 +157,8 @@ impl Connection {
             let next = [self.up.next, self.down.next].into_iter().flatten().min();
             tokio::select! {
                 biased;
-                changed = self.sight.changed() => {
-                    changed.map_err(io::Error::other)?;
-                    // Seen again at the top.
-                    self.sight.mark_changed();
-                }
+                // Seen again at the top, as is that nothing will change any more.
+                changed = self.sight.changed() => if changed.is_ok() { self.sight.mark_changed() },
                 it = self.client.readable(), if self.up.wants_read() => it?,
                 it = self.upstream.readable(), if self.down.wants_read() => it?,
                 it = self.upstream.writable(), if self.up.wants_write => it?,
@@ -173,7 +170,7 @@ impl Connection {
     }
 
     /// What lies on the link is not what it was.
-    fn changed(&mut self) -> io::Result<()> {
+    fn changed(&mut self, now: Instant) -> io::Result<()> {
         if let Some(laid) = self.toxics.refuse() {
             laid.counts.reset.fetch_add(1, Ordering::Relaxed);
             return Err(io::ErrorKind::ConnectionReset.into());
@@ -187,9 +184,12 @@ impl Connection {
             // Its streams have holes in them now.
             return Err(io::ErrorKind::ConnectionReset.into());
         }
+        for lane in [&mut self.up, &mut self.down] {
+            lane.see(&self.toxics, now, &mut self.rng);
+        }
         if !self.toxics.has_http_errors() {
             let head = self.requests.leave();
-            self.up.push(head, Instant::now(), Duration::ZERO);
+            self.up.push(head, now, &mut self.rng);
         }
         Ok(())
     }
@@ -217,74 +217,73 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
-        if self.toxics.black_hole().is_none() {
-            moved |= self.up.flush(&self.upstream, &self.toxics, now)?;
-            moved |= self.down.flush(&self.client, &self.toxics, now)?;
+        if self.toxics.black_hole().is_some() {
+            self.up.hold(now)?;
+            self.down.hold(now)?;
+            return Ok(moved);
         }
+        moved |= self.up.flush(&self.upstream, now, &mut self.rng)?;
+        moved |= self.down.flush(&self.client, now, &mut self.rng)?;
+        moved |= self.down.follow(&self.up, now, &mut self.rng);
+        moved |= self.up.follow(&self.down, now, &mut self.rng);
         Ok(moved)
     }
 
     fn take_request(&mut self, bytes: &[u8], now: Instant) -> io::Result<()> {
-        if self.stopped(bytes)? {
+        if !self.up.admits(bytes.len(), now) {
+            return Ok(());
+        }
+        if self.swallows(bytes)? {
             self.up.read_ended |= bytes.is_empty();
             return Ok(());
         }
         if bytes.is_empty() {
-            self.up.end(now, Duration::ZERO);
+            self.up.end(now, &mut self.rng);
             return Ok(());
         }
         if !self.toxics.has_http_errors() && !self.requests.is_within() {
             self.quiet = false;
-            return self.up.pass(bytes, &self.upstream, &self.toxics, now);
+            return self.up.pass(bytes, &self.upstream, now, &mut self.rng);
         }
         let toxics = self.toxics.clone();
         let sorted = self.requests.sort(bytes, self.quiet, |free| toxics.answers(free));
         if !toxics.has_http_errors() {
             let head = self.requests.leave();
-            self.up.push(head, now, Duration::ZERO);
+            self.up.push(head, now, &mut self.rng);
         }
         if !sorted.forward.is_empty() {
             self.quiet = false;
         }
-        self.up.push(sorted.forward, now, Duration::ZERO);
-        let delay = self.toxics.delay(&mut self.rng);
-        self.down.push(sorted.answer, now, delay);
+        self.up.push(sorted.forward, now, &mut self.rng);
+        self.down.push(sorted.answer, now, &mut self.rng);
         if sorted.close {
-            self.up.end(now, Duration::ZERO);
-            self.down.end(now, delay);
+            self.up.end(now, &mut self.rng);
+            self.down.end(now, &mut self.rng);
         }
         Ok(())
     }
 
     fn take_answer(&mut self, bytes: &[u8], now: Instant) -> io::Result<()> {
-        if self.stopped(bytes)? {
+        if !self.down.admits(bytes.len(), now) {
+            return Ok(());
+        }
+        if self.swallows(bytes)? {
             self.down.read_ended |= bytes.is_empty();
             return Ok(());
         }
         self.quiet = true;
-        if !bytes.is_empty() && !self.toxics.has_latency() {
-            return self.down.pass(bytes, &self.client, &self.toxics, now);
-        }
-        let delay = self.toxics.delay(&mut self.rng);
         match bytes.is_empty() {
-            true => self.down.end(now, delay),
-            false => self.down.push(bytes.to_vec(), now, delay),
+            true => self.down.end(now, &mut self.rng),
+            false => return self.down.pass(bytes, &self.client, now, &mut self.rng),
         }
         Ok(())
     }
 
-    /// Whether these bytes get no further. An error: nor does the connection.
-    fn stopped(&mut self, bytes: &[u8]) -> io::Result<bool> {
-        if let Some(laid) = self.toxics.reset()
-            && !bytes.is_empty()
-        {
-            laid.counts.reset.fetch_add(1, Ordering::Relaxed);
-            return Err(io::ErrorKind::ConnectionReset.into());
-        }
+    /// Whether these bytes disappear in a black hole. An error: the connection goes with them.
+    fn swallows(&mut self, bytes: &[u8]) -> io::Result<bool> {
         let Some(laid) = self.toxics.black_hole() else { return Ok(false) };
-        let laid = laid.clone();
         // An end that nobody hears of is lost, too.
-        note_swallowed(&laid, bytes.len(), &mut self.swallowed);
+        note_swallowed(laid, bytes.len(), &mut self.swallowed);
         let both = self.up.read_ended && self.down.read_ended;
         if both { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(true) }
     }

@@ -1,36 +1,51 @@
-//! One direction of a connection: segments on their way, each with the moment at which it may leave.
+//! One stream of a connection: segments on their way, each with the moment at which it may leave.
+//!
+//! ```text
+//! arrives ─▶ reset? lost? ─▶ limit ─▶ late until … ─▶ in pieces ─▶ bandwidth ─▶ leaves
+//! the end ────────────────────────▶ late, and slow to close ──────────────────▶ arrives
+//! ```
 //!
 //! A segment is stamped when it arrives and leaves at that moment plus the delay, in order. Many are
-//! under way at a time, so a delay costs time and not throughput, up to the bound of the lane.
+//! under way at a time, so a delay costs time and not throughput, up to the bound of the lane. Whatever
+//! lies on the link acts in this order, whichever of it was laid first.
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rand_chacha::ChaCha8Rng;
 use rustix::net::Shutdown;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::toxic::{Allowance, Toxics};
+use super::bucket::Allowance;
+use super::counts::Counts;
+use super::dose::Doses;
+use super::toxic::{Stream, Toxics};
 
-/// What one direction may hold before its sender has to wait.
+/// What one stream may hold before its sender has to wait.
 const LANE_BYTES_MAX: usize = 1024 * 1024;
 /// Segments are small when a client writes byte by byte; their number is bounded, too.
 const LANE_SEGMENTS_MAX: usize = 4096;
 
-/// One direction.
+/// One stream.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    direction: usize,
+    doses: Doses,
     queue: VecDeque<Segment>,
     bytes: usize,
+    end: Option<End>,
+    /// When the connection is reset because of data that came, and where that is counted.
+    doomed: Option<(Instant, Arc<Counts>)>,
     /// No more comes in: the sender has closed its half.
     pub(crate) read_ended: bool,
     /// No more goes out: the receiver has been told.
     pub(crate) write_ended: bool,
     /// A segment that is due waits only for the receiver.
     pub(crate) wants_write: bool,
-    /// Otherwise, when the next one may leave.
+    /// Otherwise, when there is something to do again.
     pub(crate) next: Option<Instant>,
 }
 
@@ -43,12 +58,24 @@ struct Segment {
     noted: bool,
 }
 
+/// What comes after the last segment.
+#[derive(Copy, Clone, Debug)]
+struct End {
+    due: Instant,
+    /// When it may arrive that is slow to close.
+    lingers: Instant,
+    /// It takes the other stream along.
+    is_cut: bool,
+}
+
 impl Lane {
-    pub(crate) const fn new(direction: usize) -> Self {
+    pub(crate) const fn new(stream: Stream) -> Self {
         Self {
-            direction,
+            doses: Doses::new(stream),
             queue: VecDeque::new(),
             bytes: 0,
+            end: None,
+            doomed: None,
             read_ended: false,
             write_ended: false,
             wants_write: false,
@@ -57,15 +84,50 @@ impl Lane {
     }
 
     pub(crate) fn wants_read(&self) -> bool {
-        !self.read_ended && self.bytes < LANE_BYTES_MAX && self.queue.len() < LANE_SEGMENTS_MAX
+        let has_room = self.bytes < LANE_BYTES_MAX && self.queue.len() < LANE_SEGMENTS_MAX;
+        has_room && !self.read_ended && self.doomed.is_none()
     }
 
-    pub(crate) fn push(&mut self, data: Vec<u8>, now: Instant, delay: Duration) {
-        if data.is_empty() {
+    /// Takes in what lies on the link now.
+    pub(crate) fn see(&mut self, toxics: &Toxics, now: Instant, rng: &mut ChaCha8Rng) {
+        let before = self.doses.swallows(0, now);
+        self.doses.see(toxics, now, rng);
+        match (before, self.doses.swallows(0, now)) {
+            (false, true) => drop(self.clear()),
+            // The stream has a hole in it, or its sender and its receiver must think so.
+            (true, false) => self.cut(now),
+            (false, false) | (true, true) => {}
+        }
+    }
+
+    /// Whether bytes that arrive get any further.
+    pub(crate) fn admits(&mut self, bytes: usize, now: Instant) -> bool {
+        if bytes == 0 {
+            return true;
+        }
+        if self.doomed.is_none()
+            && let Some((after, laid)) = self.doses.reset()
+        {
+            self.doomed = Some((now + after, laid.counts.clone()));
+        }
+        self.doomed.is_none() && !self.doses.swallows(bytes, now)
+    }
+
+    /// Puts bytes on their way; none are nothing, and not the end.
+    pub(crate) fn push(&mut self, mut data: Vec<u8>, now: Instant, rng: &mut ChaCha8Rng) {
+        if data.is_empty() || self.end.is_some() {
             return;
         }
-        self.bytes += data.len();
-        self.enqueue(data, now, delay);
+        let (passes, is_last) = self.doses.limit(data.len());
+        data.truncate(passes);
+        if !data.is_empty() {
+            self.bytes += data.len();
+            let due = self.due(now, self.doses.delay(rng));
+            self.queue.push_back(Segment { arrived: now, due, data, sent: 0, noted: false });
+        }
+        if is_last {
+            self.cut(now);
+        }
     }
 
     /// As [`push`](Self::push); what can leave at once is not even stored.
@@ -73,33 +135,53 @@ impl Lane {
         &mut self,
         bytes: &[u8],
         to: &TcpStream,
-        toxics: &Toxics,
         now: Instant,
+        rng: &mut ChaCha8Rng,
     ) -> io::Result<()> {
-        let written = match self.queue.is_empty() && toxics.0.is_empty() {
+        let written = match self.queue.is_empty() && !self.doses.act() {
             true => match to.try_write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 written => written?,
             },
             false => 0,
         };
-        self.push(bytes.get(written..).unwrap_or_default().to_vec(), now, Duration::ZERO);
+        self.push(bytes.get(written..).unwrap_or_default().to_vec(), now, rng);
         Ok(())
     }
 
     /// The sender's half is closed: so will be the receiver's, once all has arrived there.
-    pub(crate) fn end(&mut self, now: Instant, delay: Duration) {
-        if !self.read_ended {
-            self.read_ended = true;
-            self.enqueue(Vec::new(), now, delay);
-        }
+    pub(crate) fn end(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
+        let due = self.due(now, self.doses.delay(rng));
+        self.end_at(due, now, false);
     }
 
-    fn enqueue(&mut self, data: Vec<u8>, now: Instant, delay: Duration) {
+    /// Closes the connection once what is on its way has arrived.
+    fn cut(&mut self, now: Instant) {
+        let due = self.due(now, Duration::ZERO);
+        self.end_at(due, now, true);
+    }
+
+    /// Ends with the other stream, when that was cut. `true`: it does.
+    pub(crate) fn follow(&mut self, other: &Self, now: Instant, rng: &mut ChaCha8Rng) -> bool {
+        let is_cut = other.write_ended && other.end.is_some_and(|it| it.is_cut);
+        if is_cut && self.end.is_none() {
+            self.end(now, rng);
+            return true;
+        }
+        false
+    }
+
+    fn end_at(&mut self, due: Instant, now: Instant, is_cut: bool) {
+        self.read_ended = true;
+        let lingers = now.checked_add(self.doses.slow_close().unwrap_or_default()).unwrap_or(now);
+        let end = self.end.get_or_insert(End { due, lingers, is_cut });
+        end.is_cut |= is_cut;
+    }
+
+    /// When what comes now may leave.
+    fn due(&self, now: Instant, delay: Duration) -> Instant {
         // In order: a small jitter does not overtake a large one.
-        let earliest = self.queue.back().map_or(now, |it| it.due);
-        let due = (now + delay).max(earliest);
-        self.queue.push_back(Segment { arrived: now, due, data, sent: 0, noted: false });
+        (now + delay).max(self.queue.back().map_or(now, |it| it.due))
     }
 
     /// Forgets what is on its way.
@@ -108,59 +190,102 @@ impl Lane {
         std::mem::take(&mut self.bytes)
     }
 
+    /// Keeps what is on its way, and sees whether the connection is to be reset or closed by now.
+    pub(crate) fn hold(&mut self, now: Instant) -> io::Result<()> {
+        (self.wants_write, self.next) = (false, None);
+        if let Some((then, counts)) = &self.doomed {
+            let then = *then;
+            if then <= now {
+                counts.reset.fetch_add(1, Ordering::Relaxed);
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
+            self.wait(then);
+        }
+        if self.end.is_none()
+            && let Some(then) = self.doses.deadline()
+        {
+            match then <= now {
+                true => self.cut(now),
+                false => self.wait(then),
+            }
+        }
+        Ok(())
+    }
+
     /// Sends what is due and allowed. `true`: something moved.
     pub(crate) fn flush(
         &mut self,
         to: &TcpStream,
-        toxics: &Toxics,
         now: Instant,
+        rng: &mut ChaCha8Rng,
     ) -> io::Result<bool> {
-        (self.wants_write, self.next) = (false, None);
+        self.hold(now)?;
         let mut moved = false;
         while let Some(segment) = self.queue.front_mut() {
             // Once a delay is lifted, what it held goes at once.
-            if segment.due > now && toxics.has_latency() {
-                self.next = Some(segment.due);
-                break;
+            if segment.due > now && self.doses.has_latency() {
+                let due = segment.due;
+                self.wait(due);
+                return Ok(moved);
             }
             let left = segment.data.get(segment.sent..).unwrap_or_default();
-            if left.is_empty() {
-                rustix::net::shutdown(to, Shutdown::Write).or_else(|error| match error {
-                    rustix::io::Errno::NOTCONN => Ok(()),
-                    error => Err(error),
-                })?;
-                self.write_ended = true;
-                self.queue.clear();
-                return Ok(true);
-            }
-            let allowed = match toxics.allowance(self.direction, left.len(), now) {
+            let allowed = match self.doses.slice(left.len(), now, rng) {
+                Allowance::Pass(bytes) => self.doses.allowance(bytes, now),
+                wait @ Allowance::Wait(_) => wait,
+            };
+            let allowed = match allowed {
                 Allowance::Pass(bytes) => bytes,
                 Allowance::Wait(then) => {
-                    self.next = Some(then);
-                    break;
+                    self.wait(then);
+                    return Ok(moved);
                 }
             };
             // Before the receiver can know, so that whoever asks after an answer finds it counted.
             if segment.due > segment.arrived && !std::mem::replace(&mut segment.noted, true) {
-                toxics.delayed(now.saturating_duration_since(segment.arrived));
+                self.doses.delayed(now.saturating_duration_since(segment.arrived));
             }
             let written = match to.try_write(left.get(..allowed).unwrap_or_default()) {
                 Ok(written) => written,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    toxics.give_back(self.direction, allowed);
+                    self.doses.give_back(allowed);
                     self.wants_write = true;
-                    break;
+                    return Ok(moved);
                 }
                 Err(error) => return Err(error),
             };
-            toxics.give_back(self.direction, allowed - written);
+            self.doses.give_back(allowed - written);
             moved = true;
             segment.sent += written;
             self.bytes -= written;
-            if segment.sent == segment.data.len() {
+            let ended = segment.sent == segment.data.len();
+            if ended {
                 self.queue.pop_front();
             }
+            self.doses.sliced(written, ended, now);
         }
-        Ok(moved)
+        Ok(self.finish(to, now)? || moved)
+    }
+
+    /// Tells the receiver of the end, when it is time. `true`: it was.
+    fn finish(&mut self, to: &TcpStream, now: Instant) -> io::Result<bool> {
+        let Some(end) = self.end.filter(|_| !self.write_ended) else { return Ok(false) };
+        // Here, too: what is lifted holds nothing up any more.
+        let late = self.doses.has_latency().then_some(end.due);
+        let slow = self.doses.slow_close().map(|_| end.lingers);
+        if let Some(then) = late.max(slow).filter(|it| *it > now) {
+            self.wait(then);
+            return Ok(false);
+        }
+        rustix::net::shutdown(to, Shutdown::Write).or_else(|error| match error {
+            rustix::io::Errno::NOTCONN => Ok(()),
+            error => Err(error),
+        })?;
+        self.write_ended = true;
+        Ok(true)
+    }
+
+    /// There is something to do at this moment, if not before.
+    fn wait(&mut self, then: Instant) {
+        self.next = Some(self.next.map_or(then, |it| it.min(then)));
     }
 }

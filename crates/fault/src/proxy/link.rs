@@ -30,9 +30,19 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Accepts and serves until nobody holds the other end of `sight`.
-    pub(crate) async fn run(mut self, listener: TcpListener) -> io::Result<()> {
+    /// Accepts and serves until nobody holds the other end of `sight`; then nothing of it is left.
+    pub(crate) async fn run(mut self, listener: TcpListener) {
         let mut connections = JoinSet::new();
+        // A listener that fails has no one to tell; whoever asks for a change hears that it is gone.
+        self.accept(listener, &mut connections).await.unwrap_or_default();
+        connections.shutdown().await;
+    }
+
+    async fn accept(
+        &mut self,
+        listener: TcpListener,
+        connections: &mut JoinSet<()>,
+    ) -> io::Result<()> {
         let mut count = 0u64;
         let mut listener = tokio::net::TcpListener::from_std(listener)?;
         loop {

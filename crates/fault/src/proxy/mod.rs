@@ -1,20 +1,26 @@
-//! The proxy: every link of a service to what it depends on, led through us for the time of a drill.
+//! The proxy: links of a service to what it depends on, led through us for the time of a drill or a test.
 //!
 //! ```text
 //!   service ──▶ listen (loopback) ─ up ─▶ upstream: the dependency
 //!           ◀─ down: late, slow, lost, … ─
 //! ```
 //!
-//! A latency is added as a whole to the way back, to every segment of every answer: so each round trip
-//! gains exactly the delay, on connections that have long been open as on new ones. Connecting itself
-//! is not delayed; it is the kernel that accepts.
+//! The latency of a drill is added as a whole to the way back, to every segment of every answer: so each
+//! round trip gains exactly the delay, on connections that have long been open as on new ones. Connecting
+//! itself is not delayed; it is the kernel that accepts.
+//!
+//! Links are opened and closed, and toxics laid, changed and lifted, while others carry data. A change is
+//! made on the thread of the links: once it is made, whatever arrives meets it.
 //!
 //! The proxy has a thread of its own with its own runtime: its CPU time can be told from that of the
 //! rest, and a load generator that is busy does not make a link slow that should be fast. Everything
 //! here ends with the process, at the latest; each toxic also ends by itself when its time is up.
 
 mod alarm;
+mod bucket;
 mod connection;
+mod counts;
+mod dose;
 mod http;
 mod lane;
 mod link;
@@ -24,7 +30,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use evenkeel_model::document::Dependency;
@@ -33,24 +38,25 @@ use rustix::net::sockopt::set_socket_reuseaddr;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, getsockname, socket_with};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle};
 
 use self::link::Link;
 use self::toxic::{Laid, Toxics};
 
-pub use self::toxic::{Counts, Toxic};
+pub use self::counts::Counts;
+pub use self::toxic::{Placed, Stream, Toxic};
 
-/// How long a link may take to stop or to resume listening.
+/// How long a link may take to stop or to resume listening, or to end.
 const SETTLE_MAX: Duration = Duration::from_secs(2);
 
-/// All links of a service. They end when this is dropped.
+/// Links, such as those of a service. They end when this is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     links: BTreeMap<String, Entry>,
     seed: Seed,
     runtime: Handle,
     stop: watch::Sender<bool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
     thread_id: i32,
 }
 
@@ -60,9 +66,10 @@ struct Entry {
     toxics: watch::Sender<Arc<Toxics>>,
     listens: watch::Receiver<bool>,
     expiries: BTreeMap<usize, AbortHandle>,
+    task: JoinHandle<()>,
 }
 
-/// Why the links cannot be opened.
+/// Why links cannot be opened, or not be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyError {
     /// Links listen on loopback only: a fault must not become a service for others.
@@ -89,6 +96,15 @@ pub enum ProxyError {
     /// The thread of the proxy cannot be started.
     #[error("cannot start the proxy")]
     Start(#[source] io::Error),
+    /// There is a link of that name.
+    #[error("there is a link to `{link}` already")]
+    Twice {
+        /// Name of the dependency.
+        link: String,
+    },
+    /// The thread of the proxy has ended, which is a bug.
+    #[error("the proxy has ended")]
+    Ended,
     /// There is no such link.
     #[error("there is no link to `{link}`")]
     Unknown {
@@ -106,49 +122,76 @@ pub enum ProxyError {
 }
 
 impl Proxy {
-    /// Opens a link for each dependency.
+    /// A proxy with a link for each dependency.
     pub fn start(dependencies: &[Dependency], seed: Seed) -> Result<Self, ProxyError> {
-        let mut links = BTreeMap::new();
-        let mut tasks = Vec::new();
-        for dependency in dependencies {
-            let (link, address) = (dependency.name.clone(), dependency.listen);
-            if !address.ip().is_loopback() {
-                return Err(ProxyError::NotLoopback { link, address });
-            }
-            let (toxics, sight) = watch::channel(Arc::default());
-            let (listens, listening) = watch::channel(true);
-            let bound = bind(address).map_err(|error| {
-                let link = link.clone();
-                ProxyError::Bind { link, address, error }
-            });
-            let (listener, address) = bound?;
-            let upstream = Arc::from(dependency.upstream.as_str());
-            tasks.push((Link { name: link.clone(), upstream, seed, sight, listens }, listener));
-            let expiries = BTreeMap::new();
-            links.insert(link, Entry { address, toxics, listens: listening, expiries });
+        let mut proxy = Self::without_links(seed)?;
+        for it in dependencies {
+            proxy.open(&it.name, it.listen, &it.upstream)?;
         }
+        Ok(proxy)
+    }
+
+    /// A proxy without links.
+    pub fn without_links(seed: Seed) -> Result<Self, ProxyError> {
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(ProxyError::Start)?;
         let handle = runtime.handle().clone();
         let (stop, mut stopped) = watch::channel(false);
         let (tell, told) = mpsc::channel();
-        let work = async move {
-            let mut links = JoinSet::new();
-            for (link, listener) in tasks {
-                links.spawn(link.run(listener));
-            }
-            // A sender that is gone means the same as being told.
-            stopped.wait_for(|it| *it).await.map(|_| ()).unwrap_or_default();
-        };
         let thread = std::thread::Builder::new()
             .name("evenkeel-proxy".to_owned())
             .spawn(move || {
                 tell.send(rustix::thread::gettid().as_raw_pid()).unwrap_or_default();
-                runtime.block_on(work);
+                // A sender that is gone means the same as being told.
+                runtime.block_on(stopped.wait_for(|it| *it)).map(drop).unwrap_or_default();
             })
             .map_err(ProxyError::Start)?;
         let thread_id = told.recv().map_err(|it| ProxyError::Start(io::Error::other(it)))?;
-        Ok(Self { links, seed, runtime: handle, stop, thread: Some(thread), thread_id })
+        let (links, thread) = (BTreeMap::new(), Some(thread));
+        Ok(Self { links, seed, runtime: handle, stop, thread, thread_id })
+    }
+
+    /// Opens a link: from now on it listens, and leads to `upstream`, a host with a port. Returns where it
+    /// listens, which is known only now when the port is 0.
+    pub fn open(
+        &mut self,
+        link: &str,
+        listen: SocketAddr,
+        upstream: &str,
+    ) -> Result<SocketAddr, ProxyError> {
+        let name = link.to_owned();
+        if self.links.contains_key(link) {
+            return Err(ProxyError::Twice { link: name });
+        }
+        if !listen.ip().is_loopback() {
+            return Err(ProxyError::NotLoopback { link: name, address: listen });
+        }
+        let failed = |error| ProxyError::Bind { link: link.to_owned(), address: listen, error };
+        let (listener, address) = bind(listen).map_err(failed)?;
+        let (toxics, sight) = watch::channel(Arc::default());
+        let (listens, listening) = watch::channel(true);
+        let link = Link { name, upstream: upstream.into(), seed: self.seed, sight, listens };
+        let name = link.name.clone();
+        let task = self.runtime.spawn(link.run(listener));
+        let expiries = BTreeMap::new();
+        self.links.insert(name, Entry { address, toxics, listens: listening, expiries, task });
+        Ok(address)
+    }
+
+    /// Closes a link, with all its connections and whatever lies on it. Once this returns, its port is
+    /// free. Harmless when there is no such link.
+    pub async fn close(&mut self, link: &str) -> Result<(), ProxyError> {
+        let Some(Entry { toxics, expiries, task, .. }) = self.links.remove(link) else {
+            return Ok(());
+        };
+        expiries.values().for_each(AbortHandle::abort);
+        // It ends once nobody can change it any more.
+        drop(toxics);
+        match tokio::time::timeout(SETTLE_MAX, task).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(ProxyError::Ended),
+            Err(_) => Err(ProxyError::Stuck { link: link.to_owned(), what: "close" }),
+        }
     }
 
     /// Where a link listens, also when its document left the choice of the port to us.
@@ -156,32 +199,32 @@ impl Proxy {
         self.links.get(link).map(|it| it.address)
     }
 
-    /// Lays a toxic on a link, under the number of its fault. It ends by itself after `limit`.
+    /// Lays a toxic on a link, under a number such as that of its fault; what lies there under this number
+    /// is changed to it. With a `limit` it ends by itself after that time.
     pub async fn lay(
         &mut self,
         link: &str,
-        fault: usize,
-        toxic: Toxic,
-        limit: Duration,
+        id: usize,
+        what: impl Into<Placed>,
+        limit: Option<Duration>,
     ) -> Result<Arc<Counts>, ProxyError> {
-        let refuses = toxic == Toxic::Refuse;
-        let chance = self.seed.stream(&format!("fault/toxic/{link}/{fault}"));
-        let laid = Laid::new(toxic, chance);
+        let placed = what.into();
+        let refuses = placed.toxic == Toxic::Refuse;
+        let chance = self.seed.stream(&format!("fault/toxic/{link}/{id}"));
+        let laid = Laid::new(placed, chance);
         let counts = laid.counts.clone();
+        let runtime = self.runtime.clone();
         let entry = self.entry(link)?;
-        change(&entry.toxics, |it| {
-            it.insert(fault, laid);
-        });
-        let toxics = entry.toxics.clone();
-        let expiry = async move {
-            tokio::time::sleep(limit).await;
-            change(&toxics, |it| {
-                it.remove(&fault);
-            });
-        };
-        let expiry = self.runtime.spawn(expiry).abort_handle();
-        let entry = self.entry(link)?;
-        entry.expiries.insert(fault, expiry);
+        entry.forget(id);
+        entry.change(&runtime, move |it| drop(it.insert(id, laid))).await?;
+        if let Some(limit) = limit {
+            let toxics = entry.toxics.clone();
+            let expiry = async move {
+                tokio::time::sleep(limit).await;
+                change(&toxics, |it| drop(it.remove(&id)));
+            };
+            entry.expiries.insert(id, runtime.spawn(expiry).abort_handle());
+        }
         if refuses {
             entry.settle(link, false).await?;
         }
@@ -189,14 +232,11 @@ impl Proxy {
     }
 
     /// Takes a toxic off a link. Harmless when it is not there any more.
-    pub async fn lift(&mut self, link: &str, fault: usize) -> Result<(), ProxyError> {
+    pub async fn lift(&mut self, link: &str, id: usize) -> Result<(), ProxyError> {
+        let runtime = self.runtime.clone();
         let entry = self.entry(link)?;
-        if let Some(expiry) = entry.expiries.remove(&fault) {
-            expiry.abort();
-        }
-        change(&entry.toxics, |it| {
-            it.remove(&fault);
-        });
+        entry.forget(id);
+        entry.change(&runtime, move |it| drop(it.remove(&id))).await?;
         let refuses = entry.toxics.borrow().refuse().is_some();
         entry.settle(link, !refuses).await
     }
@@ -220,6 +260,24 @@ impl Proxy {
 }
 
 impl Entry {
+    /// What lies there under this number does not end by itself any more.
+    fn forget(&mut self, id: usize) {
+        if let Some(expiry) = self.expiries.remove(&id) {
+            expiry.abort();
+        }
+    }
+
+    /// Changes what lies on the link, on its own thread: no connection is amid anything then.
+    async fn change(
+        &self,
+        runtime: &Handle,
+        by: impl FnOnce(&mut BTreeMap<usize, Laid>) + Send + 'static,
+    ) -> Result<(), ProxyError> {
+        let toxics = self.toxics.clone();
+        let changed = runtime.spawn(async move { change(&toxics, by) });
+        changed.await.map_err(|_| ProxyError::Ended)
+    }
+
     async fn settle(&mut self, link: &str, listens: bool) -> Result<(), ProxyError> {
         let settled = self.listens.wait_for(|it| *it == listens);
         match tokio::time::timeout(SETTLE_MAX, settled).await {

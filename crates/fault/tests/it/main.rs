@@ -8,3 +8,4 @@ mod host;
 mod links;
 mod processes;
 mod stage;
+mod toxics;

@@ -1,0 +1,101 @@
+//! What a toxic did, as counted on the way: evidence of faults.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// What a toxic did, as counted on the way.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Segments that left late.
+    pub segments: AtomicU64,
+    delays: Mutex<Samples>,
+    /// Bytes that passed under a bandwidth.
+    pub bytes: AtomicU64,
+    /// Times that bytes had to wait for it.
+    pub waits: AtomicU64,
+    /// Connections that were reset.
+    pub reset: AtomicU64,
+    /// Connections that lost something in the black hole.
+    pub swallowed: AtomicU64,
+    /// Bytes that they lost.
+    pub swallowed_bytes: AtomicU64,
+    /// Requests seen.
+    pub requests: AtomicU64,
+    /// Requests that the link answered with an error.
+    pub answered: AtomicU64,
+}
+
+impl Counts {
+    /// One of them, as it stands.
+    pub fn read(count: &AtomicU64) -> u64 {
+        count.load(Ordering::Relaxed)
+    }
+
+    /// The delay in the middle of those that were really added.
+    pub fn median_delay(&self) -> Duration {
+        self.delays.lock().unwrap_or_else(PoisonError::into_inner).median()
+    }
+
+    /// Notes how late a segment really left.
+    pub(crate) fn delayed(&self, by: Duration) {
+        self.segments.fetch_add(1, Ordering::Relaxed);
+        self.delays.lock().unwrap_or_else(PoisonError::into_inner).add(by);
+    }
+}
+
+/// A bounded, evenly spaced sample of durations: when it is full, every second one goes, and from then
+/// on only every second one comes.
+#[derive(Debug)]
+struct Samples {
+    micros: Vec<u32>,
+    stride: u64,
+    seen: u64,
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        Self { micros: Vec::new(), stride: 1, seen: 0 }
+    }
+}
+
+impl Samples {
+    const MOST: usize = 16_384;
+
+    fn add(&mut self, by: Duration) {
+        if self.seen.is_multiple_of(self.stride) {
+            if self.micros.len() == Self::MOST {
+                let mut keep = false;
+                self.micros.retain(|_| {
+                    keep = !keep;
+                    keep
+                });
+                self.stride *= 2;
+            }
+            self.micros.push(u32::try_from(by.as_micros()).unwrap_or(u32::MAX));
+        }
+        self.seen += 1;
+    }
+
+    fn median(&self) -> Duration {
+        let mut sorted = self.micros.clone();
+        sorted.sort_unstable();
+        let middle = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+        Duration::from_micros(middle.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_survives_more_samples_than_are_kept() {
+        let mut samples = Samples::default();
+        for micros in 0..100_000 {
+            samples.add(Duration::from_micros(micros));
+        }
+        assert!(samples.micros.len() <= Samples::MOST);
+        assert!(samples.median().abs_diff(Duration::from_millis(50)) < Duration::from_millis(1));
+    }
+}
