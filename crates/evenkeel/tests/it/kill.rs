@@ -2,7 +2,7 @@
 //!
 //! Eight random moments in an ordinary run of the tests; `EVENKEEL_KILLS=100` asks for more.
 
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use evenkeel_units::Seed;
@@ -13,7 +13,7 @@ use crate::drill::state_of;
 use crate::world::{World, wait_until};
 
 /// A drill that starts a shop, slows a link, pauses a stranger and burns CPU, all in four seconds.
-fn document(port: u16, victim: u32) -> String {
+pub(crate) fn document(port: u16, victim: u32) -> String {
     format!(
         "apiVersion: evenkeel.dev/v1
 kind: Drill
@@ -26,7 +26,7 @@ spec:
       ready: http://127.0.0.1:{port}/health/ready
     instances: {{stranger: {{pid: {victim}}}}}
     dependencies: {{payment: {{listen: \"127.0.0.1:{link}\", upstream: \"127.0.0.1:{payment}\"}}}}
-    allowFaults: true
+    allowFaults: [latency, pause, cpu]
   objectives:
     - {{sli: {{availability: {{}}}}, objective: 90%}}
   load:
@@ -47,6 +47,27 @@ spec:
     )
 }
 
+/// A process that waits to be broken, until the test is over.
+pub(crate) struct Victim(Child);
+
+impl Victim {
+    pub(crate) fn start() -> Self {
+        let mut command = Command::new("sleep");
+        Self(command.arg("600").stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 #[test]
 fn whenever_it_is_killed_nothing_is_left_within_a_second() {
     let kills: u32 =
@@ -56,8 +77,7 @@ fn whenever_it_is_killed_nothing_is_left_within_a_second() {
     for kill in 0..kills {
         let after = Duration::from_millis(chance.random_range(0..6_000));
         let world = World::new();
-        let mut victim =
-            std::process::Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
+        let victim = Victim::start();
         let file = world.write("drill.yaml", &document(world.port(), victim.id()));
         let mut child = world
             .evenkeel(&["drill", "run", file.to_str().unwrap(), "--yes"])
@@ -69,13 +89,12 @@ fn whenever_it_is_killed_nothing_is_left_within_a_second() {
         // It may have ended by itself by now; then there is nothing to kill, and still nothing may be left.
         kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), Signal::KILL)
             .unwrap_or_default();
-        child.wait().unwrap();
+        let ended = child.wait().unwrap().code();
+        assert!(matches!(ended, None | Some(0 | 1 | 6)), "it did not begin: {ended:?}");
         let mended = wait_until(Duration::from_secs(1), || {
             world.left().is_empty() && state_of(victim.id()) != 'T'
         });
         let (left, state) = (world.left(), state_of(victim.id()));
-        victim.kill().unwrap();
-        victim.wait().unwrap();
         assert!(
             mended,
             "kill {kill} of seed {seed} after {after:?}: stranger {state}, left {left:#?}"
