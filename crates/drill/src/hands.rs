@@ -214,6 +214,9 @@ impl Hands {
             Faults::open(&plan.service, &head.id, plan.seed, state_dir, &guardian, burner, limit);
         let opened = opened.await.map_err(|it| failed(&it))?;
         let faults = faults.insert(opened.within(plan.safety.blast_radius));
+        if !plan.faults.is_empty() {
+            faults.may_act().map_err(|it| (in_one_line(&it), true))?;
+        }
         let lost = faults.guardian_lost();
         let say = say.clone();
         tokio::spawn(async move {

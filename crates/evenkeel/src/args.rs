@@ -105,10 +105,24 @@ pub(crate) enum Drill {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Chaos {
-    /// Mend what runs that were killed have left behind.
+    /// Mend what runs that were killed have left behind; exit code 5 when one is alive, which is left alone.
     Recover,
+    /// Show which runs there are, what acts, and for how long yet.
+    Status,
+    /// End every run, mend what it broke, and let no fault act until that is lifted.
+    Halt(HaltArgs),
     /// List the faults, what they need and what shows that they acted.
     Faults,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HaltArgs {
+    /// For whoever wonders why no fault acts.
+    #[arg(long, value_name = "TEXT", default_value = "no reason given")]
+    pub(crate) why: String,
+    /// Let faults act again.
+    #[arg(long, conflicts_with = "why")]
+    pub(crate) lift: bool,
 }
 
 #[derive(Args, Debug)]

@@ -64,6 +64,8 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         Verb::Agent(args) => on_runtime(verb::agent::run(args, screen)),
         Verb::Report(args) => verb::runs::report(&args, screen),
         Verb::Chaos(args::Chaos::Recover) => on_runtime(verb::chaos::recover(screen)),
+        Verb::Chaos(args::Chaos::Status) => verb::chaos::status::status(screen),
+        Verb::Chaos(args::Chaos::Halt(args)) => on_runtime(verb::chaos::halt::run(args, screen)),
         Verb::Chaos(args::Chaos::Faults) => verb::chaos::faults(screen),
         Verb::Shop(args) => verb::shop::run(*args),
         Verb::ShopPart(args) => verb::shop::part(*args),

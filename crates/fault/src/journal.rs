@@ -6,6 +6,8 @@
 //! {"head":{"run":"shop-1","boot":"…","tool":{…}}}
 //! {"guardian":{"process":{…}}}
 //! {"undo":{"id":0,"fault":"pause · gateway-1","undo":{"continue":{"process":{…}}}}}
+//! {"acts":{"index":0,"lease":{"fault":"pause · gateway-1","release":"guardian",…}}}
+//! {"ended":{"index":0}}
 //! {"done":{"id":0,"how":"undone"}}
 //! ```
 //!
@@ -25,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::Undo;
 use crate::process::{Process, stat};
+use crate::status::Lease;
 
 /// End of the names of journals.
 const SUFFIX: &str = ".undo.jsonl";
@@ -36,6 +39,8 @@ const BYTES_MAX: u64 = 64 * 1024 * 1024;
 enum Line {
     Head { run: String, boot: String, tool: Option<Process> },
     Guardian { process: Process },
+    Acts { index: usize, lease: Lease },
+    Ended { index: usize },
     Undo { id: usize, fault: String, undo: Undo },
     Done { id: usize, how: String },
     Failed { id: usize, error: String },
@@ -56,6 +61,8 @@ pub(crate) struct Ledger {
     pub(crate) boot: Option<String>,
     pub(crate) tool: Option<Process>,
     pub(crate) guardian: Option<Process>,
+    /// The faults that act.
+    pub(crate) leases: BTreeMap<usize, Lease>,
     /// What is still to be undone, in the order in which it was done.
     pub(crate) open: BTreeMap<usize, (String, Undo)>,
     /// Whole lines that mean nothing to us, by their number from 1.
@@ -89,6 +96,12 @@ impl Ledger {
                     (ledger.run, ledger.boot, ledger.tool) = (Some(run), Some(boot), tool);
                 }
                 Ok(Line::Guardian { process }) => ledger.guardian = Some(process),
+                Ok(Line::Acts { index, lease }) => {
+                    ledger.leases.insert(index, lease);
+                }
+                Ok(Line::Ended { index }) => {
+                    ledger.leases.remove(&index);
+                }
                 Ok(Line::Undo { id, fault, undo }) => {
                     ledger.open.insert(id, (fault, undo));
                 }
@@ -112,8 +125,7 @@ impl Journal {
             let problem = format!("`{run}` cannot be the name of a run");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        check(directory)?;
+        make(directory)?;
         let path = directory.join(format!("{run}{SUFFIX}"));
         let file =
             OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(&path)?;
@@ -169,6 +181,16 @@ impl Journal {
         }
     }
 
+    /// Notes that a fault acts, for whoever asks.
+    pub(crate) fn acts(&mut self, index: usize, lease: Lease) -> io::Result<()> {
+        self.write(&Line::Acts { index, lease })
+    }
+
+    /// Notes that a fault does not act any more.
+    pub(crate) fn ended(&mut self, index: usize) -> io::Result<()> {
+        self.write(&Line::Ended { index })
+    }
+
     /// Notes that an undo is done, or was not needed.
     pub(crate) fn done(&mut self, id: usize, how: &str) -> io::Result<()> {
         self.write(&Line::Done { id, how: how.to_owned() })
@@ -206,7 +228,11 @@ impl Journal {
             Line::Head { .. } | Line::Undo { .. } => self.file.sync_data(),
             // Lost by the host, it would be undone once more, which is harmless; and mending must not
             // wait for a disk.
-            Line::Guardian { .. } | Line::Done { .. } | Line::Failed { .. } => Ok(()),
+            Line::Guardian { .. }
+            | Line::Acts { .. }
+            | Line::Ended { .. }
+            | Line::Done { .. }
+            | Line::Failed { .. } => Ok(()),
         }
     }
 }
@@ -228,6 +254,18 @@ pub(crate) fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
     }
     paths.sort();
     Ok(paths)
+}
+
+/// The run of a journal.
+pub(crate) fn name(path: &Path) -> String {
+    let file = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+    file.strip_suffix(SUFFIX).unwrap_or(file).to_owned()
+}
+
+/// Makes the directory, for its owner alone.
+pub(crate) fn make(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    check(directory)
 }
 
 /// What stands in a journal is done to processes, perhaps by root; so nobody else may write there.

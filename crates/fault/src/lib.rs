@@ -13,6 +13,8 @@
 //! mend       carrying out an undo, and reading back that it worked
 //! guardian   a second process that mends when the first one is gone
 //! recover    mending what both of them left behind
+//! status     which runs there are, and what acts
+//! halt       ending all of them, and forbidding new ones
 //! ```
 //!
 //! Two things must never happen here: a fault that stays behind, and a fault that silently did nothing.
@@ -26,6 +28,7 @@ mod act;
 pub mod burner;
 mod faults;
 pub mod guardian;
+pub mod halt;
 mod image;
 mod journal;
 pub mod kind;
@@ -37,6 +40,7 @@ mod recover;
 pub mod safety;
 #[cfg(test)]
 mod sample;
+pub mod status;
 pub mod target;
 
 pub use act::ActError;
@@ -47,4 +51,5 @@ pub use plan::MARK;
 pub use process::{Process, find};
 pub use recover::{Recovered, recover};
 pub use safety::{Refusal, permit};
+pub use status::{Status, status};
 pub use target::Resolved;

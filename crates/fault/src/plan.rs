@@ -174,6 +174,17 @@ impl Undo {
     }
 }
 
+impl Release {
+    /// The letter of the class.
+    pub const fn letter(self) -> &'static str {
+        match self {
+            Self::Lifetime => "A",
+            Self::Guardian => "C",
+            Self::OneShot => "D",
+        }
+    }
+}
+
 impl fmt::Display for Release {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::journal::{Journal, Ledger, list};
+use crate::journal::{Journal, Ledger, list, name};
 use crate::mend::{MendError, Mended, mend_all, until};
 use crate::plan::Undo;
-use crate::process::State;
 use crate::process::stat::boot_id;
+use crate::process::{Process, State};
 
 /// How long a guardian that goes on again may take to mend: it retries for 20 s what does not work at once.
 const ROUSED_MAX: Duration = Duration::from_secs(30);
@@ -50,9 +50,7 @@ pub struct Unmended {
 pub async fn recover(state_dir: &Path) -> io::Result<Vec<Recovered>> {
     let mut all = Vec::new();
     for path in list(state_dir)? {
-        let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
-        let run = name.split(".undo.").next().unwrap_or_default().to_owned();
-        let mut recovered = Recovered { run, ..Recovered::default() };
+        let mut recovered = Recovered { run: name(&path), ..Recovered::default() };
         let taken = match Journal::abandoned(&path) {
             Ok(Some(journal)) => take_over(journal, &mut recovered).await,
             Ok(None) => rouse(&path, &mut recovered).await,
@@ -74,37 +72,51 @@ async fn rouse(path: &Path, recovered: &mut Recovered) -> io::Result<()> {
     let ledger = Ledger::of(path)?;
     let is_alone = !ledger.tool.is_some_and(|it| it.is_alive());
     let stopped = ledger.guardian.filter(|it| is_alone && it.state() == State::Stopped);
-    let Some(guardian) = stopped else {
-        recovered.is_alive = true;
-        return Ok(());
+    let signals = [&[Signal::CONT][..], &[Signal::KILL]];
+    recovered.is_alive = match stopped {
+        Some(guardian) => !end(path, &guardian, &signals, ROUSED_MAX, recovered).await?,
+        None => true,
     };
-    let mut journal = None;
-    for signal in [Signal::CONT, Signal::KILL] {
-        guardian.signal(signal)?;
-        until(ROUSED_MAX, || {
-            let found = Journal::abandoned(path);
-            let is_held = matches!(found, Ok(None));
-            journal = Some(found);
-            !is_held
+    Ok(())
+}
+
+/// Sends signals to somebody of a run, and the next ones when nobody has let the journal go in time; then mends what is
+/// left. `false`: it is still held.
+pub(crate) async fn end(
+    path: &Path,
+    process: &Process,
+    signals: &[&[Signal]],
+    limit: Duration,
+    recovered: &mut Recovered,
+) -> io::Result<bool> {
+    let before = Ledger::of(path)?;
+    for signals in signals {
+        for signal in *signals {
+            process.signal(*signal)?;
+        }
+        let mut found = Ok(None);
+        until(limit, || {
+            found = Journal::abandoned(path);
+            !matches!(found, Ok(None))
         })
         .await;
-        let left = match journal.take() {
-            Some(Ok(Some(journal))) => Some(journal),
-            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => None,
-            Some(Err(error)) => return Err(error),
-            Some(Ok(None)) | None => continue,
+        let left = match found {
+            Ok(None) => continue,
+            Ok(left) => left,
+            // Everything is mended.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
         };
-        // What the guardian has mended meanwhile, and then the rest.
+        // What was mended meanwhile, and then the rest.
         let open = left.as_ref().map(Journal::read).transpose()?.unwrap_or_default().open;
-        let mended = ledger.open.iter().filter(|(id, _)| !open.contains_key(id));
+        let mended = before.open.iter().filter(|(id, _)| !open.contains_key(id));
         recovered.undone = mended.map(|(_, (_, undo))| undo.to_string()).collect();
-        return match left {
-            Some(journal) => take_over(journal, recovered).await,
-            None => Ok(()),
-        };
+        if let Some(journal) = left {
+            take_over(journal, recovered).await?;
+        }
+        return Ok(true);
     }
-    recovered.is_alive = true;
-    Ok(())
+    Ok(false)
 }
 
 async fn take_over(mut journal: Journal, recovered: &mut Recovered) -> io::Result<()> {

@@ -1,39 +1,53 @@
-//! `chaos`: what can be broken, and mending what a crash left behind.
+//! `chaos`: what can be broken, what acts, ending it, and mending what a crash left behind.
+
+pub(crate) mod halt;
+pub(crate) mod status;
 
 use std::path::Path;
 
 use evenkeel_fault::{Recovered, kind, state_dir};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
 
-/// Mends what runs that were killed have left behind; exit code 4 when something is still broken.
+/// Mends what runs that were killed have left behind; exit code 4 when something is still broken, and
+/// 5 when a run is alive, which is left alone.
 pub(crate) async fn recover(screen: &Screen) -> Result<Exit, Failure> {
     let recovered = mended(&state_dir()).await?;
-    let value: Vec<_> = recovered
-        .iter()
-        .map(|it| {
-            let failed: Vec<_> =
-                it.failed.iter().map(|it| json!({"what": it.what, "error": it.error, "by_hand": it.by_hand})).collect();
-            json!({
-                "run": it.run, "is_alive": it.is_alive, "undone": it.undone, "was_fine": it.was_fine, "failed": failed,
-            })
-        })
-        .collect();
+    let value: Vec<_> = recovered.iter().map(json).collect();
     screen.show(&value, || {
         if recovered.is_empty() {
             return "nothing was left behind".to_owned();
         }
         recovered.iter().map(lines).collect::<Vec<_>>().join("\n")
     })?;
-    Ok(if recovered.iter().all(|it| it.failed.is_empty()) { Exit::OK } else { Exit::STOPPED })
+    let is_broken = recovered.iter().any(|it| !it.failed.is_empty());
+    Ok(match recovered.iter().any(|it| it.is_alive) {
+        _ if is_broken => Exit::STOPPED,
+        true => Exit::REFUSED,
+        false => Exit::OK,
+    })
+}
+
+fn json(it: &Recovered) -> Value {
+    let failed = it
+        .failed
+        .iter()
+        .map(|it| json!({"what": it.what, "error": it.error, "by_hand": it.by_hand}));
+    json!({
+        "run": it.run,
+        "is_alive": it.is_alive,
+        "undone": it.undone,
+        "was_fine": it.was_fine,
+        "failed": failed.collect::<Vec<_>>(),
+    })
 }
 
 fn lines(recovered: &Recovered) -> String {
     let Recovered { run, is_alive, undone, was_fine, failed } = recovered;
     if *is_alive {
-        return format!("{run}: is alive, nothing touched");
+        return format!("{run}: is alive, nothing touched; `evenkeel chaos halt` ends it");
     }
     let mut lines = vec![format!(
         "{run}: {} undone, {} fine already, {} failed",

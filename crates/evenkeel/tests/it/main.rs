@@ -8,6 +8,7 @@ mod agents;
 mod chromium;
 mod documents;
 mod drill;
+mod halt;
 mod kill;
 mod load;
 mod readme;

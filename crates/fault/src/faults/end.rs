@@ -38,6 +38,8 @@ impl Faults {
             };
             errors.extend(written.err().map(|it| it.to_string()));
         }
+        let written = self.write(|it| it.ended(index));
+        errors.extend(written.err().map(|it| it.to_string()));
         (evidence, (!errors.is_empty()).then(|| errors.join("; ")))
     }
 

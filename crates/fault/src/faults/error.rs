@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::act::ActError;
 use crate::guardian::GuardianError;
+use crate::halt::Halt;
 use crate::proxy::ProxyError;
 use crate::safety::Refusal;
 use crate::target::TargetError;
@@ -23,6 +24,9 @@ pub enum FaultError {
         /// Of the instance.
         name: String,
     },
+    /// Nothing may be broken at present.
+    #[error("{}; `evenkeel chaos halt --lift` lets faults act again", _0)]
+    Halted(Halt),
     /// It would hit more than it may, now.
     #[error(transparent)]
     Refused(Refusal),

@@ -28,6 +28,7 @@ use self::locate::{aim, locate};
 use crate::act::{self, ActError, Burner, Deed};
 use crate::burner::Work;
 use crate::guardian::{Guardian, GuardianError, Reexec};
+use crate::halt::halted;
 use crate::image::Secret;
 use crate::journal::Journal;
 use crate::kind::{self, Hit};
@@ -35,6 +36,7 @@ use crate::plan::{MARK, Op, Step, Undo};
 use crate::process::Process;
 use crate::process::stat::{since_boot, ticks_since_boot};
 use crate::proxy::Proxy;
+use crate::status::Lease;
 use crate::target::Resolved;
 
 pub use self::error::FaultError;
@@ -117,6 +119,12 @@ impl Faults {
         Self { radius, ..self }
     }
 
+    /// Whether faults may act at all: not while everything is halted. A halt that comes later ends the run.
+    pub fn may_act(&self) -> Result<(), FaultError> {
+        let halt = self.journal.path().parent().and_then(halted);
+        halt.map_or(Ok(()), |it| Err(FaultError::Halted(it)))
+    }
+
     /// A variable for the environment of whatever the run starts. What carries it ends with the run, also
     /// children that leave the process group; `close` kills what is left of it, so end politely before.
     pub fn mark(&self) -> (&'static str, &str) {
@@ -163,6 +171,7 @@ impl Faults {
         if self.guardian.is_lost() {
             return Err(GuardianError::Lost.into());
         }
+        self.may_act()?;
         if self.active.contains_key(&index) {
             return Err(FaultError::Twice { label: label.clone() });
         }
@@ -175,7 +184,14 @@ impl Faults {
         let mark = format!("{}/{index}", self.run);
         let plan = aim(fault, &mark, &hits).plan();
         let plan = plan.map_err(|error| FaultError::Plan { label: label.clone(), error })?;
-        let names = hits.iter().map(Hit::to_string).collect();
+        let names: Vec<String> = hits.iter().map(Hit::to_string).collect();
+        let lease = Lease {
+            fault: label.clone(),
+            release: plan.release,
+            targets: names.clone(),
+            until: since_boot() + (fault.to - fault.from),
+        };
+        self.write(|it| it.acts(index, lease))?;
         let mut active = Active {
             fault: fault.fault.clone(),
             hits,

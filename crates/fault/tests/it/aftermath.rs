@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use evenkeel_fault::halt::{Halt, halt, lift};
 use evenkeel_fault::process::State;
-use evenkeel_fault::{MARK, Process, find, recover};
+use evenkeel_fault::{MARK, Process, find, recover, status};
 use evenkeel_model::document::{Fault, Finder};
 use evenkeel_units::{Clock, Ratio, SystemClock};
 
@@ -348,4 +349,43 @@ async fn a_tool_whose_guardian_was_stopped_is_told_and_mends() {
     faults.close().await.unwrap();
     assert_eq!((victim.process().state(), journals(state.path())), (State::Running, 0));
     until(|| left_by(state.path()).is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_halt_ends_every_run_and_nothing_begins_until_it_is_lifted() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let _tool = Tool::breaks(&victim, state.path());
+    let before = status(state.path()).unwrap();
+    assert!(
+        before[0].is_alive() && before[0].open.contains(&format!("continue {}", victim.process()))
+    );
+    let acts: Vec<_> = before[0].leases.iter().map(|it| it.fault.as_str()).collect();
+    assert_eq!(acts, ["pause", "CPU 5% of 1 cores"]);
+    assert!(before[0].leases.iter().all(|it| it.left() > Duration::from_secs(30)));
+    let why = Halt { why: "an incident".to_owned(), since: jiff::Timestamp::UNIX_EPOCH };
+    let ended = halt(state.path(), &why).await.unwrap();
+    assert_eq!((ended.len(), ended[0].failed.len()), (1, 0));
+    assert_eq!(victim.process().state(), State::Running);
+    until(|| left_by(state.path()).is_empty()).await;
+    assert_eq!(status(state.path()).unwrap(), []);
+    let faults = open(&service(None, &[]), state.path()).await;
+    let refused = faults.may_act().unwrap_err().to_string();
+    assert!(refused.contains("halted at 1970-01-01T00:00:00Z (an incident)"), "{refused}");
+    assert!(lift(state.path()).unwrap() && !lift(state.path()).unwrap());
+    faults.may_act().unwrap();
+    faults.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_fault_that_was_planned_before_a_halt_does_not_begin_after_it() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let mut faults = open(&service(None, &[&victim]), state.path()).await;
+    let halt = Halt { why: "an incident".to_owned(), since: jiff::Timestamp::UNIX_EPOCH };
+    std::fs::write(state.path().join("halt.json"), serde_json::to_vec(&halt).unwrap()).unwrap();
+    let error = faults.begin(0, &on_workers(Fault::Pause)).await.unwrap_err().to_string();
+    assert!(error.contains("an incident"), "{error}");
+    std::fs::write(state.path().join("halt.json"), "half of i").unwrap();
+    let error = faults.begin(0, &on_workers(Fault::Pause)).await.unwrap_err().to_string();
+    assert!(error.contains("halted"), "what cannot be read forbids: {error}");
+    faults.close().await.unwrap();
 }
