@@ -9,20 +9,25 @@ use crate::tree::Tree;
 
 /// A limit in the unit of its figure.
 pub(crate) fn limit_of(figure: &str, limit: f64) -> Tree {
-    let bytes = || {
-        let whole = Bytes(limit as u64);
-        let shown = whole.to_string();
-        if shown.parse() == Ok(whole) { shown } else { format!("{}B", whole.0) }
-    };
+    let amount = || bytes(Bytes(limit as u64));
     if figure.ends_with("_bytes") {
-        Tree::Text(bytes())
+        Tree::Text(amount())
     } else if figure.ends_with("_bytes_per_second") {
-        Tree::Text(format!("{}/s", bytes()))
+        Tree::Text(format!("{}/s", amount()))
     } else if let Some(share) = Ratio::new(limit).filter(|_| figure.ends_with("_ratio")) {
         Tree::text(&share)
     } else {
         Tree::word(&limit)
     }
+}
+
+/// An amount as people write it, and nothing lost.
+pub(crate) fn bytes(amount: Bytes) -> String {
+    let decimal = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000), ("B", 1)];
+    let exact = decimal.iter().find(|(_, size)| amount.0.is_multiple_of(*size));
+    let exact = exact.map_or_else(String::new, |(unit, size)| format!("{}{unit}", amount.0 / size));
+    let shown = amount.to_string();
+    if shown.parse() == Ok(amount) { shown } else { exact }
 }
 
 /// A condition.

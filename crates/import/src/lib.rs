@@ -1,4 +1,4 @@
-//! What other tools wrote, as load tests of ours, and what of it does not carry over.
+//! What other tools wrote, as load tests and chaos experiments of ours, and what of it does not carry over.
 //!
 //! ```text
 //! jmx       a plan of JMeter: thread groups, samplers, controllers, timers, assertions, extractors
@@ -7,6 +7,7 @@
 //! openapi   a description of an API: one route an operation
 //! capacity  the four load tests of a capacity plan
 //! write     load tests as YAML, so that people can go on from there
+//! chaos     experiments of Chaos Toolkit, Chaos Mesh and Litmus, and the like, as experiments of ours
 //! ```
 //!
 //! Nothing is dropped in silence: what has no counterpart is listed with its place and the reason. Secrets
@@ -17,12 +18,15 @@
 
 mod address;
 mod capacity;
+pub mod chaos;
 mod compose;
 mod curl;
 mod draft;
 mod figures;
 mod har;
 mod jmx;
+mod json;
+mod map;
 mod notes;
 mod openapi;
 mod secrets;

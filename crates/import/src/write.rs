@@ -3,78 +3,21 @@
 use std::time::Duration;
 
 use evenkeel_model::document::{
-    Call, Checks, Condition, Criterion, Encoding, Extract, Feeder, FileName, Finder, LoadStep,
-    LoadTest, Mechanism, Owner, Pace, Route, RowOrder, Rows, Scenario, Shape, Source, Stage,
-    StatusCheck, Template, Threshold, Tls, Until, Watch, WatchSource,
+    Call, Checks, Condition, Criterion, Encoding, Extract, Feeder, FileName, LoadStep, LoadTest,
+    Mechanism, Owner, Pace, Route, RowOrder, Rows, Scenario, Shape, Source, Stage, StatusCheck,
+    Template, Threshold, Tls, Until, Watch, WatchSource,
 };
 
 use crate::draft::ANY_GOOD;
 use crate::figures::{criterion, duration, limit_of, rate};
+use crate::map::{Map, document, one};
 use crate::tree::Tree;
 
 /// Writes load tests as a file that is read back as the same.
 pub fn to_yaml(tests: &[LoadTest]) -> String {
-    let documents: Vec<String> = tests.iter().map(|it| document(it).document()).collect();
+    let documents: Vec<String> =
+        tests.iter().map(|it| document("LoadTest", &it.name, spec(it)).document()).collect();
     documents.join("---\n")
-}
-
-/// A map in the making.
-#[derive(Default)]
-struct Map(Vec<(String, Tree)>);
-
-impl Map {
-    fn put(&mut self, key: &str, value: Tree) {
-        self.0.push((key.to_owned(), value));
-    }
-
-    fn with(mut self, key: &str, value: Tree) -> Self {
-        self.put(key, value);
-        self
-    }
-
-    fn put_text(&mut self, key: &str, text: Option<&(impl ToString + ?Sized)>) {
-        if let Some(text) = text {
-            self.put(key, Tree::Text(text.to_string()));
-        }
-    }
-
-    fn put_unless<T: PartialEq>(
-        &mut self,
-        key: &str,
-        value: &T,
-        default: &T,
-        write: impl Fn(&T) -> Tree,
-    ) {
-        if value != default {
-            self.put(key, write(value));
-        }
-    }
-
-    fn put_list<T>(&mut self, key: &str, items: &[T], write: impl Fn(&T) -> Tree) {
-        if !items.is_empty() {
-            self.put(key, Tree::List(items.iter().map(write).collect()));
-        }
-    }
-
-    fn done(self) -> Tree {
-        Tree::Map(self.0)
-    }
-}
-
-/// A map with one key.
-fn one(key: &str, value: Tree) -> Tree {
-    Tree::Map(vec![(key.to_owned(), value)])
-}
-
-fn document(test: &LoadTest) -> Tree {
-    let mut metadata = Map::default();
-    metadata.put("name", Tree::text(&test.name));
-    Map::default()
-        .with("apiVersion", Tree::text("evenkeel.dev/v1"))
-        .with("kind", Tree::text("LoadTest"))
-        .with("metadata", metadata.done())
-        .with("spec", spec(test))
-        .done()
 }
 
 fn spec(test: &LoadTest) -> Tree {
@@ -423,7 +366,7 @@ fn checks(checks: &Checks, call: &Call) -> Option<Tree> {
     };
     map.put_unless("json", &checks.json, &Vec::new(), texts);
     map.put_unless("headers", &checks.headers, &Vec::new(), texts);
-    (!map.0.is_empty()).then(|| map.done())
+    (!map.is_empty()).then(|| map.done())
 }
 
 fn status(status: StatusCheck) -> Tree {
@@ -454,12 +397,9 @@ fn watch(watch: &Watch) -> Tree {
     map.put("name", Tree::text(&watch.name));
     match &watch.source {
         WatchSource::Process(finder) => {
-            let finder = match finder {
-                Finder::Pid(pid) => one("pid", Tree::word(pid)),
-                Finder::Executable(name) => one("executable", Tree::text(name)),
-                Finder::Port(port) => one("port", Tree::word(port)),
-            };
-            map.put("process", finder);
+            let mut found = Map::default();
+            found.put_finder(finder);
+            map.put("process", found.done());
         }
         WatchSource::Host => map.put("host", Tree::word(&true)),
         WatchSource::Promql { url, query } => {

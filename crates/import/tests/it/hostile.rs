@@ -1,6 +1,6 @@
 //! Files that nobody should write: refused with a sentence, never a panic, and never slow.
 
-use evenkeel_import::{Capacity, Format, ImportError, MAX_BYTES, import, to_yaml};
+use evenkeel_import::{Capacity, Format, ImportError, MAX_BYTES, chaos, import, to_yaml};
 use proptest::prelude::*;
 
 const FORMATS: [Format; 4] = [Format::Jmx, Format::Har, Format::Curl, Format::OpenApi];
@@ -104,6 +104,65 @@ fn the_wrong_file_is_told_what_it_is_not() {
     }
 }
 
+/// Documents of chaos, of which some characters, lines or halves are taken away or put elsewhere.
+fn broken_chaos() -> impl Strategy<Value = String> {
+    let corpus = [
+        include_str!("../corpus/chaos/seeds/chaos-experiments.yml"),
+        include_str!("../corpus/chaos/seeds/chaosmonkey.yaml"),
+        include_str!("../corpus/chaos/seeds/chaos-mesh.yaml"),
+        include_str!("../corpus/chaos/seeds/pod-kill.yaml"),
+        include_str!("../corpus/chaos/seeds/gameday.md"),
+        include_str!("../corpus/chaos/mesh/network.yaml"),
+        include_str!("../corpus/chaos/mesh/hosts.yaml"),
+        include_str!("../corpus/chaos/litmus/engine.yaml"),
+        include_str!("../corpus/chaos/toolkit/experiment.json"),
+        include_str!("../corpus/chaos/toolkit/experiment.yaml"),
+    ];
+    let word = prop_oneof![
+        Just("0"),
+        Just("-1"),
+        Just("1e300"),
+        Just("999999999999999999999"),
+        Just("~"),
+        Just("[]"),
+        Just("{}"),
+        Just("100%"),
+        Just("${a}"),
+        Just("é\u{0}"),
+        Just("'"),
+        Just("all"),
+        Just("http://a:0/é"),
+        Just("-9"),
+    ];
+    let edit = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..4u8, word);
+    (prop::sample::select(corpus.to_vec()), prop::collection::vec(edit, 0..6)).prop_map(
+        |(text, edits)| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            for (from, to, how, word) in edits {
+                let (from, to) = (from.index(lines.len()), to.index(lines.len()));
+                match how {
+                    0 if lines.len() > 1 => {
+                        lines.remove(from);
+                    }
+                    1 => lines.swap(from, to),
+                    2 => {
+                        // The value of a key, or all behind a blank.
+                        let line = &mut lines[from];
+                        let at = line.rfind([':', ' ']).map_or(0, |it| it + 1);
+                        line.truncate(at);
+                        line.push_str(&format!(" {word}"));
+                    }
+                    _ => {
+                        let line = lines[from].clone();
+                        lines.insert(to, line);
+                    }
+                }
+            }
+            lines.join("\n")
+        },
+    )
+}
+
 /// Texts that are near to what the importers read.
 fn near() -> impl Strategy<Value = String> {
     let word = prop_oneof![
@@ -156,6 +215,23 @@ proptest! {
         }
         prop_assert!(Capacity::read("x", &bytes).is_err());
         Format::guess(&text, &bytes);
+    }
+
+    #[test]
+    fn no_chaos_causes_a_panic_and_what_is_written_of_it_is_accepted(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        text in broken_chaos(),
+    ) {
+        let formats = chaos::Format::NAMES.map(|(_, it)| Some(it));
+        for format in formats.into_iter().chain([None]) {
+            for bytes in [bytes.as_slice(), text.as_bytes()] {
+                if let Ok(imported) = chaos::import(format, "x", bytes) {
+                    prop_assert!(!imported.experiments.is_empty());
+                    let yaml = chaos::to_yaml(&imported.experiments);
+                    prop_assert_eq!(crate::chaos::read_back(&yaml), imported.experiments);
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The importers through their public face: files as other tools write them, and files as nobody should.
 
+mod chaos;
 mod corpus;
 mod hostile;
 mod written;

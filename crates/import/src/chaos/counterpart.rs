@@ -1,0 +1,201 @@
+//! The one table of what other tools break, and what it is here.
+//!
+//! When a fault arrives, its line changes from [`Here::NotYet`] to the fault, and the importer of the tool reads
+//! its parameters. What no line names is listed as unknown.
+
+/// What something is here.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Here {
+    /// `latency` on a link.
+    Latency,
+    /// `bandwidth` on a link.
+    Bandwidth,
+    /// `blackHole` on a link.
+    BlackHole,
+    /// `refuse` on a link.
+    Refuse,
+    /// `kill`.
+    Kill,
+    /// `cpu` on the host.
+    Cpu,
+    /// `memory` on the host.
+    Memory,
+    /// There is no such fault yet; the words say which.
+    NotYet(&'static str),
+    /// It is no fault.
+    NoFault(&'static str),
+}
+
+use Here::{Bandwidth, BlackHole, Cpu, Kill, Latency, Memory, NoFault, NotYet, Refuse};
+
+impl Here {
+    /// Why nothing is written for it; `None` when something is.
+    pub(super) fn why_not(self) -> Option<String> {
+        match self {
+            NotYet(what) => Some(format!("there is no such fault yet: {what}")),
+            NoFault(why) => Some(why.to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// The words of each tool, as `tool/word` or `tool/group/word`; `*` at the end stands for anything.
+const TABLE: &[(&str, Here)] = &[
+    // chaos_experiments: by the field that only this experiment has
+    ("experiments/instance_percentage", Kill),
+    ("experiments/latency_ms", Latency),
+    ("experiments/complete_outage", Refuse),
+    ("experiments/timeout", BlackHole),
+    ("experiments/connection_kill_percentage", NotYet("ending connections of a database")),
+    // what several tools have
+    (
+        "network/everything",
+        NotYet(
+            "network faults of all traffic of a process or a host (towards a target that is named, it is one of the link)",
+        ),
+    ),
+    ("memory/percent", NotYet("memory as a share of what there is; write an `amount`")),
+    // Chaos Mesh
+    ("mesh/NetworkChaos/delay", Latency),
+    ("mesh/NetworkChaos/bandwidth", Bandwidth),
+    ("mesh/NetworkChaos/rate", Bandwidth),
+    ("mesh/NetworkChaos/partition", BlackHole),
+    ("mesh/NetworkChaos/loss", NotYet("loss of packets")),
+    ("mesh/NetworkChaos/duplicate", NotYet("packets that arrive twice")),
+    ("mesh/NetworkChaos/corrupt", NotYet("packets that arrive damaged")),
+    ("mesh/NetworkChaos/reorder", NotYet("packets out of order")),
+    ("mesh/PodChaos/pod-kill", NotYet("deleting pods")),
+    ("mesh/PodChaos/pod-failure", NotYet("pods that stay away")),
+    ("mesh/PodChaos/container-kill", NotYet("killing containers")),
+    ("mesh/StressChaos/cpu", Cpu),
+    ("mesh/StressChaos/memory", Memory),
+    ("mesh/PhysicalMachineChaos/stress-cpu", Cpu),
+    ("mesh/PhysicalMachineChaos/stress-mem", Memory),
+    ("mesh/PhysicalMachineChaos/process", Kill),
+    ("mesh/PhysicalMachineChaos/network-*", NotYet("network faults of a whole host")),
+    ("mesh/PhysicalMachineChaos/disk-fill", NotYet("filling a disk")),
+    ("mesh/PhysicalMachineChaos/disk-*", NotYet("load on a disk")),
+    ("mesh/PhysicalMachineChaos/clock", NotYet("clock skew")),
+    ("mesh/PhysicalMachineChaos/http-*", NotYet("HTTP faults in front of a service")),
+    ("mesh/PhysicalMachineChaos/redis-*", NotYet("faults of a Redis")),
+    ("mesh/PhysicalMachineChaos/user_defined", NotYet("any command with its undo")),
+    ("mesh/IOChaos", NotYet("errors and delays of files")),
+    ("mesh/DNSChaos", NotYet("failing and wrong answers of DNS")),
+    ("mesh/HTTPChaos", NotYet("HTTP faults in front of a service")),
+    ("mesh/TimeChaos", NotYet("clock skew")),
+    ("mesh/BlockChaos", NotYet("slow block devices")),
+    ("mesh/JVMChaos", NotYet("faults inside of a Java machine")),
+    ("mesh/KernelChaos", NotYet("failures inside of the kernel")),
+    ("mesh/AWSChaos", NotYet("machines of a cloud")),
+    ("mesh/GCPChaos", NotYet("machines of a cloud")),
+    ("mesh/AzureChaos", NotYet("machines of a cloud")),
+    ("mesh/Workflow", NoFault("workflows are not read: write its templates as documents")),
+    ("mesh/StatusCheck", NoFault("write it as a probe under `steadyState`")),
+    // Litmus
+    ("litmus/pod-network-latency", Latency),
+    ("litmus/pod-network-partition", BlackHole),
+    ("litmus/pod-network-loss", NotYet("loss of packets")),
+    ("litmus/pod-network-corruption", NotYet("packets that arrive damaged")),
+    ("litmus/pod-network-duplication", NotYet("packets that arrive twice")),
+    ("litmus/pod-network-rate-limit", NotYet("bandwidth of all traffic of a pod")),
+    ("litmus/pod-cpu-hog", Cpu),
+    ("litmus/pod-cpu-hog-exec", Cpu),
+    ("litmus/node-cpu-hog", Cpu),
+    ("litmus/pod-memory-hog", Memory),
+    ("litmus/pod-memory-hog-exec", Memory),
+    ("litmus/node-memory-hog", Memory),
+    ("litmus/pod-delete", NotYet("deleting pods")),
+    ("litmus/container-kill", NotYet("killing containers")),
+    ("litmus/pod-autoscaler", NotYet("scaling of pods")),
+    ("litmus/pod-dns-*", NotYet("failing and wrong answers of DNS")),
+    ("litmus/pod-http-*", NotYet("HTTP faults in front of a service")),
+    ("litmus/pod-io-stress", NotYet("load on a disk")),
+    ("litmus/node-io-stress", NotYet("load on a disk")),
+    ("litmus/disk-fill", NotYet("filling a disk")),
+    ("litmus/disk-loss", NotYet("losing a disk")),
+    ("litmus/node-drain", NotYet("draining of nodes")),
+    ("litmus/node-taint", NotYet("draining of nodes")),
+    ("litmus/node-*", NotYet("restarting of nodes")),
+    ("litmus/*-service-kill", NotYet("stopping a unit of systemd")),
+    ("litmus/ec2-*", NotYet("machines of a cloud")),
+    ("litmus/ebs-*", NotYet("disks of a cloud")),
+    ("litmus/aws-*", NotYet("machines of a cloud")),
+    ("litmus/azure-*", NotYet("machines of a cloud")),
+    ("litmus/gcp-*", NotYet("machines of a cloud")),
+    ("litmus/vm-*", NotYet("machines of a cloud")),
+    ("litmus/spring-boot-*", NotYet("faults inside of a Java machine")),
+    // Chaos Toolkit: commands, and functions of its extensions
+    ("toolkit/command/kill", Kill),
+    ("toolkit/command/pkill", Kill),
+    ("toolkit/command/killall", Kill),
+    ("toolkit/command/stress", Cpu),
+    ("toolkit/command/stress-ng", Cpu),
+    ("toolkit/command/tc", NotYet("latency, loss and bandwidth of a whole interface")),
+    ("toolkit/command/iptables", NotYet("blocking of ports and addresses")),
+    ("toolkit/command/ip6tables", NotYet("blocking of ports and addresses")),
+    ("toolkit/command/nft", NotYet("blocking of ports and addresses")),
+    ("toolkit/command/systemctl", NotYet("stopping a unit of systemd")),
+    ("toolkit/command/service", NotYet("stopping a unit of systemd")),
+    ("toolkit/command/docker", NotYet("containers of Docker and Podman")),
+    ("toolkit/command/podman", NotYet("containers of Docker and Podman")),
+    ("toolkit/command/pumba", NotYet("containers of Docker and Podman")),
+    ("toolkit/command/kubectl", NotYet("deleting, scaling and draining in Kubernetes")),
+    ("toolkit/command/fallocate", NotYet("filling a disk")),
+    ("toolkit/command/dd", NotYet("filling a disk")),
+    ("toolkit/command/date", NotYet("clock skew")),
+    (
+        "toolkit/command/toxiproxy-cli",
+        NoFault(
+            "it lasts until somebody ends it; write `latency` or another fault of a link, with its `duration`",
+        ),
+    ),
+    ("toolkit/command/*", NotYet("any command with its undo")),
+    ("toolkit/http", NoFault("calls are no faults; load tests send them")),
+    ("toolkit/python/chaosk8s.*", NotYet("deleting, scaling and draining in Kubernetes")),
+    ("toolkit/python/chaosaws.*", NotYet("machines of a cloud")),
+    ("toolkit/python/chaosazure.*", NotYet("machines of a cloud")),
+    ("toolkit/python/chaosgce.*", NotYet("machines of a cloud")),
+    ("toolkit/python/chaosgcp.*", NotYet("machines of a cloud")),
+    (
+        "toolkit/python/chaostoxi.*",
+        NoFault(
+            "it lasts until somebody ends it; write `latency` or another fault of a link, with its `duration`",
+        ),
+    ),
+    ("toolkit/python/*", NoFault("functions of Python are not called")),
+];
+
+/// What a word of a tool is here; the first line that fits.
+pub(super) fn counterpart(word: &str) -> Option<Here> {
+    let fits = |pattern: &str| match pattern.split_once('*') {
+        Some((before, after)) => {
+            word.strip_prefix(before).is_some_and(|rest| rest.ends_with(after))
+        }
+        None => word == pattern,
+    };
+    TABLE.iter().find(|(pattern, _)| fits(pattern)).map(|(_, here)| *here)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_that_fits_is_meant() {
+        assert_eq!(counterpart("litmus/node-cpu-hog"), Some(Cpu));
+        assert_eq!(counterpart("litmus/node-restart"), Some(NotYet("restarting of nodes")));
+        assert_eq!(
+            counterpart("litmus/kubelet-service-kill"),
+            Some(NotYet("stopping a unit of systemd"))
+        );
+        assert_eq!(counterpart("litmus/made-up"), None);
+    }
+
+    #[test]
+    fn no_line_stands_where_an_earlier_one_takes_its_words() {
+        for (n, (pattern, here)) in TABLE.iter().enumerate() {
+            let word = pattern.replace('*', "x");
+            assert_eq!(counterpart(&word), Some(*here), "line {n}: {pattern}");
+        }
+    }
+}

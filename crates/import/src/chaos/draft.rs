@@ -1,0 +1,252 @@
+//! Experiments in the making, what does not carry over, and what is wrong.
+
+use std::time::Duration;
+
+use evenkeel_model::decode::{Code, Findings, codes};
+use evenkeel_model::document::{
+    ChaosExperiment, Comparison, Criterion, Fault, Finder, Metric, Mode, Probe, Safety, Selector,
+    Step, Target,
+};
+use evenkeel_model::yaml::{Entry, Place};
+use evenkeel_units::{Bytes, Ratio};
+
+use super::fields::{shown, without_credentials};
+use crate::draft::{Names, label};
+use crate::notes::{Notes, cut};
+use crate::{LeftOut, address};
+
+/// How many experiments a file may become, and how many items a list of one may have: no more are read back.
+const MOST: usize = 1_000;
+
+/// What has been made of a file so far.
+pub(super) struct Draft {
+    /// Its name.
+    pub(super) name: String,
+    /// What is wrong with it.
+    pub(super) found: Findings,
+    notes: Notes,
+    names: Names,
+    experiments: Vec<ChaosExperiment>,
+}
+
+impl Draft {
+    /// Begins with a file.
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            found: Findings::default(),
+            notes: Notes::default(),
+            names: Names::default(),
+            experiments: Vec::new(),
+        }
+    }
+
+    /// The experiments, and what is left out.
+    pub(super) fn into_parts(self) -> (Vec<ChaosExperiment>, Vec<LeftOut>) {
+        (self.experiments, self.notes.finish())
+    }
+
+    /// `file:line:column`, or the file alone.
+    fn place(&self, place: Place) -> String {
+        match place.line {
+            0 => self.name.clone(),
+            line => format!("{}:{line}:{}", self.name, place.column),
+        }
+    }
+
+    /// Leaves a field out.
+    pub(super) fn leave(&mut self, entry: &Entry, why: impl Into<String>) {
+        self.leave_at(entry.key_place, shown(entry), why);
+    }
+
+    /// Leaves something out.
+    pub(super) fn leave_at(&mut self, place: Place, what: impl AsRef<str>, why: impl Into<String>) {
+        let place = self.place(place);
+        self.notes.add(place, what, why);
+    }
+
+    /// A mistake of the document.
+    pub(super) fn wrong(&mut self, place: Place, message: impl Into<String>, help: &str) {
+        self.wrong_as(codes::RANGE, place, message, help);
+    }
+
+    /// A mistake of this kind.
+    pub(super) fn wrong_as(
+        &mut self,
+        code: Code,
+        place: Place,
+        message: impl Into<String>,
+        help: &str,
+    ) {
+        self.found.report(code, place, message, help);
+    }
+
+    /// A list no longer than is read back.
+    pub(super) fn bound<T>(&mut self, list: &mut Vec<T>, place: Place, what: &str) {
+        if list.len() > MOST {
+            let why = format!("a document has at most {MOST} of them");
+            self.leave_at(place, format!("all {what} after the first {MOST}"), why);
+            list.truncate(MOST);
+        }
+    }
+
+    /// Adds an experiment under a name of its own, unless there is nothing that it would do.
+    pub(super) fn add(&mut self, place: Place, mut experiment: ChaosExperiment) {
+        if experiment.method.is_empty() {
+            let what = format!("the experiment `{}`", experiment.name);
+            self.leave_at(place, what, "none of its faults carries over");
+            return;
+        }
+        if self.experiments.len() >= MOST {
+            self.leave_at(place, "all experiments that follow", "there are too many for one file");
+            return;
+        }
+        if experiment.safety.abort.is_empty() {
+            experiment.safety.abort.push(usual_abort());
+            let why =
+                format!("it does not say, and something has to: `{}` is written", usual_abort());
+            self.leave_at(place, "when to stop because too much breaks", why);
+        }
+        let mut method = std::mem::take(&mut experiment.method);
+        self.bound(&mut method, place, "faults");
+        let mut probes = std::mem::take(&mut experiment.steady_state);
+        self.bound(&mut probes, place, "probes");
+        let longest = method.iter().filter_map(|it| it.duration).max().unwrap_or_default();
+        experiment.safety.max_duration = experiment.safety.max_duration.max(longest);
+        experiment.method = method;
+        experiment.steady_state = probes;
+        experiment.name = self.names.give(&label(&experiment.name), "-");
+        self.experiments.push(experiment);
+    }
+
+    /// Says that nobody told where something is.
+    pub(super) fn whereabouts(&mut self, place: Place, target: &Target) {
+        let service = |it: &Option<String>| match it {
+            Some(it) => format!("the Service `{it}`"),
+            None => "the Service of the drill".to_owned(),
+        };
+        let (what, why) = match &target.select {
+            Selector::Process(_) => return,
+            Selector::Instances { service: of, .. } => (
+                "where the instances run".to_owned(),
+                format!(
+                    "write {} with its `instances`, each by pid, executable or port",
+                    service(of)
+                ),
+            ),
+            Selector::Dependency { service: of, name } => (
+                format!("where `{name}` is"),
+                format!(
+                    "write {} with `dependencies: {{{name}: {{listen, upstream}}}}`, and let it call `listen`",
+                    service(of)
+                ),
+            ),
+        };
+        self.leave_at(place, what, why);
+    }
+}
+
+/// What stops an experiment that names nothing.
+const fn usual_abort() -> Criterion {
+    Criterion {
+        metric: Metric::ErrorRate,
+        comparison: Comparison::Above,
+        limit: 0.5,
+        sustained: Some(Duration::from_secs(5)),
+    }
+}
+
+/// An experiment that does nothing yet.
+pub(super) fn experiment(name: &str) -> ChaosExperiment {
+    ChaosExperiment {
+        name: label(name),
+        description: None,
+        hypothesis: None,
+        steady_state: Vec::<Probe>::new(),
+        method: Vec::new(),
+        safety: Safety::default(),
+        success: Vec::new(),
+    }
+}
+
+/// A fault of a link or a process with its times; `duration` of `None` for what acts once.
+pub(super) fn step(fault: Fault, target: Target, at: Duration, duration: Option<Duration>) -> Step {
+    Step { fault, target: Some(target), at, duration }
+}
+
+/// A fault of this host.
+pub(super) fn host_step(fault: Fault, at: Duration, duration: Duration) -> Step {
+    Step { fault, target: None, at, duration: Some(duration) }
+}
+
+/// Every instance of a service is a candidate.
+pub(super) fn instances(service: Option<&str>, mode: Mode) -> Target {
+    let service = service.map(label);
+    Target { select: Selector::Instances { service, pattern: "*".to_owned() }, mode }
+}
+
+/// A link of a service.
+pub(super) fn dependency(service: Option<&str>, name: &str) -> Target {
+    let select = Selector::Dependency { service: service.map(label), name: label(name) };
+    Target { select, mode: Mode::All }
+}
+
+/// Processes of this host.
+pub(super) fn processes(find: Finder) -> Target {
+    Target { select: Selector::Process(find), mode: Mode::All }
+}
+
+/// `latency`.
+pub(super) const fn latency(delay: Duration, jitter: Duration) -> Fault {
+    Fault::Latency { delay, jitter }
+}
+
+/// `bandwidth`.
+pub(super) const fn bandwidth(rate: Bytes) -> Fault {
+    Fault::Bandwidth { rate }
+}
+
+/// `cpu`.
+pub(super) const fn cpu(load: Ratio, cores: u32) -> Fault {
+    Fault::Cpu { load, cores }
+}
+
+/// `memory`.
+pub(super) const fn memory(amount: Bytes) -> Fault {
+    Fault::Memory { amount }
+}
+
+/// A process by its number, or else by its program; `None` when it is neither.
+pub(super) fn finder(text: &str) -> Option<Finder> {
+    match text.trim() {
+        "" => None,
+        it if it.contains('\0') => None,
+        it if it.bytes().all(|it| it.is_ascii_digit()) => {
+            let pid = it.parse().ok().filter(|it| (2..=4_194_304).contains(it));
+            pid.map(Finder::Pid)
+        }
+        it => Some(Finder::Executable(it.to_owned())),
+    }
+}
+
+/// What probes can ask.
+impl Draft {
+    /// A URL as documents have it; what cannot be called is left out under the name of its probe.
+    pub(super) fn url(&mut self, probe: &str, place: Place, url: &str) -> Option<String> {
+        let split = address::split(url.trim()).and_then(|it| match () {
+            () if it.credentials => Err("a name and a password are not written down".to_owned()),
+            () if it.base.starts_with("https:") => {
+                Err("probes speak HTTP without TLS: ask the service behind it".to_owned())
+            }
+            () => Ok(it),
+        });
+        match split {
+            Ok(it) => Some(format!("{}{}", it.base, address::encode_path(&it.path))),
+            Err(why) => {
+                let url = without_credentials(&cut(url));
+                self.leave_at(place, probe, format!("`{url}` cannot be asked: {why}"));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The plan of a game day, as Markdown: what it says is broken, and by what it is judged.
+//!
+//! ```text
+//! # GameDay Exercise: …   name            ## Scenario          numbered steps: the faults
+//! ## Objective            hypothesis      ## Success Criteria  figures with a limit
+//! ```
+//!
+//! A step is a fault when it begins with a word for one (stop, kill, restart) and something that it is done to.
+//! What people do on the day has no counterpart yet and is listed.
+
+use std::time::Duration;
+
+use evenkeel_model::document::{Comparison, Criterion, Fault, Metric, Mode};
+use evenkeel_model::yaml::Place;
+use evenkeel_units::{Ratio, parse_duration};
+
+use super::draft::{self, Draft, experiment};
+use crate::notes::cut;
+
+/// What is said of what people do.
+const OF_PEOPLE: &str =
+    "there is no document of a game day yet: what people do stands in their own plan";
+
+/// Whether a text is the plan of a game day.
+pub(super) fn is_one(text: &str) -> bool {
+    let first = text.lines().map(str::trim).find(|it| !it.is_empty()).unwrap_or_default();
+    let title = first.strip_prefix("# ").map(|it| it.to_ascii_lowercase().replace([' ', '-'], ""));
+    title.is_some_and(|it| it.contains("gameday"))
+}
+
+/// A part of the text under a heading.
+struct Section<'a> {
+    place: Place,
+    title: String,
+    lines: Vec<(Place, &'a str)>,
+}
+
+fn place(line: usize, text: &str) -> Place {
+    let indent = text.chars().take_while(|it| it.is_whitespace()).count();
+    Place { line: line as u32 + 1, column: indent as u32 + 1, length: 1 }
+}
+
+pub(super) fn import(text: &str, draft: &mut Draft) {
+    let mut title = "";
+    let mut sections: Vec<Section<'_>> = Vec::new();
+    for (n, line) in text.lines().enumerate() {
+        let trimmed = line.trim();
+        if let Some(it) = trimmed.strip_prefix("## ") {
+            let title = it.trim().to_ascii_lowercase();
+            sections.push(Section { place: place(n, line), title, lines: Vec::new() });
+        } else if let Some(it) = trimmed.strip_prefix("# ").filter(|_| title.is_empty()) {
+            title = it.trim();
+        } else if let Some(section) = sections.last_mut().filter(|_| !trimmed.is_empty()) {
+            section.lines.push((place(n, line), trimmed));
+        } else if !trimmed.is_empty() {
+            draft.leave_at(place(n, line), format!("`{}`", cut(trimmed)), OF_PEOPLE);
+        }
+    }
+    let name = title.split_once(':').map_or(title, |(_, it)| it.trim());
+    let mut made = experiment(if name.is_empty() { "game day" } else { name });
+    made.description = Some(title.to_owned()).filter(|it| !it.is_empty());
+    for section in sections {
+        match section.title.as_str() {
+            "objective" | "objectives" | "hypothesis" => {
+                let words: Vec<_> = section.lines.iter().map(|(_, it)| *it).collect();
+                made.hypothesis = Some(words.join(" ")).filter(|it| !it.is_empty());
+            }
+            "scenario" => {
+                for (place, line) in section.lines {
+                    let Some(sentence) = item(line) else {
+                        draft.leave_at(place, format!("`{}`", cut(line)), OF_PEOPLE);
+                        continue;
+                    };
+                    match fault(sentence) {
+                        Some((fault, what)) => {
+                            let target = draft::instances(Some(what), Mode::One);
+                            draft.whereabouts(place, &target);
+                            made.method.push(draft::step(fault, target, Duration::ZERO, None));
+                        }
+                        None => draft.leave_at(
+                            place,
+                            format!("the step `{}`", cut(sentence)),
+                            "it begins with no word for a fault: it stays with people",
+                        ),
+                    }
+                }
+            }
+            "success criteria" => {
+                for (place, line) in section.lines {
+                    let sentence = item(line).unwrap_or(line);
+                    match criterion(sentence).filter(|_| made.success.len() < 1_000) {
+                        Some(it) => made.success.push(it),
+                        None => draft.leave_at(
+                            place,
+                            format!("the criterion `{}`", cut(sentence)),
+                            "it has no figure of a run and its limit, such as `availability > 99%`",
+                        ),
+                    }
+                }
+            }
+            _ => draft.leave_at(
+                section.place,
+                format!("the section `{}`", cut(&section.title)),
+                OF_PEOPLE,
+            ),
+        }
+    }
+    draft.add(Place { line: 1, column: 1, length: 1 }, made);
+}
+
+/// The text of an item of a list.
+fn item(line: &str) -> Option<&str> {
+    let bare = line.trim_start_matches(|it: char| it.is_ascii_digit());
+    let numbered = (bare.len() < line.len()).then(|| bare.strip_prefix(['.', ')'])).flatten();
+    let rest = numbered.or_else(|| line.strip_prefix(['-', '*', '+']))?;
+    Some(rest.trim_start_matches([' ', '\t']).trim_start_matches("[ ] ").trim())
+        .filter(|it| !it.is_empty())
+}
+
+/// What a step breaks, and to what it is done.
+fn fault(sentence: &str) -> Option<(Fault, &str)> {
+    const WORDS: [(&str, Fault); 12] = [
+        ("stop", Fault::Kill),
+        ("stopping", Fault::Kill),
+        ("kill", Fault::Kill),
+        ("killing", Fault::Kill),
+        ("terminate", Fault::Kill),
+        ("terminating", Fault::Kill),
+        ("shut down", Fault::Kill),
+        ("shutting down", Fault::Kill),
+        ("crash", Fault::Kill),
+        ("crashing", Fault::Kill),
+        ("restart", Fault::Restart),
+        ("restarting", Fault::Restart),
+    ];
+    let lower = sentence.to_ascii_lowercase();
+    let fits = |word: &str| lower.strip_prefix(word).is_some_and(|it| it.starts_with(' '));
+    let (word, fault) = WORDS.iter().find(|(word, _)| fits(word))?;
+    let mut what = sentence.get(word.len()..)?.trim().trim_end_matches('.');
+    for article in ["the ", "one ", "an ", "a ", "our "] {
+        what = what.strip_prefix(article).unwrap_or(what);
+    }
+    for end in [" instance", " instances", " process", " server"] {
+        what = what.strip_suffix(end).unwrap_or(what);
+    }
+    let is_name = what.split_whitespace().count() <= 4
+        && what.contains(|it: char| it.is_ascii_alphanumeric());
+    is_name.then(|| (fault.clone(), what))
+}
+
+/// A figure with its limit, out of a sentence.
+fn criterion(sentence: &str) -> Option<Criterion> {
+    let lower = sentence.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|it| lower.contains(it));
+    let make =
+        |metric, comparison, limit| Some(Criterion { metric, comparison, limit, sustained: None });
+    if let Some(share) = share(&lower) {
+        let comparison = match () {
+            () if lower.contains('<') || has(&["below", "less than", "under"]) => Comparison::Below,
+            () if has(&["at most", "no more than"]) => Comparison::AtMost,
+            () if lower.contains('>') || has(&["above", "more than", "over"]) => Comparison::Above,
+            () => Comparison::AtLeast,
+        };
+        let is_error = has(&["error rate", "errors", "failure rate"]);
+        return match (is_error, comparison.wants_less()) {
+            (true, true) => make(Metric::ErrorRate, comparison, share),
+            (false, false) if has(&["success", "available", "availability", "uptime"]) => {
+                make(Metric::Availability, comparison, share)
+            }
+            _ => None,
+        };
+    }
+    let (_, after) = lower.split_once("within ").or_else(|| lower.split_once("in less than "))?;
+    let recovers = has(&["failover", "recover", "restored", "back to normal"]);
+    let detects = has(&["detect", "alert"]);
+    let mut words = after.split_whitespace();
+    let (number, unit) = (words.next()?, words.next().unwrap_or_default());
+    let unit = match unit.trim_end_matches(['.', ',', ';', ')']) {
+        "second" | "seconds" | "sec" | "s" => "s",
+        "minute" | "minutes" | "min" | "m" => "m",
+        "hour" | "hours" | "h" => "h",
+        _ => "",
+    };
+    let number = number.trim_end_matches(['.', ',', ';', ')']);
+    let time = parse_duration(&format!("{number}{unit}")).ok()?.as_secs_f64();
+    match (recovers, detects) {
+        (true, false) => make(Metric::RecoveryTime, Comparison::AtMost, time),
+        (false, true) => make(Metric::DetectionTime, Comparison::AtMost, time),
+        _ => None,
+    }
+}
+
+/// The one share that a sentence names.
+fn share(sentence: &str) -> Option<f64> {
+    let (before, after) = sentence.split_once('%')?;
+    let digits = |it: char| it.is_ascii_digit() || it == '.';
+    let number = before.trim_end().rsplit(|it| !digits(it)).next()?;
+    let share = number.parse::<f64>().ok().and_then(|it| Ratio::new(it / 100.0))?;
+    (!after.contains('%')).then(|| share.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_with_a_figure_and_a_limit_is_a_criterion() {
+        for (sentence, expected) in [
+            ("Application remains available (> 99% success rate)", Some("availability > 99%")),
+            ("Error rate stays below 0.5 %", Some("error_rate < 0.5%")),
+            ("Failover completes within 30 seconds", Some("recovery_time <= 30s")),
+            ("The alert fires within 1 minute", Some("detection_time <= 1m")),
+            ("Service recovers within 90s.", Some("recovery_time <= 1m30s")),
+            ("No data loss", None),
+            ("All alerts fire correctly", None),
+            ("CPU below 80%", None),
+            ("Between 1% and 2% errors", None),
+        ] {
+            assert_eq!(
+                criterion(sentence).map(|it| it.to_string()).as_deref(),
+                expected,
+                "{sentence}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_step_is_a_fault_only_when_it_begins_with_a_word_for_one() {
+        let named = |it| fault(it).map(|(fault, what)| (fault.kind(), what.to_owned()));
+        let expected = |kind, what: &str| Some((kind, what.to_owned()));
+        assert_eq!(
+            named("Stopping the primary PostgreSQL instance"),
+            expected("kill", "primary PostgreSQL")
+        );
+        assert_eq!(named("Restart one gateway."), expected("restart", "gateway"));
+        assert_eq!(named("Observing automatic failover to replica"), None);
+        assert_eq!(named("Stopwatch the team"), None);
+        assert_eq!(named("Stop everything that has anything to do with it"), None);
+    }
+}

@@ -1,0 +1,201 @@
+//! What the documents of Litmus and Chaos Mesh share: names, labels, amounts and the links between applications.
+
+use std::time::Duration;
+
+use evenkeel_model::document::{ChaosExperiment, Fault, Safety};
+use evenkeel_model::yaml::{Entry, Node, Place};
+use evenkeel_units::Bytes;
+
+use super::counterpart::{Here, counterpart};
+use super::draft::{self, Draft};
+use super::fields::{Fields, shown};
+
+/// What is said of ways to choose among pods.
+pub(super) const NO_PODS: &str =
+    "there are no pods or namespaces here: the Service names its instances";
+/// What is said of targets of faults of the host.
+pub(super) const THIS_HOST: &str =
+    "it acts on the host on which it is run: run it on that of the pods";
+/// What is said of what a cluster needs to run an experiment.
+pub(super) const OF_CLUSTER: &str = "nothing runs in the cluster";
+
+/// One link more than an experiment can have faults, so that it is noticed.
+const MOST_LINKS: usize = 1_000;
+
+/// The largest amount of memory that is read.
+const MOST_BYTES: u64 = 1 << 50;
+
+/// `metadata`: the name.
+pub(super) fn name(fields: &mut Fields<'_>, draft: &mut Draft) -> String {
+    let Some(mut metadata) = fields.map("metadata", draft) else { return String::new() };
+    let name = metadata.text("name", draft).or(metadata.text("generateName", draft));
+    metadata.finish_as(OF_CLUSTER, draft);
+    name.unwrap_or_default().to_owned()
+}
+
+/// The label by which an application is told from others, and which of the labels it is.
+fn telling<'a>(labels: impl Iterator<Item = &'a str>) -> Option<usize> {
+    const TELLING: [&str; 6] = [
+        "app",
+        "app.kubernetes.io/name",
+        "app.kubernetes.io/instance",
+        "app.kubernetes.io/component",
+        "name",
+        "component",
+    ];
+    let rank = |it: &str| TELLING.iter().position(|known| *known == it).unwrap_or(TELLING.len());
+    labels.enumerate().min_by_key(|(n, it)| (rank(it), *n)).map(|(n, _)| n)
+}
+
+/// The application that a selector of Chaos Mesh finds, by its labels.
+pub(super) fn selected<'a>(mut selector: Fields<'a>, draft: &mut Draft) -> Option<&'a str> {
+    let mut app = None;
+    if let Some(labels) = selector.map("labelSelectors", draft) {
+        let all: Vec<&Entry> = labels.rest().collect();
+        let chosen = telling(all.iter().map(|it| it.key.as_str()));
+        for (n, entry) in all.into_iter().enumerate() {
+            match Some(n) == chosen {
+                true => app = entry.value.text(),
+                false => draft.leave(entry, NO_PODS),
+            }
+        }
+    }
+    selector.finish_as(NO_PODS, draft);
+    app.filter(|it| !it.is_empty())
+}
+
+/// The application of `app=shop,tier=web`.
+pub(super) fn labelled<'a>(text: &'a str, place: Place, draft: &mut Draft) -> Option<&'a str> {
+    let labels: Vec<_> = text.split(',').filter_map(|it| it.split_once('=')).collect();
+    let chosen = telling(labels.iter().map(|it| it.0.trim()));
+    for (n, (key, value)) in labels.iter().enumerate() {
+        if Some(n) != chosen {
+            draft.leave_at(place, format!("`{key}={value}`"), NO_PODS);
+        }
+    }
+    let (_, value) = chosen.and_then(|it| labels.get(it))?;
+    Some(value.trim_start_matches('=').trim()).filter(|it| !it.is_empty())
+}
+
+/// The other end of a link.
+pub(super) struct Link {
+    /// Where it is named.
+    pub(super) place: Place,
+    /// What it is called.
+    pub(super) name: String,
+}
+
+/// A link for each host that is named; its port does not tell it apart.
+pub(super) fn links<'a>(hosts: impl Iterator<Item = (Place, &'a str)>) -> Vec<Link> {
+    let name = |it: &str| match it.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|it| it.is_ascii_digit()) => host.to_owned(),
+        _ => it.to_owned(),
+    };
+    let mut links: Vec<Link> = Vec::new();
+    for (place, host) in hosts.filter(|(_, it)| !it.trim().is_empty()) {
+        if links.len() > MOST_LINKS {
+            break;
+        }
+        let name = name(host.trim());
+        if links.iter().all(|it| crate::draft::label(&it.name) != crate::draft::label(&name)) {
+            links.push(Link { place, name });
+        }
+    }
+    links
+}
+
+/// Where and when a fault of links acts.
+pub(super) struct Reach<'a> {
+    /// Where the fault stands.
+    pub(super) place: Place,
+    /// The service from which the links lead.
+    pub(super) app: Option<&'a str>,
+    /// The links; without any, all traffic is meant.
+    pub(super) links: Vec<Link>,
+    /// From when on.
+    pub(super) from: Duration,
+    /// For how long.
+    pub(super) duration: Duration,
+}
+
+impl Reach<'_> {
+    /// Lays a fault on every link, one after the other where they are several on one.
+    pub(super) fn lay(&self, fault: &Fault, made: &mut ChaosExperiment, draft: &mut Draft) {
+        if self.links.is_empty() {
+            let here = counterpart("network/everything").and_then(Here::why_not);
+            draft.leave_at(self.place, format!("`{fault}`"), here.unwrap_or_default());
+        }
+        for link in &self.links {
+            let target = draft::dependency(self.app, &link.name);
+            draft.whereabouts(link.place, &target);
+            made.method.push(draft::step(fault.clone(), target, self.from, Some(self.duration)));
+        }
+    }
+}
+
+/// A duration that must be there; a fault without end gets one.
+pub(super) fn ending(
+    duration: Option<Duration>,
+    place: Place,
+    what: &str,
+    draft: &mut Draft,
+) -> Duration {
+    duration.filter(|it| !it.is_zero()).unwrap_or_else(|| {
+        draft.leave_at(place, format!("how long {what} lasts"), super::NO_END);
+        Safety::MAX_DURATION
+    })
+}
+
+/// An amount of memory, also in the units of stress-ng (`256M`, `1g`).
+pub(super) fn amount(text: &str) -> Option<Bytes> {
+    let text = text.trim();
+    let read = text.parse::<Bytes>().ok().or_else(|| {
+        let split = text.find(|it: char| it.is_ascii_alphabetic()).unwrap_or(text.len());
+        let (number, unit) = text.split_at_checked(split)?;
+        let scale = match unit.to_ascii_lowercase().as_str() {
+            "" | "b" => 0,
+            "k" | "ki" => 10,
+            "m" | "mi" => 20,
+            "g" | "gi" => 30,
+            "t" | "ti" | "tb" => 40,
+            _ => return None,
+        };
+        let number: f64 = number.trim().parse().ok()?;
+        (number >= 0.0).then(|| Bytes((number * (1u64 << scale) as f64).round() as u64))
+    });
+    read.filter(|it| (1..=MOST_BYTES).contains(&it.0))
+}
+
+/// Leaves an amount out that is a share; a mistake when it is none.
+pub(super) fn no_amount(entry: &Entry, draft: &mut Draft) {
+    let text = entry.value.text().unwrap_or_default();
+    if text.trim_end().ends_with('%') {
+        let why = counterpart("memory/percent").and_then(Here::why_not);
+        draft.leave(entry, why.unwrap_or_default());
+        return;
+    }
+    let place = super::fields::at(entry.value.place, entry.key_place);
+    let message = format!("{} is no amount of memory", shown(entry));
+    draft.wrong(place, message, "Write one such as `256MiB`.");
+}
+
+/// A map out of a list of names and values, as containers get their environment.
+pub(super) fn environment(list: &[Node], place: Place, draft: &mut Draft) -> Node {
+    let mut entries: Vec<Entry> = Vec::new();
+    for item in list {
+        let mut fields = Fields::of(item, place, draft);
+        let name = fields.text("name", draft).unwrap_or_default();
+        match fields.take("value") {
+            Some(it) => entries.push(Entry {
+                key: name.to_owned(),
+                key_place: item.place,
+                value: it.value.clone(),
+            }),
+            None => fields.skip(&["value"]),
+        }
+        let why = "it comes from the cluster: write its value";
+        fields.leave_all(&["valueFrom"], why, draft);
+        fields.finish(draft);
+    }
+    Node { place, value: evenkeel_model::yaml::Value::Map(entries) }
+}

@@ -1,0 +1,272 @@
+//! Litmus: the experiments of a ChaosEngine, with their probes.
+//!
+//! What an experiment does is told by its name, and how by its environment (`TOTAL_CHAOS_DURATION` and so on).
+//! Experiments of HTTP become questions about the steady state. Each experiment becomes a document of its own.
+
+use std::time::Duration;
+
+use evenkeel_model::document::{ChaosExperiment, Fault, Probe, ProbeKind};
+use evenkeel_model::yaml::{Entry, Node, Place};
+use evenkeel_units::{Bytes, Ratio};
+
+use super::counterpart::{Here, counterpart};
+use super::draft::{self, Draft, experiment};
+use super::fields::{Fields, items};
+use super::kubernetes::{self as k8s, Reach};
+use crate::notes::cut;
+
+pub(super) fn import(root: &Node, draft: &mut Draft) {
+    let mut fields = Fields::of(root, root.place, draft);
+    fields.skip(&["apiVersion"]);
+    fields.leave("status", "it is about a run that was", draft);
+    let kind = fields.text("kind", draft).unwrap_or_default();
+    if kind != "ChaosEngine" {
+        let why = "of Litmus, only a ChaosEngine says what is run";
+        draft.leave_at(root.place, format!("a {}", cut(kind)), why);
+        return;
+    }
+    let name = k8s::name(&mut fields, draft);
+    let Some(mut spec) = fields.map("spec", draft) else {
+        draft.wrong(root.place, "a ChaosEngine without `spec`", "Write its `spec`.");
+        return;
+    };
+    fields.finish(draft);
+    let app = application(&mut spec, draft);
+    if let Some(it) = spec.take("engineState")
+        && it.value.text() != Some("active")
+    {
+        draft.leave(it, "an experiment runs when it is asked for, and not otherwise");
+    }
+    let experiments = spec.items("experiments");
+    spec.finish_as(k8s::OF_CLUSTER, draft);
+    for item in experiments {
+        let whole = (experiments.len() == 1).then_some(name.as_str());
+        one(item, &name, whole, app, draft);
+    }
+}
+
+/// The application under test: the value of its label.
+fn application<'a>(spec: &mut Fields<'a>, draft: &mut Draft) -> Option<&'a str> {
+    let mut info = spec.map("appinfo", draft)?;
+    let label = info.take("applabel");
+    info.finish_as(k8s::NO_PODS, draft);
+    let label = label?;
+    k8s::labelled(label.value.text()?, label.key_place, draft)
+}
+
+/// What is said of queries beside an experiment.
+const MONITOR: &str =
+    "it is no field of Litmus; a LoadTest's `watch` reads PromQL while load is sent";
+
+fn one(item: &Node, engine: &str, whole: Option<&str>, app: Option<&str>, draft: &mut Draft) {
+    let mut fields = Fields::of(item, item.place, draft);
+    let name = fields.text("name", draft).unwrap_or_default();
+    let here = counterpart(&format!("litmus/{name}"));
+    let why = match here {
+        None => Some("it is no experiment that we know".to_owned()),
+        Some(it) => it.why_not(),
+    };
+    if let Some(why) = why {
+        draft.leave_at(item.place, format!("the experiment `{}` as a whole", cut(name)), why);
+        if let Some(it) = item.at("spec/components").and_then(|it| it.entry("monitor")) {
+            draft.leave(it, MONITOR);
+        }
+        return;
+    }
+    let mut made = experiment(&whole.map_or_else(|| format!("{engine}-{name}"), str::to_owned));
+    if let Some(mut spec) = fields.map("spec", draft) {
+        for probe in spec.items("probe") {
+            made.steady_state.extend(self::probe(probe, draft));
+        }
+        let components = spec.map("components", draft);
+        let (mut env, mut place) = (&[][..], item.place);
+        if let Some(mut components) = components {
+            if let Some(it) = components.take("env") {
+                (env, place) = (items(&it.value), it.key_place);
+            }
+            let monitor =
+                "it is no field of Litmus; a LoadTest's `watch` reads PromQL while load is sent";
+            components.leave("monitor", monitor, draft);
+            components.finish_as(k8s::OF_CLUSTER, draft);
+        }
+        spec.leave("rank", "each experiment is a document of its own", draft);
+        spec.finish(draft);
+        let env = k8s::environment(env, place, draft);
+        fault(here, item.place, &env, app, &mut made, draft);
+    }
+    fields.finish(draft);
+    draft.add(item.place, made);
+}
+
+/// What chooses among pods and nodes.
+const PODS: [&str; 9] = [
+    "TARGET_PODS",
+    "TARGET_CONTAINER",
+    "TARGET_NODE",
+    "TARGET_NODES",
+    "PODS_AFFECTED_PERC",
+    "NODES_AFFECTED_PERC",
+    "NODE_LABEL",
+    "SEQUENCE",
+    "APP_LABEL",
+];
+
+/// What a node gets when nobody says otherwise.
+const USUAL_MEMORY: u64 = 500_000_000;
+
+fn fault(
+    here: Option<Here>,
+    place: Place,
+    env: &Node,
+    app: Option<&str>,
+    made: &mut ChaosExperiment,
+    draft: &mut Draft,
+) {
+    let mut env = Fields::of(env, env.place, draft);
+    let duration = env.take("TOTAL_CHAOS_DURATION").and_then(|it| draft.seconds(it));
+    let from = env.take("RAMP_TIME").and_then(|it| draft.seconds(it)).unwrap_or_default();
+    let step = match here {
+        Some(Here::Cpu) => {
+            let cores = env.take("CPU_CORES").or(env.take("NODE_CPU_CORE"));
+            let cores = cores.and_then(|it| draft.count(it)).unwrap_or(1).min(4_096);
+            let load = env.take("CPU_LOAD");
+            // Zero stands for as much as there is.
+            let share = load.and_then(|it| draft.percent(it)).filter(|it| *it != Ratio::ZERO);
+            Some(draft::cpu(share.unwrap_or(Ratio::ONE), cores))
+        }
+        Some(Here::Memory) => consumption(&mut env, draft).map(draft::memory),
+        Some(Here::Latency) => {
+            let delay = env.take("NETWORK_LATENCY");
+            let delay = delay.map_or(Some(Duration::from_secs(2)), |it| draft.time(it, 1e-3));
+            let jitter = env.take("JITTER");
+            let spread = jitter.and_then(|it| draft.time(it, 1e-3)).unwrap_or_default();
+            delay
+                .filter(|it| !it.is_zero())
+                .map(|it| draft::latency(it, super::mesh::within(it, spread, jitter, draft)))
+        }
+        Some(Here::BlackHole) => Some(Fault::BlackHole),
+        _ => None,
+    };
+    let Some(fault) = step else { return env.finish(draft) };
+    let duration = k8s::ending(duration, place, &format!("`{fault}`"), draft);
+    match fault {
+        fault @ (Fault::Cpu { .. } | Fault::Memory { .. }) => {
+            made.method.push(draft::host_step(fault, from, duration));
+            env.leave_all(&PODS, k8s::THIS_HOST, draft);
+        }
+        fault => {
+            let mut hosts: Vec<(Place, &str)> = Vec::new();
+            for key in ["DESTINATION_HOSTS", "DESTINATION_IPS"] {
+                let entry = env.take(key);
+                let list = entry.iter().filter_map(|it| Some((it.key_place, it.value.text()?)));
+                hosts.extend(list.flat_map(|(place, it)| it.split(',').map(move |it| (place, it))));
+            }
+            let links = k8s::links(hosts.into_iter());
+            Reach { place, app, links, from, duration }.lay(&fault, made, draft);
+            env.leave_all(&PODS, k8s::NO_PODS, draft);
+        }
+    }
+    env.finish_as(k8s::OF_CLUSTER, draft);
+}
+
+/// How much memory is held.
+fn consumption(env: &mut Fields<'_>, draft: &mut Draft) -> Option<Bytes> {
+    let mut amount = None;
+    for (key, unit) in [("MEMORY_CONSUMPTION", 1e6), ("MEMORY_CONSUMPTION_MEBIBYTES", 1_048_576.0)]
+    {
+        if let Some(it) = env.take(key) {
+            let number = draft.number(it)?;
+            if !(0.0..1e9).contains(&number) {
+                draft.wrong(it.key_place, "no host has that much memory", "Write less.");
+                return None;
+            }
+            amount = Some(Bytes((number * unit) as u64)).filter(|it| it.0 > 0).or(amount);
+        }
+    }
+    if let Some(it) = env.take("MEMORY_CONSUMPTION_PERCENTAGE")
+        && it.value.text() != Some("0")
+    {
+        let why = counterpart("memory/percent").and_then(Here::why_not);
+        draft.leave(it, why.unwrap_or_default());
+        return amount;
+    }
+    env.leave("NUMBER_OF_WORKERS", "one child holds all of it", draft);
+    amount.or(Some(Bytes(USUAL_MEMORY)))
+}
+
+/// A probe of HTTP as a question about the steady state.
+fn probe(item: &Node, draft: &mut Draft) -> Option<Probe> {
+    let mut fields = Fields::of(item, item.place, draft);
+    let name = fields.text("name", draft).unwrap_or_default();
+    let whole = format!("the probe `{}`", cut(name));
+    let kind = fields.text("type", draft).unwrap_or_default();
+    let Some(entry) = fields.take("httpProbe/inputs").filter(|_| kind == "httpProbe") else {
+        let why = match kind {
+            "promProbe" => "a LoadTest's `watch` reads PromQL while load is sent",
+            "cmdProbe" => "commands are not run to see how a service is",
+            "k8sProbe" => "there is no Kubernetes here",
+            _ => "it asks nothing by HTTP",
+        };
+        draft.leave_at(item.place, whole, why);
+        return None;
+    };
+    let (url, status) = http(&whole, entry, draft)?;
+    let mut made = Probe {
+        kind: ProbeKind::Http { url, status, within: Duration::from_secs(1), contains: None },
+        every: Duration::from_secs(1),
+    };
+    if let Some(mut run) = fields.map("runProperties", draft) {
+        let mut time = |key: &str, draft: &mut Draft| {
+            run.take(key).and_then(|it| draft.seconds(it)).filter(|it| !it.is_zero())
+        };
+        if let (Some(it), ProbeKind::Http { within, .. }) =
+            (time("probeTimeout", draft), &mut made.kind)
+        {
+            *within = it;
+        }
+        let pause = time("probePollingInterval", draft);
+        made.every = pause.or(time("interval", draft)).unwrap_or(made.every);
+        run.skip(&["interval"]);
+        run.leave("stopOnFailure", "when to stop stands under `safety: {abort}`", draft);
+        run.leave_all(&["retry", "attempt"], "each answer counts", draft);
+        run.finish(draft);
+    }
+    if let Some(it) = fields.take("mode")
+        && it.value.text() != Some("Continuous")
+    {
+        draft.leave(it, "it is asked before, during and after");
+    }
+    fields.finish(draft);
+    Some(made)
+}
+
+fn http(whole: &str, entry: &Entry, draft: &mut Draft) -> Option<(String, u16)> {
+    let mut fields = Fields::of(&entry.value, entry.key_place, draft);
+    let url = fields.take("url")?;
+    fields.leave_all(
+        &["insecureSkipVerify", "responseTimeout"],
+        "probes speak HTTP without TLS",
+        draft,
+    );
+    let mut status = Some(200);
+    if let Some(mut method) = fields.map("method", draft) {
+        match method.map("get", draft) {
+            Some(mut get) => {
+                let criteria = get.text("criteria", draft).unwrap_or("==");
+                let code = get.text("responseCode", draft).unwrap_or("200");
+                get.finish(draft);
+                let code = code.trim().parse().ok().filter(|it| (100..=599).contains(it));
+                status = code.filter(|_| matches!(criteria, "==" | "oneOf"));
+            }
+            None => status = None,
+        }
+        method.finish(draft);
+    }
+    fields.finish(draft);
+    let Some(status) = status else {
+        draft.leave_at(entry.key_place, whole, "a probe is a GET with one expected status");
+        return None;
+    };
+    let url = draft.url(whole, url.value.place, url.value.text().unwrap_or_default())?;
+    Some((url, status))
+}

@@ -1,0 +1,363 @@
+//! Chaos Mesh: NetworkChaos, PodChaos, StressChaos, PhysicalMachineChaos, and Schedule around them.
+//!
+//! A network fault between two applications becomes one of the link between them; the labels name the Service
+//! and the dependency. Stress acts on the host. Of the older form, `scheduler:` inside of a fault is read too.
+
+use std::time::Duration;
+
+use evenkeel_model::document::{ChaosExperiment, Fault};
+use evenkeel_model::yaml::{Entry, Node, Place};
+use evenkeel_units::{Bytes, Ratio};
+
+use super::counterpart::{Here, counterpart};
+use super::draft::{self, Draft, experiment};
+use super::fields::{Fields, at, items};
+use super::kubernetes::{self as k8s, Reach};
+use crate::notes::cut;
+
+pub(super) fn import(root: &Node, draft: &mut Draft) {
+    let mut fields = Fields::of(root, root.place, draft);
+    fields.skip(&["apiVersion"]);
+    fields.leave("status", "it is about a run that was", draft);
+    let kind = fields.text("kind", draft).unwrap_or_default();
+    let name = k8s::name(&mut fields, draft);
+    let Some(mut spec) = fields.map("spec", draft) else {
+        draft.wrong(root.place, format!("a {} without `spec`", cut(kind)), "Write its `spec`.");
+        return;
+    };
+    fields.finish(draft);
+    if kind != "Schedule" {
+        return chaos(kind, &name, root.place, spec, draft);
+    }
+    spec.leave("schedule", super::NO_SCHEDULE, draft);
+    let keys = ["historyLimit", "concurrencyPolicy", "startingDeadlineSeconds"];
+    spec.leave_all(&keys, super::NO_SCHEDULE, draft);
+    let of = spec.text("type", draft).unwrap_or_default();
+    let key: String = of
+        .char_indices()
+        .map(|(n, it)| if n == 0 { it.to_ascii_lowercase() } else { it })
+        .collect();
+    match spec.take(&key) {
+        Some(entry) => {
+            let inner = Fields::of(&entry.value, entry.key_place, draft);
+            chaos(of, &name, root.place, inner, draft);
+        }
+        None => {
+            let message = format!("a Schedule of `{}` without `{}`", cut(of), cut(&key));
+            draft.wrong(
+                root.place,
+                message,
+                "Say under `type` which fault it runs, and write its fields.",
+            );
+        }
+    }
+    spec.finish(draft);
+}
+
+fn chaos(kind: &str, name: &str, place: Place, mut spec: Fields<'_>, draft: &mut Draft) {
+    let whole = |it: &str| format!("the {} `{}`", cut(it), cut(name));
+    if let Some(why) = counterpart(&format!("mesh/{kind}")).and_then(Here::why_not) {
+        draft.leave_at(place, whole(kind), why);
+        return;
+    }
+    let mut made = experiment(name);
+    spec.leave("scheduler", super::NO_SCHEDULE, draft);
+    spec.leave("remoteCluster", k8s::OF_CLUSTER, draft);
+    let action = spec.take("action");
+    let word = action.and_then(|it| it.value.text()).unwrap_or_default();
+    match kind {
+        "NetworkChaos" => network(word, place, &mut spec, &mut made, draft),
+        "StressChaos" => stress(place, &mut spec, &mut made, draft),
+        "PodChaos" | "PhysicalMachineChaos" => match counterpart(&format!("mesh/{kind}/{word}")) {
+            Some(Here::Cpu | Here::Memory | Here::Kill) => {
+                machine(word, place, &mut spec, &mut made, draft);
+            }
+            Some(here) => {
+                let what = format!("`{}` of {}", cut(word), whole(kind));
+                draft.leave_at(place, what, here.why_not().unwrap_or_default());
+                return;
+            }
+            None => unknown(action, kind, place, draft),
+        },
+        _ => {
+            draft.leave_at(place, whole(kind), "it is no fault of Chaos Mesh that we know");
+            return;
+        }
+    }
+    if !made.method.is_empty() {
+        spec.finish(draft);
+    }
+    draft.add(place, made);
+}
+
+fn unknown(action: Option<&Entry>, kind: &str, place: Place, draft: &mut Draft) {
+    let word = action.and_then(|it| it.value.text()).unwrap_or_default();
+    let place = action.map_or(place, |it| at(it.value.place, it.key_place));
+    let message = match word {
+        "" => format!("a {} without `action`", cut(kind)),
+        _ => format!("`{}` is no action of a {}", cut(word), cut(kind)),
+    };
+    draft.wrong(place, message, "Write an action that Chaos Mesh knows.");
+}
+
+fn network(
+    action: &str,
+    place: Place,
+    spec: &mut Fields<'_>,
+    made: &mut ChaosExperiment,
+    draft: &mut Draft,
+) {
+    let parts: &[&str] = match action {
+        "netem" => &["delay", "loss", "duplicate", "corrupt", "rate"],
+        _ => &[action],
+    };
+    let mut faults = Vec::new();
+    for part in parts {
+        let Some(here) = counterpart(&format!("mesh/NetworkChaos/{part}")) else {
+            return unknown(spec.take("action"), "NetworkChaos", place, draft);
+        };
+        let entry = spec.take(part);
+        if entry.is_none() && *part != "partition" {
+            if parts.len() == 1 {
+                let message =
+                    format!("a NetworkChaos with the action `{part}` and without `{part}`");
+                draft.wrong(place, message, "Write its parameters.");
+            }
+            continue;
+        }
+        if let Some(why) = here.why_not() {
+            draft.leave_at(entry.map_or(place, |it| it.key_place), format!("`{part}`"), why);
+            continue;
+        }
+        faults.extend(match (here, entry) {
+            (Here::Latency, Some(it)) => delay(it, draft),
+            (Here::Bandwidth, Some(it)) => rate(it, draft),
+            (Here::BlackHole, _) => Some(Fault::BlackHole),
+            _ => None,
+        });
+    }
+    if faults.is_empty() && draft.found.count() == 0 {
+        return;
+    }
+    let app = spec.map("selector", draft).and_then(|it| k8s::selected(it, draft));
+    if spec.take("mode").is_some_and(|it| it.value.text() != Some("all")) {
+        let why = "a fault of a link is felt by all instances of its service";
+        draft.leave_at(place, "`mode` of the source", why);
+        spec.leave("value", why, draft);
+    }
+    let mut named: Vec<(Place, &str)> = Vec::new();
+    if let Some(entry) = spec.take("target") {
+        let mut target = Fields::of(&entry.value, entry.key_place, draft);
+        let other = target.map("selector", draft).and_then(|it| k8s::selected(it, draft));
+        named.extend(other.map(|it| (entry.key_place, it)));
+        target.finish_as("a link leads to all instances of the other end", draft);
+    }
+    let others = spec.take("externalTargets").map(|it| items(&it.value)).unwrap_or_default();
+    named.extend(others.iter().filter_map(|it| Some((it.place, it.text()?))));
+    if let Some(it) = spec.take("direction")
+        && it.value.text() != Some("to")
+    {
+        let why = "a link carries both directions, and a delay is added once a round trip";
+        draft.leave(it, why);
+    }
+    let duration = spec.take("duration").and_then(|it| draft.seconds(it));
+    let duration = k8s::ending(duration, place, "the fault", draft);
+    let reach =
+        Reach { place, app, links: k8s::links(named.into_iter()), from: Duration::ZERO, duration };
+    // One link bears one fault at a time.
+    let mut faults = faults.into_iter();
+    if let Some(first) = faults.next() {
+        reach.lay(&first, made, draft);
+    }
+    for fault in faults {
+        let why =
+            "a link bears one fault at a time: write it as a step of its own, after the other";
+        draft.leave_at(place, format!("`{fault}`"), why);
+    }
+}
+
+fn delay(entry: &Entry, draft: &mut Draft) -> Option<Fault> {
+    let mut fields = Fields::of(&entry.value, entry.key_place, draft);
+    let latency = fields.take("latency");
+    let jitter = fields.take("jitter");
+    no_correlation(&mut fields, draft);
+    if let Some(it) = fields.take("reorder") {
+        let why = counterpart("mesh/NetworkChaos/reorder").and_then(Here::why_not);
+        draft.leave(it, why.unwrap_or_default());
+    }
+    fields.finish(draft);
+    let Some(latency) = latency else {
+        draft.wrong(entry.key_place, "a `delay` without `latency`", "Write one such as `100ms`.");
+        return None;
+    };
+    let delay = draft.seconds(latency)?;
+    let spread = jitter.and_then(|it| draft.seconds(it)).unwrap_or_default();
+    if delay.is_zero() {
+        draft.leave(latency, "no time at all delays nothing");
+        return None;
+    }
+    Some(draft::latency(delay, within(delay, spread, jitter, draft)))
+}
+
+/// The jitter, no larger than the delay.
+pub(super) fn within(
+    delay: Duration,
+    jitter: Duration,
+    entry: Option<&Entry>,
+    draft: &mut Draft,
+) -> Duration {
+    if let Some(entry) = entry.filter(|_| jitter > delay) {
+        draft.leave(
+            entry,
+            "jitter is at most the delay here, because nothing arrives before it is sent",
+        );
+    }
+    jitter.min(delay)
+}
+
+fn no_correlation(fields: &mut Fields<'_>, draft: &mut Draft) {
+    if let Some(it) = fields.take("correlation")
+        && it.value.text().and_then(|it| it.trim().parse::<f64>().ok()) != Some(0.0)
+    {
+        draft.leave(it, "each piece of data is decided by itself");
+    }
+}
+
+/// Bytes a second: `bps` are bytes and count by 1024, `bit` are bits and count by 1000.
+fn rate(entry: &Entry, draft: &mut Draft) -> Option<Fault> {
+    let mut fields = Fields::of(&entry.value, entry.key_place, draft);
+    let rate = fields.take("rate");
+    fields.finish_as("it is of a queue in the kernel, and a link has none", draft);
+    let text = rate.and_then(|it| it.value.text()).unwrap_or_default().trim().to_ascii_lowercase();
+    let units = ["bps", "kbps", "mbps", "gbps", "tbps"]
+        .into_iter()
+        .zip(0..)
+        .map(|(it, n)| (it, 1024f64.powi(n)));
+    let bits = ["bit", "kbit", "mbit", "gbit", "tbit"]
+        .into_iter()
+        .zip(0..)
+        .map(|(it, n)| (it, 1000f64.powi(n) / 8.0));
+    let read = units.chain(bits).filter_map(|(unit, scale)| {
+        let number = text.strip_suffix(unit)?.trim().parse::<u64>().ok()?;
+        Some(number as f64 * scale)
+    });
+    let read = read.last().filter(|it| (1.0..1e15).contains(it));
+    if read.is_none() {
+        let place = rate.map_or(entry.key_place, |it| at(it.value.place, it.key_place));
+        let message = format!("`{}` is no rate above nothing", cut(&text));
+        draft.wrong(place, message, "Write one such as `1mbps` (bytes) or `8mbit`.");
+    }
+    read.map(|it| draft::bandwidth(Bytes(it as u64)))
+}
+
+fn stress(place: Place, spec: &mut Fields<'_>, made: &mut ChaosExperiment, draft: &mut Draft) {
+    let duration = spec.take("duration");
+    spec.leave_all(&["selector", "mode", "value", "containerNames"], k8s::THIS_HOST, draft);
+    spec.leave("stressngStressors", "it is written for stress-ng: write `cpu` or `memory`", draft);
+    let Some(mut stressors) = spec.map("stressors", draft) else { return };
+    let mut faults = Vec::new();
+    if let Some(it) = stressors.map("cpu", draft) {
+        faults.extend(cpu(it, draft));
+    }
+    if let Some(it) = stressors.take("memory") {
+        faults.extend(memory(it, draft));
+    }
+    stressors.finish(draft);
+    load(faults, duration, place, made, draft);
+}
+
+/// Loads this host from the start on.
+fn load(
+    faults: Vec<Fault>,
+    duration: Option<&Entry>,
+    place: Place,
+    made: &mut ChaosExperiment,
+    draft: &mut Draft,
+) {
+    let duration = duration.and_then(|it| draft.seconds(it));
+    for fault in faults {
+        let duration = k8s::ending(duration, place, &format!("`{fault}`"), draft);
+        made.method.push(draft::host_step(fault, Duration::ZERO, duration));
+    }
+}
+
+fn cpu(mut fields: Fields<'_>, draft: &mut Draft) -> Option<Fault> {
+    let workers = fields.take("workers").and_then(|it| draft.count(it)).unwrap_or(1);
+    let load = fields.take("load");
+    let share = load.map_or(Some(Ratio::ONE), |it| draft.percent(it));
+    fields.leave("options", "they are written for stress-ng", draft);
+    fields.finish(draft);
+    if let Some(it) = load.filter(|_| share == Some(Ratio::ZERO)) {
+        draft.leave(it, "no load loads nothing");
+    }
+    let share = share.filter(|it| workers > 0 && *it != Ratio::ZERO)?;
+    Some(draft::cpu(share, workers.min(4_096)))
+}
+
+fn memory(entry: &Entry, draft: &mut Draft) -> Option<Fault> {
+    let mut fields = Fields::of(&entry.value, entry.key_place, draft);
+    let size = fields.take("size");
+    if let Some(it) = fields.take("workers")
+        && it.value.text() != Some("1")
+    {
+        draft.leave(it, "one child holds all of it");
+    }
+    fields.leave("options", "they are written for stress-ng", draft);
+    fields.finish(draft);
+    let Some(size) = size else {
+        draft.leave(entry, "all memory that there is would end the host: write an `amount`");
+        return None;
+    };
+    let amount = size.value.text().and_then(k8s::amount);
+    if amount.is_none() {
+        k8s::no_amount(size, draft);
+    }
+    amount.map(draft::memory)
+}
+
+/// PhysicalMachineChaos: what acts on a host or on processes of it.
+fn machine(
+    action: &str,
+    place: Place,
+    spec: &mut Fields<'_>,
+    made: &mut ChaosExperiment,
+    draft: &mut Draft,
+) {
+    let why = "it acts on the host on which it is run: run it on that machine";
+    spec.leave_all(&["address", "selector", "mode", "value", "uid"], why, draft);
+    let duration = spec.take("duration");
+    let Some(entry) = spec.take(action) else {
+        let message =
+            format!("a PhysicalMachineChaos with the action `{action}` and without `{action}`");
+        draft.wrong(place, message, "Write its parameters.");
+        return;
+    };
+    let mut fields = Fields::of(&entry.value, entry.key_place, draft);
+    if action == "process" {
+        if let Some(it) = duration {
+            draft.leave(it, "a kill happens at once");
+        }
+        fields.leave(
+            "recoverCmd",
+            "commands are not run; `restart` starts what it ended again",
+            draft,
+        );
+        let signal = fields.take("signal");
+        let name = fields.text("process", draft);
+        fields.finish(draft);
+        if let Some(it) = signal.filter(|it| it.value.text() != Some("9")) {
+            draft.leave(it, "a kill is always SIGKILL (9)");
+        }
+        let Some(find) = name.and_then(draft::finder) else {
+            draft.wrong(entry.key_place, "it names no process", "Write its name or number.");
+            return;
+        };
+        made.method.push(draft::step(Fault::Kill, draft::processes(find), Duration::ZERO, None));
+        return;
+    }
+    let fault = match action {
+        "stress-cpu" => cpu(fields, draft),
+        _ => memory(entry, draft),
+    };
+    load(Vec::from_iter(fault), duration, place, made, draft);
+}

@@ -1,0 +1,220 @@
+//! What other tools break, as experiments of ours, and what of it does not carry over.
+//!
+//! ```text
+//! experiments  maps `chaos_experiments:` and `safety_settings:`
+//! monkey       `chaosmonkey:`, one experiment for each group that opted in
+//! litmus       ChaosEngine of Litmus
+//! mesh         NetworkChaos, PodChaos, StressChaos, PhysicalMachineChaos and Schedule of Chaos Mesh
+//! toolkit      experiments of Chaos Toolkit, as JSON or YAML
+//! gameday      the plan of a game day, as Markdown
+//! counterpart  the one table of what other tools break and what it is here
+//! fields       maps of which every key is read or left out
+//! write        experiments as YAML
+//! ```
+//!
+//! Nothing is dropped in silence: [`fields`] lists every key that nobody read. What has no fault of ours yet is
+//! listed as that, and a file of which nothing carries over is an error with the list. Values that the other
+//! tool would refuse too are errors with line and column, all of a file at once.
+//!
+//! Deliberately absent: files and networks, and any way to run what a document would run.
+
+use evenkeel_model::Diagnostic;
+use evenkeel_model::decode::{Findings, codes};
+use evenkeel_model::document::ChaosExperiment;
+use evenkeel_model::yaml::{self, Node, Place, Source};
+
+use self::draft::Draft;
+use crate::{LeftOut, json};
+
+mod counterpart;
+mod draft;
+mod experiments;
+mod fields;
+mod gameday;
+mod kubernetes;
+mod litmus;
+mod mesh;
+mod monkey;
+mod toolkit;
+mod write;
+
+pub use self::write::to_yaml;
+
+/// What is said of times at which something would run.
+const NO_SCHEDULE: &str = "there is no schedule yet: let cron or a pipeline run it";
+/// What is said of a fault that would last for ever.
+const NO_END: &str = "it does not say, and nothing here lasts for ever: 5m is written";
+
+/// Who wrote it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Format {
+    /// Maps `chaos_experiments:` and `safety_settings:`.
+    Experiments,
+    /// A configuration `chaosmonkey:`.
+    ChaosMonkey,
+    /// Documents of Litmus.
+    Litmus,
+    /// Documents of Chaos Mesh.
+    ChaosMesh,
+    /// An experiment of Chaos Toolkit.
+    ChaosToolkit,
+    /// The plan of a game day in Markdown.
+    GameDay,
+}
+
+impl Format {
+    /// Every format with its name on the command line.
+    pub const NAMES: [(&'static str, Self); 6] = [
+        ("experiments", Self::Experiments),
+        ("chaosmonkey", Self::ChaosMonkey),
+        ("litmus", Self::Litmus),
+        ("chaos-mesh", Self::ChaosMesh),
+        ("chaostoolkit", Self::ChaosToolkit),
+        ("gameday", Self::GameDay),
+    ];
+
+    /// What one document is, by its own words.
+    fn of(root: &Node) -> Option<Self> {
+        let version = root.entry("apiVersion").and_then(|it| it.value.text()).unwrap_or_default();
+        let has = |key: &str| root.entry(key).is_some();
+        if version.starts_with("litmuschaos.io/") {
+            return Some(Self::Litmus);
+        }
+        if version.starts_with("chaos-mesh.org/") || version.starts_with("pingcap.com/") {
+            return Some(Self::ChaosMesh);
+        }
+        if has("chaos_experiments") || has("safety_settings") {
+            return Some(Self::Experiments);
+        }
+        if has("chaosmonkey") {
+            return Some(Self::ChaosMonkey);
+        }
+        let is_toolkit = has("steady-state-hypothesis") || (has("method") && has("title"));
+        is_toolkit.then_some(Self::ChaosToolkit)
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Imported {
+    /// The experiments; names differ.
+    pub experiments: Vec<ChaosExperiment>,
+    /// What does not carry over, in the order in which it was found.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Why nothing could be imported.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// It breaks the rules of its format, at these places.
+    #[error("{} in it", if .0.len() == 1 { "there is a mistake" } else { "there are mistakes" })]
+    Wrong(Vec<Diagnostic>),
+    /// Nothing in it says which tool wrote it.
+    #[error("it does not say which tool it is of")]
+    Unknown,
+    /// There is nothing in it that we could break.
+    #[error("nothing of it carries over")]
+    Nothing(Vec<LeftOut>),
+}
+
+/// Reads `bytes` of the file `name`; without a format, each document says by itself what it is.
+///
+/// # Errors
+/// When it breaks the rules of its format, is of no tool we know, or has nothing that carries over.
+pub fn import(format: Option<Format>, name: &str, bytes: &[u8]) -> Result<Imported, ImportError> {
+    let text = std::str::from_utf8(bytes).unwrap_or_default().trim_start_matches('\u{feff}');
+    let mut draft = Draft::new(name);
+    if format.map_or_else(|| gameday::is_one(text), |it| it == Format::GameDay) {
+        if text.len() > yaml::MAX_BYTES || text.is_empty() {
+            // What is no text, or too much of it, is said in the words of every other document.
+            draft.roots(bytes);
+            return draft.finish(true);
+        }
+        draft.begin(name, text);
+        gameday::import(text, &mut draft);
+        return draft.finish(true);
+    }
+    let roots = match text.trim_start().starts_with('{') {
+        true => draft.json(text, bytes),
+        false => draft.roots(bytes),
+    };
+    let known = roots.iter().filter(|it| format.or_else(|| Format::of(it)).is_some()).count();
+    for root in &roots {
+        match format.or_else(|| Format::of(root)) {
+            Some(Format::Experiments) => experiments::import(root, &mut draft),
+            Some(Format::ChaosMonkey) => monkey::import(root, &mut draft),
+            Some(Format::Litmus) => litmus::import(root, &mut draft),
+            Some(Format::ChaosMesh) => mesh::import(root, &mut draft),
+            Some(Format::ChaosToolkit) => toolkit::import(root, &mut draft),
+            Some(Format::GameDay) => {}
+            None => {
+                let kind = root.entry("kind").and_then(|it| it.value.text());
+                let what = kind.map_or_else(|| "a document".to_owned(), |it| format!("a {it}"));
+                draft.leave_at(root.place, what, "it is no chaos of a tool we know");
+            }
+        }
+    }
+    draft.finish(known > 0)
+}
+
+impl Draft {
+    /// What follows is about this text.
+    fn begin(&mut self, name: &str, text: &str) {
+        self.found.set_source(Source::new(name, text.to_owned()));
+    }
+
+    /// The documents of a text in YAML.
+    fn roots(&mut self, bytes: &[u8]) -> Vec<Node> {
+        let name = self.name.clone();
+        let yaml::Text { source, roots, .. } = yaml::read(&name, bytes.to_vec(), &mut self.found);
+        self.found.set_source(source);
+        roots
+    }
+
+    /// The value of a text in JSON. Most of JSON is YAML too, and then its parts have places.
+    fn json(&mut self, text: &str, bytes: &[u8]) -> Vec<Node> {
+        if text.len() > yaml::MAX_BYTES {
+            return self.roots(bytes);
+        }
+        let error = match json::read(text) {
+            Ok(root) => {
+                let mut found = Findings::default();
+                let roots = yaml::read(&self.name, bytes.to_vec(), &mut found).roots;
+                self.begin(&self.name.clone(), text);
+                return if found.count() == 0 && roots.len() == 1 { roots } else { vec![root] };
+            }
+            Err(error) => error,
+        };
+        // A map of YAML in braces is no JSON, and no mistake either.
+        let mut found = Findings::default();
+        let yaml::Text { source, roots, .. } = yaml::read(&self.name, bytes.to_vec(), &mut found);
+        self.found.set_source(source);
+        if found.count() == 0 {
+            return roots;
+        }
+        let place =
+            Place { line: error.line() as u32, column: error.column().max(1) as u32, length: 1 };
+        let message = error.to_string();
+        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(it, _)| it);
+        let help = "Check the commas, closing brackets and quotes here and on the line above.";
+        self.found.report(codes::SYNTAX, place, format!("not JSON: {message}"), help);
+        Vec::new()
+    }
+
+    /// What came of it all; `is_known` when it was of some tool.
+    fn finish(mut self, is_known: bool) -> Result<Imported, ImportError> {
+        let found = std::mem::take(&mut self.found);
+        let (_, findings, _) = found.into_parts();
+        if !findings.is_empty() {
+            return Err(ImportError::Wrong(findings));
+        }
+        if !is_known {
+            return Err(ImportError::Unknown);
+        }
+        let (experiments, left_out) = self.into_parts();
+        match experiments.is_empty() {
+            true => Err(ImportError::Nothing(left_out)),
+            false => Ok(Imported { experiments, left_out }),
+        }
+    }
+}

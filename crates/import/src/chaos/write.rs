@@ -1,0 +1,158 @@
+//! Experiments as YAML: what is not the default, in the words people write it in.
+
+use std::time::Duration;
+
+use evenkeel_model::document::{
+    BlastRadius, ChaosExperiment, Fault, Finder, Mode, OnNoData, Probe, ProbeKind, Safety,
+    Selector, Step, Target,
+};
+
+use crate::figures::{bytes, criterion, duration};
+use crate::map::{Map, document, one};
+use crate::tree::Tree;
+
+/// Writes experiments as a file that is read back as the same.
+pub fn to_yaml(experiments: &[ChaosExperiment]) -> String {
+    let write = |it: &ChaosExperiment| document("ChaosExperiment", &it.name, spec(it)).document();
+    experiments.iter().map(write).collect::<Vec<_>>().join("---\n")
+}
+
+fn spec(experiment: &ChaosExperiment) -> Tree {
+    let mut spec = Map::default();
+    spec.put_text("description", experiment.description.as_ref());
+    spec.put_text("hypothesis", experiment.hypothesis.as_ref());
+    spec.put_list("steadyState", &experiment.steady_state, probe);
+    spec.put_list("method", &experiment.method, step);
+    spec.put_unless("safety", &experiment.safety, &Safety::default(), safety);
+    spec.put_list("success", &experiment.success, |it| Tree::Text(criterion(it)));
+    spec.done()
+}
+
+fn step(step: &Step) -> Tree {
+    let mut map = parameters(&step.fault);
+    if let Some(it) = &step.target {
+        map.put("target", target(it));
+    }
+    map.put_unless("at", &step.at, &Duration::ZERO, |it| duration(*it));
+    if let Some(it) = step.duration {
+        map.put("duration", duration(it));
+    }
+    one(step.fault.kind(), map.done())
+}
+
+/// What is said of a fault beside its target and its times.
+fn parameters(fault: &Fault) -> Map {
+    let mut map = Map::default();
+    match fault {
+        Fault::Latency { delay, jitter } => {
+            map.put("delay", duration(*delay));
+            map.put_unless("jitter", jitter, &Duration::ZERO, |it| duration(*it));
+        }
+        Fault::Bandwidth { rate } => map.put("rate", Tree::Text(format!("{}/s", bytes(*rate)))),
+        Fault::HttpErrors { share, status } => {
+            map.put("share", Tree::text(share));
+            map.put_unless("status", status, &503, Tree::word);
+        }
+        Fault::Cpu { load, cores } => {
+            map.put("load", Tree::text(load));
+            map.put_unless("cores", cores, &0, Tree::word);
+        }
+        Fault::Memory { amount } => map.put("amount", Tree::Text(bytes(*amount))),
+        Fault::BlackHole
+        | Fault::Refuse
+        | Fault::Reset
+        | Fault::Kill
+        | Fault::Pause
+        | Fault::Restart => {}
+    }
+    map
+}
+
+fn target(target: &Target) -> Tree {
+    let mut map = Map::default();
+    let usual = match &target.select {
+        Selector::Process(finder) => {
+            map.put_finder(finder);
+            if matches!(finder, Finder::Pid(_)) { Mode::All } else { Mode::One }
+        }
+        Selector::Instances { service, pattern } => {
+            map.put_text("service", service.as_ref());
+            map.put("instances", Tree::text(pattern));
+            Mode::One
+        }
+        Selector::Dependency { service, name } => {
+            map.put_text("service", service.as_ref());
+            map.put("dependency", Tree::text(name));
+            Mode::All
+        }
+    };
+    map.put_unless("mode", &target.mode, &usual, |it| match it {
+        Mode::One => Tree::text("one"),
+        Mode::All => Tree::text("all"),
+        Mode::Count(count) => Tree::word(count),
+        Mode::Share(share) => Tree::text(share),
+    });
+    map.done()
+}
+
+fn probe(probe: &Probe) -> Tree {
+    let second = Duration::from_secs(1);
+    let mut map = Map::default();
+    let kind = match &probe.kind {
+        ProbeKind::Http { url, status, within, contains } => {
+            map.put("url", Tree::text(url));
+            map.put_unless("status", status, &200, Tree::word);
+            map.put_unless("within", within, &second, |it| duration(*it));
+            map.put_text("contains", contains.as_ref());
+            "http"
+        }
+        ProbeKind::Tcp { address, within } => {
+            map.put("address", Tree::text(address));
+            map.put_unless("within", within, &second, |it| duration(*it));
+            "tcp"
+        }
+        ProbeKind::Process { find } => {
+            map.put_finder(find);
+            "process"
+        }
+        ProbeKind::Load { criterion: limit } => {
+            if probe.every == second {
+                return one("load", Tree::Text(criterion(limit)));
+            }
+            map.put("condition", Tree::Text(criterion(limit)));
+            "load"
+        }
+    };
+    map.put_unless("every", &probe.every, &second, |it| duration(*it));
+    one(kind, map.done())
+}
+
+fn safety(safety: &Safety) -> Tree {
+    let usual = Safety::default();
+    let mut map = Map::default();
+    map.put_unless("maxDuration", &safety.max_duration, &usual.max_duration, |it| duration(*it));
+    map.put_unless("blastRadius", &safety.blast_radius, &usual.blast_radius, blast_radius);
+    map.put_list("allowedHours", &safety.allowed_hours, Tree::text);
+    map.put_list("restrictedHours", &safety.restricted_hours, Tree::text);
+    map.put_unless("timeZone", &safety.time_zone, &usual.time_zone, |it| Tree::text(it.as_str()));
+    map.put_list("abort", &safety.abort, |it| Tree::Text(criterion(it)));
+    map.put_unless("onNoData", &safety.on_no_data, &usual.on_no_data, |it| {
+        Tree::text(match it {
+            OnNoData::Abort => "abort",
+            OnNoData::Continue => "continue",
+        })
+    });
+    map.done()
+}
+
+fn blast_radius(radius: &BlastRadius) -> Tree {
+    let mut map = Map::default();
+    map.put_text("maxInstances", radius.max_instances.as_ref());
+    if let Some(it) = radius.max_services {
+        map.put("maxServices", Tree::word(&it));
+    }
+    if let Some(it) = radius.min_healthy {
+        map.put("minHealthy", Tree::word(&it));
+    }
+    map.done()
+}

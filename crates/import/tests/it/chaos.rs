@@ -1,0 +1,202 @@
+//! Every file of the corpus of chaos: what comes of it, what is left out, and that our own reader takes it.
+
+use std::fs;
+use std::path::Path;
+
+use evenkeel_import::LeftOut;
+use evenkeel_import::chaos::{Format, ImportError, import, to_yaml};
+use evenkeel_model::document::{ChaosExperiment, Document, Selector};
+use evenkeel_model::{Diagnostic, Library};
+use evenkeel_units::Seed;
+
+/// What our reader makes of the text.
+pub(crate) fn read_back(yaml: &str) -> Vec<ChaosExperiment> {
+    let files = [("imported.yaml".to_owned(), yaml.as_bytes().to_vec())];
+    let (library, diagnostics) = Library::check(files);
+    assert!(diagnostics.is_empty(), "{}\n{yaml}", evenkeel_model::render(&diagnostics, false));
+    let experiments = library.items().iter().filter_map(|it| match it.document() {
+        Document::ChaosExperiment(it) => Some(it.clone()),
+        _ => None,
+    });
+    experiments.collect()
+}
+
+fn left_out(list: &[LeftOut]) -> String {
+    list.iter().map(|it| format!("{}: {}: {}\n", it.place, it.what, it.why)).collect()
+}
+
+fn bytes(file: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/chaos").join(file);
+    fs::read(path).expect("the corpus is there")
+}
+
+fn check(format: Format, file: &str) -> Vec<ChaosExperiment> {
+    let imported = import(None, file, &bytes(file)).expect("the corpus can be imported");
+    assert_eq!(import(Some(format), file, &bytes(file)).as_ref(), Ok(&imported), "as {format:?}");
+    let yaml = to_yaml(&imported.experiments);
+    let shown = format!("{yaml}\n=== left out\n{}", left_out(&imported.left_out));
+    insta::assert_snapshot!(file.replace(['/', '.'], "_"), shown);
+    assert_eq!(read_back(&yaml), imported.experiments);
+    for secret in ["s3cr3t", "hunter2"] {
+        assert!(!shown.contains(secret), "{secret} was written down");
+    }
+    imported.experiments
+}
+
+#[test]
+fn maps_of_experiments_and_their_limits() {
+    check(Format::Experiments, "seeds/chaos-experiments.yml");
+}
+
+#[test]
+fn groups_of_a_chaos_monkey() {
+    check(Format::ChaosMonkey, "seeds/chaosmonkey.yaml");
+}
+
+#[test]
+fn documents_of_chaos_mesh() {
+    check(Format::ChaosMesh, "seeds/chaos-mesh.yaml");
+    check(Format::ChaosMesh, "mesh/network.yaml");
+}
+
+#[test]
+fn documents_of_others_beside_those_of_chaos_mesh() {
+    let imported = import(None, "hosts.yaml", &bytes("mesh/hosts.yaml")).unwrap();
+    let yaml = to_yaml(&imported.experiments);
+    insta::assert_snapshot!(
+        "mesh_hosts_yaml",
+        format!("{yaml}\n=== left out\n{}", left_out(&imported.left_out))
+    );
+    assert_eq!(read_back(&yaml), imported.experiments);
+}
+
+#[test]
+fn engines_of_litmus() {
+    check(Format::Litmus, "litmus/engine.yaml");
+}
+
+#[test]
+fn experiments_of_chaos_toolkit() {
+    check(Format::ChaosToolkit, "toolkit/experiment.json");
+    check(Format::ChaosToolkit, "toolkit/experiment.yaml");
+}
+
+#[test]
+fn plans_of_a_game_day() {
+    check(Format::GameDay, "seeds/gameday.md");
+}
+
+#[test]
+fn a_file_of_which_nothing_carries_over_is_an_error_with_the_list() {
+    let error = import(None, "pod-kill.yaml", &bytes("seeds/pod-kill.yaml")).unwrap_err();
+    let ImportError::Nothing(list) = error else { panic!("{error}") };
+    insta::assert_snapshot!("seeds_pod-kill_yaml", left_out(&list));
+}
+
+/// A drill of one experiment, with a service that has whatever the experiment is aimed at.
+fn drill(experiment: &ChaosExperiment) -> String {
+    let (mut service, mut instances, mut dependencies) = ("any", "", String::new());
+    for (n, step) in experiment.method.iter().enumerate() {
+        match step.target.as_ref().map(|it| &it.select) {
+            Some(Selector::Instances { service: of, .. }) => {
+                service = of.as_deref().unwrap_or(service);
+                instances = "\n  instances: {a: {port: 1}, b: {port: 2}, c: {port: 3}, d: {port: 4}, e: {port: 5}}";
+            }
+            Some(Selector::Dependency { service: of, name }) => {
+                service = of.as_deref().unwrap_or(service);
+                let port = 9_000 + n;
+                dependencies.push_str(&format!(
+                    "\n    {name}: {{listen: \"127.0.0.1:{port}\", upstream: \"{name}.example:80\"}}"
+                ));
+            }
+            Some(Selector::Process(_)) | None => {}
+        }
+    }
+    if !dependencies.is_empty() {
+        dependencies.insert_str(0, "\n  dependencies:");
+    }
+    let name = &experiment.name;
+    let head = "apiVersion: evenkeel.dev/v1\nkind";
+    let constant = "{constant: {rate: 50/s, duration: 2h}}";
+    format!(
+        "---\n{head}: Service\nmetadata: {{name: {service}}}\nspec:\n  url: http://127.0.0.1:80\n  \
+         allowFaults: all{instances}{dependencies}\n\
+         ---\n{head}: LoadTest\nmetadata: {{name: load}}\nspec: {{service: {service}, routes: [{{path: /}}]}}\n\
+         ---\n{head}: Drill\nmetadata: {{name: drill}}\nspec:\n  service: {service}\n  load: load\n  duration: 6h\n  \
+         phases:\n    - {{name: fault, shape: {constant}, chaos: [{name}]}}\n    \
+         - {{name: after, role: recovery, shape: {constant}}}\n  success: {{error_rate: \"< 50%\"}}\n"
+    )
+}
+
+#[test]
+fn what_is_written_can_be_planned_once_its_services_are_there() {
+    let files = [
+        "seeds/chaos-experiments.yml",
+        "seeds/chaosmonkey.yaml",
+        "seeds/chaos-mesh.yaml",
+        "seeds/gameday.md",
+        "mesh/network.yaml",
+        "mesh/hosts.yaml",
+        "litmus/engine.yaml",
+        "toolkit/experiment.json",
+        "toolkit/experiment.yaml",
+    ];
+    for file in files {
+        for experiment in import(None, file, &bytes(file)).unwrap().experiments {
+            let text = to_yaml(std::slice::from_ref(&experiment)) + &drill(&experiment);
+            let (library, diagnostics) =
+                Library::check([("drill.yaml".to_owned(), text.clone().into_bytes())]);
+            assert!(
+                diagnostics.is_empty(),
+                "{}\n{text}",
+                evenkeel_model::render(&diagnostics, false)
+            );
+            let plan = library.plan("drill", Seed(7)).expect("it can be planned");
+            assert_eq!(plan.faults.len(), experiment.method.len(), "{file}: {text}");
+        }
+    }
+}
+
+fn mistakes(name: &str, text: &str) -> String {
+    match import(None, name, text.as_bytes()) {
+        Err(ImportError::Wrong(list)) => {
+            let line = |it: &Diagnostic| {
+                format!("{}:{}:{}: {}: {}\n", it.file, it.line, it.column, it.message, it.help)
+            };
+            list.iter().map(line).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_mistake_of_a_file_is_told_with_line_and_column() {
+    let all = [
+        mistakes(
+            "mesh.yaml",
+            "apiVersion: chaos-mesh.org/v1alpha1\nkind: NetworkChaos\nmetadata: {name: a}\nspec:\n  action: delay\n  \
+             selector: []\n  delay: {latency: soon}\n  duration: 40 days\n\
+             ---\napiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos\nmetadata: {name: b}\nspec: {action: pod-tickle}\n",
+        ),
+        mistakes(
+            "experiments.yaml",
+            "chaos_experiments:\n  a:\n    config: {instance_percentage: 120}\n    success_criteria: {availability: many}\n\
+             safety_settings:\n  blast_radius_limits: {restricted_hours: [\"25:00-06:00\"]}\n",
+        ),
+        mistakes("comma.json", "{\n  \"title\": \"a\",\n  \"method\": [,]\n}\n"),
+        mistakes("bracket.yaml", "chaosmonkey:\n  enabled: [true\n"),
+        mistakes(
+            "activities.json",
+            "{\"title\": \"a\", \"method\": [{\"ref\": \"b\"}, {\"name\": \"c\"}]}",
+        ),
+    ];
+    insta::assert_snapshot!("mistakes", all.concat());
+}
+
+#[test]
+fn what_is_of_no_tool_is_refused() {
+    for text in ["", "a: 1", "apiVersion: v1\nkind: Pod\n", "attacks: []", "# A day\n"] {
+        let error = import(None, "x", text.as_bytes()).unwrap_err();
+        assert_eq!(error, ImportError::Unknown, "{text}");
+    }
+}
