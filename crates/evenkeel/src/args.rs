@@ -77,7 +77,7 @@ pub(crate) enum Verb {
     Agent(agent::AgentArgs),
     /// Render a past run again from its journal.
     Report(ReportArgs),
-    /// Faults: what there is, and mending what a crash left behind.
+    /// Faults: what there is, mending what a crash left behind, and bringing experiments over from other tools.
     #[command(subcommand)]
     Chaos(Chaos),
     /// Start the shop, a small service to drill.
@@ -113,6 +113,22 @@ pub(crate) enum Chaos {
     Halt(HaltArgs),
     /// List the faults, what they need and what shows that they acted.
     Faults,
+    /// Bring experiments over from other tools, and list what does not carry over.
+    Import(ChaosImportArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ChaosImportArgs {
+    /// An experiment of Chaos Toolkit, documents of Chaos Mesh or Litmus, a map `chaos_experiments`, a
+    /// configuration `chaosmonkey`, or the plan of a game day in Markdown; `-` reads standard input.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// What it is, when it does not say: experiments, chaosmonkey, litmus, chaos-mesh, chaostoolkit or gameday.
+    #[arg(long = "as", value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// The file to write. Default: standard output.
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

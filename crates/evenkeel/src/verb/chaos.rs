@@ -3,6 +3,8 @@
 pub(crate) mod halt;
 pub(crate) mod status;
 
+pub(crate) mod import;
+
 use std::path::Path;
 
 use evenkeel_fault::{Recovered, kind, state_dir};

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod demo;
 mod documents;
 pub(crate) mod drill;
+mod import;
 pub(crate) mod init;
 pub(crate) mod load;
 pub(crate) mod plan;

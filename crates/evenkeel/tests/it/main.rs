@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agents;
+mod chaos;
 #[path = "../../../report/tests/it/chromium.rs"]
 #[expect(dead_code, reason = "pages of reports are looked at more closely where they are drawn")]
 mod chromium;

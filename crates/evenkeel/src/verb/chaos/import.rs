@@ -1,0 +1,29 @@
+//! `chaos import`: experiments out of what other tools say.
+
+use evenkeel_import::chaos::{Format, ImportError, Imported, import, to_yaml};
+
+use super::super::documents::wrong;
+use super::super::import::{Documents, named, names, read, warn};
+use crate::args::ChaosImportArgs;
+use crate::exit::{Exit, Failure};
+use crate::screen::Screen;
+
+/// Turns a file of another tool into experiments.
+pub(crate) fn run(args: &ChaosImportArgs, screen: &Screen) -> Result<Exit, Failure> {
+    let (name, bytes) = read(&args.file)?;
+    let format = args.format.as_deref().map(|it| named(it, &Format::NAMES)).transpose()?;
+    let Imported { experiments, left_out } =
+        import(format, &name, &bytes).map_err(|error| match &error {
+            ImportError::Wrong(findings) => wrong(findings, screen),
+            ImportError::Unknown => Failure::usage(format!("cannot import {name}: {error}"))
+                .help(format!("say it with `--as`: {}", names(&Format::NAMES))),
+            ImportError::Nothing(left_out) => {
+                warn(left_out, screen);
+                Failure::usage(format!("cannot import {name}: {error}"))
+            }
+        })?;
+    let names = experiments.iter().map(|it| it.name.as_str()).collect();
+    let documents =
+        Documents { key: "experiments", names, yaml: to_yaml(&experiments), left_out: &left_out };
+    documents.give(args.out.as_deref(), screen)
+}
