@@ -38,9 +38,29 @@ pub(super) fn names<T>(formats: &[(&'static str, T)]) -> String {
 }
 
 /// Says what did not carry over.
-pub(super) fn warn(left_out: &[LeftOut], screen: &Screen) {
+fn warn(left_out: &[LeftOut], screen: &Screen) {
     for LeftOut { place, what, why } in left_out {
         screen.warn(&format!("left out: {what} ({place}): {why}"));
+    }
+}
+
+/// That nothing of a file carries over, and why not. Programs read that where they read results.
+pub(super) fn nothing(
+    key: &'static str,
+    left_out: &[LeftOut],
+    message: String,
+    screen: &Screen,
+) -> Failure {
+    let failure = Failure::usage(message);
+    let none = Documents { key, names: Vec::new(), yaml: String::new(), left_out };
+    match screen.is_json() {
+        true => {
+            none.give(None, screen).err().unwrap_or(Failure { message: String::new(), ..failure })
+        }
+        false => {
+            warn(left_out, screen);
+            failure
+        }
     }
 }
 

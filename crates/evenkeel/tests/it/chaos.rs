@@ -91,6 +91,14 @@ fn mistakes_and_files_of_which_nothing_carries_over_are_refused() {
         assert!(said(&output).contains(words), "{}", said(&output));
     }
 
+    let output = world.run(&["chaos", "import", "pods.yaml", "--output", "json"]);
+    let it: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (output.status.code(), it["left_out"].as_array().unwrap().len()),
+        (Some(2), 1),
+        "{it:#}"
+    );
+
     world.write("other.yaml", "a: 1\n");
     let output = world.run(&["chaos", "import", "other.yaml"]);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));

@@ -220,7 +220,8 @@ pub(super) const fn memory(amount: Bytes) -> Fault {
 pub(super) fn finder(text: &str) -> Option<Finder> {
     match text.trim() {
         "" => None,
-        it if it.contains('\0') => None,
+        // No path of a program is longer.
+        it if it.contains('\0') || it.len() > 4_096 => None,
         it if it.bytes().all(|it| it.is_ascii_digit()) => {
             let pid = it.parse().ok().filter(|it| (2..=4_194_304).contains(it));
             pid.map(Finder::Pid)

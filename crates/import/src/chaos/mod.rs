@@ -112,6 +112,9 @@ pub enum ImportError {
     /// Nothing in it says which tool wrote it.
     #[error("it does not say which tool it is of")]
     Unknown,
+    /// It is a program, such as one that calls Gremlin.
+    #[error("it is a program, and none is run: write what it does as a ChaosExperiment")]
+    Program,
     /// There is nothing in it that we could break.
     #[error("nothing of it carries over")]
     Nothing(Vec<LeftOut>),
@@ -120,7 +123,7 @@ pub enum ImportError {
 /// Reads `bytes` of the file `name`; without a format, each document says by itself what it is.
 ///
 /// # Errors
-/// When it breaks the rules of its format, is of no tool we know, or has nothing that carries over.
+/// When it breaks the rules of its format, is of no tool we know or a program, or has nothing that carries over.
 pub fn import(format: Option<Format>, name: &str, bytes: &[u8]) -> Result<Imported, ImportError> {
     let text = std::str::from_utf8(bytes).unwrap_or_default().trim_start_matches('\u{feff}');
     let mut draft = Draft::new(name);
@@ -133,6 +136,9 @@ pub fn import(format: Option<Format>, name: &str, bytes: &[u8]) -> Result<Import
         draft.begin(name, text);
         gameday::import(text, &mut draft);
         return draft.finish(true);
+    }
+    if format.is_none() && is_program(text) {
+        return Err(ImportError::Program);
     }
     let roots = match text.trim_start().starts_with('{') {
         true => draft.json(text, bytes),
@@ -155,6 +161,14 @@ pub fn import(format: Option<Format>, name: &str, bytes: &[u8]) -> Result<Import
         }
     }
     draft.finish(known > 0)
+}
+
+/// Whether a text is Python: before anything else it imports something.
+fn is_program(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    let first = lines.find(|it| !it.is_empty() && !it.starts_with('#')).unwrap_or_default();
+    let words: Vec<_> = first.split_whitespace().collect();
+    matches!(words.as_slice(), ["import", _] | ["from", _, "import", ..])
 }
 
 impl Draft {

@@ -194,6 +194,16 @@ fn every_mistake_of_a_file_is_told_with_line_and_column() {
 }
 
 #[test]
+fn a_program_is_refused_as_one() {
+    for text in [
+        "import gremlin\n\n# CPU attack\ngremlin.attack.cpu(length=60)\n",
+        "# Monkey\nfrom typing import List\n",
+    ] {
+        assert_eq!(import(None, "x", text.as_bytes()).unwrap_err(), ImportError::Program, "{text}");
+    }
+}
+
+#[test]
 fn what_is_of_no_tool_is_refused() {
     for text in ["", "a: 1", "apiVersion: v1\nkind: Pod\n", "attacks: []", "# A day\n"] {
         let error = import(None, "x", text.as_bytes()).unwrap_err();

@@ -3,7 +3,7 @@
 use evenkeel_import::chaos::{Format, ImportError, Imported, import, to_yaml};
 
 use super::super::documents::wrong;
-use super::super::import::{Documents, named, names, read, warn};
+use super::super::import::{Documents, named, names, nothing, read};
 use crate::args::ChaosImportArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
@@ -17,9 +17,10 @@ pub(crate) fn run(args: &ChaosImportArgs, screen: &Screen) -> Result<Exit, Failu
             ImportError::Wrong(findings) => wrong(findings, screen),
             ImportError::Unknown => Failure::usage(format!("cannot import {name}: {error}"))
                 .help(format!("say it with `--as`: {}", names(&Format::NAMES))),
+            ImportError::Program => Failure::usage(format!("cannot import {name}: {error}")),
             ImportError::Nothing(left_out) => {
-                warn(left_out, screen);
-                Failure::usage(format!("cannot import {name}: {error}"))
+                let message = format!("cannot import {name}: {error}");
+                nothing("experiments", left_out, message, screen)
             }
         })?;
     let names = experiments.iter().map(|it| it.name.as_str()).collect();

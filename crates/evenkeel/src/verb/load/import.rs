@@ -7,7 +7,7 @@ use evenkeel_import::{
 };
 use evenkeel_model::document::LoadTest;
 
-use super::super::import::{Documents, named, names, read, warn};
+use super::super::import::{Documents, named, names, nothing, read};
 use crate::args::load::{ImportArgs, LoadPlanArgs};
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
@@ -23,10 +23,11 @@ pub(crate) fn run(args: &ImportArgs, screen: &Screen) -> Result<Exit, Failure> {
         })?,
     };
     let Imported { tests, left_out } = import(format, &name, &bytes).map_err(|error| {
-        if let ImportError::Nothing { left_out, .. } = &error {
-            warn(left_out, screen);
+        let message = format!("cannot import {name}: {error}");
+        match &error {
+            ImportError::Nothing { left_out, .. } => nothing("tests", left_out, message, screen),
+            _ => Failure::usage(message),
         }
-        Failure::usage(format!("cannot import {name}: {error}"))
     })?;
     written(&tests, &left_out, args.out.as_deref(), screen)
 }

@@ -8,7 +8,7 @@ use evenkeel_model::yaml::{Entry, Sort, Value};
 use super::super::draft::{Draft, finder};
 use super::super::fields::{Fields, items};
 use super::Activity;
-use super::words::Configuration;
+use super::words::{Configuration, MOST_BYTES};
 use crate::address::encode_value;
 use crate::notes::cut;
 
@@ -81,6 +81,9 @@ fn http(
             Ok(it) => it,
             Err(why) => return Some(Err(why)),
         };
+        if url.len() > MOST_BYTES {
+            return Some(Err("its URL is longer than 64 KiB".to_owned()));
+        }
         url.push(if n == 0 && !url.contains('?') { '?' } else { '&' });
         url.push_str(&format!("{}={}", encode_value(&entry.key), encode_value(&value)));
     }

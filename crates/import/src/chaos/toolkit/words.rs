@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use evenkeel_model::yaml::{Entry, Node, Value};
+use evenkeel_model::yaml::{Entry, Value};
 
 use super::super::draft::Draft;
 use super::super::fields::Fields;
@@ -10,6 +10,10 @@ use crate::notes::cut;
 
 /// The most words of a command.
 const MOST_WORDS: usize = 1_000;
+/// The most bytes of all of them, and of a text with its placeholders filled in.
+pub(super) const MOST_BYTES: usize = 64 << 10;
+
+const TOO_LONG: &str = "it is longer than 64 KiB";
 
 /// What `${name}` stands for; nothing where only the environment knows.
 #[derive(Debug, Default)]
@@ -53,8 +57,8 @@ impl<'a> Configuration<'a> {
             };
             filled.push_str(value);
             rest = after;
-            if filled.len() > 64 << 10 {
-                return Err("it is longer than 64 KiB".to_owned());
+            if filled.len() > MOST_BYTES {
+                return Err(TOO_LONG.to_owned());
             }
         }
         filled.push_str(rest);
@@ -64,17 +68,24 @@ impl<'a> Configuration<'a> {
     /// The words of `arguments`: a list, a map, or a line without anything for a shell.
     pub(super) fn words(&self, arguments: Option<&Entry>) -> Result<Vec<String>, String> {
         let mut words = Vec::new();
-        let mut add = |it: &Node| match it.text() {
-            Some(text) => self.text(text).map(|it| words.push(it)),
-            None => Err("an argument of it is no text".to_owned()),
+        let mut bytes = 0;
+        let mut add = |text: &str| {
+            let word = self.text(text)?;
+            bytes += word.len();
+            words.push(word);
+            if bytes > MOST_BYTES { Err(TOO_LONG.to_owned()) } else { Ok(()) }
         };
         match arguments.map(|it| &it.value.value) {
             None => {}
-            Some(Value::List(items)) => items.iter().take(MOST_WORDS).try_for_each(&mut add)?,
+            Some(Value::List(items)) => {
+                for it in items.iter().take(MOST_WORDS) {
+                    add(it.text().ok_or("an argument of it is no text")?)?;
+                }
+            }
             Some(Value::Map(entries)) => {
                 for it in entries.iter().take(MOST_WORDS) {
-                    words.push(self.text(&it.key)?);
-                    words.extend(it.value.text().map(|it| self.text(it)).transpose()?);
+                    add(&it.key)?;
+                    it.value.text().map_or(Ok(()), &mut add)?;
                 }
             }
             Some(Value::Scalar { text, .. }) => words = line(&self.text(text)?)?,
