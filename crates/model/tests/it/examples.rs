@@ -14,7 +14,7 @@ const PAGES: [(&str, &str); 5] = [
     ("service.rs", include_str!("../../src/document/service.rs")),
     ("slo.rs", include_str!("../../src/document/slo.rs")),
     ("load.rs", include_str!("../../src/document/load/mod.rs")),
-    ("chaos.rs", include_str!("../../src/document/chaos.rs")),
+    ("chaos/mod.rs", include_str!("../../src/document/chaos/mod.rs")),
     ("drill.rs", include_str!("../../src/document/drill.rs")),
 ];
 

@@ -1,0 +1,75 @@
+//! `ChaosExperiment`: what is broken, for how long, and when to stop.
+//!
+//! ```yaml
+//! apiVersion: evenkeel.dev/v1
+//! kind: ChaosExperiment
+//! metadata: {name: payment-slow}
+//! spec:
+//!   hypothesis: checkout survives a slow payment provider
+//!   steadyState:
+//!     - http: {url: "http://127.0.0.1:7400/health/ready", status: 200, within: 300ms}
+//!     - load: error_rate < 1%
+//!   target: {service: shop, dependency: payment}
+//!   method:
+//!     - latency: {delay: 800ms, jitter: 100ms, at: 2s, duration: 8s}
+//!     - kill: {target: {service: shop, instances: gateway-*, mode: one}, at: 12s}
+//!   safety:
+//!     maxDuration: 2m
+//!     blastRadius: {maxInstances: 34%, maxServices: 1, minHealthy: 2}
+//!     restrictedHours: ["18:00-06:00"]
+//!     timeZone: Europe/Paris
+//!     abort: ["error_rate > 10% for 3s"]
+//!   success:
+//!     availability: "> 99%"
+//!     recovery_time: "< 120s"
+//! ```
+
+mod fault;
+mod probe;
+mod safety;
+mod target;
+
+use std::time::Duration;
+
+use evenkeel_units::duration::{seconds, seconds_option};
+use serde::{Deserialize, Serialize};
+
+pub use self::fault::{ActsOn, Fault};
+pub use self::probe::{Probe, ProbeKind};
+pub use self::safety::{BlastRadius, Hours, OnNoData, Safety};
+pub use self::target::{Mode, Selector, Target};
+use super::Criterion;
+
+/// An experiment: faults, with the limits within which they may act.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChaosExperiment {
+    /// `metadata.name`.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// What is believed, and shall be disproved if it is wrong.
+    pub hypothesis: Option<String>,
+    /// What must hold before, is watched during, and must hold again after.
+    pub steady_state: Vec<Probe>,
+    /// What happens, in order of its times.
+    pub method: Vec<Step>,
+    /// The limits.
+    pub safety: Safety,
+    /// What must hold for the hypothesis to stand.
+    pub success: Vec<Criterion>,
+}
+
+/// One fault at one time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// What is done.
+    pub fault: Fault,
+    /// To what. `cpu` and `memory` act on this host and need none.
+    pub target: Option<Target>,
+    /// When, after the start of the phase that the experiment belongs to. Default 0 s.
+    #[serde(rename = "at_seconds", with = "seconds")]
+    pub at: Duration,
+    /// For how long. `None` for `kill` and `restart`, which act once.
+    #[serde(rename = "duration_seconds", with = "seconds_option")]
+    pub duration: Option<Duration>,
+}

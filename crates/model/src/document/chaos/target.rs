@@ -1,0 +1,92 @@
+//! Whom a fault hits.
+
+use std::fmt;
+
+use evenkeel_units::Ratio;
+use serde::{Deserialize, Serialize};
+
+use crate::document::Finder;
+
+/// Who is hit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// The candidates.
+    pub select: Selector,
+    /// How many of them. Default `all` for a link or a pid, `one` otherwise.
+    pub mode: Mode,
+}
+
+/// The candidates of a fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selector {
+    /// Processes that match on this host.
+    Process(Finder),
+    /// Instances of a service.
+    Instances {
+        /// The service; `None`: that of the drill.
+        service: Option<String>,
+        /// Names, where `*` stands for anything.
+        pattern: String,
+    },
+    /// A link of a service.
+    Dependency {
+        /// The service; `None`: that of the drill.
+        service: Option<String>,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process(Finder::Pid(pid)) => write!(f, "pid {pid}"),
+            Self::Process(Finder::Port(port)) => write!(f, "port {port}"),
+            Self::Instances { pattern, .. } => f.write_str(pattern),
+            Self::Process(Finder::Executable(name)) | Self::Dependency { name, .. } => {
+                f.write_str(name)
+            }
+        }
+    }
+}
+
+/// How many of the candidates are hit.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// One of them, by the seed.
+    One,
+    /// All of them.
+    All,
+    /// This many, by the seed.
+    Count(u32),
+    /// This share, by the seed, rounded down: a limit is a limit.
+    Share(Ratio),
+}
+
+impl Mode {
+    /// How many of `candidates` are hit.
+    pub fn of(self, candidates: usize) -> usize {
+        match self {
+            Self::One => candidates.min(1),
+            Self::All => candidates,
+            Self::Count(count) => candidates.min(count as usize),
+            Self::Share(share) => share.floor_of(candidates),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_percentage_never_hits_more_than_it_says(percent in 0u32..=100, candidates in 0usize..500) {
+            let hit = Mode::Share(Ratio::percent(percent)).of(candidates);
+            prop_assert!(hit * 100 <= candidates * percent as usize);
+        }
+    }
+}
