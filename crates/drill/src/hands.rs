@@ -7,7 +7,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use evenkeel_fault::process::State;
-use evenkeel_fault::{Faults, Process, Reexec, find};
+use evenkeel_fault::{Faults, Lease, Process, Reexec, find};
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::document::{Finder, ProbeKind};
 use evenkeel_model::event::Evidence;
@@ -256,7 +256,9 @@ impl Hands {
             None => Err("nothing is prepared".to_owned()),
         };
         self.tell(match began {
-            Ok(targets) => Event::FaultBegan { fault: index, targets },
+            Ok(Lease { release, targets, .. }) => {
+                Event::FaultBegan { fault: index, release, targets }
+            }
             Err(error) => Event::FaultFailed { fault: index, error },
         });
     }

@@ -191,6 +191,7 @@ fn faults(run: &Run, recoveries: &[Recovery]) -> Vec<FaultFigures> {
         .map(|((planned, track), recovery)| FaultFigures {
             label: planned.label.clone(),
             kind: planned.fault.kind().to_owned(),
+            release: track.release,
             targets: track.targets.clone(),
             from: track.from,
             to: if planned.fault.is_one_shot() { track.from } else { track.to },

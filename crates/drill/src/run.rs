@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::Role;
+use evenkeel_model::document::{Release, Role};
 use evenkeel_model::event::Evidence;
 use evenkeel_model::plan::{Footprint, PlannedPhase, RunHead};
 use evenkeel_model::{Entry, Event, Frame, Outcome, Plan};
@@ -67,6 +67,8 @@ pub struct FaultTrack {
     pub to: Option<Moment>,
     /// What it hit.
     pub targets: Vec<String>,
+    /// What ends it when the tool is gone.
+    pub release: Option<Release>,
     /// What shows that it acted.
     pub evidence: Evidence,
     /// Why it did not begin, or was not taken back.
@@ -229,7 +231,8 @@ impl Run {
         };
         let Some(track) = self.faults.get_mut(number) else { return };
         match event {
-            Event::FaultBegan { targets, .. } => {
+            Event::FaultBegan { release, targets, .. } => {
+                track.release = Some(*release);
                 track.from = Some(at);
                 track.targets.clone_from(targets);
                 track.left_behind = true;

@@ -17,7 +17,7 @@ use crate::frames::Frames;
 use crate::judge::judge;
 use crate::run::Run;
 use crate::tally::tests::frame;
-use evenkeel_model::document::{Finder, Watch, WatchSource};
+use evenkeel_model::document::{Finder, Release, Watch, WatchSource};
 
 pub(crate) fn at(seconds: u64) -> Moment {
     Moment::at(Duration::from_secs(seconds))
@@ -280,7 +280,8 @@ pub(crate) fn play(
                 }
                 Command::BeginFault(fault) => {
                     acting[fault] = true;
-                    due.push_back(Event::FaultBegan { fault, targets: vec!["payment".into()] });
+                    let (release, targets) = (Release::Lifetime, vec!["payment".into()]);
+                    due.push_back(Event::FaultBegan { fault, release, targets });
                 }
                 Command::EndFault(fault) => {
                     acting[fault] = false;

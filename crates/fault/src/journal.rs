@@ -182,8 +182,8 @@ impl Journal {
     }
 
     /// Notes that a fault acts, for whoever asks.
-    pub(crate) fn acts(&mut self, index: usize, lease: Lease) -> io::Result<()> {
-        self.write(&Line::Acts { index, lease })
+    pub(crate) fn acts(&mut self, index: usize, lease: &Lease) -> io::Result<()> {
+        self.write(&Line::Acts { index, lease: lease.clone() })
     }
 
     /// Notes that a fault does not act any more.

@@ -51,5 +51,5 @@ pub use plan::MARK;
 pub use process::{Process, find};
 pub use recover::{Recovered, recover};
 pub use safety::{Refusal, permit};
-pub use status::{Status, status};
+pub use status::{Lease, Status, status};
 pub use target::Resolved;

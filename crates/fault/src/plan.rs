@@ -18,6 +18,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use evenkeel_model::document::Release;
+
 use evenkeel_model::document::Finder;
 use evenkeel_units::duration::seconds;
 use evenkeel_units::{Bytes, Human, Ratio};
@@ -42,18 +44,6 @@ pub struct Step {
     pub apply: Op,
     /// Takes it back.
     pub undo: Undo,
-}
-
-/// What ends a fault when the tool is gone.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Release {
-    /// Class A: it lives in a process or descriptor of ours, and the kernel ends it.
-    Lifetime,
-    /// Class C: the guardian undoes it from the journal.
-    Guardian,
-    /// Class D: nothing to undo.
-    OneShot,
 }
 
 /// The few things that are done to a host.
@@ -171,27 +161,6 @@ impl Undo {
                 directory.display()
             )),
         }
-    }
-}
-
-impl Release {
-    /// The letter of the class.
-    pub const fn letter(self) -> &'static str {
-        match self {
-            Self::Lifetime => "A",
-            Self::Guardian => "C",
-            Self::OneShot => "D",
-        }
-    }
-}
-
-impl fmt::Display for Release {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lifetime => "A (ends with this process)",
-            Self::Guardian => "C (undone by the guardian)",
-            Self::OneShot => "D (one-shot: recovery is observed)",
-        })
     }
 }
 

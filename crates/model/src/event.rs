@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use evenkeel_units::Moment;
 use serde::{Deserialize, Serialize};
 
+use crate::document::Release;
 use crate::frame::Frame;
 use crate::outcome::Outcome;
 use crate::plan::{Footprint, Plan, RunHead};
@@ -115,6 +116,8 @@ pub enum Event {
     FaultBegan {
         /// Index in the plan.
         fault: usize,
+        /// What ends it when the tool is gone.
+        release: Release,
         /// What it hit, by name, such as `gateway-2 (pid 4711)`.
         targets: Vec<String>,
     },

@@ -10,7 +10,7 @@ use evenkeel_units::duration::{seconds, seconds_option};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-use crate::document::Role;
+use crate::document::{Release, Role};
 use crate::event::Evidence;
 use crate::plan::{Footprint, Plan, RunHead};
 
@@ -333,6 +333,8 @@ pub struct FaultFigures {
     pub label: String,
     /// Kind in documents.
     pub kind: String,
+    /// What would have ended it, had the tool gone; `None` when it never began.
+    pub release: Option<Release>,
     /// What it hit.
     pub targets: Vec<String>,
     /// When it began, after the start of the load; `None` when it never did.

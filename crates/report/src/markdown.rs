@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use evenkeel_model::Outcome;
+use evenkeel_model::document::Release;
 use evenkeel_model::outcome::{Check, CheckResult, FaultFigures};
 use evenkeel_units::Moment;
 
@@ -115,13 +116,13 @@ fn faults(faults: &[FaultFigures]) -> String {
         let colon = if shown.is_empty() { "" } else { ": " };
         let evidence = format!("{} {word}{colon}{shown}", tone.sign());
         format!(
-            "| {} | {when} | {} | {detected} | {recovered} |\n",
+            "| {} | {when} | {} | {} | {detected} | {recovered} |\n",
             escape(&it.label),
+            it.release.map_or(figure::NONE, Release::letter),
             escape(&evidence)
         )
     };
-    let head =
-        "| Fault | At | Evidence | Detected after | Recovered after |\n|---|---:|---|---:|---:|\n";
+    let head = "| Fault | At | Release | Evidence | Detected after | Recovered after |\n|---|---:|---|---|---:|---:|\n";
     (head.to_owned() + &faults.iter().map(line).collect::<String>()).trim_end().to_owned()
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::sample::{at, fragile, plan, play};
 use evenkeel_model::Entry;
+use evenkeel_model::document::Release;
 use evenkeel_model::event::Evidence;
 use evenkeel_model::plan::RunHead;
 use proptest::prelude::*;
@@ -11,6 +12,10 @@ use proptest::prelude::*;
 fn commands(journal: &[Entry]) -> Vec<Command> {
     let mut conductor = Conductor::default();
     journal.iter().flat_map(|it| conductor.on(it.at, &it.event)).collect()
+}
+
+fn began(fault: usize) -> Event {
+    Event::FaultBegan { fault, release: Release::Guardian, targets: Vec::new() }
 }
 
 #[test]
@@ -84,7 +89,7 @@ fn a_signal_while_the_last_fault_is_taken_back_still_counts() {
     conductor.on(at(0), &Event::Probed { probe: 0, held: true, detail: String::new() });
     conductor.on(at(0), &Event::LoadStarted);
     conductor.on(at(12), &Event::Tick);
-    conductor.on(at(12), &Event::FaultBegan { fault: 0, targets: Vec::new() });
+    conductor.on(at(12), &began(0));
     let said = conductor.on(at(13), &Event::LoadEnded { error: None });
     assert_eq!(said, [Command::EndFault(0)]);
     let signal = Event::Interrupted { signal: "SIGINT".into() };
@@ -119,7 +124,7 @@ fn answer(command: &Command) -> Option<Event> {
         Command::Prepare => Event::Ready,
         Command::Ask(probe) => Event::Probed { probe, held: true, detail: String::new() },
         Command::StartLoad => Event::LoadStarted,
-        Command::BeginFault(fault) => Event::FaultBegan { fault, targets: Vec::new() },
+        Command::BeginFault(fault) => began(fault),
         Command::EndFault(fault) => {
             Event::FaultEnded { fault, evidence: Evidence::default(), error: None }
         }
@@ -158,7 +163,7 @@ fn events() -> impl Strategy<Value = Event> {
         Just(Event::GuardianLost),
         Just(Event::Interrupted { signal: "SIGTERM".into() }),
         any::<bool>().prop_map(|held| Event::Probed { probe: 0, held, detail: String::new() }),
-        (0usize..3).prop_map(|fault| Event::FaultBegan { fault, targets: Vec::new() }),
+        (0usize..3).prop_map(began),
         (0usize..3).prop_map(|fault| Event::FaultFailed { fault, error: String::new() }),
         (0usize..3).prop_map(|fault| Event::FaultEnded {
             fault,

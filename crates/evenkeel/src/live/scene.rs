@@ -67,7 +67,7 @@ impl<'a> Scene<'a> {
 
     fn news(&self, event: &Event) -> Option<String> {
         Some(match event {
-            Event::FaultBegan { fault, targets } => {
+            Event::FaultBegan { fault, targets, .. } => {
                 format!("{} acts on {}", self.label(*fault), targets.join(", "))
             }
             Event::FaultEnded { fault, evidence, error } => {

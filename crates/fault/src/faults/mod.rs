@@ -160,13 +160,9 @@ impl Faults {
         plan.faults.iter().map(resolve).collect()
     }
 
-    /// Brings a fault about. Returns what it hit, such as `gateway-2 (pid 4711)`. An error means that it
+    /// Brings a fault about. Returns what it hit, and what ends it. An error means that it
     /// has been taken back as far as it had come.
-    pub async fn begin(
-        &mut self,
-        index: usize,
-        fault: &PlannedFault,
-    ) -> Result<Vec<String>, FaultError> {
+    pub async fn begin(&mut self, index: usize, fault: &PlannedFault) -> Result<Lease, FaultError> {
         let label = &fault.label;
         if self.guardian.is_lost() {
             return Err(GuardianError::Lost.into());
@@ -184,14 +180,13 @@ impl Faults {
         let mark = format!("{}/{index}", self.run);
         let plan = aim(fault, &mark, &hits).plan();
         let plan = plan.map_err(|error| FaultError::Plan { label: label.clone(), error })?;
-        let names: Vec<String> = hits.iter().map(Hit::to_string).collect();
         let lease = Lease {
             fault: label.clone(),
             release: plan.release,
-            targets: names.clone(),
+            targets: hits.iter().map(Hit::to_string).collect(),
             until: since_boot() + (fault.to - fault.from),
         };
-        self.write(|it| it.acts(index, lease))?;
+        self.write(|it| it.acts(index, &lease))?;
         let mut active = Active {
             fault: fault.fault.clone(),
             hits,
@@ -209,7 +204,7 @@ impl Faults {
             }
         }
         self.active.insert(index, active);
-        Ok(names)
+        Ok(lease)
     }
 
     async fn apply(

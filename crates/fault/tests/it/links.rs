@@ -35,7 +35,7 @@ async fn every_round_trip_on_one_open_connection_gains_the_delay() {
     .await;
     let delay = Duration::from_millis(60);
     let fault = on_link(Fault::Latency { delay, jitter: Duration::ZERO });
-    assert_eq!(faults.begin(0, &fault).await.unwrap(), ["payment"]);
+    assert_eq!(faults.begin(0, &fault).await.unwrap().targets, ["payment"]);
     let (mut stream, times) = blocking(move || {
         let times: Vec<_> = (0..5).map(|_| round_trip(&mut stream, 10)).collect();
         (stream, times)

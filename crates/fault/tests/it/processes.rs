@@ -13,7 +13,7 @@ use crate::stage::{Victim, on_workers, open, service, state_dir, until};
 async fn a_paused_process_goes_on_at_the_end() {
     let (victim, state) = (Victim::sleep(), state_dir());
     let mut faults = open(&service(None, &[&victim]), state.path()).await;
-    let names = faults.begin(0, &on_workers(Fault::Pause)).await.unwrap();
+    let names = faults.begin(0, &on_workers(Fault::Pause)).await.unwrap().targets;
     assert_eq!(names, [format!("worker-0 (pid {})", victim.0.id())]);
     assert_eq!(victim.process().state(), State::Stopped);
     let (evidence, error) = faults.end(0).await;
@@ -152,7 +152,7 @@ async fn who_ended_since_the_plan_was_permitted_is_not_counted_as_healthy() {
     let mut faults = open(&service, state.path()).await.within(radius);
     let mut one = on_workers(Fault::Pause);
     one.target.as_mut().unwrap().mode = Mode::One;
-    let names = faults.begin(0, &one).await.unwrap();
+    let names = faults.begin(0, &one).await.unwrap().targets;
     faults.end(0).await;
     let spared = &victims[usize::from(names[0].starts_with("worker-0"))];
     signal("STOP", spared.0.id());

@@ -16,8 +16,8 @@ mod service;
 mod slo;
 
 pub use self::chaos::{
-    ActsOn, BlastRadius, ChaosExperiment, Fault, Hours, Mode, OnNoData, Probe, ProbeKind, Safety,
-    Selector, Step, Target,
+    ActsOn, BlastRadius, ChaosExperiment, Fault, Hours, Mode, OnNoData, Probe, ProbeKind, Release,
+    Safety, Selector, Step, Target,
 };
 pub use self::criterion::{Comparison, Criterion, CriterionError, Metric, Unit};
 pub use self::drill::{Drill, Phase, RegressionLimits, Role};

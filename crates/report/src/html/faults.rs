@@ -59,6 +59,7 @@ fn row(view: &View, number: usize, it: &FaultFigures) -> Markup {
                         @if index > 0 { ", " } (target)
                     }
                     @if it.targets.len() > TARGETS { " and " (it.targets.len() - TARGETS) " more" }
+                    @if let Some(release) = it.release { " · release " (release) }
                 }
             }
             td.when data-name="When" { (when(it)) (strip(view, it)) }

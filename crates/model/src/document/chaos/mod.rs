@@ -26,6 +26,7 @@
 
 mod fault;
 mod probe;
+mod release;
 mod safety;
 mod target;
 
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::fault::{ActsOn, Fault};
 pub use self::probe::{Probe, ProbeKind};
+pub use self::release::Release;
 pub use self::safety::{BlastRadius, Hours, OnNoData, Safety};
 pub use self::target::{Mode, Selector, Target};
 use super::Criterion;
