@@ -59,6 +59,7 @@ pub(crate) fn plan() -> Plan {
             instances: Vec::new(),
             dependencies: Vec::new(),
             allow_faults: AllowFaults::All,
+            min_release: None,
         },
         objectives: vec![Slo {
             name: "fast".to_owned(),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! allowFaults    the owners of the service agreed to this kind of fault
+//! minRelease     whatever ends it when we are gone is sure enough
 //! maxDuration    no fault lives longer
 //! blastRadius    hit at once: at most a share of the candidates, with so many left, in so many services
 //! hours          no fault acts, even in part, outside allowed or inside restricted hours
@@ -14,12 +15,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_model::Plan;
-use evenkeel_model::document::{ActsOn, BlastRadius, Hours};
+use evenkeel_model::document::{ActsOn, BlastRadius, Hours, Release};
 use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::{Human, Ratio};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::kind;
 use crate::target::Resolved;
 
 /// A reason why a plan may not act.
@@ -34,6 +36,16 @@ pub enum Refusal {
         service: String,
         /// Kind of the fault.
         kind: &'static str,
+    },
+    /// Nothing sure enough ends it.
+    #[error("`{label}` has release class {release}, and minRelease is {least}")]
+    WeakRelease {
+        /// Of the fault.
+        label: String,
+        /// What ends it.
+        release: Release,
+        /// What has to, at least.
+        least: Release,
     },
     /// A fault lives too long.
     #[error("`{label}` would act for {asked}, and maxDuration is {limit}")]
@@ -106,6 +118,7 @@ pub enum Refusal {
 pub fn permit(plan: &Plan, targets: &[Resolved], wall: Timestamp) -> Result<(), Vec<Refusal>> {
     let faults: Vec<(&PlannedFault, &Resolved)> = plan.faults.iter().zip(targets).collect();
     let mut refusals = allowed(plan);
+    refusals.extend(too_weak(plan));
     refusals.extend(too_long(plan));
     for at in 0..faults.len() {
         refusals.extend(too_wide(plan.safety.blast_radius, &faults, at));
@@ -118,6 +131,15 @@ fn allowed(plan: &Plan) -> Vec<Refusal> {
     let kinds: BTreeSet<&'static str> = plan.faults.iter().map(|it| it.fault.kind()).collect();
     let refused = kinds.into_iter().filter(|it| !plan.service.allow_faults.allows(it));
     refused.map(|kind| Refusal::NotAllowed { service: plan.service.name.clone(), kind }).collect()
+}
+
+fn too_weak(plan: &Plan) -> Vec<Refusal> {
+    let limits = [plan.safety.min_release, plan.service.min_release];
+    let Some(least) = limits.into_iter().flatten().min() else { return Vec::new() };
+    let faults = plan.faults.iter().map(|it| (&it.label, kind::of(&it.fault).release));
+    let weak = faults.filter(|(_, release)| *release > least);
+    weak.map(|(label, release)| Refusal::WeakRelease { label: label.clone(), release, least })
+        .collect()
 }
 
 fn too_long(plan: &Plan) -> Vec<Refusal> {

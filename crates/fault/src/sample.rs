@@ -27,6 +27,7 @@ pub(crate) fn service(instances: &[&str]) -> Service {
             upstream: "127.0.0.1:9".to_owned(),
         }],
         allow_faults: AllowFaults::All,
+        min_release: None,
     }
 }
 

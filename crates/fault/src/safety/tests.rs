@@ -48,6 +48,26 @@ fn without_leave_of_the_owners_nothing_is_broken() {
 }
 
 #[test]
+fn the_stricter_of_experiment_and_service_says_what_may_end_a_fault() {
+    use Release::{Guardian, Lease, OneShot};
+    for (experiment, service, refused) in [
+        (None, None, false),
+        (Some(Guardian), Some(OneShot), false),
+        (Some(Lease), None, true),
+        (Some(OneShot), Some(Lease), true),
+    ] {
+        let safety = Safety { min_release: experiment, ..Safety::default() };
+        let (mut plan, targets) = plan(3, Mode::One, safety);
+        plan.service.min_release = service;
+        let found = refusals(&plan, &targets, NOON);
+        let why = "`pause · sample` has release class C (undone by the guardian), and minRelease is \
+                   B (ends when nobody renews it)";
+        let wanted: &[&str] = if refused { &[why] } else { &[] };
+        assert_eq!(found, wanted, "{experiment:?} {service:?}");
+    }
+}
+
+#[test]
 fn a_fault_that_lives_too_long_is_refused() {
     let safety = Safety { max_duration: Duration::from_secs(5), ..Safety::default() };
     let (plan, targets) = plan(3, Mode::One, safety);

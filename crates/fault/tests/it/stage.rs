@@ -47,6 +47,7 @@ pub(crate) fn service(upstream: Option<SocketAddr>, victims: &[&Victim]) -> Serv
         instances: victims.iter().enumerate().map(instance).collect(),
         dependencies: upstream.into_iter().collect(),
         allow_faults: AllowFaults::All,
+        min_release: None,
     }
 }
 

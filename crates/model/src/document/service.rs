@@ -25,7 +25,7 @@ use std::time::Duration;
 use evenkeel_units::duration::seconds;
 use serde::{Deserialize, Serialize};
 
-use super::FileName;
+use super::{FileName, Release};
 
 /// A service that can be loaded and broken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +44,8 @@ pub struct Service {
     pub dependencies: Vec<Dependency>,
     /// Which faults the owners of the service agree to. Default: none.
     pub allow_faults: AllowFaults,
+    /// The weakest release class that faults may have where this service runs, when there is a limit.
+    pub min_release: Option<Release>,
 }
 
 /// How a drill starts a service.

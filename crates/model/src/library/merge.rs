@@ -48,6 +48,7 @@ pub(super) fn safety(cast: &Cast<'_>) -> Safety {
             max_services: radii().filter_map(|it| it.max_services).min(),
             min_healthy: radii().filter_map(|it| it.min_healthy).max(),
         },
+        min_release: givers.iter().filter_map(|(_, it)| it.min_release).min(),
         allowed_hours: hours(|it| &it.allowed_hours),
         restricted_hours: hours(|it| &it.restricted_hours),
         time_zone: zone,

@@ -68,6 +68,7 @@ pub(super) fn of_load(library: &Library, name: &str, seed: Seed) -> Result<Plan,
     let service = service.map(|it| Service {
         url: plan.load.url.clone(),
         allow_faults: AllowFaults::None,
+        min_release: None,
         ..it.clone()
     });
     Ok(match service {
@@ -97,6 +98,7 @@ pub fn plan_of_load(load: LoadTest, seed: Seed) -> Plan {
             instances: Vec::new(),
             dependencies: Vec::new(),
             allow_faults: AllowFaults::None,
+            min_release: None,
         },
         objectives: Vec::new(),
         phases: phases.collect(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::{OnNoData, Selector};
+use evenkeel_model::document::{OnNoData, Release, Selector};
 use evenkeel_model::plan::Plan;
 use evenkeel_model::{Library, render};
 use evenkeel_units::{Ratio, Seed};
@@ -60,7 +60,11 @@ fn faults_are_in_order_of_time_and_their_labels_differ() {
 #[test]
 fn of_two_limits_the_stricter_one_holds() {
     let limits = "duration: 30s\n  safety: {maxDuration: 10m, onNoData: continue, blastRadius: {maxInstances: 50%, maxServices: 1}, abort: [\"error_rate > 50% for 5s\", \"p95 > 5s\"], restrictedHours: [\"12:00-13:00\"]}\n";
-    let safety = plan(&RIGHT.replace("duration: 30s\n", limits)).safety;
+    let limits = limits.replace("{maxDuration", "{minRelease: B, maxDuration");
+    let right = RIGHT.replace("duration: 30s\n", &limits);
+    let right = right.replace("maxDuration: 1m", "maxDuration: 1m\n    minRelease: D");
+    let safety = plan(&right).safety;
+    assert_eq!(safety.min_release, Some(Release::Lease));
     assert_eq!(safety.max_duration, Duration::from_mins(1));
     assert_eq!(safety.blast_radius.max_instances, Some(Ratio::percent(34)));
     assert_eq!(safety.blast_radius.max_services, Some(1));

@@ -73,6 +73,7 @@ fn service() -> Value {
         ("instances", list(instance, "Processes by name.")),
         ("dependencies", list(dependency, "Links by name.")),
         ("allow_faults", allow),
+        ("min_release", maybe(release("The weakest release class where it runs."))),
     ])
 }
 
@@ -217,6 +218,11 @@ pub(super) fn threshold() -> Value {
     ])
 }
 
+/// A release class.
+pub(super) fn release(description: &str) -> Value {
+    one_of(&["lifetime", "lease", "guardian", "one_shot"], description)
+}
+
 fn safety() -> Value {
     let hours = || {
         list(
@@ -235,6 +241,7 @@ fn safety() -> Value {
     object([
         ("max_duration_seconds", seconds("No fault lives longer.")),
         ("blast_radius", radius),
+        ("min_release", maybe(release("The weakest release class that faults may have."))),
         ("allowed_hours", hours()),
         ("restricted_hours", hours()),
         ("time_zone", text("IANA name of the zone of those hours.")),

@@ -155,13 +155,7 @@ fn fault() -> Value {
     object([
         ("label", text("What and where.")),
         ("kind", text("Kind in documents.")),
-        (
-            "release",
-            maybe(one_of(
-                &["lifetime", "guardian", "one_shot"],
-                "What would have ended it, had the tool gone; null when it never began.",
-            )),
-        ),
+        ("release", maybe(plan::release("What would have ended it, had the tool gone."))),
         ("targets", list(text("By name."), "What it hit.")),
         ("from_seconds", maybe(seconds("When it began; null when it never did."))),
         ("to_seconds", maybe(seconds("When it was taken back."))),

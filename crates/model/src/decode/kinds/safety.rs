@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::decode::codec::{Any, Forms, Integer, List, Mapped, Object, OneKey};
+use crate::decode::codec::{Any, Codec, Forms, Integer, List, Mapped, Object, OneKey};
 use crate::decode::fields::Fields;
 use crate::decode::values::condition::condition;
 use crate::decode::values::{hours, length, prose, request, share};
-use crate::document::{BlastRadius, Criterion, OnNoData, Probe, ProbeKind, Safety};
+use crate::document::{BlastRadius, Criterion, OnNoData, Probe, ProbeKind, Release, Safety};
 
 pub(super) const SAFETY: Object<Safety> = Object { title: "Safety", fields: safety };
 
@@ -16,6 +16,9 @@ fn safety(f: &mut Fields<'_>) -> Option<Safety> {
     let sentence = "How much may be hit at once.";
     let radius = Object { title: "BlastRadius", fields: blast_radius };
     let blast_radius = f.or_empty("blastRadius", sentence, radius);
+    let sentence =
+        "The weakest release class that a fault may have: what ends it when the tool is gone.";
+    let min_release = f.optional("minRelease", sentence, release());
     let list = || List { of: hours(), min: 0 };
     let sentence = "Faults may act only within these hours, when any are given.";
     let allowed_hours = f.or_empty("allowedHours", sentence, list());
@@ -32,12 +35,18 @@ fn safety(f: &mut Fields<'_>) -> Option<Safety> {
     Some(Safety {
         max_duration: max_duration?,
         blast_radius: blast_radius?,
+        min_release,
         allowed_hours: allowed_hours?,
         restricted_hours: restricted_hours?,
         time_zone: time_zone?,
         abort: abort?,
         on_no_data: on_no_data?,
     })
+}
+
+/// A release class, by its letter.
+pub(super) fn release() -> impl Codec<Value = Release> {
+    super::words("`A`, `B`, `C` or `D`", &Release::ALL.map(|it| (it.letter(), it)))
 }
 
 fn blast_radius(f: &mut Fields<'_>) -> Option<BlastRadius> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::safety::release;
 use crate::decode::codec::{Any, Forms, Integer, List, Mapped, Named, Object};
 use crate::decode::codes;
 use crate::decode::fields::Fields;
@@ -29,6 +30,9 @@ fn service(f: &mut Fields<'_>) -> Option<Service> {
     let sentence = "Which faults the owners of the service agree to. Default: none.";
     let allow_faults = f.or_empty("allowFaults", sentence, allow_faults());
 
+    let sentence = "The weakest release class that a fault may have where this service runs.";
+    let min_release = f.optional("minRelease", sentence, release());
+
     let instances = instances?.into_iter().map(|(name, find)| Instance { name, find }).collect();
     let dependencies: Vec<_> =
         dependencies?.into_iter().map(|(name, it)| Dependency { name, ..it }).collect();
@@ -41,7 +45,16 @@ fn service(f: &mut Fields<'_>) -> Option<Service> {
     }
     let name = String::new();
     let allow_faults = allow_faults?;
-    Some(Service { name, description, url, start, instances, dependencies, allow_faults })
+    Some(Service {
+        name,
+        description,
+        url,
+        start,
+        instances,
+        dependencies,
+        allow_faults,
+        min_release,
+    })
 }
 
 fn start(f: &mut Fields<'_>) -> Option<Start> {

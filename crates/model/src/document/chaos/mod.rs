@@ -16,6 +16,7 @@
 //!   safety:
 //!     maxDuration: 2m
 //!     blastRadius: {maxInstances: 34%, maxServices: 1, minHealthy: 2}
+//!     minRelease: D   # the weakest way to end that a fault may have; `kill` has nothing to undo
 //!     restrictedHours: ["18:00-06:00"]
 //!     timeZone: Europe/Paris
 //!     abort: ["error_rate > 10% for 3s"]

@@ -7,6 +7,7 @@ use evenkeel_units::Ratio;
 use evenkeel_units::duration::seconds;
 use serde::{Deserialize, Serialize};
 
+use super::Release;
 use crate::document::Criterion;
 
 /// The limits within which an experiment may act.
@@ -17,6 +18,8 @@ pub struct Safety {
     pub max_duration: Duration,
     /// How much may be hit at once.
     pub blast_radius: BlastRadius,
+    /// The weakest release class that faults may have, when there is a limit.
+    pub min_release: Option<Release>,
     /// Faults may act only within these hours, when any are given.
     pub allowed_hours: Vec<Hours>,
     /// Faults may not act within these hours.
@@ -39,6 +42,7 @@ impl Default for Safety {
         Self {
             max_duration: Self::MAX_DURATION,
             blast_radius: BlastRadius::default(),
+            min_release: None,
             allowed_hours: Vec::new(),
             restricted_hours: Vec::new(),
             time_zone: "UTC".to_owned(),
