@@ -234,12 +234,14 @@ pub(super) fn finder(text: &str) -> Option<Finder> {
 impl Draft {
     /// A URL as documents have it; what cannot be called is left out under the name of its probe.
     pub(super) fn url(&mut self, probe: &str, place: Place, url: &str) -> Option<String> {
-        let split = address::split(url.trim()).and_then(|it| match () {
-            () if it.credentials => Err("a name and a password are not written down".to_owned()),
-            () if it.base.starts_with("https:") => {
-                Err("probes speak HTTP without TLS: ask the service behind it".to_owned())
+        let split = address::split(url.trim()).and_then(|it| {
+            if it.credentials {
+                return Err("a name and a password are not written down".to_owned());
             }
-            () => Ok(it),
+            match it.base.starts_with("http:") {
+                true => Ok(it),
+                false => Err("probes speak HTTP without TLS: ask the service behind it".to_owned()),
+            }
         });
         match split {
             Ok(it) => Some(format!("{}{}", it.base, address::encode_path(&it.path))),

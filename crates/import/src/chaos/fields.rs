@@ -12,7 +12,7 @@ use crate::notes::cut;
 use crate::secrets;
 
 /// The longest time that is read: no experiment lasts longer.
-const LONGEST: Duration = Duration::from_hours(30 * 24);
+pub(super) const LONGEST: Duration = Duration::from_hours(30 * 24);
 
 /// A map, and which of its keys have been read.
 pub(super) struct Fields<'a> {

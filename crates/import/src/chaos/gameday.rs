@@ -155,11 +155,14 @@ fn criterion(sentence: &str) -> Option<Criterion> {
     let make =
         |metric, comparison, limit| Some(Criterion { metric, comparison, limit, sustained: None });
     if let Some(share) = share(&lower) {
-        let comparison = match () {
-            () if lower.contains('<') || has(&["below", "less than", "under"]) => Comparison::Below,
-            () if has(&["at most", "no more than"]) => Comparison::AtMost,
-            () if lower.contains('>') || has(&["above", "more than", "over"]) => Comparison::Above,
-            () => Comparison::AtLeast,
+        let comparison = if lower.contains('<') || has(&["below", "less than", "under"]) {
+            Comparison::Below
+        } else if has(&["at most", "no more than"]) {
+            Comparison::AtMost
+        } else if lower.contains('>') || has(&["above", "more than", "over"]) {
+            Comparison::Above
+        } else {
+            Comparison::AtLeast
         };
         let is_error = has(&["error rate", "errors", "failure rate"]);
         return match (is_error, comparison.wants_less()) {

@@ -84,9 +84,7 @@ fn one(item: &Node, engine: &str, whole: Option<&str>, app: Option<&str>, draft:
             if let Some(it) = components.take("env") {
                 (env, place) = (items(&it.value), it.key_place);
             }
-            let monitor =
-                "it is no field of Litmus; a LoadTest's `watch` reads PromQL while load is sent";
-            components.leave("monitor", monitor, draft);
+            components.leave("monitor", MONITOR, draft);
             components.finish_as(k8s::OF_CLUSTER, draft);
         }
         spec.leave("rank", "each experiment is a document of its own", draft);
@@ -126,24 +124,9 @@ fn fault(
     let duration = env.take("TOTAL_CHAOS_DURATION").and_then(|it| draft.seconds(it));
     let from = env.take("RAMP_TIME").and_then(|it| draft.seconds(it)).unwrap_or_default();
     let step = match here {
-        Some(Here::Cpu) => {
-            let cores = env.take("CPU_CORES").or(env.take("NODE_CPU_CORE"));
-            let cores = cores.and_then(|it| draft.count(it)).unwrap_or(1).min(4_096);
-            let load = env.take("CPU_LOAD");
-            // Zero stands for as much as there is.
-            let share = load.and_then(|it| draft.percent(it)).filter(|it| *it != Ratio::ZERO);
-            Some(draft::cpu(share.unwrap_or(Ratio::ONE), cores))
-        }
-        Some(Here::Memory) => consumption(&mut env, draft).map(draft::memory),
-        Some(Here::Latency) => {
-            let delay = env.take("NETWORK_LATENCY");
-            let delay = delay.map_or(Some(Duration::from_secs(2)), |it| draft.time(it, 1e-3));
-            let jitter = env.take("JITTER");
-            let spread = jitter.and_then(|it| draft.time(it, 1e-3)).unwrap_or_default();
-            delay
-                .filter(|it| !it.is_zero())
-                .map(|it| draft::latency(it, super::mesh::within(it, spread, jitter, draft)))
-        }
+        Some(Here::Cpu) => cpu(&mut env, place, draft),
+        Some(Here::Memory) => consumption(&mut env, place, draft).map(draft::memory),
+        Some(Here::Latency) => latency(&mut env, place, draft),
         Some(Here::BlackHole) => Some(Fault::BlackHole),
         _ => None,
     };
@@ -169,8 +152,45 @@ fn fault(
     env.finish_as(k8s::OF_CLUSTER, draft);
 }
 
+/// Says what is written for a value that is not there.
+fn assume(key: &str, written: &str, place: Place, draft: &mut Draft) {
+    let why =
+        format!("it does not say, and the usual value is in the cluster: {written} is written");
+    draft.leave_at(place, format!("`{key}`"), why);
+}
+
+fn cpu(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Fault> {
+    let cores = match env.take("CPU_CORES").or(env.take("NODE_CPU_CORE")) {
+        Some(it) => draft.count(it)?.min(4_096),
+        None => {
+            assume("CPU_CORES", "1", place, draft);
+            1
+        }
+    };
+    // Zero stands for as much as there is.
+    let load = match env.take("CPU_LOAD") {
+        Some(it) => Some(draft.percent(it)?).filter(|it| *it != Ratio::ZERO),
+        None => None,
+    };
+    Some(draft::cpu(load.unwrap_or(Ratio::ONE), cores))
+}
+
+fn latency(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Fault> {
+    let delay = match env.take("NETWORK_LATENCY") {
+        Some(it) => draft.time(it, 1e-3)?,
+        None => {
+            assume("NETWORK_LATENCY", "2s", place, draft);
+            Duration::from_secs(2)
+        }
+    };
+    let jitter = env.take("JITTER");
+    let spread = jitter.and_then(|it| draft.time(it, 1e-3)).unwrap_or_default();
+    let spread = super::mesh::within(delay, spread, jitter, draft);
+    (!delay.is_zero()).then(|| draft::latency(delay, spread))
+}
+
 /// How much memory is held.
-fn consumption(env: &mut Fields<'_>, draft: &mut Draft) -> Option<Bytes> {
+fn consumption(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Bytes> {
     let mut amount = None;
     for (key, unit) in [("MEMORY_CONSUMPTION", 1e6), ("MEMORY_CONSUMPTION_MEBIBYTES", 1_048_576.0)]
     {
@@ -191,7 +211,10 @@ fn consumption(env: &mut Fields<'_>, draft: &mut Draft) -> Option<Bytes> {
         return amount;
     }
     env.leave("NUMBER_OF_WORKERS", "one child holds all of it", draft);
-    amount.or(Some(Bytes(USUAL_MEMORY)))
+    amount.or_else(|| {
+        assume("MEMORY_CONSUMPTION", "500MB", place, draft);
+        Some(Bytes(USUAL_MEMORY))
+    })
 }
 
 /// A probe of HTTP as a question about the steady state.

@@ -194,6 +194,44 @@ fn every_mistake_of_a_file_is_told_with_line_and_column() {
 }
 
 #[test]
+fn no_key_of_a_seed_is_passed_over_in_silence() {
+    for (file, left_as_a_whole) in [
+        ("seeds/chaos-experiments.yml", &[][..]),
+        ("seeds/chaosmonkey.yaml", &["enabled: true", "frequency: daily", "hour: 10"][..]),
+    ] {
+        let text = String::from_utf8(bytes(file)).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for (n, line) in lines.iter().enumerate() {
+            let key = line.trim_start();
+            let is_key = key.contains(':') && !key.starts_with(['#', '-']);
+            if !is_key || left_as_a_whole.iter().any(|it| key.starts_with(it)) {
+                continue;
+            }
+            let indent = " ".repeat(line.len() - key.len());
+            let mut more = lines.clone();
+            let added = format!("{indent}zebra: 1");
+            more.insert(n, &added);
+            let told = match import(None, file, more.join("\n").as_bytes()) {
+                Ok(imported) => left_out(&imported.left_out),
+                Err(ImportError::Wrong(list)) => evenkeel_model::render(&list, false),
+                Err(other) => panic!("{other}"),
+            };
+            assert!(told.contains("zebra"), "{file}:{}\n{told}", n + 1);
+        }
+    }
+}
+
+#[test]
+fn json_that_is_no_yaml_is_read_without_places() {
+    let text = r#"{"title": "a\ud83d\ude00b", "method": [], "tags": ["x"]}"#;
+    let ImportError::Nothing(list) = import(None, "a.json", text.as_bytes()).unwrap_err() else {
+        panic!("there is nothing in it")
+    };
+    assert!(list.iter().all(|it| it.place == "a.json"), "{list:?}");
+    assert!(left_out(&list).contains("`tags`"), "{list:?}");
+}
+
+#[test]
 fn a_program_is_refused_as_one() {
     for text in [
         "import gremlin\n\n# CPU attack\ngremlin.attack.cpu(length=60)\n",

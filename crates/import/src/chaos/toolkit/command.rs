@@ -6,6 +6,7 @@ use evenkeel_model::document::{Fault, Finder, Step, Target};
 use evenkeel_units::{Bytes, Ratio, parse_duration};
 
 use super::super::draft::{self, finder};
+use super::super::fields::LONGEST;
 use super::super::kubernetes::amount;
 use crate::notes::cut;
 
@@ -47,7 +48,7 @@ fn time(text: &str) -> Option<Duration> {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
         Err(_) => parse_duration(text).ok(),
     };
-    let time = time.filter(|it| *it <= Duration::from_hours(30 * 24));
+    let time = time.filter(|it| *it <= LONGEST);
     time.map(|it| Duration::from_nanos((it.as_secs_f64() * 1e9).round() as u64))
 }
 

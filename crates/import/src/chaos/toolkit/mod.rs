@@ -18,7 +18,7 @@ use evenkeel_model::yaml::{Node, Place, Sort};
 use self::words::Configuration;
 use super::counterpart::{Here, counterpart};
 use super::draft::{Draft, experiment};
-use super::fields::{Fields, items};
+use super::fields::{Fields, LONGEST, items};
 use crate::notes::cut;
 
 mod command;
@@ -168,21 +168,32 @@ impl Clock {
             let mut pause = |key: &str, draft: &mut Draft| {
                 pauses.take(key).and_then(|it| draft.seconds(it)).unwrap_or_default()
             };
-            self.now += pause("before", draft);
+            let before = pause("before", draft);
             after = pause("after", draft);
             pauses.finish(draft);
+            self.pass(before, activity.place, draft);
         }
         let is_background = activity
             .fields
             .take("background")
             .is_some_and(|it| it.value.sort() == Sort::Boolean(true));
+        let place = activity.place;
         if activity.is_action {
             self.act(activity, is_background, configuration, draft);
         } else {
             let why = "a probe between the actions judges nothing: what must hold stands under `steadyState`";
-            draft.leave_at(activity.place, format!("the probe `{}`", cut(activity.name)), why);
+            draft.leave_at(place, format!("the probe `{}`", cut(activity.name)), why);
         }
-        self.now += after;
+        self.pass(after, place, draft);
+    }
+
+    /// Goes on by this time.
+    fn pass(&mut self, time: Duration, place: Place, draft: &mut Draft) {
+        self.now += time;
+        if self.now > LONGEST {
+            draft.wrong(place, "the method lasts longer than 30 days", "Shorten its pauses.");
+            self.now = Duration::ZERO;
+        }
     }
 
     fn act(
@@ -226,9 +237,11 @@ impl Clock {
         activity.parameters.finish(draft);
         activity.fields.finish(draft);
         match command::command(&shown, &words) {
-            Ok(command::Does::Waits(time)) if !is_background => self.now += time,
+            Ok(command::Does::Waits(time)) if !is_background => self.pass(time, place, draft),
             Ok(command::Does::Waits(_)) => {}
-            Ok(command::Does::Continues(targets)) => targets.iter().for_each(|it| self.go_on(it)),
+            Ok(command::Does::Continues(targets)) => {
+                targets.iter().for_each(|it| self.go_on(it, draft));
+            }
             Ok(command::Does::Faults { faults, unread }) => {
                 for it in unread {
                     draft.leave_at(place, format!("`{}` of {whole}", cut(&it.0)), it.1);
@@ -243,7 +256,7 @@ impl Clock {
                     self.steps.push(step);
                 }
                 if !is_background {
-                    self.now += longest;
+                    self.pass(longest, place, draft);
                 }
             }
             Err(why) => draft.leave_at(place, whole, why),
@@ -251,41 +264,30 @@ impl Clock {
     }
 
     /// Ends what was to last until now.
-    fn go_on(&mut self, target: &Target) {
-        let now = self.now;
-        let steps = &mut self.steps;
-        self.open.retain(|(at, _)| {
-            let Some(step) = steps.get_mut(*at).filter(|it| it.target.as_ref() == Some(target))
-            else {
-                return true;
-            };
-            step.duration = Some(now.saturating_sub(step.at));
-            false
+    fn go_on(&mut self, target: &Target, draft: &mut Draft) {
+        let (now, steps) = (self.now, &mut self.steps);
+        self.open.retain(|(at, place)| {
+            let ended = steps.get_mut(*at).filter(|it| it.target.as_ref() == Some(target));
+            ended.map(|it| end(it, now, *place, draft)).is_none()
         });
     }
 
     /// The end of the method.
     fn close(mut self, made: &mut ChaosExperiment, draft: &mut Draft) {
         for (at, place) in std::mem::take(&mut self.open) {
-            let now = self.now;
             if let Some(step) = self.steps.get_mut(at) {
-                let rest = now.saturating_sub(step.at);
-                step.duration = Some(rest);
-                if rest.is_zero() {
-                    step.duration = Some(Safety::MAX_DURATION);
-                    draft.leave_at(
-                        place,
-                        format!("how long `{}` lasts", step.fault),
-                        super::NO_END,
-                    );
-                }
-            }
-        }
-        for step in &mut self.steps {
-            if step.duration == Some(Duration::ZERO) {
-                step.duration = Some(Duration::from_secs(1));
+                end(step, self.now, place, draft);
             }
         }
         made.method = self.steps;
     }
+}
+
+/// Ends a step; what would end as it begins gets a time.
+fn end(step: &mut Step, now: Duration, place: Place, draft: &mut Draft) {
+    let time = now.saturating_sub(step.at);
+    if time.is_zero() {
+        draft.leave_at(place, format!("how long `{}` lasts", step.fault), super::NO_END);
+    }
+    step.duration = Some(if time.is_zero() { Safety::MAX_DURATION } else { time });
 }
