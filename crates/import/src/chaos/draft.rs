@@ -24,7 +24,8 @@ pub(super) struct Draft {
     pub(super) name: String,
     /// What is wrong with it.
     pub(super) found: Findings,
-    notes: Notes,
+    /// What is left out, where, and why.
+    left_out: Vec<(Place, String, String)>,
     names: Names,
     experiments: Vec<ChaosExperiment>,
 }
@@ -35,23 +36,24 @@ impl Draft {
         Self {
             name: name.to_owned(),
             found: Findings::default(),
-            notes: Notes::default(),
+            left_out: Vec::new(),
             names: Names::default(),
             experiments: Vec::new(),
         }
     }
 
-    /// The experiments, and what is left out.
-    pub(super) fn into_parts(self) -> (Vec<ChaosExperiment>, Vec<LeftOut>) {
-        (self.experiments, self.notes.finish())
-    }
-
-    /// `file:line:column`, or the file alone.
-    fn place(&self, place: Place) -> String {
-        match place.line {
-            0 => self.name.clone(),
-            line => format!("{}:{line}:{}", self.name, place.column),
+    /// The experiments, and what is left out, from the top of the file to its end.
+    pub(super) fn into_parts(mut self) -> (Vec<ChaosExperiment>, Vec<LeftOut>) {
+        self.left_out.sort_by_key(|(place, ..)| (place.line, place.column));
+        let mut notes = Notes::default();
+        for (place, what, why) in self.left_out {
+            let place = match place.line {
+                0 => self.name.clone(),
+                line => format!("{}:{line}:{}", self.name, place.column),
+            };
+            notes.add(place, what, why);
         }
+        (self.experiments, notes.finish())
     }
 
     /// Leaves a field out.
@@ -61,8 +63,7 @@ impl Draft {
 
     /// Leaves something out.
     pub(super) fn leave_at(&mut self, place: Place, what: impl AsRef<str>, why: impl Into<String>) {
-        let place = self.place(place);
-        self.notes.add(place, what, why);
+        self.left_out.push((place, cut(what.as_ref()), why.into()));
     }
 
     /// A mistake of the document.

@@ -99,7 +99,7 @@ impl Format {
 pub struct Imported {
     /// The experiments; names differ.
     pub experiments: Vec<ChaosExperiment>,
-    /// What does not carry over, in the order in which it was found.
+    /// What does not carry over, from the top of the file to its end.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -146,21 +146,25 @@ pub fn import(format: Option<Format>, name: &str, bytes: &[u8]) -> Result<Import
     };
     let known = roots.iter().filter(|it| format.or_else(|| Format::of(it)).is_some()).count();
     for root in &roots {
-        match format.or_else(|| Format::of(root)) {
-            Some(Format::Experiments) => experiments::import(root, &mut draft),
-            Some(Format::ChaosMonkey) => monkey::import(root, &mut draft),
-            Some(Format::Litmus) => litmus::import(root, &mut draft),
-            Some(Format::ChaosMesh) => mesh::import(root, &mut draft),
-            Some(Format::ChaosToolkit) => toolkit::import(root, &mut draft),
-            Some(Format::GameDay) => {}
-            None => {
-                let kind = root.entry("kind").and_then(|it| it.value.text());
-                let what = kind.map_or_else(|| "a document".to_owned(), |it| format!("a {it}"));
-                draft.leave_at(root.place, what, "it is no chaos of a tool we know");
-            }
-        }
+        document(format.or_else(|| Format::of(root)), root, &mut draft);
     }
     draft.finish(known > 0)
+}
+
+fn document(format: Option<Format>, root: &Node, draft: &mut Draft) {
+    match format {
+        Some(Format::Experiments) => experiments::import(root, draft),
+        Some(Format::ChaosMonkey) => monkey::import(root, draft),
+        Some(Format::Litmus) => litmus::import(root, draft),
+        Some(Format::ChaosMesh) => mesh::import(root, draft),
+        Some(Format::ChaosToolkit) => toolkit::import(root, draft),
+        // Markdown has no documents in it.
+        Some(Format::GameDay) | None => {
+            let kind = root.entry("kind").and_then(|it| it.value.text());
+            let what = kind.map_or_else(|| "a document".to_owned(), |it| format!("a {it}"));
+            draft.leave_at(root.place, what, "it is no chaos of a tool we know");
+        }
+    }
 }
 
 /// Whether a text is Python: before anything else it imports something.
