@@ -1,11 +1,12 @@
 //! Every file of the corpus of chaos: what comes of it, what is left out, and that our own reader takes it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use evenkeel_import::LeftOut;
 use evenkeel_import::chaos::{Format, ImportError, import, to_yaml};
-use evenkeel_model::document::{ChaosExperiment, Document, Selector};
+use evenkeel_model::document::{ChaosExperiment, Document, Fault, Selector};
 use evenkeel_model::{Diagnostic, Library};
 use evenkeel_units::Seed;
 
@@ -41,6 +42,14 @@ fn check(format: Format, file: &str) -> Vec<ChaosExperiment> {
         assert!(!shown.contains(secret), "{secret} was written down");
     }
     imported.experiments
+}
+
+#[test]
+fn every_field_is_written_and_read_back() {
+    let experiments = read_back(include_str!("../corpus/chaos/ours.yaml"));
+    let kinds: BTreeSet<_> = experiments[0].method.iter().map(|it| it.fault.kind()).collect();
+    assert_eq!(kinds, Fault::KINDS.into_iter().collect(), "a fault is missing in the corpus");
+    assert_eq!(read_back(&to_yaml(&experiments)), experiments);
 }
 
 #[test]
