@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evenkeel_model::document::{
-    BlastRadius, ChaosExperiment, Fault, Finder, Mode, OnNoData, Probe, ProbeKind, Safety,
+    BlastRadius, ChaosExperiment, Fault, Finder, Mode, OnNoData, Probe, ProbeKind, Release, Safety,
     Selector, Step, Target,
 };
 
@@ -129,14 +129,26 @@ fn probe(probe: &Probe) -> Tree {
 
 fn safety(safety: &Safety) -> Tree {
     let usual = Safety::default();
+    // By name, so that a limit that is added is written, too.
+    let Safety {
+        max_duration,
+        blast_radius: radius,
+        min_release,
+        allowed_hours,
+        restricted_hours,
+        time_zone,
+        abort,
+        on_no_data,
+    } = safety;
     let mut map = Map::default();
-    map.put_unless("maxDuration", &safety.max_duration, &usual.max_duration, |it| duration(*it));
-    map.put_unless("blastRadius", &safety.blast_radius, &usual.blast_radius, blast_radius);
-    map.put_list("allowedHours", &safety.allowed_hours, Tree::text);
-    map.put_list("restrictedHours", &safety.restricted_hours, Tree::text);
-    map.put_unless("timeZone", &safety.time_zone, &usual.time_zone, |it| Tree::text(it.as_str()));
-    map.put_list("abort", &safety.abort, |it| Tree::Text(criterion(it)));
-    map.put_unless("onNoData", &safety.on_no_data, &usual.on_no_data, |it| {
+    map.put_unless("maxDuration", max_duration, &usual.max_duration, |it| duration(*it));
+    map.put_unless("blastRadius", radius, &usual.blast_radius, blast_radius);
+    map.put_text("minRelease", min_release.map(Release::letter).as_ref());
+    map.put_list("allowedHours", allowed_hours, Tree::text);
+    map.put_list("restrictedHours", restricted_hours, Tree::text);
+    map.put_unless("timeZone", time_zone, &usual.time_zone, |it| Tree::text(it.as_str()));
+    map.put_list("abort", abort, |it| Tree::Text(criterion(it)));
+    map.put_unless("onNoData", on_no_data, &usual.on_no_data, |it| {
         Tree::text(match it {
             OnNoData::Abort => "abort",
             OnNoData::Continue => "continue",
