@@ -8,6 +8,7 @@
 //! safety     may this act, now? every reason against it
 //! process    finding processes, and never a stranger or ourselves
 //! proxy      the links to dependencies, and what can be laid on them
+//! toxiproxy  links and what lies on them, as clients of Toxiproxy ask for them
 //! burner     CPU and memory, burnt and held in a child of ours
 //! journal    every undo on disk before its step
 //! mend       carrying out an undo, and reading back that it worked
@@ -42,6 +43,7 @@ pub mod safety;
 mod sample;
 pub mod status;
 pub mod target;
+pub mod toxiproxy;
 
 pub use act::ActError;
 pub use faults::{FaultError, Faults, Preview, preview};

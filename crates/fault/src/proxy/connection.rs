@@ -42,7 +42,8 @@ pub(crate) async fn serve(client: TcpStream, upstream: &str, mut sight: Sight, r
         it = connect(&client, upstream, &mut sight) => it,
         () = refused(watch, &client) => return,
     };
-    let Some(upstream) = upstream else { return reset(&client) };
+    // When nobody listens there the client hears of an end. A reset could reach it while it still connects.
+    let Some(upstream) = upstream else { return };
     // Whatever lies on the link by now is news to it.
     sight.mark_changed();
     let mut connection = Connection {
@@ -64,9 +65,10 @@ pub(crate) async fn serve(client: TcpStream, upstream: &str, mut sight: Sight, r
     }
 }
 
-/// Connects to the dependency. `None`: the client is to be cut off.
+/// Connects to the dependency. `None`: the client has nobody to talk to.
 async fn connect(client: &TcpStream, upstream: &str, sight: &mut Sight) -> Option<TcpStream> {
     if swallow(client, sight).await {
+        reset(client);
         return None;
     }
     let upstream = tokio::time::timeout(CONNECT_MAX, TcpStream::connect(upstream)).await.ok()?;

@@ -9,3 +9,4 @@ mod links;
 mod processes;
 mod stage;
 mod toxics;
+mod toxiproxy;
