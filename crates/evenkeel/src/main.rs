@@ -3,6 +3,7 @@
 mod args;
 mod exit;
 mod live;
+mod loopback;
 mod screen;
 mod verb;
 mod web;

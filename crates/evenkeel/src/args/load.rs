@@ -9,7 +9,7 @@ use evenkeel_model::document::{Criterion, Pace};
 use evenkeel_units::{Rate, parse_duration};
 
 use super::CompareArgs;
-use crate::web::Loopback;
+use crate::loopback::Loopback;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Load {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! pages  what is shown: the outcome so far, drawn when somebody asks, and the report in the end
-//! serve  who may ask, for what, and how long they may take
+//! serve  for what may be asked, and until when
 //! ```
 //!
 //! There is one resource, the page of the run. `/` is the page as it is now; `/?after=N` is the page after
@@ -17,8 +17,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::str::FromStr;
+use std::net::SocketAddr;
 use std::thread::JoinHandle;
 
 use evenkeel_model::{Entry, Outcome};
@@ -26,31 +25,7 @@ use evenkeel_report::html;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::exit::Failure;
-
-/// An address of this machine that others cannot reach. Port 0 is any that is free.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Loopback(SocketAddr);
-
-impl FromStr for Loopback {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let port = text.strip_prefix("localhost:").unwrap_or(text).parse();
-        let address = port.map(|port| SocketAddr::new(here, port)).or_else(|_| text.parse());
-        let address: SocketAddr =
-            address.map_err(|_| "give a port, or an address such as 127.0.0.1:8089".to_owned())?;
-        match address.ip().is_loopback() {
-            true => Ok(Self(address)),
-            false => Err(format!(
-                "{} can be reached from other machines, and nobody is asked who they are: give 127.0.0.1:{port}, \
-                 and reach it through `ssh -L {port}:127.0.0.1:{port}`",
-                address.ip(),
-                port = address.port(),
-            )),
-        }
-    }
-}
+use crate::loopback::Loopback;
 
 /// What the thread that serves is told.
 enum Word {
@@ -74,18 +49,19 @@ impl Web {
     /// Serves at an address.
     pub(crate) fn open(at: Loopback) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| {
-            Failure::could_not_run(format!("cannot serve the web view at {}: {error}", at.0))
-                .help("give another port, or none: `--web`")
+            Failure::could_not_run(format!(
+                "cannot serve the web view at {}: {error}",
+                at.address()
+            ))
+            .help("give another port, or none: `--web`")
         };
-        let listener = TcpListener::bind(at.0).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let (listener, address) = at.listen().map_err(failed)?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let (words, heard) = unbounded_channel();
         let thread = std::thread::Builder::new()
             .name("evenkeel-web".to_owned())
-            .spawn(move || runtime.block_on(serve::serve(listener, address, heard)))
+            .spawn(move || runtime.block_on(serve::serve(listener, heard)))
             .map_err(failed)?;
         Ok(Self { address, words, thread: Some(thread) })
     }

@@ -1,12 +1,8 @@
-//! Serve: who may ask, for what, and how long they may take.
+//! Serve: for what may be asked, and until when.
 //!
-//! A browser may be led to send requests here by any page (DNS rebinding), so a request must name this address as
-//! its host. Connections, heads, and waits are bounded; bodies are never read.
+//! Bodies of requests are never read.
 
 use std::cell::RefCell;
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,27 +10,18 @@ use bytes::Bytes;
 use evenkeel_units::{Clock as _, Moment, SystemClock};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::LocalSet;
 
 use super::Word;
 use super::pages::Pages;
+use crate::loopback::{Door, Patience, plain, with};
 
-/// Connections at a time; more wait in the queue of the system.
-const CONNECTIONS_MAX: usize = 32;
-/// Bytes of a request's head.
-const HEAD_MAX: usize = 16 << 10;
-/// A head that is not whole by then never will be.
-const HEAD_TIME: Duration = Duration::from_secs(5);
-/// A connection is closed after this, whatever goes on; browsers open another.
-const CONNECTION_TIME: Duration = Duration::from_mins(2);
+/// Browsers open another connection when they need one.
+const PATIENCE: Patience =
+    Patience { head: Duration::from_secs(5), connection: Duration::from_mins(2) };
 /// A request for the next picture is answered after this with what there is.
 const WAIT: Duration = Duration::from_secs(20);
 /// Who asked within this time before the end is looking on.
@@ -42,12 +29,9 @@ const LOOKS: Duration = Duration::from_secs(5);
 /// So long after the end those who look on may ask for the report: a page without a script asks every two
 /// seconds.
 const LINGER: Duration = Duration::from_millis(2_500);
-/// Then answers that are under way may take so long.
-const DRAIN: Duration = Duration::from_secs(1);
 
 /// What every connection shares.
 struct Shared {
-    address: SocketAddr,
     clock: SystemClock,
     pages: RefCell<Pages<SystemClock>>,
     /// The number of the newest picture.
@@ -57,32 +41,26 @@ struct Shared {
 }
 
 /// Serves until it is told that all is over, and everybody who looks on has had time to get the report.
-pub(super) async fn serve(
-    listener: std::net::TcpListener,
-    address: SocketAddr,
-    words: UnboundedReceiver<Word>,
-) {
-    LocalSet::new().run_until(serve_here(listener, address, words)).await;
+pub(super) async fn serve(listener: std::net::TcpListener, words: UnboundedReceiver<Word>) {
+    LocalSet::new().run_until(serve_here(listener, words)).await;
 }
 
-async fn serve_here(
-    listener: std::net::TcpListener,
-    address: SocketAddr,
-    mut words: UnboundedReceiver<Word>,
-) {
-    // It was opened for this, without waiting.
-    let Ok(listener) = TcpListener::from_std(listener) else { return };
+async fn serve_here(listener: std::net::TcpListener, mut words: UnboundedReceiver<Word>) {
     let clock = SystemClock::start();
     let shared = Rc::new(Shared {
-        address,
         clock,
         pages: RefCell::new(Pages::new(clock)),
         newest: watch::channel(0).0,
         asked: RefCell::new(None),
     });
-    let mut connections = JoinSet::new();
+    let asked = Rc::clone(&shared);
+    let answer = move |request: Request<Incoming>| {
+        let shared = Rc::clone(&asked);
+        async move { answer(&shared, &request).await }
+    };
+    // It was opened for this, without waiting.
+    let Ok(mut door) = Door::open(listener, PATIENCE, answer) else { return };
     let mut end = None;
-    let (closing, _) = watch::channel(false);
     loop {
         let over = async {
             match end {
@@ -100,19 +78,10 @@ async fn serve_here(
                     end = Some(tokio::time::Instant::now() + linger);
                 }
             }
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn_local(connection(stream, Rc::clone(&shared), closing.subscribe()));
-                }
-                // Out of file descriptors, most likely: give some back before asking again.
-                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-            },
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            never = door.serve() => match never {},
         }
     }
-    closing.send_replace(true);
-    let all = async { while connections.join_next().await.is_some() {} };
-    tokio::time::timeout(DRAIN, all).await.unwrap_or_default();
+    door.close().await;
 }
 
 /// Takes in a word; says whether it was the last.
@@ -127,35 +96,8 @@ fn hear(shared: &Shared, word: Word) -> bool {
     pages.is_over()
 }
 
-async fn connection(stream: TcpStream, shared: Rc<Shared>, mut closing: watch::Receiver<bool>) {
-    let exchange = service_fn(move |request| {
-        let shared = Rc::clone(&shared);
-        async move { Ok::<_, Infallible>(answer(&shared, &request).await) }
-    });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIME)
-            .max_buf_size(HEAD_MAX)
-            .serve_connection(TokioIo::new(stream), exchange)
-    );
-    let limit = tokio::time::sleep(CONNECTION_TIME);
-    tokio::select! {
-        // A connection that breaks has told its caller already.
-        _ = connection.as_mut() => return,
-        () = limit => {}
-        _ = closing.wait_for(|it| *it) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    tokio::time::timeout(DRAIN, connection).await.map(drop).unwrap_or_default();
-}
-
 /// Answers a request; its body, should it have one, is not read.
 async fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    if !is_for(shared.address, request) {
-        let text = format!("This is {}, and answers to no other name.\n", shared.address);
-        return plain(StatusCode::MISDIRECTED_REQUEST, text);
-    }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "There is nothing here but pages to read.\n");
     }
@@ -187,42 +129,4 @@ async fn newer(shared: &Shared, after: u64) {
             _ = newest.wait_for(|_| shared.pages.borrow().is_over()) => {}
         }
     }
-}
-
-/// Whether a request names this address as its host.
-fn is_for(address: SocketAddr, request: &Request<Incoming>) -> bool {
-    let named = match request.uri().authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => request.headers().get(header::HOST).and_then(|it| it.to_str().ok()),
-    };
-    named.is_some_and(|it| {
-        it == address.to_string()
-            || it.eq_ignore_ascii_case(&format!("localhost:{}", address.port()))
-    })
-}
-
-fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    with(status, "text/plain; charset=utf-8", text)
-}
-
-/// An answer that no other page may frame, embed, or find in a cache.
-fn with(
-    status: StatusCode,
-    content: &'static str,
-    body: impl Into<Bytes>,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    let headers: [(HeaderName, &'static str); 6] = [
-        (header::CONTENT_TYPE, content),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, "frame-ancestors 'none'"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    ];
-    for (name, value) in headers {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
 }
