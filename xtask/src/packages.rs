@@ -47,6 +47,11 @@ pub(crate) const FOR_TESTS: &[Package] = &[
         program: "prometheus",
         used_by: "the tests that write metrics and ask them back, in crates/metrics/tests",
     },
+    Package {
+        name: "python3-pip",
+        program: "pip3",
+        used_by: "the test that asks the proxy as a client of Toxiproxy does, in crates/evenkeel/tests",
+    },
 ];
 
 /// What `cargo xtask bench load` needs.
@@ -175,6 +180,7 @@ mod tests {
             "nginx",
             "postgresql",
             "prometheus",
+            "python3-pip",
         ];
         assert_eq!(install_command(&found), packages);
         assert!(missing(FOR_TESTS, |_| true).is_empty());

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod load;
+pub(crate) mod proxy;
 
 use std::path::PathBuf;
 
@@ -80,6 +81,8 @@ pub(crate) enum Verb {
     /// Faults: what there is, mending what a crash left behind, and bringing experiments over from other tools.
     #[command(subcommand)]
     Chaos(Chaos),
+    /// Start a proxy with the API of Toxiproxy, for tests that were written for it; loopback only.
+    Proxy(proxy::ProxyArgs),
     /// Start the shop, a small service to drill.
     Shop(Box<evenkeel_shop::ShopArgs>),
     #[command(hide = true)]

@@ -64,6 +64,11 @@ impl Read for Closed {
 }
 
 impl Gathered {
+    /// The files with their names, and what is wrong with those that could not be read.
+    pub(crate) fn into_parts(self) -> (Vec<(String, Vec<u8>)>, Vec<Diagnostic>) {
+        (self.files, self.refused)
+    }
+
     fn count(&self) -> usize {
         self.files.len() + self.refused.len()
     }

@@ -10,6 +10,7 @@ mod import;
 pub(crate) mod init;
 pub(crate) mod load;
 pub(crate) mod plan;
+pub(crate) mod proxy;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod shop;

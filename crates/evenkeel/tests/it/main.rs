@@ -12,6 +12,7 @@ mod drill;
 mod halt;
 mod kill;
 mod load;
+mod proxy;
 mod readme;
 mod terminal;
 mod web;
