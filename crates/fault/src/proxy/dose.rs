@@ -301,6 +301,26 @@ mod tests {
     }
 
     #[test]
+    fn a_bandwidth_is_shared_by_connections_and_a_throttle_is_not() {
+        let rate = Bytes(1_000_000);
+        let cases = [(Toxic::Bandwidth { rate }, false), (Toxic::Throttle { rate }, true)];
+        for (toxic, both_pass) in cases {
+            let (toxics, mut now, mut rng) =
+                (on_all(&[toxic]), Instant::now(), Seed(1).stream("x"));
+            let mut connections = [(); 2].map(|()| Doses::new(Stream::Down));
+            connections.iter_mut().for_each(|it| it.see(&toxics, now, &mut rng));
+            // Buckets begin empty, and are full after 20 ms.
+            for it in &mut connections {
+                assert!(matches!(it.allowance(20_000, now), Allowance::Wait(_)));
+            }
+            now += Duration::from_millis(20);
+            let passes = connections.map(|mut it| it.allowance(20_000, now));
+            assert_eq!(passes[0], Allowance::Pass(20_000));
+            assert_eq!(passes[1] == passes[0], both_pass, "{passes:?}");
+        }
+    }
+
+    #[test]
     fn what_is_lifted_and_laid_in_between_changes_nothing_for_the_others() {
         let limit = |bytes| Toxic::LimitData { bytes: Bytes(bytes) };
         let mut toxics = on_all(&[limit(50), limit(100), limit(200)]);
