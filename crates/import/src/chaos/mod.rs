@@ -12,7 +12,7 @@
 //! write        experiments as YAML
 //! ```
 //!
-//! Nothing is dropped in silence: [`fields`] lists every key that nobody read. What has no fault of ours yet is
+//! Nothing is dropped in silence: `fields` lists every key that nobody read. What has no fault of ours yet is
 //! listed as that, and a file of which nothing carries over is an error with the list. Values that the other
 //! tool would refuse too are errors with line and column, all of a file at once.
 //!
