@@ -352,6 +352,23 @@ proptest! {
 }
 
 #[test]
+fn what_is_wrong_within_a_structure_is_said_by_the_decoder_alone() {
+    for body in [
+        serde_json::json!({"path": "/", "json": ["${vault:A}", 2]}),
+        serde_json::json!({"grpc": {"method": "a.B/C", "message": {"id": "${vault:A}"}}}),
+    ] {
+        let document = serde_json::json!({
+            "apiVersion": "evenkeel.dev/v1",
+            "kind": "LoadTest",
+            "metadata": {"name": "shop"},
+            "spec": {"url": "http://127.0.0.1:80", "routes": [body]},
+        });
+        agree(&document, &validators()[2].1, &validators()[5].1).unwrap();
+        assert_eq!(structural(&document.to_string()).0, 1, "{document}");
+    }
+}
+
+#[test]
 fn documents_from_the_schema_are_often_valid_so_that_the_property_means_something() {
     for (schema, validator) in &validators()[..5] {
         let valid =
