@@ -22,8 +22,8 @@ pub(crate) struct Started {
 }
 
 impl Started {
-    /// Starts the command in its folder, its output going to `log`. The program `evenkeel` is `own_binary`. The `mark` goes
-    /// into its environment: by it the guardian finds whatever the service starts in turn.
+    /// Starts the command in its folder, its output going to `log`. The program `evenkeel` is `own_binary`.
+    /// The `mark` goes into its environment: by it the guardian finds whatever the service starts in turn.
     ///
     /// # Errors
     /// When the program cannot be started.

@@ -15,7 +15,8 @@
 //! file, so the kernel keeps the lock until the last of them is gone. That, and no guess at a pid, tells
 //! `recover` whether a run is alive. A line that was torn by a crash was not yet acted upon and is
 //! skipped. One that is whole and means nothing to us may be an undo that another version wrote: the
-//! journal stays, and says so, until somebody has looked. It is another file than the journal of events, which is the run's result and may be moved.
+//! journal stays, and says so, until somebody has looked. It is another file than the journal of events,
+//! which is the run's result and may be moved.
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};

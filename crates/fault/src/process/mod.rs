@@ -125,7 +125,6 @@ impl fmt::Display for Process {
 pub fn find(finder: &Finder) -> io::Result<Vec<Process>> {
     let all = stat::all()?;
     let own = ourselves(&all);
-    let doors = port::sockets(SSH)?;
     let listeners = match finder {
         Finder::Port(port) => port::listeners(*port)?,
         Finder::Pid(_) | Finder::Executable(_) => BTreeSet::new(),
@@ -137,12 +136,15 @@ pub fn find(finder: &Finder) -> io::Result<Vec<Process>> {
             Finder::Port(_) => listeners.contains(&it.pid),
         };
         let spared = it.pid == 1 || it.is_kernel_thread || own.contains(&it.pid);
-        hit && it.is_alive()
-            && !spared
-            && stat::variable(it.pid, HELPER).is_none()
-            && (doors.is_empty() || !port::holds(it.pid, &doors))
+        hit && it.is_alive() && !spared && stat::variable(it.pid, HELPER).is_none()
     });
-    Ok(found.map(Process::from).collect())
+    let mut found: Vec<Process> = found.map(Process::from).collect();
+    // The table of sockets may be long; most searches in vain need not read it.
+    if !found.is_empty() {
+        let doors = port::sockets(SSH)?;
+        found.retain(|it| doors.is_empty() || !port::holds(it.pid, &doors));
+    }
+    Ok(found)
 }
 
 /// Splits what was found into families: each process that has no ancestor among the others leads one.

@@ -13,7 +13,9 @@ use evenkeel_fault::{MARK, Process, find, recover, status};
 use evenkeel_model::document::{Fault, Finder};
 use evenkeel_units::{Clock, Ratio, SystemClock};
 
-use crate::stage::{Victim, connect, echo, fault, on_workers, open, service, state_dir, until};
+use crate::stage::{
+    Victim, connect, echo, fault, on_workers, open, service, signal, state_dir, until,
+};
 
 /// Kills in one test; a long run of it is for the slow suite.
 const ROUNDS: u64 = 16;
@@ -134,12 +136,6 @@ fn kill(pid: u32) {
 
 fn stop(pid: u32) {
     signal("STOP", pid);
-}
-
-fn signal(name: &str, pid: u32) {
-    let kill = format!("kill -{name} {pid}");
-    let status = Command::new("sh").args(["-c", &kill]).status();
-    assert!(status.unwrap().success());
 }
 
 #[tokio::test]

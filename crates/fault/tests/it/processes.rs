@@ -7,7 +7,7 @@ use evenkeel_fault::{Process, find, preview};
 use evenkeel_model::document::{BlastRadius, Fault, FileName, Finder, Mode};
 use evenkeel_units::Seed;
 
-use crate::stage::{Victim, on_workers, open, service, state_dir, until};
+use crate::stage::{Victim, on_workers, open, service, signal, state_dir, until};
 
 #[tokio::test]
 async fn a_paused_process_goes_on_at_the_end() {
@@ -211,9 +211,4 @@ fn empty_plan() -> evenkeel_model::Plan {
         regression: evenkeel_model::document::RegressionLimits::default(),
         seed: Seed(1),
     }
-}
-
-fn signal(name: &str, pid: u32) {
-    let status = Command::new("sh").args(["-c", "kill -$0 $1", name, &pid.to_string()]).status();
-    assert!(status.unwrap().success());
 }

@@ -103,6 +103,12 @@ impl Drop for Victim {
     }
 }
 
+/// Sends a signal by its name, such as `STOP`.
+pub(crate) fn signal(name: &str, pid: u32) {
+    let kill = Command::new("sh").args(["-c", "kill -$0 $1", name, &pid.to_string()]).status();
+    assert!(kill.unwrap().success());
+}
+
 /// Waits until something is so.
 pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
     let look = async {
