@@ -207,11 +207,11 @@ impl Hands {
         }
         let again =
             |verb: &str| Reexec { program: own_binary.clone(), arguments: vec![verb.into()] };
-        let (guardian, burner) = (again("guardian"), again("burn"));
+        let (guardian, holder) = (again("guardian"), again("hold"));
         let to_start = plan.service.start.as_ref().map_or(Duration::ZERO, |it| it.timeout);
         let limit = to_start + plan.length() + plan.load.timeout + SLACK;
         let opened =
-            Faults::open(&plan.service, &head.id, plan.seed, state_dir, &guardian, burner, limit);
+            Faults::open(&plan.service, &head.id, plan.seed, state_dir, &guardian, holder, limit);
         let opened = opened.await.map_err(|it| failed(&it))?;
         let faults = faults.insert(opened.within(plan.safety.blast_radius));
         if !plan.faults.is_empty() {

@@ -90,7 +90,7 @@ pub(crate) enum Verb {
     #[command(hide = true)]
     Guardian(ChildArgs),
     #[command(hide = true)]
-    Burn(ChildArgs),
+    Hold,
 }
 
 #[derive(Debug, Subcommand)]

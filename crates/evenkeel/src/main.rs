@@ -24,7 +24,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> ExitCode {
     match cli.verb {
         Verb::Guardian(args) => evenkeel_fault::guardian::run(&args.rest),
-        Verb::Burn(args) => evenkeel_fault::burner::run(&args.rest),
+        Verb::Hold => evenkeel_fault::holder::run(),
         _ => for_people(cli).into(),
     }
 }
@@ -73,7 +73,7 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         Verb::Shop(args) => verb::shop::run(*args),
         Verb::ShopPart(args) => verb::shop::part(*args),
         // These two end with a code of their own before this.
-        Verb::Guardian(_) | Verb::Burn(_) => Ok(Exit::OK),
+        Verb::Guardian(_) | Verb::Hold => Ok(Exit::OK),
     }
 }
 

@@ -1,34 +1,24 @@
 //! Acting: carrying out one step, and what is needed later to end it and to show that it acted.
 
 use std::io;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_model::document::Finder;
-use evenkeel_units::Bytes;
 use rustix::process::Signal;
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::process::Child;
 use tokio::task::JoinHandle;
 
-use crate::burner::Work;
-use crate::guardian::Reexec;
+use crate::holder::{Counters, Holder, HolderError};
 use crate::image::{Image, start};
-use crate::kind::Restarted;
+use crate::kind::{Paused, Restarted};
 use crate::mend::{TERMINATE_MAX, successor, until};
-use crate::plan::MARK;
 use crate::process::stat::{since_boot, ticks_since_boot};
 use crate::process::{Process, State};
 use crate::proxy::{Counts, Proxy, Toxic};
 
 /// How long a signal may take to act.
 const SIGNAL_MAX: Duration = Duration::from_secs(2);
-/// How long a burner may take to hold all that it was asked to.
-const BURNER_READY_MAX: Duration = Duration::from_secs(30);
-/// How long a burner may take to end once its pipe is closed.
-const BURNER_END_MAX: Duration = Duration::from_secs(1);
 /// How long others have to start a process again before we do.
 const OTHERS_MAX: Duration = Duration::from_secs(1);
 /// A process that was started and ends within this time has not come back.
@@ -41,7 +31,66 @@ pub(crate) enum Deed {
     Stopped { process: Process, since: Duration },
     Killed,
     Restarting(JoinHandle<Restarted>),
-    Burning(Burner),
+    Held(Box<Holder>),
+}
+
+/// What a deed did, once it is over.
+#[derive(Debug)]
+pub(crate) enum Did {
+    /// `refused`: connects of ours were refused, at the beginning and at the end.
+    Link {
+        counts: Arc<Counts>,
+        refused: bool,
+    },
+    Stopped(Paused),
+    Killed,
+    Restarted(Restarted),
+    Held(Counters),
+    /// What held it was gone before its time, and why.
+    Lost(String),
+}
+
+impl Deed {
+    /// Ends it, as far as it has to be ended by us; what is in the journal is undone after it. `None` when nothing can
+    /// be said about what it did.
+    pub(crate) async fn end(
+        self,
+        fault: usize,
+        proxy: &mut Proxy,
+        errors: &mut Vec<String>,
+    ) -> Option<Did> {
+        match self {
+            Self::Laid { link, toxic, counts, refused } => {
+                let refused = refused && toxic == Toxic::Refuse && refuses(proxy, &link).await;
+                let lifted = proxy.lift(&link, fault).await;
+                errors.extend(lifted.err().map(|it| it.to_string()));
+                Some(Did::Link { counts, refused })
+            }
+            Self::Stopped { process, since } => Some(Did::Stopped(Paused {
+                held: process.state() == State::Stopped,
+                time: since_boot().saturating_sub(since),
+            })),
+            Self::Killed => Some(Did::Killed),
+            Self::Restarting(work) => match work.await {
+                Ok(it) => {
+                    errors.extend(it.error.clone());
+                    Some(Did::Restarted(it))
+                }
+                Err(error) => {
+                    errors.push(format!("the restart was cut short: {error}"));
+                    None
+                }
+            },
+            Self::Held(holder) => match holder.end().await {
+                Ok(Ok(counters)) => Some(Did::Held(counters)),
+                Ok(Err(error)) => Some(Did::Lost(error.to_string())),
+                Err(error) => {
+                    errors.push(format!("a child of ours is still there: {error}"));
+                    None
+                }
+            },
+        }
+    }
 }
 
 /// Why a step could not be carried out.
@@ -71,9 +120,9 @@ pub enum ActError {
         #[source]
         error: io::Error,
     },
-    /// The child that burns or holds cannot be started.
-    #[error("cannot start the burner")]
-    Burner(#[source] io::Error),
+    /// The child of ours does not hold it.
+    #[error(transparent)]
+    Holder(#[from] HolderError),
     /// The link did not do as told.
     #[error(transparent)]
     Proxy(#[from] crate::proxy::ProxyError),
@@ -99,7 +148,7 @@ pub(crate) async fn lay(
 }
 
 /// Whether a connect of ours to the link is refused.
-pub(crate) async fn refuses(proxy: &Proxy, link: &str) -> bool {
+async fn refuses(proxy: &Proxy, link: &str) -> bool {
     let Some(address) = proxy.address(link) else { return false };
     let connect = tokio::time::timeout(Duration::from_secs(1), TcpStream::connect(address)).await;
     matches!(connect, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused)
@@ -181,68 +230,5 @@ fn signal(process: &Process, signal: Signal) -> Result<(), ActError> {
         Ok(true) => Ok(()),
         Ok(false) => Err(ActError::Gone(process.clone())),
         Err(error) => Err(ActError::Signal { process: process.clone(), error }),
-    }
-}
-
-/// A child that burns or holds, and its pipe, which is its life.
-#[derive(Debug)]
-pub(crate) struct Burner {
-    child: Child,
-    process: Option<Process>,
-    since: Duration,
-    used_before: Duration,
-}
-
-/// What a burner had used when it was ended.
-#[derive(Copy, Clone, Debug, Default)]
-pub(crate) struct Used {
-    pub(crate) cpu: Duration,
-    pub(crate) time: Duration,
-    pub(crate) resident: Bytes,
-}
-
-impl Burner {
-    pub(crate) async fn start(
-        reexec: &Reexec,
-        work: Work,
-        mark: &str,
-        limit: Duration,
-    ) -> Result<Self, ActError> {
-        let mut command = reexec.command("burner");
-        command.args(work.arguments(limit)).env(MARK, mark).process_group(0).kill_on_drop(true);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(ActError::Burner)?;
-        let process = child.id().and_then(Process::of);
-        let said = child
-            .stdout
-            .take()
-            .ok_or_else(|| ActError::Burner(io::ErrorKind::BrokenPipe.into()))?;
-        let mut said = BufReader::new(said).lines();
-        match tokio::time::timeout(BURNER_READY_MAX, said.next_line()).await {
-            Ok(Ok(Some(line))) if line == "ready" => {}
-            _ => {
-                let error = io::Error::other("it did not get ready");
-                return Err(ActError::Burner(error));
-            }
-        }
-        let used_before = process.as_ref().and_then(Process::stat).map(|it| it.cpu_time());
-        let used_before = used_before.unwrap_or_default();
-        Ok(Self { child, process, since: since_boot(), used_before })
-    }
-
-    /// Closes its pipe and sees that it is gone.
-    pub(crate) async fn end(mut self) -> (Used, io::Result<()>) {
-        let stat = self.process.as_ref().and_then(Process::stat);
-        let used = stat.map(|it| Used {
-            cpu: it.cpu_time().saturating_sub(self.used_before),
-            time: since_boot().saturating_sub(self.since),
-            resident: Bytes(it.resident_bytes()),
-        });
-        drop(self.child.stdin.take());
-        let ended = match tokio::time::timeout(BURNER_END_MAX, self.child.wait()).await {
-            Ok(ended) => ended.map(|_| ()),
-            Err(_) => self.child.kill().await,
-        };
-        (used.unwrap_or_default(), ended)
     }
 }

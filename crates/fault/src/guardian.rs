@@ -78,6 +78,9 @@ impl Reexec {
     }
 }
 
+/// Nice value of the guardian: nobody goes before it.
+const FIRST: i32 = -20;
+
 /// What the tool tells its guardian; one a line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -253,6 +256,8 @@ enum Cause {
 }
 
 async fn stand_guard(path: PathBuf, limit: Duration) -> io::Result<usize> {
+    // Before every fault that burns CPU; without the right to it, the guardian waits like anybody.
+    rustix::process::setpriority_process(None, FIRST).unwrap_or_default();
     // Away from the tool's terminal and group. It fails for a leader of a group, which is away already.
     rustix::process::setsid().map(|_| ()).unwrap_or_default();
     let quiet = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];

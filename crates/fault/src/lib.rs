@@ -9,7 +9,7 @@
 //! process    finding processes, and never a stranger or ourselves
 //! proxy      the links to dependencies, and what can be laid on them
 //! toxiproxy  links and what lies on them, as clients of Toxiproxy ask for them
-//! burner     CPU and memory, burnt and held in a child of ours
+//! holder     what is held, burnt or kept up in a child of ours, on a pipe
 //! journal    every undo on disk before its step
 //! mend       carrying out an undo, and reading back that it worked
 //! guardian   a second process that mends when the first one is gone
@@ -26,10 +26,10 @@
 //! and probes (other hands), and any command line built from text.
 
 mod act;
-pub mod burner;
 mod faults;
 pub mod guardian;
 pub mod halt;
+pub mod holder;
 mod image;
 mod journal;
 pub mod kind;

@@ -21,10 +21,11 @@ use std::time::Duration;
 pub use evenkeel_model::document::Release;
 
 use evenkeel_model::document::Finder;
+use evenkeel_units::Human;
 use evenkeel_units::duration::seconds;
-use evenkeel_units::{Bytes, Human, Ratio};
 use serde::{Deserialize, Serialize};
 
+use crate::holder::Work;
 use crate::process::Process;
 use crate::proxy::Toxic;
 
@@ -75,20 +76,10 @@ pub enum Op {
         /// Whom.
         process: Process,
     },
-    /// Burn CPU in a child of ours.
-    Burn {
-        /// Share of each core.
-        load: Ratio,
-        /// How many cores; 0 for all.
-        cores: u32,
-        /// It ends by itself after this time.
-        #[serde(rename = "limit_seconds", with = "seconds")]
-        limit: Duration,
-    },
-    /// Hold memory in a child of ours.
+    /// Hold, burn or keep something up in a child of ours.
     Hold {
-        /// How much.
-        amount: Bytes,
+        /// What.
+        work: Work,
         /// It ends by itself after this time.
         #[serde(rename = "limit_seconds", with = "seconds")]
         limit: Duration,
@@ -173,15 +164,7 @@ impl fmt::Display for Op {
             Self::Stop { process } => write!(f, "stop {process}"),
             Self::Kill { process } => write!(f, "kill {process}"),
             Self::Restart { process } => write!(f, "terminate {process} and see it come back"),
-            Self::Burn { load, cores: 0, limit } => {
-                write!(f, "burn {load} of every core, at most {}", Human(*limit))
-            }
-            Self::Burn { load, cores, limit } => {
-                write!(f, "burn {load} of {cores} cores, at most {}", Human(*limit))
-            }
-            Self::Hold { amount, limit } => {
-                write!(f, "hold {amount} of memory, at most {}", Human(*limit))
-            }
+            Self::Hold { work, limit } => write!(f, "{work}, at most {}", Human(*limit)),
         }
     }
 }

@@ -91,7 +91,7 @@ pub(crate) fn faults(screen: &Screen) -> Result<Exit, Failure> {
         .map(|it| json!({"name": it.name, "release": it.release.to_string(), "needs": it.needs, "about": it.about}))
         .collect();
     screen.show(&value, || {
-        let line = |it: &kind::Kind| {
+        let line = |it: &&kind::Kind| {
             let example = it.about.lines().next().unwrap_or_default();
             format!("{:12}{example}\n{:12}{}; needs {}", it.name, "", it.release, it.needs)
         };

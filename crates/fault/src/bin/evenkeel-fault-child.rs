@@ -7,7 +7,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
         Some((verb, rest)) if verb == "guardian" => evenkeel_fault::guardian::run(rest),
-        Some((verb, rest)) if verb == "burn" => evenkeel_fault::burner::run(rest),
+        Some((verb, [])) if verb == "hold" => evenkeel_fault::holder::run(),
         _ => ExitCode::from(2),
     }
 }

@@ -25,13 +25,13 @@ use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::Seed;
 
 use self::locate::{aim, locate};
-use crate::act::{self, ActError, Burner, Deed};
-use crate::burner::Work;
+use crate::act::{self, ActError, Deed};
 use crate::guardian::{Guardian, GuardianError, Reexec};
 use crate::halt::halted;
-use crate::image::Secret;
+use crate::holder::Holder;
+use crate::image::{Image, Secret};
 use crate::journal::Journal;
-use crate::kind::{self, Hit};
+use crate::kind::Hit;
 use crate::plan::{MARK, Op, Step, Undo};
 use crate::process::Process;
 use crate::process::stat::{since_boot, ticks_since_boot};
@@ -52,7 +52,7 @@ pub struct Faults {
     proxy: Proxy,
     journal: Journal,
     guardian: Guardian,
-    burner: Reexec,
+    holder: Reexec,
     active: BTreeMap<usize, Active>,
     /// What starting a process again needs beside the journal, by the number of its undo.
     secrets: BTreeMap<usize, Secret>,
@@ -79,7 +79,7 @@ impl Faults {
         seed: Seed,
         state_dir: &Path,
         guardian: &Reexec,
-        burner: Reexec,
+        holder: Reexec,
         limit: Duration,
     ) -> Result<Self, FaultError> {
         let proxy = Proxy::start(&service.dependencies, seed)?;
@@ -106,7 +106,7 @@ impl Faults {
             proxy,
             journal,
             guardian,
-            burner,
+            holder,
             active: BTreeMap::new(),
             secrets: BTreeMap::new(),
         })
@@ -228,13 +228,9 @@ impl Faults {
             Op::Stop { process } => act::stop(process).await,
             Op::Kill { process } => act::kill(process).await,
             Op::Restart { process } => self.restart(process, id, active).await,
-            Op::Burn { load, cores, limit } => {
-                let work = Work::Cpu { load, cores };
-                Burner::start(&self.burner, work, mark, limit).await.map(Deed::Burning)
-            }
-            Op::Hold { amount, limit } => {
-                let work = Work::Memory { amount };
-                Burner::start(&self.burner, work, mark, limit).await.map(Deed::Burning)
+            Op::Hold { work, limit } => {
+                let held = Holder::start(&self.holder, work, mark, limit).await;
+                held.map(Box::new).map(Deed::Held).map_err(ActError::from)
             }
         };
         let deed = deed.map_err(|error| FaultError::Act { label: label.to_owned(), error })?;
@@ -248,7 +244,7 @@ impl Faults {
         id: Option<usize>,
         active: &Active,
     ) -> Result<Deed, ActError> {
-        let image = kind::image(&process);
+        let image = Image::of(&process);
         let image = image.map_err(|error| ActError::Image { process: process.clone(), error })?;
         if let Some(id) = id {
             // Without the guardian's copy a kill of ours amid the restart would lose the environment.

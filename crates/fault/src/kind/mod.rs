@@ -1,19 +1,18 @@
 //! The faults, one file each: what it simulates, an example, what it needs, what ends it, and what shows
 //! that it acted.
 //!
-//! A new fault is a new file and one line in [`KINDS`].
+//! ```text
+//! network    links to dependencies
+//! process    processes of a service
+//! resource   what a host has only so much of
+//! ```
+//!
+//! A new fault is a new file, and a line in [`KINDS`] and in [`of`]. It is made of the few things that are done to a
+//! host ([`Op`]), so nothing else has to know it.
 
-mod bandwidth;
-mod black_hole;
-mod cpu;
-mod http_errors;
-mod kill;
-mod latency;
-mod memory;
-mod pause;
-mod refuse;
-mod reset;
-mod restart;
+mod network;
+mod process;
+mod resource;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,16 +22,16 @@ use std::time::Duration;
 use evenkeel_model::document::{Fault, Finder};
 use evenkeel_model::event::Evidence;
 
-use crate::image::Image;
+use self::network::{bandwidth, black_hole, http_errors, latency, refuse, reset};
+use self::process::{kill, pause, restart};
+use self::resource::{cpu, memory};
+use crate::act::Did;
+use crate::holder::{Counters, Work};
 use crate::plan::{Op, Plan, Release, Step, Undo};
 use crate::process::Process;
 use crate::proxy::{Counts, Toxic};
 
-pub(crate) use self::kill::{Killed, evidence as kill_evidence};
-pub(crate) use self::pause::{Paused, evidence as pause_evidence};
-pub(crate) use self::refuse::evidence as refuse_evidence;
-pub(crate) use self::restart::{Restarted, evidence as restart_evidence};
-pub(crate) use self::{cpu::evidence as cpu_evidence, memory::evidence as memory_evidence};
+pub(crate) use self::process::{Paused, Restarted};
 
 /// What is known about a kind of fault before any is planned.
 #[derive(Copy, Clone, Debug)]
@@ -46,50 +45,38 @@ pub struct Kind {
     /// The manual page.
     pub about: &'static str,
     plan: fn(&Aim<'_>) -> io::Result<Vec<Step>>,
+    evidence: fn(&Past<'_>) -> Evidence,
 }
 
 /// Every kind, in the order of the manual.
-pub const KINDS: [Kind; 11] = [
-    latency::KIND,
-    bandwidth::KIND,
-    black_hole::KIND,
-    refuse::KIND,
-    reset::KIND,
-    http_errors::KIND,
-    kill::KIND,
-    pause::KIND,
-    restart::KIND,
-    cpu::KIND,
-    memory::KIND,
+pub static KINDS: [&Kind; Fault::KINDS.len()] = [
+    &latency::KIND,
+    &bandwidth::KIND,
+    &black_hole::KIND,
+    &refuse::KIND,
+    &reset::KIND,
+    &http_errors::KIND,
+    &kill::KIND,
+    &pause::KIND,
+    &restart::KIND,
+    &cpu::KIND,
+    &memory::KIND,
 ];
 
 /// The kind of a fault.
 pub fn of(fault: &Fault) -> &'static Kind {
-    let [
-        latency,
-        bandwidth,
-        black_hole,
-        refuse,
-        reset,
-        http_errors,
-        kill,
-        pause,
-        restart,
-        cpu,
-        memory,
-    ] = &KINDS;
     match fault {
-        Fault::Latency { .. } => latency,
-        Fault::Bandwidth { .. } => bandwidth,
-        Fault::BlackHole => black_hole,
-        Fault::Refuse => refuse,
-        Fault::Reset => reset,
-        Fault::HttpErrors { .. } => http_errors,
-        Fault::Kill => kill,
-        Fault::Pause => pause,
-        Fault::Restart => restart,
-        Fault::Cpu { .. } => cpu,
-        Fault::Memory { .. } => memory,
+        Fault::Latency { .. } => &latency::KIND,
+        Fault::Bandwidth { .. } => &bandwidth::KIND,
+        Fault::BlackHole => &black_hole::KIND,
+        Fault::Refuse => &refuse::KIND,
+        Fault::Reset => &reset::KIND,
+        Fault::HttpErrors { .. } => &http_errors::KIND,
+        Fault::Kill => &kill::KIND,
+        Fault::Pause => &pause::KIND,
+        Fault::Restart => &restart::KIND,
+        Fault::Cpu { .. } => &cpu::KIND,
+        Fault::Memory { .. } => &memory::KIND,
     }
 }
 
@@ -138,6 +125,14 @@ impl Aim<'_> {
     fn processes(&self) -> impl Iterator<Item = &Process> {
         self.hits.iter().flat_map(|it| &it.family)
     }
+
+    /// A step that lives in a child of ours: its pipe ends it, or its mark in the journal.
+    fn hold(&self, work: Work) -> Step {
+        Step {
+            apply: Op::Hold { work, limit: self.limit },
+            undo: Undo::KillMarked { mark: self.mark.to_owned() },
+        }
+    }
 }
 
 /// One step for each link: nothing is left to undo once our process is gone.
@@ -151,21 +146,45 @@ fn on_links(aim: &Aim<'_>) -> io::Result<Vec<Step>> {
     Ok(links.map(lay).collect())
 }
 
-/// What shows that a fault of a link acted.
-pub(crate) fn link_evidence(toxic: &Toxic, counts: &Counts) -> Evidence {
-    match *toxic {
-        Toxic::Latency { .. } => latency::evidence(counts),
-        Toxic::Bandwidth { .. } => bandwidth::evidence(counts),
-        Toxic::BlackHole => black_hole::evidence(counts),
-        Toxic::Refuse => refuse::evidence(counts, false),
-        Toxic::Reset { .. } => reset::evidence(counts),
-        Toxic::HttpErrors { status, .. } => http_errors::evidence(counts, status),
-        // No fault of a drill lays these.
-        Toxic::Throttle { .. }
-        | Toxic::SlowClose { .. }
-        | Toxic::Timeout { .. }
-        | Toxic::Slicer { .. }
-        | Toxic::LimitData { .. } => Evidence::default(),
+/// A fault that is being taken back, and what its deeds did.
+pub(crate) struct Past<'a> {
+    pub(crate) fault: &'a Fault,
+    pub(crate) hits: &'a [Hit],
+    pub(crate) did: &'a [Did],
+    /// When it began, on the clock that counts from boot, and in its ticks.
+    pub(crate) began: Duration,
+    pub(crate) began_ticks: u64,
+}
+
+impl Past<'_> {
+    /// What shows that it acted.
+    pub(crate) fn evidence(&self) -> Evidence {
+        (of(self.fault).evidence)(self)
+    }
+
+    /// Evidence of a fault that lay on a link.
+    fn link(&self, evidence: impl FnOnce(&Counts) -> Evidence) -> Evidence {
+        match self.did {
+            [Did::Link { counts, .. }, ..] => evidence(counts),
+            _ => self.nothing(),
+        }
+    }
+
+    /// Evidence of a fault that lived in a child of ours.
+    fn held(&self, evidence: impl FnOnce(&Counters) -> Evidence) -> Evidence {
+        match self.did {
+            [Did::Held(counters), ..] => evidence(counters),
+            _ => self.nothing(),
+        }
+    }
+
+    fn nothing(&self) -> Evidence {
+        let lost = self.did.iter().find_map(|it| match it {
+            Did::Lost(reason) => Some(reason.clone()),
+            _ => None,
+        });
+        let summary = lost.unwrap_or_else(|| "it left nothing to be counted".to_owned());
+        Evidence { summary, ..Evidence::default() }
     }
 }
 
@@ -179,11 +198,6 @@ fn evidence(acted: bool, summary: String, counters: &[(&str, f64)]) -> Evidence 
 fn count(number: u64, noun: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{ending}")
-}
-
-/// What it takes to start a process again; read while it is there.
-pub(crate) fn image(process: &Process) -> io::Result<Image> {
-    Image::of(process)
 }
 
 #[cfg(test)]

@@ -143,7 +143,7 @@ async fn when_the_tool_is_killed_the_guardian_mends_everything_and_leaves() {
     let (victim, state) = (Victim::sleep(), state_dir());
     let mut tool = Tool::breaks(&victim, state.path());
     assert_eq!(victim.process().state(), State::Stopped);
-    assert!(left_by(state.path()).len() >= 3, "guardian, burner and stray");
+    assert!(left_by(state.path()).len() >= 3, "guardian, holder and stray");
     tool.kill();
     until(|| victim.process().state() == State::Running).await;
     until(|| left_by(state.path()).is_empty() && journals(state.path()) == 0).await;

@@ -246,10 +246,10 @@ async fn a_link_listens_on_loopback_only() {
     let state = state_dir();
     let mut service = service(Some(echo()), &[]);
     service.dependencies[0].listen = ([0, 0, 0, 0], 0).into();
-    let (guardian, burner) = (crate::stage::helper("guardian"), crate::stage::helper("burn"));
+    let (guardian, holder) = (crate::stage::helper("guardian"), crate::stage::helper("hold"));
     let limit = Duration::from_mins(1);
     let seed = evenkeel_units::Seed(1);
-    let opened = Faults::open(&service, "x", seed, state.path(), &guardian, burner, limit).await;
+    let opened = Faults::open(&service, "x", seed, state.path(), &guardian, holder, limit).await;
     assert!(opened.unwrap_err().to_string().contains("which others can reach"));
 }
 

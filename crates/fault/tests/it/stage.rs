@@ -52,11 +52,11 @@ pub(crate) fn service(upstream: Option<SocketAddr>, victims: &[&Victim]) -> Serv
 }
 
 pub(crate) async fn open(service: &Service, state: &Path) -> Faults {
-    let (guardian, burner) = (helper("guardian"), helper("burn"));
+    let (guardian, holder) = (helper("guardian"), helper("hold"));
     let limit = Duration::from_mins(2);
     // Every run needs a mark of its own: tests run at the same time.
     let run = state.file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_owned();
-    Faults::open(service, &run, Seed(7), state, &guardian, burner, limit).await.unwrap()
+    Faults::open(service, &run, Seed(7), state, &guardian, holder, limit).await.unwrap()
 }
 
 pub(crate) fn fault(fault: Fault, select: Option<Selector>) -> PlannedFault {

@@ -12,20 +12,21 @@
 
 use evenkeel_model::event::Evidence;
 
-use super::{Kind, count};
+use crate::kind::{Kind, count, on_links};
 use crate::plan::Release;
 use crate::proxy::Counts;
 
-pub(super) const KIND: Kind = Kind {
+pub(in crate::kind) const KIND: Kind = Kind {
     name: "reset",
     release: Release::Lifetime,
     needs: "a link",
     about: "- reset: {at: 10s, duration: 30s}",
-    plan: super::on_links,
+    plan: on_links,
+    evidence: |past| past.link(evidence),
 };
 
-pub(super) fn evidence(counts: &Counts) -> Evidence {
+fn evidence(counts: &Counts) -> Evidence {
     let reset = Counts::read(&counts.reset);
     let summary = format!("{} reset", count(reset, "connection"));
-    super::evidence(reset > 0, summary, &[("connections_reset", reset as f64)])
+    crate::kind::evidence(reset > 0, summary, &[("connections_reset", reset as f64)])
 }

@@ -13,18 +13,22 @@
 use std::io;
 use std::time::Duration;
 
+use evenkeel_model::document::Finder;
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Human;
 
-use super::{Aim, Kind, count};
+use crate::kind::{Aim, Hit, Kind, Past, count};
 use crate::plan::{Op, Release, Step, Undo};
+use crate::process::find;
+use crate::process::stat::ticks;
 
-pub(super) const KIND: Kind = Kind {
+pub(in crate::kind) const KIND: Kind = Kind {
     name: "kill",
     release: Release::OneShot,
     needs: "the same user as the process, or root",
     about: "- kill: {target: {instances: gateway-*, mode: one}, at: 12s}",
     plan,
+    evidence: |past| evidence(&past.hits.iter().map(|it| killed(it, past)).collect::<Vec<_>>()),
 };
 
 fn plan(aim: &Aim<'_>) -> io::Result<Vec<Step>> {
@@ -34,14 +38,25 @@ fn plan(aim: &Aim<'_>) -> io::Result<Vec<Step>> {
 
 /// What became of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Killed {
-    pub(crate) name: String,
-    pub(crate) gone: bool,
+struct Killed {
+    name: String,
+    gone: bool,
     /// How long after the kill somebody took its place.
-    pub(crate) back_after: Option<Duration>,
+    back_after: Option<Duration>,
 }
 
-pub(crate) fn evidence(killed: &[Killed]) -> Evidence {
+/// Whoever took the place of a target shows by its start time how long that took: nobody had to watch.
+fn killed(hit: &Hit, past: &Past<'_>) -> Killed {
+    let gone = hit.family.iter().all(|it| !it.is_alive());
+    let finder = hit.finder.as_ref().filter(|it| !matches!(it, Finder::Pid(_)));
+    let found = finder.and_then(|it| find(it).ok()).unwrap_or_default();
+    let after = found.iter().map(|it| it.start_time).filter(|it| *it >= past.began_ticks).min();
+    let back_after =
+        after.map(|it| ticks(it).saturating_sub(past.began).max(Duration::from_millis(1)));
+    Killed { name: hit.name.clone(), gone, back_after }
+}
+
+fn evidence(killed: &[Killed]) -> Evidence {
     let gone = killed.iter().filter(|it| it.gone).count();
     let back: Vec<String> = killed
         .iter()
@@ -55,5 +70,5 @@ pub(crate) fn evidence(killed: &[Killed]) -> Evidence {
         ("targets_back", killed.iter().filter(|it| it.back_after.is_some()).count() as f64),
     ];
     counters.extend(slowest.map(|it| ("slowest_return_seconds", it.as_secs_f64())));
-    super::evidence(gone > 0 && gone == killed.len(), summary, &counters)
+    crate::kind::evidence(gone > 0 && gone == killed.len(), summary, &counters)
 }

@@ -17,16 +17,23 @@ use evenkeel_model::document::Fault;
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Bytes;
 
-use super::{Aim, Kind};
-use crate::burner::{available, reserve};
-use crate::plan::{Op, Release, Step, Undo};
+use crate::holder::{Memory, Work, available, reserve};
+use crate::kind::{Aim, Kind};
+use crate::plan::{Release, Step};
 
-pub(super) const KIND: Kind = Kind {
+pub(in crate::kind) const KIND: Kind = Kind {
     name: "memory",
     release: Release::Lifetime,
     needs: "as much available memory, and a reserve",
     about: "- memory: {amount: 2GiB, at: 10s, duration: 60s}",
     plan,
+    evidence: |past| match *past.fault {
+        Fault::Memory { amount } => past.held(|it| {
+            let resident = it.get("resident_bytes").copied().unwrap_or_default();
+            evidence(amount, Bytes(resident as u64))
+        }),
+        _ => past.nothing(),
+    },
 };
 
 fn plan(aim: &Aim<'_>) -> io::Result<Vec<Step>> {
@@ -38,14 +45,11 @@ fn plan(aim: &Aim<'_>) -> io::Result<Vec<Step>> {
         );
         return Err(io::Error::other(problem));
     }
-    Ok(vec![Step {
-        apply: Op::Hold { amount, limit: aim.limit },
-        undo: Undo::KillMarked { mark: aim.mark.to_owned() },
-    }])
+    Ok(vec![aim.hold(Work::Memory(Memory { amount }))])
 }
 
-pub(crate) fn evidence(asked: Bytes, resident: Bytes) -> Evidence {
+fn evidence(asked: Bytes, resident: Bytes) -> Evidence {
     let summary = format!("{resident} held of {asked} asked");
     let counters = [("resident_bytes", resident.0 as f64), ("asked_bytes", asked.0 as f64)];
-    super::evidence(resident.0 >= asked.0 / 10 * 9 && resident.0 > 0, summary, &counters)
+    crate::kind::evidence(resident.0 >= asked.0 / 10 * 9 && resident.0 > 0, summary, &counters)
 }

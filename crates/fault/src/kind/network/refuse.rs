@@ -13,20 +13,25 @@
 
 use evenkeel_model::event::Evidence;
 
-use super::{Kind, count};
+use crate::act::Did;
+use crate::kind::{Kind, count, on_links};
 use crate::plan::Release;
 use crate::proxy::Counts;
 
-pub(super) const KIND: Kind = Kind {
+pub(in crate::kind) const KIND: Kind = Kind {
     name: "refuse",
     release: Release::Lifetime,
     needs: "a link",
     about: "- refuse: {at: 10s, duration: 30s}",
-    plan: super::on_links,
+    plan: on_links,
+    evidence: |past| match past.did {
+        [Did::Link { counts, refused }] => evidence(counts, *refused),
+        _ => past.nothing(),
+    },
 };
 
 /// `refused`: our own connects were refused.
-pub(crate) fn evidence(counts: &Counts, refused: bool) -> Evidence {
+fn evidence(counts: &Counts, refused: bool) -> Evidence {
     let reset = Counts::read(&counts.reset);
     let summary = match refused {
         true => format!("connects were refused, {} reset", count(reset, "connection")),
@@ -34,5 +39,5 @@ pub(crate) fn evidence(counts: &Counts, refused: bool) -> Evidence {
     };
     let counters =
         [("connections_reset", reset as f64), ("connects_refused_to_us", f64::from(refused))];
-    super::evidence(refused, summary, &counters)
+    crate::kind::evidence(refused, summary, &counters)
 }

@@ -13,24 +13,25 @@
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Bytes;
 
-use super::{Kind, count};
+use crate::kind::{Kind, count, on_links};
 use crate::plan::Release;
 use crate::proxy::Counts;
 
-pub(super) const KIND: Kind = Kind {
+pub(in crate::kind) const KIND: Kind = Kind {
     name: "bandwidth",
     release: Release::Lifetime,
     needs: "a link",
     about: "- bandwidth: {rate: 64KiB/s, at: 10s, duration: 60s}",
-    plan: super::on_links,
+    plan: on_links,
+    evidence: |past| past.link(evidence),
 };
 
-pub(super) fn evidence(counts: &Counts) -> Evidence {
+fn evidence(counts: &Counts) -> Evidence {
     let [bytes, waits] = [&counts.bytes, &counts.waits].map(Counts::read);
     let summary = match waits {
         0 => format!("{} passed, and none had to wait", Bytes(bytes)),
         _ => format!("{} passed, held up {}", Bytes(bytes), count(waits, "time")),
     };
     let counters = [("throttled_bytes", bytes as f64), ("waits", waits as f64)];
-    super::evidence(waits > 0, summary, &counters)
+    crate::kind::evidence(waits > 0, summary, &counters)
 }

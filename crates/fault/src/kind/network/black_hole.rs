@@ -14,19 +14,20 @@
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Bytes;
 
-use super::{Kind, count};
+use crate::kind::{Kind, count, on_links};
 use crate::plan::Release;
 use crate::proxy::Counts;
 
-pub(super) const KIND: Kind = Kind {
+pub(in crate::kind) const KIND: Kind = Kind {
     name: "blackHole",
     release: Release::Lifetime,
     needs: "a link",
     about: "- blackHole: {at: 10s, duration: 30s}",
-    plan: super::on_links,
+    plan: on_links,
+    evidence: |past| past.link(evidence),
 };
 
-pub(super) fn evidence(counts: &Counts) -> Evidence {
+fn evidence(counts: &Counts) -> Evidence {
     let [connections, bytes] = [&counts.swallowed, &counts.swallowed_bytes].map(Counts::read);
     let summary = match connections {
         0 => "nothing was sent into it".to_owned(),
@@ -34,5 +35,5 @@ pub(super) fn evidence(counts: &Counts) -> Evidence {
     };
     let counters =
         [("connections_swallowed", connections as f64), ("swallowed_bytes", bytes as f64)];
-    super::evidence(connections > 0, summary, &counters)
+    crate::kind::evidence(connections > 0, summary, &counters)
 }

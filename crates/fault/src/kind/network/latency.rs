@@ -14,19 +14,20 @@
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Human;
 
-use super::{Kind, count};
+use crate::kind::{Kind, count, on_links};
 use crate::plan::Release;
 use crate::proxy::Counts;
 
-pub(super) const KIND: Kind = Kind {
+pub(in crate::kind) const KIND: Kind = Kind {
     name: "latency",
     release: Release::Lifetime,
     needs: "a link",
     about: "- latency: {delay: 200ms, jitter: 50ms, at: 10s, duration: 60s}",
-    plan: super::on_links,
+    plan: on_links,
+    evidence: |past| past.link(evidence),
 };
 
-pub(super) fn evidence(counts: &Counts) -> Evidence {
+fn evidence(counts: &Counts) -> Evidence {
     let segments = Counts::read(&counts.segments);
     let median = counts.median_delay();
     let summary = match segments {
@@ -37,5 +38,5 @@ pub(super) fn evidence(counts: &Counts) -> Evidence {
         ("segments_delayed", segments as f64),
         ("median_added_delay_seconds", median.as_secs_f64()),
     ];
-    super::evidence(segments > 0, summary, &counters)
+    crate::kind::evidence(segments > 0, summary, &counters)
 }

@@ -17,16 +17,24 @@ use std::time::Duration;
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Human;
 
-use super::{Aim, Kind, count};
+use crate::act::Did;
+use crate::kind::{Aim, Kind, count};
 use crate::plan::{Op, Release, Step, Undo};
 use crate::process::State;
 
-pub(super) const KIND: Kind = Kind {
+pub(in crate::kind) const KIND: Kind = Kind {
     name: "pause",
     release: Release::Guardian,
     needs: "the same user as the process, or root",
     about: "- pause: {target: {instances: worker-1}, at: 10s, duration: 5s}",
     plan,
+    evidence: |past| {
+        let paused = past.did.iter().filter_map(|it| match it {
+            Did::Stopped(it) => Some(*it),
+            _ => None,
+        });
+        evidence(&paused.collect::<Vec<_>>())
+    },
 };
 
 fn plan(aim: &Aim<'_>) -> io::Result<Vec<Step>> {
@@ -49,7 +57,7 @@ pub(crate) struct Paused {
     pub(crate) time: Duration,
 }
 
-pub(crate) fn evidence(paused: &[Paused]) -> Evidence {
+fn evidence(paused: &[Paused]) -> Evidence {
     let held = paused.iter().filter(|it| it.held).count();
     let time = paused.iter().map(|it| it.time).min().unwrap_or_default();
     let mut summary =
@@ -63,5 +71,5 @@ pub(crate) fn evidence(paused: &[Paused]) -> Evidence {
         ("processes_stopped_to_the_end", held as f64),
         ("stopped_seconds", time.as_secs_f64()),
     ];
-    super::evidence(held > 0, summary, &counters)
+    crate::kind::evidence(held > 0, summary, &counters)
 }

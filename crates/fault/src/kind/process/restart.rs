@@ -20,23 +20,32 @@ use evenkeel_model::document::Finder;
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Human;
 
-use super::{Aim, Kind, count};
+use crate::act::Did;
+use crate::image::Image;
+use crate::kind::{Aim, Kind, count};
 use crate::plan::{Op, Release, Step, Undo};
 use crate::process::stat::ticks_since_boot;
 
-pub(super) const KIND: Kind = Kind {
+pub(in crate::kind) const KIND: Kind = Kind {
     name: "restart",
     release: Release::Guardian,
     needs: "the same user as the process, or root",
     about: "- restart: {target: {instances: gateway-*, mode: one}, at: 10s}",
     plan,
+    evidence: |past| {
+        let restarted = past.did.iter().filter_map(|it| match it {
+            Did::Restarted(it) => Some(it.clone()),
+            _ => None,
+        });
+        evidence(&restarted.collect::<Vec<_>>())
+    },
 };
 
 fn plan(aim: &Aim<'_>) -> io::Result<Vec<Step>> {
     let heads = aim.hits.iter().filter_map(|it| Some((it.family.first()?, &it.finder)));
     heads
         .map(|(head, finder)| {
-            let image = super::image(head)?;
+            let image = Image::of(head)?;
             let undo = Undo::StartAgain {
                 process: head.clone(),
                 program: image.program,
@@ -62,7 +71,7 @@ pub(crate) struct Restarted {
     pub(crate) error: Option<String>,
 }
 
-pub(crate) fn evidence(restarted: &[Restarted]) -> Evidence {
+fn evidence(restarted: &[Restarted]) -> Evidence {
     let back: Vec<Duration> = restarted.iter().filter_map(|it| it.away).collect();
     let slowest = back.iter().max().copied().unwrap_or_default();
     let summary = match back.len() {
@@ -77,5 +86,5 @@ pub(crate) fn evidence(restarted: &[Restarted]) -> Evidence {
         ("targets_started_by_us", by_us as f64),
         ("slowest_return_seconds", slowest.as_secs_f64()),
     ];
-    super::evidence(!back.is_empty() && back.len() == restarted.len(), summary, &counters)
+    crate::kind::evidence(!back.is_empty() && back.len() == restarted.len(), summary, &counters)
 }

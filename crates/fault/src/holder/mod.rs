@@ -1,0 +1,111 @@
+//! Holders: children of ours that hold, burn or keep up something on this host, and end with us.
+//!
+//! ```text
+//! pipe    the tool's side: starting one, hearing what it says, ending it
+//! life    the child's side: what to do, until when, and what to say
+//! cpu, memory, …   what is held, one file each
+//! ```
+//!
+//! A holder lives while its standard input is open: when the tool dies, however it dies, the kernel closes that pipe
+//! and what was held is gone within milliseconds. It also ends when its time is up, and the journal holds its mark, so
+//! that the guardian ends it when the tool is stopped. The first line of its input says what to do: an argument could
+//! be read by everybody on the host, and some of it are addresses with passwords.
+
+mod cpu;
+mod life;
+mod memory;
+mod pipe;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+use self::life::{Life, say};
+
+pub(crate) use self::cpu::Cpu;
+pub(crate) use self::memory::{Memory, available, reserve};
+pub(crate) use self::pipe::{Holder, HolderError};
+
+/// What was counted while something was held, by name, with the unit in each name.
+pub(crate) type Counters = BTreeMap<String, f64>;
+
+/// What a holder is asked to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Burn CPU.
+    Cpu(Cpu),
+    /// Hold memory.
+    Memory(Memory),
+}
+
+impl Work {
+    fn run(self, life: &Life) -> io::Result<Counters> {
+        match self {
+            Self::Cpu(it) => it.run(life),
+            Self::Memory(it) => it.run(life),
+        }
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu(it) => it.fmt(f),
+            Self::Memory(it) => it.fmt(f),
+        }
+    }
+}
+
+/// One line of what a holder says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Said {
+    /// What was asked for holds.
+    Ready,
+    /// It has ended in order; what was counted.
+    Did(Counters),
+    /// It could not be done, or not to the end.
+    Failed(String),
+}
+
+/// Main function of a holder's process. What to do is on its standard input.
+pub fn run() -> ExitCode {
+    let said = match Life::begin() {
+        Ok((work, life)) => {
+            work.run(&life).map_or_else(|it| Said::Failed(it.to_string()), Said::Did)
+        }
+        Err(error) => Said::Failed(error.to_string()),
+    };
+    let failed = matches!(said, Said::Failed(_));
+    // Nobody may be there to hear it.
+    let told = say(&io::stdout(), &said);
+    if failed || told.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Counters of fixed names.
+fn counters<const N: usize>(of: [(&str, f64); N]) -> Counters {
+    of.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evenkeel_units::{Bytes, Ratio};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn work_survives_its_way_to_the_child(percent in 0u32..=100, cores: u32, amount: u64) {
+            let load = Ratio::percent(percent);
+            for work in [Work::Cpu(Cpu { load, cores }), Work::Memory(Memory { amount: Bytes(amount) })] {
+                let line = serde_json::to_string(&work).unwrap();
+                prop_assert!(!line.contains('\n'));
+                prop_assert_eq!(serde_json::from_str::<Work>(&line).unwrap(), work);
+            }
+        }
+    }
+}

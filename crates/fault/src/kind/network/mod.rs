@@ -1,0 +1,8 @@
+//! Faults of the network: of a link to a dependency, or of traffic on this host.
+
+pub(super) mod bandwidth;
+pub(super) mod black_hole;
+pub(super) mod http_errors;
+pub(super) mod latency;
+pub(super) mod refuse;
+pub(super) mod reset;
