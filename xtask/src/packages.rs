@@ -27,9 +27,19 @@ pub(crate) const FOR_TESTS: &[Package] = &[
         used_by: "the tests that open a report in a browser, in crates/evenkeel/tests",
     },
     Package {
+        name: "iproute2",
+        program: "ip",
+        used_by: "the tests that break a network of their own, in crates/fault/tests and crates/evenkeel/tests",
+    },
+    Package {
         name: "kcat",
         program: "kcat",
         used_by: "the tests that send load to Kafka, in crates/load/tests",
+    },
+    Package {
+        name: "nftables",
+        program: "nft",
+        used_by: "the tests of lost and blocked packets, in crates/fault/tests",
     },
     Package {
         name: "nginx",
@@ -176,7 +186,9 @@ mod tests {
             "install",
             "-y",
             "--no-install-recommends",
+            "iproute2",
             "kcat",
+            "nftables",
             "nginx",
             "postgresql",
             "prometheus",

@@ -11,11 +11,13 @@ use tokio::task::JoinHandle;
 
 use crate::holder::{Counters, Holder, HolderError};
 use crate::image::{Image, start};
-use crate::kind::{Paused, Restarted};
+use crate::kind::{Limited, Paused, Restarted};
 use crate::mend::{TERMINATE_MAX, successor, until};
+use crate::plan::Argv;
 use crate::process::stat::{since_boot, ticks_since_boot};
 use crate::process::{Process, State};
 use crate::proxy::{Counts, Proxy, Toxic};
+use crate::run::RunError;
 
 /// How long a signal may take to act.
 const SIGNAL_MAX: Duration = Duration::from_secs(2);
@@ -32,6 +34,8 @@ pub(crate) enum Deed {
     Killed,
     Restarting(JoinHandle<Restarted>),
     Held(Box<Holder>),
+    Limited { process: Process, limit: u64 },
+    Ran { said: String },
 }
 
 /// What a deed did, once it is over.
@@ -46,6 +50,10 @@ pub(crate) enum Did {
     Killed,
     Restarted(Restarted),
     Held(Counters),
+    Limited(Limited),
+    Ran {
+        said: String,
+    },
     /// What held it was gone before its time, and why.
     Lost(String),
 }
@@ -71,6 +79,11 @@ impl Deed {
                 time: since_boot().saturating_sub(since),
             })),
             Self::Killed => Some(Did::Killed),
+            Self::Limited { process, limit } => Some(Did::Limited(Limited {
+                held: process.open_files_limit().is_ok_and(|it| it == Some(limit)),
+                open: process.open_files(),
+            })),
+            Self::Ran { said } => Some(Did::Ran { said }),
             Self::Restarting(work) => match work.await {
                 Ok(it) => {
                     errors.extend(it.error.clone());
@@ -123,6 +136,18 @@ pub enum ActError {
     /// The child of ours does not hold it.
     #[error(transparent)]
     Holder(#[from] HolderError),
+    /// The program did not do as told.
+    #[error("{0}")]
+    Run(#[from] RunError),
+    /// The limit could not be set.
+    #[error("cannot limit {process}")]
+    Limit {
+        /// Whose.
+        process: Process,
+        /// Why not.
+        #[source]
+        error: io::Error,
+    },
     /// The link did not do as told.
     #[error(transparent)]
     Proxy(#[from] crate::proxy::ProxyError),
@@ -160,6 +185,19 @@ pub(crate) async fn stop(process: Process) -> Result<Deed, ActError> {
         return Ok(Deed::Stopped { process, since: since_boot() });
     }
     Err(ActError::Unmoved(process))
+}
+
+pub(crate) fn limit_files(process: Process, limit: u64) -> Result<Deed, ActError> {
+    match process.limit_open_files(Some(limit)) {
+        Ok(true) => Ok(Deed::Limited { process, limit }),
+        Ok(false) => Err(ActError::Gone(process)),
+        Err(error) => Err(ActError::Limit { process, error }),
+    }
+}
+
+pub(crate) async fn run(argv: Argv, mark: &str) -> Result<Deed, ActError> {
+    let said = argv.run(Some(mark)).await?;
+    Ok(Deed::Ran { said })
 }
 
 pub(crate) async fn kill(process: Process) -> Result<Deed, ActError> {

@@ -11,8 +11,10 @@
 //! toxiproxy  links and what lies on them, as clients of Toxiproxy ask for them
 //! holder     what is held, burnt or kept up in a child of ours, on a pipe
 //! journal    every undo on disk before its step
+//! need       what a fault needs of the host: programs, capabilities
 //! mend       carrying out an undo, and reading back that it worked
 //! guardian   a second process that mends when the first one is gone
+//! run        programs with arguments, run to their end
 //! recover    mending what both of them left behind
 //! status     which runs there are, and what acts
 //! halt       ending all of them, and forbidding new ones
@@ -34,10 +36,12 @@ mod image;
 mod journal;
 pub mod kind;
 mod mend;
+mod need;
 pub mod plan;
 pub mod process;
 pub mod proxy;
 mod recover;
+mod run;
 pub mod safety;
 #[cfg(test)]
 mod sample;
@@ -49,6 +53,7 @@ pub use act::ActError;
 pub use faults::{FaultError, Faults, Preview, preview};
 pub use guardian::Reexec;
 pub use journal::state_dir;
+pub use need::PlanError;
 pub use plan::MARK;
 pub use process::{Process, find};
 pub use recover::{Recovered, recover};

@@ -15,6 +15,7 @@ use crate::journal::Journal;
 use crate::plan::{MARK, Undo};
 use crate::process::stat::{self, Stat};
 use crate::process::{Process, State, find};
+use crate::run::RunError;
 
 /// How often it is looked whether something has come about.
 const LOOK: Duration = Duration::from_millis(5);
@@ -54,6 +55,10 @@ pub(crate) enum MendError {
     EnvironmentLost { process: Process },
     #[error("cannot start {process} again: {error}")]
     Start { process: Process, error: io::Error },
+    #[error("cannot limit {process}: {error}")]
+    Limit { process: Process, error: io::Error },
+    #[error(transparent)]
+    Run(#[from] RunError),
     #[error("cannot look through the processes of this host: {0}")]
     Look(#[from] io::Error),
 }
@@ -66,6 +71,9 @@ pub(crate) async fn mend(undo: &Undo, secret: Option<&Secret>) -> Result<Mended,
         Undo::KillGroup { leader, pgid } => kill_group(leader, *pgid).await,
         Undo::KillMarked { mark } => kill_marked(mark).await,
         Undo::EndStopped { process } => end_stopped(process).await,
+        Undo::LimitFiles { process, ours, before } => limit_files(process, *ours, *before),
+        // Whether there was anything to undo only the program knows.
+        Undo::Run(argv) => Ok(argv.run(None).await.map(|_| Mended::Undone)?),
         Undo::StartAgain { process, program, arguments, directory, finder, after } => {
             // It may have been told to end and be about to.
             if !until(TERMINATE_MAX, || !process.is_alive()).await
@@ -150,6 +158,18 @@ async fn kill_group(leader: &Process, pgid: u32) -> Result<Mended, MendError> {
     match until(SIGNAL_MAX, || alive().is_ok_and(|it| !it)).await {
         true => Ok(Mended::Undone),
         false => Err(MendError::StillThere { what: format!("process group {pgid}") }),
+    }
+}
+
+fn limit_files(process: &Process, ours: u64, before: Option<u64>) -> Result<Mended, MendError> {
+    let failed = |error| MendError::Limit { process: process.clone(), error };
+    // Gone, somebody else by now, or given another limit by others.
+    if !process.is_alive() || process.open_files_limit().map_err(failed)? != Some(ours) {
+        return Ok(Mended::WasFine);
+    }
+    match process.limit_open_files(before).map_err(failed)? {
+        true => Ok(Mended::Undone),
+        false => Ok(Mended::WasFine),
     }
 }
 

@@ -84,6 +84,40 @@ pub enum Op {
         #[serde(rename = "limit_seconds", with = "seconds")]
         limit: Duration,
     },
+    /// Lower the number of files that a process may open.
+    LimitFiles {
+        /// Whom.
+        process: Process,
+        /// To this.
+        limit: u64,
+    },
+    /// Run a program to its end.
+    Run(Argv),
+}
+
+/// A program with its arguments, as the kernel is told it; no shell sees them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Argv {
+    /// By its absolute path.
+    pub program: PathBuf,
+    /// Without the name of the program.
+    pub arguments: Vec<String>,
+    /// Where it runs.
+    pub directory: PathBuf,
+}
+
+impl fmt::Display for Argv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.program.display())?;
+        let plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=,@%+".contains(it);
+        for word in &self.arguments {
+            match !word.is_empty() && word.chars().all(plain) {
+                true => write!(f, " {word}")?,
+                false => write!(f, " '{}'", word.replace('\'', r"'\''"))?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// How a change is taken back.
@@ -129,6 +163,17 @@ pub enum Undo {
         /// Clock ticks since boot; whoever started before is not its replacement.
         after: u64,
     },
+    /// Raise the number of files that a process may open again, if nobody else has changed it.
+    LimitFiles {
+        /// Whose limit we lowered.
+        process: Process,
+        /// To this.
+        ours: u64,
+        /// From this; none is no limit.
+        before: Option<u64>,
+    },
+    /// Run a program to its end. It has to be harmless to run it twice.
+    Run(Argv),
 }
 
 /// Names the run in the environment of every process that a run starts; children inherit it even when
@@ -151,6 +196,11 @@ impl Undo {
                 program.display(),
                 directory.display()
             )),
+            Self::LimitFiles { process, before, .. } => {
+                let before = before.map_or("unlimited".to_owned(), |it| it.to_string());
+                Some(format!("prlimit --pid {} --nofile={before}:", process.pid))
+            }
+            Self::Run(argv) => Some(format!("cd {} && {argv}", argv.directory.display())),
         }
     }
 }
@@ -165,6 +215,10 @@ impl fmt::Display for Op {
             Self::Kill { process } => write!(f, "kill {process}"),
             Self::Restart { process } => write!(f, "terminate {process} and see it come back"),
             Self::Hold { work, limit } => write!(f, "{work}, at most {}", Human(*limit)),
+            Self::LimitFiles { process, limit } => {
+                write!(f, "let {process} open no more than {limit} files")
+            }
+            Self::Run(argv) => write!(f, "run {argv}"),
         }
     }
 }
@@ -185,6 +239,13 @@ impl fmt::Display for Undo {
                     program.display()
                 )
             }
+            Self::LimitFiles { process, before: Some(before), .. } => {
+                write!(f, "let {process} open {before} files again")
+            }
+            Self::LimitFiles { process, before: None, .. } => {
+                write!(f, "let {process} open as many files as it likes again")
+            }
+            Self::Run(argv) => write!(f, "run {argv}"),
         }
     }
 }

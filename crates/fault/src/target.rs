@@ -4,6 +4,7 @@
 //! instances: gateway-*   the service's instances whose names match
 //! process: {port: 5432}  families of processes on this host
 //! dependency: payment    one link
+//! traffic: {port: 5432}  packets that pass this host
 //! nothing                this host
 //! ```
 //!
@@ -40,6 +41,13 @@ pub struct Candidate {
     pub finder: Option<Finder>,
 }
 
+impl Candidate {
+    /// Somebody without processes.
+    fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), finder: None }
+    }
+}
+
 impl Resolved {
     /// Those who are hit.
     pub fn hit(&self) -> impl Iterator<Item = &Candidate> {
@@ -62,7 +70,7 @@ pub enum TargetError {
         /// Of the fault.
         label: String,
         /// What it acts on.
-        needs: &'static str,
+        needs: String,
         /// What was named.
         target: String,
     },
@@ -103,10 +111,12 @@ pub fn resolve(
     seed: Seed,
 ) -> Result<Resolved, TargetError> {
     let label = fault.label.clone();
-    let acts_on = fault.fault.acts_on();
-    let wrong = |needs, target: &Selector| TargetError::WrongKind {
+    let target = fault.target.as_ref();
+    let usual = fault.fault.facts().acts_on;
+    let acts_on = target.map_or(usual[0], |it| it.select.is());
+    let wrong = |needs: &[ActsOn], target: &Selector| TargetError::WrongKind {
         label: fault.label.clone(),
-        needs,
+        needs: needs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "),
         target: target.to_string(),
     };
     let of_drill = |named: &Option<String>| match named {
@@ -117,26 +127,23 @@ pub fn resolve(
         }),
         _ => Ok(Some(service.name.clone())),
     };
-    let target = fault.target.as_ref();
-    let (owner, candidates) = match (acts_on, target.map(|it| &it.select)) {
-        (ActsOn::Host, _) => (None, vec![Candidate { name: "this host".to_owned(), finder: None }]),
-        (_, None) => return Err(TargetError::Missing { label }),
-        (ActsOn::Link, Some(Selector::Dependency { service: named, name })) => {
+    let fits = usual.contains(&acts_on);
+    let (owner, candidates) = match target.map(|it| &it.select) {
+        _ if acts_on == ActsOn::Host => (None, vec![Candidate::named("this host")]),
+        None => return Err(TargetError::Missing { label }),
+        Some(select) if !fits => return Err(wrong(usual, select)),
+        Some(Selector::Dependency { service: named, name }) => {
             let links = service.dependencies.iter().filter(|it| it.name == *name);
-            let links = links.map(|it| Candidate { name: it.name.clone(), finder: None });
-            (of_drill(named)?, links.collect())
+            (of_drill(named)?, links.map(|it| Candidate::named(&it.name)).collect())
         }
-        (ActsOn::Process, Some(Selector::Instances { service: named, pattern })) => {
+        Some(Selector::Instances { service: named, pattern }) => {
             let instances = service.instances.iter().filter(|it| matches(pattern, &it.name));
             let instances = instances
                 .map(|it| Candidate { name: it.name.clone(), finder: Some(it.find.clone()) });
             (of_drill(named)?, instances.collect())
         }
-        (ActsOn::Process, Some(select @ Selector::Process(_))) => {
-            (Some(select.to_string()), processes.to_vec())
-        }
-        (ActsOn::Link, Some(select)) => return Err(wrong("a dependency", select)),
-        (ActsOn::Process, Some(select)) => return Err(wrong("processes", select)),
+        Some(select @ Selector::Process(_)) => (Some(select.to_string()), processes.to_vec()),
+        Some(Selector::Traffic(it)) => (None, vec![Candidate::named(&it.to_string())]),
     };
     if candidates.is_empty() {
         let what = target.map(|it| it.select.to_string()).unwrap_or_default();

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::act::ActError;
 use crate::guardian::GuardianError;
 use crate::halt::Halt;
+use crate::need::PlanError;
 use crate::proxy::ProxyError;
 use crate::safety::Refusal;
 use crate::target::TargetError;
@@ -37,7 +38,7 @@ pub enum FaultError {
         label: String,
         /// Why not.
         #[source]
-        error: io::Error,
+        error: PlanError,
     },
     /// It could not be brought about, and was taken back as far as it had come.
     #[error("`{label}` could not be brought about")]

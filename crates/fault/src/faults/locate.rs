@@ -133,5 +133,6 @@ pub(super) fn locate(
 
 pub(super) fn aim<'a>(fault: &'a PlannedFault, mark: &'a str, hits: &'a [Hit]) -> Aim<'a> {
     let limit = (fault.to - fault.from).saturating_add(SLACK);
-    Aim { fault: &fault.fault, limit, mark, hits }
+    let target = fault.target.as_ref();
+    Aim { fault: &fault.fault, target, limit, mark, hits }
 }

@@ -228,6 +228,8 @@ impl Faults {
             Op::Stop { process } => act::stop(process).await,
             Op::Kill { process } => act::kill(process).await,
             Op::Restart { process } => self.restart(process, id, active).await,
+            Op::LimitFiles { process, limit } => act::limit_files(process, limit),
+            Op::Run(argv) => act::run(argv, mark).await,
             Op::Hold { work, limit } => {
                 let held = Holder::start(&self.holder, work, mark, limit).await;
                 held.map(Box::new).map(Deed::Held).map_err(ActError::from)

@@ -27,6 +27,7 @@ impl Memory {
         // When memory runs out all the same, the kernel shall end us and nobody else. Older kernels and
         // strict sandboxes refuse, which does not make the holder less useful.
         std::fs::write("/proc/self/oom_score_adj", "1000").unwrap_or_default();
+        let before = resident();
         let mut held: Vec<Vec<u8>> = Vec::new();
         let mut left = usize::try_from(self.amount.0).unwrap_or(usize::MAX);
         while left > 0 {
@@ -44,10 +45,11 @@ impl Memory {
         }
         life.ready()?;
         let ended = life.wait();
-        let stat = Process::own().as_ref().and_then(Process::stat);
-        let resident = stat.map_or(0, |it| it.resident_bytes());
+        let resident = resident().saturating_sub(before);
         drop(std::hint::black_box(held));
-        ended.map(|()| counters([("resident_bytes", resident as f64)]))
+        ended.map(|()| {
+            counters([("resident_bytes", resident as f64), ("asked_bytes", self.amount.0 as f64)])
+        })
     }
 }
 
@@ -55,6 +57,11 @@ impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "hold {} of memory", self.amount)
     }
+}
+
+/// Resident memory of this process.
+fn resident() -> u64 {
+    Process::own().as_ref().and_then(Process::stat).map_or(0, |it| it.resident_bytes())
 }
 
 /// Memory that programs could still get.

@@ -12,9 +12,13 @@
 //! be read by everybody on the host, and some of it are addresses with passwords.
 
 mod cpu;
+mod disk;
+mod inodes;
 mod life;
 mod memory;
+mod pids;
 mod pipe;
+mod table;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,8 +30,12 @@ use serde::{Deserialize, Serialize};
 use self::life::{Life, say};
 
 pub(crate) use self::cpu::Cpu;
-pub(crate) use self::memory::{Memory, available, reserve};
+pub(crate) use self::disk::Disk;
+pub(crate) use self::inodes::Inodes;
+pub(crate) use self::memory::{Memory, available, reserve, total};
+pub(crate) use self::pids::Pids;
 pub(crate) use self::pipe::{Holder, HolderError};
+pub(crate) use self::table::Table;
 
 /// What was counted while something was held, by name, with the unit in each name.
 pub(crate) type Counters = BTreeMap<String, f64>;
@@ -40,6 +48,14 @@ pub enum Work {
     Cpu(Cpu),
     /// Hold memory.
     Memory(Memory),
+    /// Take up room in a file system.
+    Disk(Disk),
+    /// Take inodes of a file system.
+    Inodes(Inodes),
+    /// Take process numbers.
+    Pids(Pids),
+    /// Keep up a table of nft.
+    Table(Table),
 }
 
 impl Work {
@@ -47,6 +63,10 @@ impl Work {
         match self {
             Self::Cpu(it) => it.run(life),
             Self::Memory(it) => it.run(life),
+            Self::Disk(it) => it.run(life),
+            Self::Inodes(it) => it.run(life),
+            Self::Pids(it) => it.run(life),
+            Self::Table(it) => it.run(life),
         }
     }
 }
@@ -56,6 +76,10 @@ impl fmt::Display for Work {
         match self {
             Self::Cpu(it) => it.fmt(f),
             Self::Memory(it) => it.fmt(f),
+            Self::Disk(it) => it.fmt(f),
+            Self::Inodes(it) => it.fmt(f),
+            Self::Pids(it) => it.fmt(f),
+            Self::Table(it) => it.fmt(f),
         }
     }
 }

@@ -2,36 +2,38 @@
 //! that it acted.
 //!
 //! ```text
-//! network    links to dependencies
+//! network    links to dependencies, and packets that pass this host
 //! process    processes of a service
 //! resource   what a host has only so much of
+//! command    whatever a program of the user's does and takes back
 //! ```
 //!
 //! A new fault is a new file, and a line in [`KINDS`] and in [`of`]. It is made of the few things that are done to a
 //! host ([`Op`]), so nothing else has to know it.
 
+mod command;
 mod network;
 mod process;
 mod resource;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
-use evenkeel_model::document::{Fault, Finder};
+use evenkeel_model::document::{Fault, Finder, Selector, Target, Traffic};
 use evenkeel_model::event::Evidence;
 
-use self::network::{bandwidth, black_hole, http_errors, latency, refuse, reset};
-use self::process::{kill, pause, restart};
-use self::resource::{cpu, memory};
+use self::network::{bandwidth, black_hole, http_errors, latency, loss, partition, refuse, reset};
+use self::process::{file_descriptors, kill, pause, restart};
+use self::resource::{cpu, disk_fill, inodes, memory, pids};
 use crate::act::Did;
 use crate::holder::{Counters, Work};
+use crate::need::PlanError;
 use crate::plan::{Op, Plan, Release, Step, Undo};
 use crate::process::Process;
 use crate::proxy::{Counts, Toxic};
 
-pub(crate) use self::process::{Paused, Restarted};
+pub(crate) use self::process::{Limited, Paused, Restarted};
 
 /// What is known about a kind of fault before any is planned.
 #[derive(Copy, Clone, Debug)]
@@ -44,7 +46,7 @@ pub struct Kind {
     pub needs: &'static str,
     /// The manual page.
     pub about: &'static str,
-    plan: fn(&Aim<'_>) -> io::Result<Vec<Step>>,
+    plan: fn(&Aim<'_>) -> Result<Vec<Step>, PlanError>,
     evidence: fn(&Past<'_>) -> Evidence,
 }
 
@@ -56,11 +58,18 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &refuse::KIND,
     &reset::KIND,
     &http_errors::KIND,
+    &loss::KIND,
+    &partition::KIND,
     &kill::KIND,
     &pause::KIND,
     &restart::KIND,
     &cpu::KIND,
     &memory::KIND,
+    &disk_fill::KIND,
+    &inodes::KIND,
+    &pids::KIND,
+    &file_descriptors::KIND,
+    &command::KIND,
 ];
 
 /// The kind of a fault.
@@ -77,12 +86,20 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::Restart => &restart::KIND,
         Fault::Cpu { .. } => &cpu::KIND,
         Fault::Memory { .. } => &memory::KIND,
+        Fault::Loss { .. } => &loss::KIND,
+        Fault::Partition { .. } => &partition::KIND,
+        Fault::DiskFill { .. } => &disk_fill::KIND,
+        Fault::Inodes { .. } => &inodes::KIND,
+        Fault::Pids { .. } => &pids::KIND,
+        Fault::FileDescriptors { .. } => &file_descriptors::KIND,
+        Fault::Command { .. } => &command::KIND,
     }
 }
 
 /// A fault with its targets, ready to be planned.
 pub(crate) struct Aim<'a> {
     pub(crate) fault: &'a Fault,
+    pub(crate) target: Option<&'a Target>,
     /// It ends by itself after this time, whatever happens.
     pub(crate) limit: Duration,
     /// What its children are started under.
@@ -117,13 +134,21 @@ impl fmt::Display for Hit {
 
 impl Aim<'_> {
     /// What will be done. Reads what it has to (a process that is to be started again), changes nothing.
-    pub(crate) fn plan(&self) -> io::Result<Plan> {
+    pub(crate) fn plan(&self) -> Result<Plan, PlanError> {
         let kind = of(self.fault);
         Ok(Plan { release: kind.release, steps: (kind.plan)(self)? })
     }
 
     fn processes(&self) -> impl Iterator<Item = &Process> {
         self.hits.iter().flat_map(|it| &it.family)
+    }
+
+    /// The packets that it is aimed at.
+    fn traffic(&self) -> Option<&Traffic> {
+        match &self.target?.select {
+            Selector::Traffic(it) => Some(it),
+            _ => None,
+        }
     }
 
     /// A step that lives in a child of ours: its pipe ends it, or its mark in the journal.
@@ -136,7 +161,7 @@ impl Aim<'_> {
 }
 
 /// One step for each link: nothing is left to undo once our process is gone.
-fn on_links(aim: &Aim<'_>) -> io::Result<Vec<Step>> {
+fn on_links(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
     let toxic = Toxic::of(aim.fault);
     let links = aim.hits.iter().zip(toxic.iter().cycle());
     let lay = |(hit, toxic): (&Hit, &Toxic)| Step {
@@ -175,6 +200,18 @@ impl Past<'_> {
         match self.did {
             [Did::Held(counters), ..] => evidence(counters),
             _ => self.nothing(),
+        }
+    }
+
+    /// Evidence of one that lay on a link or was done to traffic.
+    fn on(
+        &self,
+        link: impl FnOnce(&Counts) -> Evidence,
+        traffic: impl FnOnce(&Counters) -> Evidence,
+    ) -> Evidence {
+        match self.did {
+            [Did::Link { .. }, ..] => self.link(link),
+            _ => self.held(traffic),
         }
     }
 

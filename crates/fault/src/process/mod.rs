@@ -10,6 +10,7 @@
 //! CI agent), our own guardian and burners, and whoever listens on port 22: the way in by which people mend. A signal goes through a pidfd that is opened first and
 //! compared second, so it cannot reach a stranger who got the number in between.
 
+mod files;
 mod port;
 pub(crate) mod stat;
 

@@ -100,7 +100,7 @@ async fn the_tool_of_another_test() {
 }
 
 /// Living processes that were started under the mark of the run in this directory, and its guardian.
-fn left_by(state: &Path) -> Vec<u32> {
+pub(crate) fn left_by(state: &Path) -> Vec<u32> {
     let run = state.file_name().unwrap().to_str().unwrap().trim_start_matches('.');
     let mark = format!("{MARK}={run}");
     let carries = |pid: &u32| {
@@ -115,7 +115,7 @@ fn left_by(state: &Path) -> Vec<u32> {
     found.into_iter().filter(|it| Process::of(*it).is_some_and(|it| it.is_alive())).collect()
 }
 
-fn guardian_in(state: &Path) -> Process {
+pub(crate) fn guardian_in(state: &Path) -> Process {
     let called = |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let all = std::fs::read_dir("/proc").unwrap();
     let mut pids = all.filter_map(|it| it.unwrap().file_name().to_str()?.parse().ok());

@@ -4,8 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
 
 mod aftermath;
+mod alone;
 mod host;
 mod links;
+mod network;
 mod processes;
 mod stage;
 mod toxics;

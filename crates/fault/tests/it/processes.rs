@@ -212,3 +212,31 @@ fn empty_plan() -> evenkeel_model::Plan {
         seed: Seed(1),
     }
 }
+
+#[tokio::test]
+async fn a_process_may_open_no_more_files_than_its_limit() {
+    let victim =
+        Victim::of(Command::new("sh").args(["-c", "while :; do sleep 0.01; ulimit -n; done"]));
+    let limit = || {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", victim.0.id())).unwrap();
+        let line = limits.lines().find(|it| it.starts_with("Max open files")).unwrap().to_owned();
+        line.split_ascii_whitespace().nth(3).unwrap().to_owned()
+    };
+    let before = limit();
+    let state = state_dir();
+    let mut faults = open(&service(None, &[&victim]), state.path()).await;
+    faults.begin(0, &on_workers(Fault::FileDescriptors { limit: 7 })).await.unwrap();
+    assert_eq!(limit(), "7");
+    let (evidence, error) = faults.end(0).await;
+    assert_eq!((evidence.acted, error), (true, None), "{evidence:?}");
+    assert_eq!(limit(), before);
+    // Whoever is given another limit meanwhile keeps it.
+    faults.begin(1, &on_workers(Fault::FileDescriptors { limit: 7 })).await.unwrap();
+    let pid = victim.0.id().to_string();
+    assert!(
+        Command::new("prlimit").args(["--pid", &pid, "--nofile=9:"]).status().unwrap().success()
+    );
+    let (evidence, _) = faults.end(1).await;
+    assert_eq!((evidence.acted, limit().as_str()), (false, "9"), "{evidence:?}");
+    faults.close().await.unwrap();
+}

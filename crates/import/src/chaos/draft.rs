@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use evenkeel_model::decode::{Code, Findings, codes};
 use evenkeel_model::document::{
-    ChaosExperiment, Comparison, Criterion, Fault, Finder, Metric, Mode, Probe, Safety, Selector,
-    Step, Target,
+    Amount, ChaosExperiment, Comparison, Criterion, Fault, Finder, Metric, Mode, Probe, Safety,
+    Selector, Step, Target,
 };
 use evenkeel_model::yaml::{Entry, Place};
 use evenkeel_units::{Bytes, Ratio};
@@ -127,7 +127,7 @@ impl Draft {
             None => "the Service of the drill".to_owned(),
         };
         let (what, why) = match &target.select {
-            Selector::Process(_) => return,
+            Selector::Process(_) | Selector::Traffic(_) => return,
             Selector::Instances { service: of, .. } => (
                 "where the instances run".to_owned(),
                 format!(
@@ -214,7 +214,7 @@ pub(super) const fn cpu(load: Ratio, cores: u32) -> Fault {
 
 /// `memory`.
 pub(super) const fn memory(amount: Bytes) -> Fault {
-    Fault::Memory { amount }
+    Fault::Memory { amount: Amount::Bytes(amount) }
 }
 
 /// A process by its number, or else by its program; `None` when it is neither.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use evenkeel_model::document::{
-    BlastRadius, ChaosExperiment, Fault, Finder, Mode, OnNoData, Probe, ProbeKind, Release, Safety,
-    Selector, Step, Target,
+    Amount, BlastRadius, ChaosExperiment, Direction, Fault, Finder, Mode, OnNoData, PartitionShape,
+    Probe, ProbeKind, Protocol, Release, Safety, Selector, Step, Target, Traffic,
 };
 
 use crate::figures::{bytes, criterion, duration};
@@ -57,7 +57,27 @@ fn parameters(fault: &Fault) -> Map {
             map.put("load", Tree::text(load));
             map.put_unless("cores", cores, &0, Tree::word);
         }
-        Fault::Memory { amount } => map.put("amount", Tree::Text(bytes(*amount))),
+        Fault::Memory { amount } => map.put("amount", some(*amount)),
+        Fault::Loss { share } => map.put("share", Tree::text(share)),
+        Fault::Partition { nodes, shape, one_way } => {
+            map.put_list("nodes", nodes, Tree::text);
+            map.put_unless("shape", shape, &PartitionShape::Halves, Tree::text);
+            map.put_unless("oneWay", one_way, &false, Tree::word);
+        }
+        Fault::DiskFill { path, amount } => {
+            map.put("path", Tree::text(&path.display()));
+            map.put("amount", some(*amount));
+        }
+        Fault::Inodes { path, free } => {
+            map.put("path", Tree::text(&path.display()));
+            map.put_unless("free", free, &0, Tree::word);
+        }
+        Fault::Pids { count } => map.put("count", Tree::word(count)),
+        Fault::FileDescriptors { limit } => map.put("limit", Tree::word(limit)),
+        Fault::Command { run, undo } => {
+            map.put_list("run", run, Tree::text);
+            map.put_list("undo", undo, Tree::text);
+        }
         Fault::BlackHole
         | Fault::Refuse
         | Fault::Reset
@@ -66,6 +86,13 @@ fn parameters(fault: &Fault) -> Map {
         | Fault::Restart => {}
     }
     map
+}
+
+fn some(amount: Amount) -> Tree {
+    match amount {
+        Amount::Bytes(it) => Tree::Text(bytes(it)),
+        Amount::Share(it) => Tree::text(&it),
+    }
 }
 
 fn target(target: &Target) -> Tree {
@@ -85,12 +112,39 @@ fn target(target: &Target) -> Tree {
             map.put("dependency", Tree::text(name));
             Mode::All
         }
+        Selector::Traffic(it) => {
+            map.put("traffic", traffic(it));
+            Mode::All
+        }
     };
     map.put_unless("mode", &target.mode, &usual, |it| match it {
         Mode::One => Tree::text("one"),
         Mode::All => Tree::text("all"),
         Mode::Count(count) => Tree::word(count),
         Mode::Share(share) => Tree::text(share),
+    });
+    map.done()
+}
+
+fn traffic(traffic: &Traffic) -> Tree {
+    let mut map = Map::default();
+    map.put_text("host", traffic.host.as_ref());
+    if let Some(port) = traffic.port {
+        map.put("port", Tree::word(&port));
+    }
+    map.put_unless("protocol", &traffic.protocol, &Protocol::Any, |it| {
+        Tree::text(match it {
+            Protocol::Any => "any",
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        })
+    });
+    map.put_unless("direction", &traffic.direction, &Direction::Both, |it| {
+        Tree::text(match it {
+            Direction::Both => "both",
+            Direction::To => "to",
+            Direction::From => "from",
+        })
     });
     map.done()
 }

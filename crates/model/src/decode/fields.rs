@@ -214,6 +214,22 @@ impl Fields<'_> {
         }
     }
 
+    /// At least one of these fields, declared above, must be there.
+    pub(super) fn at_least_one(&mut self, names: &[&'static str]) {
+        match &mut self.mode {
+            Mode::Read { entries, at, found, .. } => {
+                if !entries.iter().any(|it| names.contains(&it.key.as_str())) {
+                    let message = format!("one of `{}` is missing", names.join("`, `"));
+                    found.report(codes::MISSING_FIELD, *at, message, "Give at least one of them.");
+                }
+            }
+            Mode::Describe { rules, .. } => {
+                let each: Vec<_> = names.iter().map(|it| json!({"required": [it]})).collect();
+                rules.push(json!({"anyOf": each}));
+            }
+        }
+    }
+
     /// The field `name` has no meaning beside `others`.
     pub(super) fn never_beside(&mut self, name: &'static str, others: &[&'static str], help: &str) {
         match &mut self.mode {

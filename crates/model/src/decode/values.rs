@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::codec::{Codec, Definitions, Naming, Problem, Takes, Word, choice, cut, quoted};
 use super::{Findings, codes};
-use crate::document::{Hours, Mode, Part, Quantile, Template};
+use crate::document::{Amount, Hours, Mode, Network, Part, Quantile, Template};
 use crate::yaml::{Node, Place};
 
 pub(super) mod call;
@@ -143,6 +143,16 @@ pub(super) fn amount() -> Word<Bytes> {
     };
     let schema = || whole(&format!(r"{NUMBER}\s*{BYTES}"), &["64KiB", "2GB"]);
     Word { expected: "an amount such as `64MiB`", takes: Takes::Text, parse, schema }
+}
+
+/// An amount, or a share of all there is.
+pub(super) fn some_amount() -> Word<Amount> {
+    let parse = |text: &str| match text.trim().ends_with('%') {
+        true => (some_share().parse)(text).map(Amount::Share),
+        false => (amount().parse)(text).map(Amount::Bytes),
+    };
+    let schema = || whole(&format!(r"(?:{NUMBER}\s*{BYTES}|{PERCENT})"), &["64MiB", "30%"]);
+    Word { expected: "an amount such as `64MiB` or `30%`", takes: Takes::Text, parse, schema }
 }
 
 /// An amount a second.
@@ -296,6 +306,18 @@ pub(super) fn secret() -> Word<Template> {
     let schema =
         || json!({"pattern": r"^\$\{(?:env|file):[^}]+\}$", "examples": ["${env:PASSWORD}"]});
     Word { expected: "a reference such as `${env:PASSWORD}`", takes: Takes::Text, parse, schema }
+}
+
+/// An IP address, or a network.
+pub(super) fn network() -> Word<Network> {
+    let parse = |text: &str| {
+        text.parse::<Network>().map_err(|it| {
+            let help = "Write an address such as `10.0.0.7`, or a network such as `10.0.0.0/8`.";
+            Problem::new(codes::ADDRESS, it.to_string(), help)
+        })
+    };
+    let schema = || json!({"pattern": r"^(?:localhost|[0-9.]+|[0-9A-Fa-f:.]+)(?:/[0-9]{1,3})?$", "examples": ["10.0.0.7", "10.0.0.0/8"]});
+    Word { expected: "an IP address or a network", takes: Takes::Text, parse, schema }
 }
 
 /// How many of the candidates of a fault are hit.

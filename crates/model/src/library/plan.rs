@@ -164,7 +164,7 @@ fn faults(cast: &Cast<'_>) -> Vec<PlannedFault> {
 fn resolved(target: &Target, drilled: &str) -> Target {
     let mut target = target.clone();
     match &mut target.select {
-        Selector::Process(_) => {}
+        Selector::Process(_) | Selector::Traffic(_) => {}
         Selector::Instances { service, .. } | Selector::Dependency { service, .. } => {
             service.get_or_insert_with(|| drilled.to_owned());
         }

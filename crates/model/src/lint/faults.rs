@@ -32,35 +32,35 @@ fn target_path(item: &Item, number: usize, step: &Step, field: &str) -> String {
     }
 }
 
-/// Faults of links need a link, faults of processes need processes.
+/// A fault has to be aimed at something that it can act on.
 fn suits(lint: &mut Lint<'_>, item: &Item, number: usize, step: &Step) {
-    let kind = step.fault.kind();
-    let (needs, help) = match step.fault.acts_on() {
-        ActsOn::Host => return,
-        ActsOn::Link => {
-            ("a link", "Aim it at a `dependency`, such as `target: {dependency: payment}`.")
-        }
-        ActsOn::Process => (
-            "processes",
-            "Aim it at `instances`, a `pid`, an `executable` or a `port`, such as `target: {instances: gateway-*}`.",
-        ),
-    };
-    let suits = match (step.target.as_ref().map(|it| &it.select), step.fault.acts_on()) {
-        (None, _) => {
-            let message = format!("`{kind}` has no target");
-            let path = format!("method/{number}");
-            lint.report(item, &path, codes::UNSUITABLE_TARGET, message, help);
-            return;
-        }
-        (Some(Selector::Dependency { .. }), acts_on) => acts_on == ActsOn::Link,
-        (Some(Selector::Instances { .. } | Selector::Process(_)), acts_on) => {
-            acts_on == ActsOn::Process
+    let facts = step.fault.facts();
+    if step.fault.is_of_host() {
+        return;
+    }
+    let help: Vec<_> = facts.acts_on.iter().map(|it| aimed_at(*it)).collect();
+    let (path, message) = match &step.target {
+        None => (format!("method/{number}"), format!("`{}` has no target", facts.kind)),
+        Some(it) if facts.acts_on.contains(&it.select.is()) => return,
+        Some(_) => {
+            let needs: Vec<_> = facts.acts_on.iter().map(ToString::to_string).collect();
+            let message =
+                format!("`{}` acts on {}, and its target is none", facts.kind, needs.join(" or "));
+            (target_path(item, number, step, ""), message)
         }
     };
-    if !suits {
-        let message = format!("`{kind}` acts on {needs}, and its target is none");
-        let path = target_path(item, number, step, "");
-        lint.report(item, &path, codes::UNSUITABLE_TARGET, message, help);
+    lint.report(item, &path, codes::UNSUITABLE_TARGET, message, help.join(" "));
+}
+
+/// How a target is written.
+const fn aimed_at(acts_on: ActsOn) -> &'static str {
+    match acts_on {
+        ActsOn::Link => "Aim it at a `dependency`, such as `target: {dependency: payment}`.",
+        ActsOn::Traffic => "Aim it at `traffic`, such as `target: {traffic: {port: 5432}}`.",
+        ActsOn::Process => {
+            "Aim it at `instances`, a `pid`, an `executable` or a `port`, such as `target: {instances: gateway-*}`."
+        }
+        ActsOn::Host => "It needs no target.",
     }
 }
 
@@ -203,7 +203,7 @@ fn exists(lint: &mut Lint<'_>, acting: &Acting<'_>, service: &Service, target: &
             None => format!("`{}` has {}.", service.name, few(&names)),
         };
     match &target.select {
-        Selector::Process(_) => {}
+        Selector::Process(_) | Selector::Traffic(_) => {}
         Selector::Dependency { name, .. } => {
             let names: Vec<_> = service.dependencies.iter().map(|it| it.name.as_str()).collect();
             if !names.contains(&name.as_str()) {
@@ -233,7 +233,7 @@ fn overlaps(lint: &mut Lint<'_>, cast: &Cast<'_>) {
     let mut links: Vec<&Acting<'_>> = cast
         .faults
         .iter()
-        .filter(|it| it.link().is_some() && it.step.fault.acts_on() == ActsOn::Link)
+        .filter(|it| it.link().is_some() && it.step.acts_on() == ActsOn::Link)
         .collect();
     links.sort_by_key(|it| (it.link(), it.from));
     // By link and time, a fault overlaps an earlier one exactly when it begins before the latest end so far.

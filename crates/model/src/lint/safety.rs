@@ -110,7 +110,7 @@ fn blast_radius(
     else {
         return;
     };
-    let suits = acting.step.fault.acts_on() == ActsOn::Process;
+    let suits = acting.step.acts_on() == ActsOn::Process;
     if !suits || cast.service_of(target) != Some(service.name.as_str()) {
         return;
     }

@@ -1,5 +1,6 @@
 //! The schema of the plan within a report: what was to be done, with every default filled in.
 
+use evenkeel_model::document::Fault;
 use serde_json::{Value, json};
 
 use super::schema::{any, count, flag, list, maybe, number, object, one_of, ratio, seconds, text};
@@ -126,23 +127,29 @@ fn planned_fault() -> Value {
     ])
 }
 
+/// A fault by its kind; what its parameters mean is told by the manual.
 fn fault() -> Value {
-    let latency = object([
-        ("delay_seconds", seconds("Added to each segment.")),
-        ("jitter_seconds", seconds("Largest random deviation.")),
-    ]);
-    let errors = object([("share", ratio("The share.")), ("status", count("The status code."))]);
-    let cpu =
-        object([("load", ratio("Share of each core.")), ("cores", count("How many; 0 for all."))]);
-    let plain = ["black_hole", "refuse", "reset", "kill", "pause", "restart"];
+    let kinds = Fault::KINDS.map(snake_case);
     any(vec![
-        one_of(&plain, "A fault without parameters."),
-        kind("latency", latency),
-        kind("bandwidth", object([("rate", count("Bytes a second."))])),
-        kind("http_errors", errors),
-        kind("cpu", cpu),
-        kind("memory", object([("amount", count("Bytes."))])),
+        json!({"enum": kinds, "description": "A fault without parameters."}),
+        json!({
+            "type": "object",
+            "propertyNames": {"enum": kinds},
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": {"type": "object"},
+            "description": "A fault with its parameters, in base units.",
+        }),
     ])
+}
+
+/// `blackHole` as `black_hole`.
+fn snake_case(name: &str) -> String {
+    let lower = |it: char| match it.is_ascii_uppercase() {
+        true => format!("_{}", it.to_ascii_lowercase()),
+        false => it.to_string(),
+    };
+    name.chars().map(lower).collect()
 }
 
 fn target() -> Value {
@@ -158,6 +165,15 @@ fn target() -> Value {
         kind(
             "dependency",
             object([("service", maybe(text("The service."))), ("name", text("Its name."))]),
+        ),
+        kind(
+            "traffic",
+            object([
+                ("host", maybe(text("An address or a network; null: anywhere."))),
+                ("port", maybe(count("The port; null: any."))),
+                ("protocol", one_of(&["any", "tcp", "udp"], "Which protocol.")),
+                ("direction", one_of(&["both", "to", "from"], "Seen from whoever talks to it.")),
+            ]),
         ),
     ]);
     let mode = any(vec![

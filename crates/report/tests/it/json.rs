@@ -2,8 +2,8 @@
 
 use evenkeel_model::Outcome;
 use evenkeel_model::document::{
-    AllowFaults, Criterion, Fault, FileName, Finder, Indicator, Metric, Mode, Probe, ProbeKind,
-    Selector, Start, Target,
+    AllowFaults, Amount, Criterion, Fault, FileName, Finder, Indicator, Metric, Mode, Probe,
+    ProbeKind, Selector, Start, Target,
 };
 use evenkeel_model::outcome::Ending;
 use evenkeel_report::json;
@@ -72,7 +72,7 @@ fn every_variant_of_the_plan_follows_the_schema() {
         Fault::Pause,
         Fault::Restart,
         Fault::Cpu { load: half, cores },
-        Fault::Memory { amount: Bytes(64) },
+        Fault::Memory { amount: Amount::Bytes(Bytes(64)) },
     ];
     assert_eq!(faults.len(), Fault::KINDS.len());
     for fault in faults {

@@ -4,5 +4,8 @@ pub(super) mod bandwidth;
 pub(super) mod black_hole;
 pub(super) mod http_errors;
 pub(super) mod latency;
+pub(super) mod loss;
+pub(super) mod partition;
 pub(super) mod refuse;
 pub(super) mod reset;
+mod rules;

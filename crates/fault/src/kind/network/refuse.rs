@@ -13,22 +13,44 @@
 
 use evenkeel_model::event::Evidence;
 
+use super::rules;
 use crate::act::Did;
-use crate::kind::{Kind, count, on_links};
-use crate::plan::Release;
+use crate::holder::Counters;
+use crate::kind::{Aim, Kind, count, on_links};
+use crate::need::PlanError;
+use crate::plan::{Release, Step};
 use crate::proxy::Counts;
 
 pub(in crate::kind) const KIND: Kind = Kind {
     name: "refuse",
     release: Release::Lifetime,
-    needs: "a link",
+    needs: "a link; for traffic nft, CAP_NET_ADMIN",
     about: "- refuse: {at: 10s, duration: 30s}",
-    plan: on_links,
+    plan,
     evidence: |past| match past.did {
         [Did::Link { counts, refused }] => evidence(counts, *refused),
-        _ => past.nothing(),
+        _ => past.held(rejected),
     },
 };
+
+/// TCP is told by a reset, everything else by an error of ICMP; and those themselves pass, or nobody would be told.
+const ACTIONS: [&str; 4] = [
+    "tcp flags & rst == 0x0 counter reject with tcp reset",
+    "meta l4proto != { tcp, icmp, ipv6-icmp } counter reject",
+    "icmp type echo-request counter reject",
+    "icmpv6 type echo-request counter reject",
+];
+
+fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
+    let Some(traffic) = aim.traffic() else { return on_links(aim) };
+    rules::hold(aim, &rules::of(traffic)?, &ACTIONS)
+}
+
+fn rejected(counted: &Counters) -> Evidence {
+    let [_, rejected] = rules::packets(counted);
+    let summary = format!("{} rejected", count(rejected as u64, "packet"));
+    crate::kind::evidence(rejected > 0.0, summary, &[("packets_rejected", rejected)])
+}
 
 /// `refused`: our own connects were refused.
 fn evidence(counts: &Counts, refused: bool) -> Evidence {

@@ -10,7 +10,6 @@
 //! Needs: the same user as the process, or root. Release class D: there is nothing to undo. Evidence: the
 //! process was there before and is gone; and, if somebody took its place, how long after.
 
-use std::io;
 use std::time::Duration;
 
 use evenkeel_model::document::Finder;
@@ -18,6 +17,7 @@ use evenkeel_model::event::Evidence;
 use evenkeel_units::Human;
 
 use crate::kind::{Aim, Hit, Kind, Past, count};
+use crate::need::PlanError;
 use crate::plan::{Op, Release, Step, Undo};
 use crate::process::find;
 use crate::process::stat::ticks;
@@ -31,7 +31,7 @@ pub(in crate::kind) const KIND: Kind = Kind {
     evidence: |past| evidence(&past.hits.iter().map(|it| killed(it, past)).collect::<Vec<_>>()),
 };
 
-fn plan(aim: &Aim<'_>) -> io::Result<Vec<Step>> {
+fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
     let steps = aim.processes();
     Ok(steps.map(|it| Step { apply: Op::Kill { process: it.clone() }, undo: Undo::None }).collect())
 }

@@ -1,8 +1,10 @@
 //! Faults of processes.
 
+pub(super) mod file_descriptors;
 pub(super) mod kill;
 pub(super) mod pause;
 pub(super) mod restart;
 
+pub(crate) use self::file_descriptors::Limited;
 pub(crate) use self::pause::Paused;
 pub(crate) use self::restart::Restarted;

@@ -11,7 +11,6 @@
 //! go on. A process that somebody else has stopped is refused, since it is not ours to continue. Evidence:
 //! the kernel showed it stopped, at the beginning and at the end, and for how long.
 
-use std::io;
 use std::time::Duration;
 
 use evenkeel_model::event::Evidence;
@@ -19,6 +18,7 @@ use evenkeel_units::Human;
 
 use crate::act::Did;
 use crate::kind::{Aim, Kind, count};
+use crate::need::PlanError;
 use crate::plan::{Op, Release, Step, Undo};
 use crate::process::State;
 
@@ -37,10 +37,10 @@ pub(in crate::kind) const KIND: Kind = Kind {
     },
 };
 
-fn plan(aim: &Aim<'_>) -> io::Result<Vec<Step>> {
+fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
     // Before anything is in the journal: its undo would continue a process that others have stopped.
     if let Some(it) = aim.processes().find(|it| it.state() == State::Stopped) {
-        return Err(io::Error::other(format!("{it} is already stopped, and not by us")));
+        return Err(PlanError::Unfit(format!("{it} is already stopped, and not by us")));
     }
     let steps = aim.processes().map(|it| Step {
         apply: Op::Stop { process: it.clone() },

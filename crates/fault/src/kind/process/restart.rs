@@ -13,7 +13,6 @@
 //! starts it again. The environment is a secret and never on disk: if tool *and* guardian are killed
 //! amid a restart, `recover` can only say what to start by hand. Evidence: a new process runs in its place.
 
-use std::io;
 use std::time::Duration;
 
 use evenkeel_model::document::Finder;
@@ -23,6 +22,7 @@ use evenkeel_units::Human;
 use crate::act::Did;
 use crate::image::Image;
 use crate::kind::{Aim, Kind, count};
+use crate::need::PlanError;
 use crate::plan::{Op, Release, Step, Undo};
 use crate::process::stat::ticks_since_boot;
 
@@ -41,7 +41,7 @@ pub(in crate::kind) const KIND: Kind = Kind {
     },
 };
 
-fn plan(aim: &Aim<'_>) -> io::Result<Vec<Step>> {
+fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
     let heads = aim.hits.iter().filter_map(|it| Some((it.family.first()?, &it.finder)));
     heads
         .map(|(head, finder)| {

@@ -11,7 +11,6 @@
 //! Needs: nothing; on a busy host, the right to go first (CAP_SYS_NICE). Release class A: the child ends when its pipe from us closes; its mark is in the journal
 //! as well. Evidence: CPU seconds that it used, at least half of what was asked.
 
-use std::io;
 use std::time::Duration;
 
 use evenkeel_model::document::Fault;
@@ -20,6 +19,7 @@ use evenkeel_units::{Human, Ratio};
 
 use crate::holder::{Counters, Cpu, Work};
 use crate::kind::{Aim, Kind};
+use crate::need::PlanError;
 use crate::plan::{Release, Step};
 
 pub(in crate::kind) const KIND: Kind = Kind {
@@ -34,7 +34,7 @@ pub(in crate::kind) const KIND: Kind = Kind {
     },
 };
 
-fn plan(aim: &Aim<'_>) -> io::Result<Vec<Step>> {
+fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
     let Fault::Cpu { load, cores } = *aim.fault else { return Ok(Vec::new()) };
     Ok(vec![aim.hold(Work::Cpu(Cpu { load, cores }))])
 }

@@ -11,14 +11,13 @@
 //! Needs: so much available memory. Release class A: the child ends when its pipe from us closes; its mark is
 //! in the journal as well. Evidence: resident memory of the child, at least nine tenths of what was asked.
 
-use std::io;
-
 use evenkeel_model::document::Fault;
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Bytes;
 
-use crate::holder::{Memory, Work, available, reserve};
+use crate::holder::{Memory, Work, available, reserve, total};
 use crate::kind::{Aim, Kind};
+use crate::need::PlanError;
 use crate::plan::{Release, Step};
 
 pub(in crate::kind) const KIND: Kind = Kind {
@@ -27,23 +26,22 @@ pub(in crate::kind) const KIND: Kind = Kind {
     needs: "as much available memory, and a reserve",
     about: "- memory: {amount: 2GiB, at: 10s, duration: 60s}",
     plan,
-    evidence: |past| match *past.fault {
-        Fault::Memory { amount } => past.held(|it| {
-            let resident = it.get("resident_bytes").copied().unwrap_or_default();
-            evidence(amount, Bytes(resident as u64))
-        }),
-        _ => past.nothing(),
+    evidence: |past| {
+        past.held(|it| {
+            let of = |name: &str| Bytes(it.get(name).copied().unwrap_or_default() as u64);
+            evidence(of("asked_bytes"), of("resident_bytes"))
+        })
     },
 };
 
-fn plan(aim: &Aim<'_>) -> io::Result<Vec<Step>> {
+fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
     let Fault::Memory { amount } = *aim.fault else { return Ok(Vec::new()) };
-    let (available, reserve) = (available()?, reserve()?);
+    let (amount, available, reserve) = (amount.of(total()?), available()?, reserve()?);
     if amount.0.saturating_add(reserve.0) > available.0 {
         let problem = format!(
             "{amount} is too much memory: {available} are available, and {reserve} stay free for others"
         );
-        return Err(io::Error::other(problem));
+        return Err(PlanError::Unfit(problem));
     }
     Ok(vec![aim.hold(Work::Memory(Memory { amount }))])
 }

@@ -6,7 +6,7 @@ use crate::decode::codec::{List, Object};
 use crate::decode::fields::Fields;
 use crate::decode::values::condition::conditions;
 use crate::decode::values::prose;
-use crate::document::{ActsOn, ChaosExperiment};
+use crate::document::ChaosExperiment;
 
 pub(super) const SPEC: Object<ChaosExperiment> =
     Object { title: "ChaosExperiment", fields: experiment };
@@ -27,7 +27,7 @@ fn experiment(f: &mut Fields<'_>) -> Option<ChaosExperiment> {
 
     let mut method = method?;
     for step in &mut method {
-        if step.target.is_none() && step.fault.acts_on() != ActsOn::Host {
+        if step.target.is_none() && !step.fault.is_of_host() {
             step.target.clone_from(&target);
         }
     }

@@ -1,10 +1,12 @@
 //! What the steps of an experiment are made of: a fault, its target and its times.
 
-use crate::decode::codec::{Any, Integer, Object, OneKey};
-use crate::decode::codes;
+use crate::decode::codec::{Any, Object, OneKey};
 use crate::decode::fields::Fields;
-use crate::decode::values::{amount, bandwidth, duration, length, mode, name, request, some_share};
-use crate::document::{ActsOn, Fault, Finder, Mode, Selector, Step, Target};
+use crate::decode::values::{duration, length, mode, name, request};
+use crate::document::{Fault, Finder, Mode, Selector, Step, Target};
+
+mod network;
+mod resource;
 
 pub(super) const TARGET: Object<Target> = Object { title: "Target", fields: target };
 
@@ -13,37 +15,55 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
     let sentence = "Instances of the service by name, where `*` stands for anything.";
     let pattern = f.optional("instances", sentence, request::name_pattern());
     let dependency = f.optional("dependency", "A link of the service.", name());
+    let traffic = Object { title: "Traffic", fields: network::traffic };
+    let sentence = "Packets to or from an endpoint, as they pass this host.";
+    let traffic = f.optional("traffic", sentence, traffic);
     let process = super::service::finder_fields(f);
     let sentence = "How many of the candidates: `one`, `all`, a number, or a share that is never rounded up. \
-                    Default: `all` for a link or a pid, else `one`.";
+                    Default: `all` for a link, traffic or a pid, else `one`.";
     let mode = f.optional("mode", sentence, mode());
-    f.exactly_one(&["instances", "dependency", "pid", "executable", "port"]);
+    f.exactly_one(&["instances", "dependency", "traffic", "pid", "executable", "port"]);
     let help = "A process is found by itself; `service` goes with `instances` or `dependency`.";
     f.never_beside("service", &super::service::FINDERS, help);
-    let (select, usual) = match (pattern, dependency, process) {
-        (Some(pattern), _, _) => (Selector::Instances { service, pattern }, Mode::One),
-        (None, Some(name), _) => (Selector::Dependency { service, name }, Mode::All),
-        (None, None, Some(find)) => {
-            let usual = if matches!(find, Finder::Pid(_)) { Mode::All } else { Mode::One };
-            (Selector::Process(find), usual)
+    f.never_beside("service", &["traffic"], help);
+    let of_service =
+        pattern.map(|pattern| Selector::Instances { service: service.clone(), pattern });
+    let link = dependency.map(|name| Selector::Dependency { service, name });
+    let select = of_service.or(link).or(traffic.map(Selector::Traffic));
+    let select = select.or(process.map(Selector::Process))?;
+    let usual = match select {
+        Selector::Instances { .. } | Selector::Process(Finder::Executable(_) | Finder::Port(_)) => {
+            Mode::One
         }
-        (None, None, None) => return None,
+        Selector::Dependency { .. } | Selector::Traffic(_) | Selector::Process(Finder::Pid(_)) => {
+            Mode::All
+        }
     };
     Some(Target { select, mode: mode.unwrap_or(usual) })
 }
 
+/// A fault whose kind is known, and whose parameters may be wrong.
+struct Of {
+    /// Whether it acts on this whole host, and needs no target.
+    host: bool,
+    /// Whether it lasts.
+    lasts: bool,
+}
+
+/// It acts on what its target is, for some time.
+const AIMED: Of = Of { host: false, lasts: true };
+/// It acts once on what its target is.
+const ONCE: Of = Of { host: false, lasts: false };
+/// It acts on this host for some time.
+const HOST: Of = Of { host: true, lasts: true };
+
 /// What every step has beside its fault.
-fn step(f: &mut Fields<'_>, fault: Option<Fault>, acts_on: ActsOn, lasts: bool) -> Option<Step> {
-    let target = match acts_on {
-        ActsOn::Link | ActsOn::Process => {
-            let sentence = "To what it is done. Default: the target of the experiment.";
-            f.optional("target", sentence, TARGET)
-        }
-        ActsOn::Host => None,
-    };
+fn step(f: &mut Fields<'_>, fault: Option<Fault>, of: &Of) -> Option<Step> {
+    let sentence = "To what it is done. Default: the target of the experiment.";
+    let target = if of.host { None } else { f.optional("target", sentence, TARGET) };
     let sentence = "When, after the start of the phase that the experiment belongs to.";
     let at = f.default("at", sentence, duration(), "0s");
-    let duration = match lasts {
+    let duration = match of.lasts {
         true => Some(f.required("duration", "For how long.", length())),
         false => None,
     };
@@ -54,97 +74,94 @@ fn step(f: &mut Fields<'_>, fault: Option<Fault>, acts_on: ActsOn, lasts: bool) 
     Some(Step { fault: fault?, target, at: at?, duration })
 }
 
-fn latency(f: &mut Fields<'_>) -> Option<Step> {
-    let sentence = "Added to each segment towards the service's client side of the link.";
-    let delay = f.required("delay", sentence, length());
-    let sentence = "Largest random deviation from the delay; not more than it.";
-    let jitter = f.default("jitter", sentence, duration(), "0s");
-    let both = delay.zip(jitter);
-    if both.is_some_and(|(delay, jitter)| jitter > delay) {
-        let help = "Make the jitter at most as long as the delay.";
-        f.refuse("jitter", codes::JITTER, "the jitter is larger than the delay", help);
-    }
-    let fault = both.map(|(delay, jitter)| Fault::Latency { delay, jitter });
-    step(f, fault, ActsOn::Link, true)
-}
-
-fn bandwidth_limit(f: &mut Fields<'_>) -> Option<Step> {
-    let sentence = "The link carries no more than this, each second and direction.";
-    let fault = f.required("rate", sentence, bandwidth()).map(|rate| Fault::Bandwidth { rate });
-    step(f, fault, ActsOn::Link, true)
-}
-
-fn http_errors(f: &mut Fields<'_>) -> Option<Step> {
-    let share = f.required("share", "The share of the requests on the link.", some_share());
-    let status = Integer { min: 400, max: 599, reason: "Errors are the status codes 400 to 599." };
-    let status = f.default("status", "The status code.", status, "503");
-    let fault =
-        share.zip(status).map(|(share, status)| Fault::HttpErrors { share, status: status as u16 });
-    step(f, fault, ActsOn::Link, true)
-}
-
-fn cpu(f: &mut Fields<'_>) -> Option<Step> {
-    let load = f.required("load", "Share of each core.", some_share());
-    let cores = Integer { min: 0, max: 4_096, reason: "Give the number of cores; 0 for all." };
-    let cores = f.default("cores", "How many cores; 0 for all.", cores, "0");
-    let fault = load.zip(cores).map(|(load, cores)| Fault::Cpu { load, cores: cores as u32 });
-    step(f, fault, ActsOn::Host, true)
-}
-
-fn memory(f: &mut Fields<'_>) -> Option<Step> {
-    let fault = f.required("amount", "How much.", amount()).map(|amount| Fault::Memory { amount });
-    step(f, fault, ActsOn::Host, true)
-}
-
 /// A fault with its target and times.
 pub(super) fn steps() -> OneKey<Step> {
     let body = |title, fields| -> Any<Step> { Box::new(Object { title, fields }) };
     OneKey {
         expected: "a fault we know",
         kinds: vec![
-            ("latency", "Every segment through the link is late.", body("LatencyFault", latency)),
+            (
+                "latency",
+                "Every segment through the link is late.",
+                body("LatencyFault", network::latency),
+            ),
             (
                 "bandwidth",
                 "The link carries only so much.",
-                body("BandwidthFault", bandwidth_limit),
+                body("BandwidthFault", network::bandwidth_limit),
             ),
             (
                 "blackHole",
-                "What is sent into the link disappears; connections open and hang.",
-                body("BlackHoleFault", |f| step(f, Some(Fault::BlackHole), ActsOn::Link, true)),
+                "What is sent disappears: into a link, or as packets.",
+                body("BlackHoleFault", |f| step(f, Some(Fault::BlackHole), &AIMED)),
             ),
             (
                 "refuse",
-                "The link refuses connections, and closes those it has.",
-                body("RefuseFault", |f| step(f, Some(Fault::Refuse), ActsOn::Link, true)),
+                "Connections are refused, and those that are open are closed.",
+                body("RefuseFault", |f| step(f, Some(Fault::Refuse), &AIMED)),
             ),
             (
                 "reset",
                 "Connections are reset as soon as data flows on them.",
-                body("ResetFault", |f| step(f, Some(Fault::Reset), ActsOn::Link, true)),
+                body("ResetFault", |f| step(f, Some(Fault::Reset), &AIMED)),
             ),
             (
                 "httpErrors",
                 "A share of the requests on the link is answered with an error by the link.",
-                body("HttpErrorsFault", http_errors),
+                body("HttpErrorsFault", network::http_errors),
+            ),
+            ("loss", "A share of the packets is lost.", body("LossFault", network::loss)),
+            (
+                "partition",
+                "Nodes cannot reach each other: packets between them that pass this host are dropped.",
+                body("PartitionFault", network::partition),
             ),
             (
                 "kill",
                 "Processes are killed (SIGKILL).",
-                body("KillFault", |f| step(f, Some(Fault::Kill), ActsOn::Process, false)),
+                body("KillFault", |f| step(f, Some(Fault::Kill), &ONCE)),
             ),
             (
                 "pause",
                 "Processes are stopped (SIGSTOP), and continued at the end.",
-                body("PauseFault", |f| step(f, Some(Fault::Pause), ActsOn::Process, true)),
+                body("PauseFault", |f| step(f, Some(Fault::Pause), &AIMED)),
             ),
             (
                 "restart",
                 "Processes are terminated and, when nobody else does, started again.",
-                body("RestartFault", |f| step(f, Some(Fault::Restart), ActsOn::Process, false)),
+                body("RestartFault", |f| step(f, Some(Fault::Restart), &ONCE)),
             ),
-            ("cpu", "A child of ours burns CPU on this host.", body("CpuFault", cpu)),
-            ("memory", "A child of ours holds memory on this host.", body("MemoryFault", memory)),
+            ("cpu", "A child of ours burns CPU on this host.", body("CpuFault", resource::cpu)),
+            (
+                "memory",
+                "A child of ours holds memory on this host.",
+                body("MemoryFault", resource::memory),
+            ),
+            (
+                "diskFill",
+                "A file without a name takes up room in a file system.",
+                body("DiskFillFault", resource::disk_fill),
+            ),
+            (
+                "inodes",
+                "Files without a name take up the inodes of a file system.",
+                body("InodesFault", resource::inodes),
+            ),
+            (
+                "pids",
+                "Threads of a child of ours take process numbers.",
+                body("PidsFault", resource::pids),
+            ),
+            (
+                "fileDescriptors",
+                "Processes may open no more files than this.",
+                body("FileDescriptorsFault", resource::file_descriptors),
+            ),
+            (
+                "command",
+                "A program of yours, and one that takes back what it did; never through a shell.",
+                body("CommandFault", resource::command),
+            ),
         ],
     }
 }

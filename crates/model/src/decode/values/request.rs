@@ -2,6 +2,7 @@
 //! header or a second request by a line break.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde_json::json;
 
@@ -412,6 +413,19 @@ fn argument_text(text: &str) -> Result<String, Problem> {
         )),
         false => Ok(text.to_owned()),
     }
+}
+
+/// A folder of this host.
+pub(in crate::decode) fn folder() -> Word<PathBuf> {
+    let parse = |text: &str| match text.starts_with('/') && !text.contains('\0') {
+        true => Ok(PathBuf::from(text)),
+        false => {
+            let message = format!("`{}` is not an absolute path", cut(text));
+            Err(Problem::new(codes::RANGE, message, "Begin at the root, such as `/var/tmp`."))
+        }
+    };
+    let schema = || json!({"pattern": "^/", "examples": ["/var/tmp"]});
+    Word { expected: "an absolute path", takes: Takes::Text, parse, schema }
 }
 
 /// An argument of a program; numbers are taken as written.

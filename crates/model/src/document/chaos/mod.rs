@@ -30,17 +30,19 @@ mod probe;
 mod release;
 mod safety;
 mod target;
+mod traffic;
 
 use std::time::Duration;
 
 use evenkeel_units::duration::{seconds, seconds_option};
 use serde::{Deserialize, Serialize};
 
-pub use self::fault::{ActsOn, Fault};
+pub use self::fault::{ActsOn, Amount, Facts, Fault, PartitionShape};
 pub use self::probe::{Probe, ProbeKind};
 pub use self::release::Release;
 pub use self::safety::{BlastRadius, Hours, OnNoData, Safety};
 pub use self::target::{Mode, Selector, Target};
+pub use self::traffic::{Direction, Network, NetworkError, Protocol, Traffic};
 use super::Criterion;
 
 /// An experiment: faults, with the limits within which they may act.
@@ -67,7 +69,7 @@ pub struct ChaosExperiment {
 pub struct Step {
     /// What is done.
     pub fault: Fault,
-    /// To what. `cpu` and `memory` act on this host and need none.
+    /// To what. Faults of this host, such as `cpu`, need none.
     pub target: Option<Target>,
     /// When, after the start of the phase that the experiment belongs to. Default 0 s.
     #[serde(rename = "at_seconds", with = "seconds")]

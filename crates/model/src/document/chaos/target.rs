@@ -5,6 +5,7 @@ use std::fmt;
 use evenkeel_units::Ratio;
 use serde::{Deserialize, Serialize};
 
+use super::{ActsOn, Traffic};
 use crate::document::Finder;
 
 /// Who is hit.
@@ -36,6 +37,19 @@ pub enum Selector {
         /// Its name.
         name: String,
     },
+    /// Packets that pass this host.
+    Traffic(Traffic),
+}
+
+impl Selector {
+    /// What its candidates are.
+    pub const fn is(&self) -> ActsOn {
+        match self {
+            Self::Process(_) | Self::Instances { .. } => ActsOn::Process,
+            Self::Dependency { .. } => ActsOn::Link,
+            Self::Traffic(_) => ActsOn::Traffic,
+        }
+    }
 }
 
 impl fmt::Display for Selector {
@@ -44,6 +58,7 @@ impl fmt::Display for Selector {
             Self::Process(Finder::Pid(pid)) => write!(f, "pid {pid}"),
             Self::Process(Finder::Port(port)) => write!(f, "port {port}"),
             Self::Instances { pattern, .. } => f.write_str(pattern),
+            Self::Traffic(it) => it.fmt(f),
             Self::Process(Finder::Executable(name)) | Self::Dependency { name, .. } => {
                 f.write_str(name)
             }

@@ -1,0 +1,179 @@
+//! Faults of traffic: what packets meet, and that nothing is left of it.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use evenkeel_fault::{FaultError, Faults};
+use evenkeel_model::document::{
+    Direction, Fault, Network, PartitionShape, Protocol, Selector, Traffic,
+};
+use evenkeel_model::plan::PlannedFault;
+use evenkeel_units::Ratio;
+use tempfile::TempDir;
+
+use crate::aftermath::{guardian_in, left_by};
+use crate::alone::{alone, ruleset};
+use crate::stage::{blocking, echo, fault, open, service, signal, state_dir, until};
+
+/// Long enough for lo, and short enough to wait for what never comes.
+const SHORT: Duration = Duration::from_millis(300);
+
+fn traffic(port: u16) -> Traffic {
+    let host = Some("127.0.0.1".parse().unwrap());
+    Traffic { host, port: Some(port), protocol: Protocol::Any, direction: Direction::Both }
+}
+
+fn on(traffic: Traffic, it: Fault) -> PlannedFault {
+    fault(it, Some(Selector::Traffic(traffic)))
+}
+
+async fn opened() -> (TempDir, Faults) {
+    let state = state_dir();
+    let faults = open(&service(None, &[]), state.path()).await;
+    (state, faults)
+}
+
+async fn connect(address: SocketAddr) -> Result<TcpStream, ErrorKind> {
+    blocking(move || TcpStream::connect_timeout(&address, SHORT).map_err(|it| it.kind())).await
+}
+
+#[test]
+fn a_port_in_a_black_hole_hangs_and_the_one_beside_it_does_not() {
+    alone("network::a_port_in_a_black_hole_hangs_and_the_one_beside_it_does_not", async {
+        let (victim, neighbour) = (echo(), echo());
+        let (_state, mut faults) = opened().await;
+        faults.begin(0, &on(traffic(victim.port()), Fault::BlackHole)).await.unwrap();
+        assert_eq!(connect(victim).await.unwrap_err(), ErrorKind::TimedOut);
+        connect(neighbour).await.unwrap();
+        let (evidence, error) = faults.end(0).await;
+        assert_eq!(error, None);
+        assert!(evidence.acted && evidence.counters["packets_dropped"] >= 1.0, "{evidence:?}");
+        connect(victim).await.unwrap();
+        faults.close().await.unwrap();
+        assert_eq!(ruleset(), "");
+    });
+}
+
+#[test]
+fn a_port_that_is_refused_refuses_and_closes_what_is_open() {
+    alone("network::a_port_that_is_refused_refuses_and_closes_what_is_open", async {
+        let victim = echo();
+        let (_state, mut faults) = opened().await;
+        let open = connect(victim).await.unwrap();
+        faults.begin(0, &on(traffic(victim.port()), Fault::Refuse)).await.unwrap();
+        assert_eq!(connect(victim).await.unwrap_err(), ErrorKind::ConnectionRefused);
+        let reset = blocking(move || {
+            use std::io::{Read, Write};
+            let mut open = open;
+            open.write_all(b"?").unwrap();
+            open.read(&mut [0]).unwrap_err().kind()
+        });
+        assert_eq!(reset.await, ErrorKind::ConnectionReset);
+        let (evidence, error) = faults.end(0).await;
+        assert_eq!(error, None);
+        assert!(evidence.acted && evidence.counters["packets_rejected"] >= 2.0, "{evidence:?}");
+        connect(victim).await.unwrap();
+        faults.close().await.unwrap();
+    });
+}
+
+#[test]
+fn one_fifth_of_the_datagrams_is_lost() {
+    alone("network::one_fifth_of_the_datagrams_is_lost", async {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = receiver.local_addr().unwrap().port();
+        let (_state, mut faults) = opened().await;
+        let to = Traffic { direction: Direction::To, protocol: Protocol::Udp, ..traffic(port) };
+        let loss = Fault::Loss { share: Ratio::percent(20) };
+        faults.begin(0, &on(to, loss)).await.unwrap();
+        let arrived = blocking(move || {
+            let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+            receiver.set_nonblocking(true).unwrap();
+            let mut arrived = 0;
+            for _ in 0..20_000 {
+                sender.send_to(b"x", ("127.0.0.1", port)).unwrap();
+                // By lo what is not lost is there at once.
+                while receiver.recv(&mut [0]).is_ok() {
+                    arrived += 1;
+                }
+            }
+            arrived
+        });
+        let arrived: u32 = arrived.await;
+        let (evidence, error) = faults.end(0).await;
+        assert_eq!(error, None);
+        let [seen, lost] = ["packets_seen", "packets_lost"].map(|it| evidence.counters[it] as u32);
+        assert_eq!((seen, lost), (20_000, 20_000 - arrived));
+        // Three and a half standard deviations.
+        assert!((0.19..0.21).contains(&(1.0 - f64::from(arrived) / 20_000.0)), "{evidence:?}");
+        faults.close().await.unwrap();
+    });
+}
+
+#[test]
+fn nodes_of_two_halves_do_not_reach_each_other() {
+    alone("network::nodes_of_two_halves_do_not_reach_each_other", async {
+        let nodes: Vec<Network> =
+            (1..=5).map(|it| format!("127.0.1.{it}").parse().unwrap()).collect();
+        let sockets: Vec<UdpSocket> =
+            nodes.iter().map(|it| UdpSocket::bind((it.address(), 0)).unwrap()).collect();
+        let reaches = |a: usize, b: usize| {
+            sockets[a].send_to(b"?", sockets[b].local_addr().unwrap()).unwrap();
+            sockets[b].set_nonblocking(true).unwrap();
+            sockets[b].recv(&mut [0]).is_ok()
+        };
+        assert!(reaches(0, 4) && reaches(4, 0));
+        let (_state, mut faults) = opened().await;
+        let shape = PartitionShape::Halves;
+        let both = Fault::Partition { nodes: nodes.clone(), shape, one_way: false };
+        faults.begin(0, &fault(both, None)).await.unwrap();
+        assert!(!reaches(0, 4) && !reaches(4, 0) && reaches(0, 1) && reaches(2, 4));
+        let (evidence, error) = faults.end(0).await;
+        assert_eq!(error, None);
+        assert_eq!(evidence.counters["packets_dropped"] as u32, 2);
+        let one_way = Fault::Partition { nodes: nodes.clone(), shape, one_way: true };
+        faults.begin(1, &fault(one_way, None)).await.unwrap();
+        assert!(reaches(0, 4) && !reaches(4, 0));
+        faults.close().await.unwrap();
+        assert!(reaches(0, 4) && reaches(4, 0));
+    });
+}
+
+#[test]
+fn rules_are_gone_with_the_tool_and_nobody_else_removes_them() {
+    alone("network::rules_are_gone_with_the_tool_and_nobody_else_removes_them", async {
+        let victim = echo();
+        let (state, mut faults) = opened().await;
+        faults.begin(0, &on(traffic(victim.port()), Fault::BlackHole)).await.unwrap();
+        let flush = std::process::Command::new("nft").args(["flush", "ruleset"]).status();
+        flush.unwrap();
+        assert_eq!(connect(victim).await.unwrap_err(), ErrorKind::TimedOut);
+        // Whatever kills it: the kernel closes its end of the pipe to `nft`.
+        for it in
+            left_by(state.path()).into_iter().filter(|it| *it != guardian_in(state.path()).pid)
+        {
+            signal("KILL", it);
+        }
+        until(|| ruleset().is_empty()).await;
+        connect(victim).await.unwrap();
+        let (evidence, _) = faults.end(0).await;
+        assert!(!evidence.acted, "{evidence:?}");
+        faults.close().await.unwrap();
+    });
+}
+
+#[test]
+fn nobody_is_locked_out_of_the_host() {
+    alone("network::nobody_is_locked_out_of_the_host", async {
+        let (_state, mut faults) = opened().await;
+        let ssh = Traffic { host: None, ..traffic(22) };
+        let error = faults.begin(0, &on(ssh, Fault::BlackHole)).await.unwrap_err();
+        assert!(matches!(error, FaultError::Plan { .. }), "{error}");
+        // A whole network is cut off, and port 22 of it is not.
+        let all = Traffic { port: None, host: Some("10.0.0.0/8".parse().unwrap()), ..traffic(1) };
+        faults.begin(1, &on(all, Fault::BlackHole)).await.unwrap();
+        assert!(ruleset().matches("tcp dport 22 return").count() == 3, "{}", ruleset());
+        faults.close().await.unwrap();
+    });
+}

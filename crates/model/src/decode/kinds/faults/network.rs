@@ -1,0 +1,80 @@
+//! Faults of the network, and the traffic that they are aimed at.
+
+use super::{AIMED, HOST, step};
+use crate::decode::codec::{Flag, Integer, List};
+use crate::decode::codes;
+use crate::decode::fields::Fields;
+use crate::decode::kinds::words;
+use crate::decode::values::{bandwidth, duration, length, network, some_share};
+use crate::document::{Direction, Fault, PartitionShape, Protocol, Step, Traffic};
+
+/// Packets to or from an endpoint.
+pub(super) fn traffic(f: &mut Fields<'_>) -> Option<Traffic> {
+    let sentence = "Where the endpoint is: an IP address, or a network such as `10.0.0.0/8`.";
+    let host = f.optional("host", sentence, network());
+    let reason = "Ports are numbers from 1 to 65535.";
+    let port = f.optional("port", "Its port.", Integer { min: 1, max: 65_535, reason });
+    let protocols = [("any", Protocol::Any), ("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
+    let protocols = words("`any`, `tcp` or `udp`", &protocols);
+    let protocol = f.default("protocol", "Which protocol.", protocols, "any");
+    let sentence = "Packets `to` the endpoint, `from` it, or `both`.";
+    let directions = [("both", Direction::Both), ("to", Direction::To), ("from", Direction::From)];
+    let directions = words("`both`, `to` or `from`", &directions);
+    let direction = f.default("direction", sentence, directions, "both");
+    f.at_least_one(&["host", "port"]);
+    let port = port.map(|it| it as u16);
+    Some(Traffic { host, port, protocol: protocol?, direction: direction? })
+}
+
+pub(super) fn loss(f: &mut Fields<'_>) -> Option<Step> {
+    let share = f.required("share", "The share of the packets.", some_share());
+    step(f, share.map(|share| Fault::Loss { share }), &AIMED)
+}
+
+pub(super) fn partition(f: &mut Fields<'_>) -> Option<Step> {
+    let sentence = "The nodes, by IP address. Packets between them have to pass this host.";
+    let nodes = f.required("nodes", sentence, List { of: network(), min: 2 });
+    let shapes = [
+        ("halves", PartitionShape::Halves),
+        ("bridge", PartitionShape::Bridge),
+        ("ring", PartitionShape::Ring),
+    ];
+    let sentence = "`halves`: two parts that do not see each other. `bridge`: the same, and one node sees both. \
+                    `ring`: each node sees a majority, and no two the same.";
+    let shape =
+        f.default("shape", sentence, words("`halves`, `bridge` or `ring`", &shapes), "halves");
+    let sentence = "Whether packets are dropped only from the later part to the earlier.";
+    let one_way = f.default("oneWay", sentence, Flag, "false");
+    let fault = nodes.zip(shape).zip(one_way);
+    let fault = fault.map(|((nodes, shape), one_way)| Fault::Partition { nodes, shape, one_way });
+    step(f, fault, &HOST)
+}
+
+pub(super) fn latency(f: &mut Fields<'_>) -> Option<Step> {
+    let sentence = "Added to each segment towards the service's client side of the link.";
+    let delay = f.required("delay", sentence, length());
+    let sentence = "Largest random deviation from the delay; not more than it.";
+    let jitter = f.default("jitter", sentence, duration(), "0s");
+    let both = delay.zip(jitter);
+    if both.is_some_and(|(delay, jitter)| jitter > delay) {
+        let help = "Make the jitter at most as long as the delay.";
+        f.refuse("jitter", codes::JITTER, "the jitter is larger than the delay", help);
+    }
+    let fault = both.map(|(delay, jitter)| Fault::Latency { delay, jitter });
+    step(f, fault, &AIMED)
+}
+
+pub(super) fn bandwidth_limit(f: &mut Fields<'_>) -> Option<Step> {
+    let sentence = "The link carries no more than this, each second and direction.";
+    let fault = f.required("rate", sentence, bandwidth()).map(|rate| Fault::Bandwidth { rate });
+    step(f, fault, &AIMED)
+}
+
+pub(super) fn http_errors(f: &mut Fields<'_>) -> Option<Step> {
+    let share = f.required("share", "The share of the requests on the link.", some_share());
+    let status = Integer { min: 400, max: 599, reason: "Errors are the status codes 400 to 599." };
+    let status = f.default("status", "The status code.", status, "503");
+    let fault =
+        share.zip(status).map(|(share, status)| Fault::HttpErrors { share, status: status as u16 });
+    step(f, fault, &AIMED)
+}

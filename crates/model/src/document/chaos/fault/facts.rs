@@ -1,0 +1,95 @@
+//! Facts: what is known about each kind of fault, whatever its parameters.
+
+use super::Fault;
+use crate::document::{ActsOn, Step};
+
+/// What is known about a kind of fault.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Kind in documents, and in `allowFaults`.
+    pub kind: &'static str,
+    /// What it can act on; the target of a step says which. The first is what it is for.
+    pub acts_on: &'static [ActsOn],
+    /// Whether it lasts, and is then taken back. Else it acts once and has no end of its own.
+    pub lasts: bool,
+}
+
+const fn lasts(kind: &'static str, acts_on: &'static [ActsOn]) -> Facts {
+    Facts { kind, acts_on, lasts: true }
+}
+
+const fn acts_once(kind: &'static str, acts_on: &'static [ActsOn]) -> Facts {
+    Facts { kind, acts_on, lasts: false }
+}
+
+impl Fault {
+    /// What is known about its kind.
+    pub const fn facts(&self) -> Facts {
+        use ActsOn::{Host, Link, Process, Traffic};
+        match self {
+            Self::Latency { .. } => lasts("latency", &[Link]),
+            Self::Bandwidth { .. } => lasts("bandwidth", &[Link]),
+            Self::BlackHole => lasts("blackHole", &[Link, Traffic]),
+            Self::Refuse => lasts("refuse", &[Link, Traffic]),
+            Self::Reset => lasts("reset", &[Link]),
+            Self::HttpErrors { .. } => lasts("httpErrors", &[Link]),
+            Self::Loss { .. } => lasts("loss", &[Traffic]),
+            Self::Partition { .. } => lasts("partition", &[Host]),
+            Self::Kill => acts_once("kill", &[Process]),
+            Self::Pause => lasts("pause", &[Process]),
+            Self::Restart => acts_once("restart", &[Process]),
+            Self::Cpu { .. } => lasts("cpu", &[Host]),
+            Self::Memory { .. } => lasts("memory", &[Host]),
+            Self::DiskFill { .. } => lasts("diskFill", &[Host]),
+            Self::Inodes { .. } => lasts("inodes", &[Host]),
+            Self::Pids { .. } => lasts("pids", &[Host]),
+            Self::FileDescriptors { .. } => lasts("fileDescriptors", &[Process]),
+            Self::Command { .. } => lasts("command", &[Host]),
+        }
+    }
+
+    /// Every kind, in the order of the manual.
+    pub const KINDS: [&str; 18] = [
+        "latency",
+        "bandwidth",
+        "blackHole",
+        "refuse",
+        "reset",
+        "httpErrors",
+        "loss",
+        "partition",
+        "kill",
+        "pause",
+        "restart",
+        "cpu",
+        "memory",
+        "diskFill",
+        "inodes",
+        "pids",
+        "fileDescriptors",
+        "command",
+    ];
+
+    /// Kind in documents, and in `allowFaults`.
+    pub const fn kind(&self) -> &'static str {
+        self.facts().kind
+    }
+
+    /// Whether it acts once and has no end of its own.
+    pub const fn is_one_shot(&self) -> bool {
+        !self.facts().lasts
+    }
+
+    /// Whether it acts on this whole host, and on nobody in particular.
+    pub fn is_of_host(&self) -> bool {
+        self.facts().acts_on == [ActsOn::Host]
+    }
+}
+
+impl Step {
+    /// What the fault acts on in this step: what its target is, or what the fault is for.
+    pub fn acts_on(&self) -> ActsOn {
+        let first = self.fault.facts().acts_on[0];
+        self.target.as_ref().map_or(first, |it| it.select.is())
+    }
+}

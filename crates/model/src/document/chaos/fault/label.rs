@@ -1,0 +1,56 @@
+//! Labels: a fault in a few words.
+
+use std::fmt;
+
+use evenkeel_units::Human;
+
+use super::{Fault, PartitionShape};
+
+impl fmt::Display for Fault {
+    /// For people, short enough for a label in a chart.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latency { delay, jitter } if jitter.is_zero() => {
+                write!(f, "latency +{}", Human(*delay))
+            }
+            Self::Latency { delay, jitter } => {
+                write!(f, "latency +{} ±{}", Human(*delay), Human(*jitter))
+            }
+            Self::Bandwidth { rate } => write!(f, "bandwidth {rate}/s"),
+            Self::BlackHole => f.write_str("black hole"),
+            Self::Refuse => f.write_str("refused"),
+            Self::Reset => f.write_str("reset"),
+            Self::HttpErrors { share, status } => write!(f, "HTTP {status} on {share}"),
+            Self::Loss { share } => write!(f, "loss {share}"),
+            Self::Partition { nodes, shape, one_way } => {
+                let way = if *one_way { ", one way" } else { "" };
+                write!(f, "partition of {} nodes, {shape}{way}", nodes.len())
+            }
+            Self::Kill => f.write_str("kill"),
+            Self::Pause => f.write_str("pause"),
+            Self::Restart => f.write_str("restart"),
+            Self::Cpu { load, cores: 0 } => write!(f, "CPU {load}"),
+            Self::Cpu { load, cores } => write!(f, "CPU {load} of {cores} cores"),
+            Self::Memory { amount } => write!(f, "memory {amount}"),
+            Self::DiskFill { amount, .. } => write!(f, "disk fill {amount}"),
+            Self::Inodes { free: 0, .. } => f.write_str("no inodes"),
+            Self::Inodes { free, .. } => write!(f, "{free} inodes free"),
+            Self::Pids { count } => write!(f, "{count} pids taken"),
+            Self::FileDescriptors { limit } => write!(f, "at most {limit} file descriptors"),
+            Self::Command { run, .. } => {
+                let program = run.first().map_or("nothing", String::as_str);
+                write!(f, "command {}", program.rsplit('/').next().unwrap_or(program))
+            }
+        }
+    }
+}
+
+impl fmt::Display for PartitionShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Halves => "halves",
+            Self::Bridge => "bridge",
+            Self::Ring => "ring",
+        })
+    }
+}

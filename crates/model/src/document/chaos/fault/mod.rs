@@ -1,0 +1,177 @@
+//! What can be broken.
+
+mod facts;
+mod label;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use evenkeel_units::duration::seconds;
+use evenkeel_units::{Bytes, Ratio};
+use serde::{Deserialize, Serialize};
+
+use super::Network;
+
+pub use self::facts::Facts;
+
+/// What can be broken. In documents: a map with one key, the kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// Every segment through the link is late, in both directions together by `delay` a round trip.
+    Latency {
+        /// Added to each segment towards the service's client side of the link.
+        #[serde(rename = "delay_seconds", with = "seconds")]
+        delay: Duration,
+        /// Largest random deviation from the delay; not more than it.
+        #[serde(rename = "jitter_seconds", with = "seconds")]
+        jitter: Duration,
+    },
+    /// The link carries no more than this, each second and direction.
+    Bandwidth {
+        /// Bytes a second.
+        rate: Bytes,
+    },
+    /// What is sent disappears: into a link, where connections open and hang, or as packets on this host.
+    BlackHole,
+    /// Connections are refused, and those that are open are closed.
+    Refuse,
+    /// Connections are reset as soon as data flows on them.
+    Reset,
+    /// A share of the requests on the link is answered with an error by the link.
+    HttpErrors {
+        /// The share.
+        share: Ratio,
+        /// The status code. Default 503.
+        status: u16,
+    },
+    /// A share of the packets is lost, each by itself.
+    Loss {
+        /// The share.
+        share: Ratio,
+    },
+    /// Nodes cannot reach each other: packets between them that pass this host are dropped.
+    Partition {
+        /// The nodes, by address.
+        nodes: Vec<Network>,
+        /// Who is cut off from whom.
+        shape: PartitionShape,
+        /// Packets are dropped in one direction only: from those of the later part to those of the earlier.
+        one_way: bool,
+    },
+    /// Processes are killed (SIGKILL).
+    Kill,
+    /// Processes are stopped (SIGSTOP), and continued at the end.
+    Pause,
+    /// Processes are terminated and, when nobody else does, started again.
+    Restart,
+    /// A child of ours burns CPU on this host.
+    Cpu {
+        /// Share of each core.
+        load: Ratio,
+        /// How many cores; 0 for all.
+        cores: u32,
+    },
+    /// A child of ours holds memory on this host.
+    Memory {
+        /// How much; a share is one of all memory.
+        amount: Amount,
+    },
+    /// A file without a name takes up room in a file system.
+    DiskFill {
+        /// A folder in it.
+        path: PathBuf,
+        /// How much; a share is how full the file system is then.
+        amount: Amount,
+    },
+    /// Files without a name take up the inodes of a file system.
+    Inodes {
+        /// A folder in it.
+        path: PathBuf,
+        /// How many are left.
+        free: u64,
+    },
+    /// A child of ours has so many threads, each of which takes a process number.
+    Pids {
+        /// How many.
+        count: u32,
+    },
+    /// Processes may open no more files than this: their soft limit.
+    FileDescriptors {
+        /// The limit.
+        limit: u64,
+    },
+    /// A program of the user's, and one that takes back what it did.
+    Command {
+        /// Program and arguments, run when the fault begins.
+        run: Vec<String>,
+        /// Program and arguments, run when it ends, whatever happens.
+        undo: Vec<String>,
+    },
+}
+
+/// Who is cut off from whom, as distributed systems are tested by it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartitionShape {
+    /// Two parts that do not see each other; the first has the smaller half.
+    Halves,
+    /// Two halves that do not see each other, and one node between them that sees, and is seen by, all.
+    Bridge,
+    /// Each node sees its neighbours on a ring only, so many that it sees a majority, and no two the same.
+    Ring,
+}
+
+/// How much of something: so many bytes, or a share of all there is.
+#[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Amount {
+    /// So many bytes.
+    Bytes(Bytes),
+    /// A share.
+    Share(Ratio),
+}
+
+impl Amount {
+    /// In bytes, when there are so many in all.
+    pub fn of(self, all: Bytes) -> Bytes {
+        match self {
+            Self::Bytes(it) => it,
+            Self::Share(it) => Bytes((all.0 as f64 * it.get()) as u64),
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(it) => it.fmt(f),
+            Self::Share(it) => it.fmt(f),
+        }
+    }
+}
+
+/// What a kind of fault acts on.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum ActsOn {
+    /// A dependency link, led through the proxy.
+    Link,
+    /// Packets that pass this host.
+    Traffic,
+    /// Processes.
+    Process,
+    /// This host.
+    Host,
+}
+
+impl fmt::Display for ActsOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Link => "a link",
+            Self::Traffic => "traffic",
+            Self::Process => "processes",
+            Self::Host => "this host",
+        })
+    }
+}
