@@ -14,7 +14,7 @@ pub(crate) fn asked(phases: &[PlannedPhase], second: u64) -> Option<f64> {
     let (from, to) =
         (Moment::at(Duration::from_secs(second)), Moment::at(Duration::from_secs(second + 1)));
     let of_phase = |phase: &PlannedPhase| {
-        let due = |moment: Moment| phase.shape.due(moment.clamp(phase.from, phase.to) - phase.from);
+        let due = |moment: Moment| phase.due(moment.clamp(phase.from, phase.to) - phase.from);
         Some(due(to)? - due(from)?)
     };
     phases.iter().filter(|it| it.from < to && from < it.to).map(of_phase).sum()

@@ -223,7 +223,7 @@ fn scoped(run: &Run, of: &Threshold) -> Option<Tally> {
         None => None,
     };
     let route = match &of.route {
-        Some(name) => Some(run.plan.load.routes.iter().position(|it| it.name == *name)?),
+        Some(name) => Some(run.plan.route(name)?),
         None => None,
     };
     let tally = Tally::within(run.length());

@@ -16,6 +16,7 @@
 //! guardian.
 
 mod asking;
+mod patience;
 
 use std::mem::discriminant;
 use std::time::Duration;
@@ -24,8 +25,9 @@ use evenkeel_model::document::ProbeKind;
 use evenkeel_model::{Event, Frame, Plan};
 use evenkeel_units::Moment;
 
-use self::asking::{Asking, is_asked};
+use self::asking::Asking;
 use crate::guard::{Guards, Trip};
+use crate::probing::is_asked;
 use crate::staircase::Climb;
 use crate::stop::Stops;
 use crate::tally::Tally;
@@ -104,11 +106,6 @@ enum Stage {
     Done,
 }
 
-/// On top of what a stage takes by its plan: time for hands that are held up by a busy host.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// So long may taking back take: a target that is restarted has to come up again.
-const UNDO_MAX: Duration = Duration::from_mins(2);
-
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Fault {
     Planned,
@@ -161,9 +158,23 @@ impl Default for Conductor {
 impl Conductor {
     /// Takes in one event and answers with what to do about it.
     pub fn on(&mut self, now: Moment, event: &Event) -> Vec<Command> {
-        let stage = discriminant(&self.stage);
         let too_long = *event == Event::Tick && self.until.is_some_and(|it| it <= now);
-        let commands = if too_long { self.give_up() } else { self.step(now, event) };
+        self.within(now, |it| if too_long { it.give_up() } else { it.step(now, event) })
+    }
+
+    /// Looks at a second that is not over: what stops a run waits for the end of none.
+    pub fn glance(&mut self, now: Moment, open: &Frame) -> Vec<Command> {
+        let (Stage::Loading, Some(began)) = (&self.stage, self.load_began) else {
+            return Vec::new();
+        };
+        let trip = self.guards.glance(Moment::at(now - began), open);
+        self.within(now, |it| trip.map_or_else(Vec::new, |trip| it.stop(Finish::Guard(trip))))
+    }
+
+    /// Does something that may lead to another stage, which has a longest time of its own.
+    fn within(&mut self, now: Moment, act: impl FnOnce(&mut Self) -> Vec<Command>) -> Vec<Command> {
+        let stage = discriminant(&self.stage);
+        let commands = act(self);
         if discriminant(&self.stage) != stage {
             self.until = self.longest().map(|it| now + it);
         }
@@ -206,10 +217,10 @@ impl Conductor {
                 }
                 self.end(self.finish.clone())
             }
-            (Stage::Before(asking), Event::Probed { probe, held, detail }) => {
+            (Stage::Before(asking), Event::Probed { probe, held, detail, .. }) => {
                 self.answered(now, asking, *probe, *held, detail, Stage::Before)
             }
-            (Stage::After(asking), Event::Probed { probe, held, detail }) => {
+            (Stage::After(asking), Event::Probed { probe, held, detail, .. }) => {
                 self.answered(now, asking, *probe, *held, detail, Stage::After)
             }
             (Stage::Before(asking), Event::Tick) => self.ask_again(now, asking, Stage::Before),
@@ -439,43 +450,6 @@ impl Conductor {
     /// Whether nothing has been broken yet.
     fn is_whole(&self) -> bool {
         self.faults.iter().all(|it| *it == Fault::Planned)
-    }
-
-    /// The longest time that the present stage may take.
-    fn longest(&self) -> Option<Duration> {
-        let plan = self.plan.as_ref()?;
-        let own = match &self.stage {
-            Stage::Idle | Stage::Done => return None,
-            Stage::Preflight => plan.service.start.as_ref().map_or(Duration::ZERO, |it| it.timeout),
-            Stage::Before(_) | Stage::After(_) => {
-                asking::longest(plan.steady_state.iter().map(|it| &it.kind))
-            }
-            Stage::Starting | Stage::Stopping => Duration::ZERO,
-            Stage::Loading => plan.length() + plan.load.timeout,
-            Stage::Undoing => UNDO_MAX,
-        };
-        Some(own + PATIENCE)
-    }
-
-    /// Ends a stage that has lasted too long.
-    fn give_up(&mut self) -> Vec<Command> {
-        match self.stage {
-            Stage::Idle | Stage::Done => Vec::new(),
-            Stage::Preflight => {
-                self.end(Finish::CouldNotRun("the drill was not ready in time".to_owned()))
-            }
-            Stage::Before(_) => self.asked(false, "a probe never answered", Stage::Before),
-            Stage::Starting => {
-                self.end(Finish::LoadFailed("the load did not begin in time".to_owned()))
-            }
-            Stage::Loading => self.stop(Finish::LoadFailed("the load came to no end".to_owned())),
-            Stage::Undoing => {
-                self.faults.fill(Fault::Over);
-                self.go_on()
-            }
-            Stage::Stopping => self.end(self.finish.clone()),
-            Stage::After(_) => self.asked(false, "a probe never answered", Stage::After),
-        }
     }
 
     fn set(&mut self, fault: usize, state: Fault) {

@@ -26,10 +26,10 @@ const LEAST_SECONDS: f64 = 0.001;
 /// The steady part of the soaks of a plan; they are one after the other, or there is one.
 fn steady(plan: &Plan) -> Option<(Moment, Moment)> {
     let soaks = |it: &Shape| matches!(it, Shape::Soak { .. });
-    let whole = plan.load.shape.as_ref().is_some_and(soaks);
+    let whole = plan.load.as_ref().and_then(|it| it.shape.as_ref()).is_some_and(soaks);
     let steady = plan.phases.iter().filter(|it| it.role != Role::Warmup).filter_map(|phase| {
         match &phase.shape {
-            Shape::Soak { ramp_up, .. } => Some((phase.from + *ramp_up, phase.to)),
+            Some(Shape::Soak { ramp_up, .. }) => Some((phase.from + *ramp_up, phase.to)),
             // The parts of a soak, as phases: the longest is the one that is held.
             _ if whole => Some((phase.from, phase.to)),
             _ => None,
@@ -130,7 +130,7 @@ mod tests {
     /// Median by second, in milliseconds; the service takes so much memory.
     fn outcome(seconds: u64, millis: impl Fn(u64) -> u64, memory: impl Fn(u64) -> f64) -> Outcome {
         let mut plan = soak(seconds);
-        plan.load.watch = vec![watching("shop", &[])];
+        plan.load.as_mut().unwrap().watch = vec![watching("shop", &[])];
         let world = |second, _: &[bool]| frame_at(second, millis(second), 100, 0);
         let read = |second: u64| {
             let values = BTreeMap::from([("memory_bytes".to_owned(), memory(second))]);

@@ -161,7 +161,7 @@ mod tests {
             stored.accepted.iter().map(|it| it.planned).collect::<Vec<_>>()
         };
         assert_eq!(kept(&runs), [2, 3, 4, 5]);
-        outcome.plan.load.connections += 1;
+        outcome.plan.load.as_mut().unwrap().connections += 1;
         outcome.run.id = "another".to_owned();
         runs.store_baseline(&outcome).unwrap();
         assert_eq!(kept(&runs), [0; 0], "another drill");

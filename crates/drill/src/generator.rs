@@ -1,6 +1,7 @@
-//! Generator: what sends the load: threads of this process, or a fleet of other machines. Either way it becomes the
-//! same events.
+//! Generator: what sends the load: threads of this process, or a fleet of other machines; or nothing does, and time
+//! passes. Either way it becomes the same events.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_load::fleet::{self, Assembled, Fleet};
@@ -8,6 +9,7 @@ use evenkeel_load::{Handle, Order, Prepared, Said};
 use evenkeel_model::Event;
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::document::{Reference, ResolveError};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// A load that is ready to be sent.
@@ -15,6 +17,8 @@ use tokio::sync::mpsc::UnboundedSender;
 pub(crate) enum Ready {
     Own(Prepared),
     Fleet(Assembled),
+    /// Nothing is sent for so long.
+    Nothing(Duration),
 }
 
 /// A load that is being sent.
@@ -22,6 +26,8 @@ pub(crate) enum Ready {
 pub(crate) enum Load {
     Own(Handle),
     Fleet(fleet::Handle),
+    /// Told to end before its time.
+    Nothing(Arc<Notify>),
 }
 
 /// Makes an order ready, here or on every machine of the fleet. It may take many seconds.
@@ -81,6 +87,17 @@ impl Ready {
                 });
                 Ok(Load::Fleet(handle))
             }
+            Self::Nothing(length) => {
+                let end = Arc::new(Notify::new());
+                let ended = Arc::clone(&end);
+                tell(Event::LoadStarted);
+                tokio::spawn(async move {
+                    // Nothing was under way, so nothing is waited for.
+                    drop(tokio::time::timeout(length, ended.notified()).await);
+                    tell(Event::LoadEnded { error: None });
+                });
+                Ok(Load::Nothing(end))
+            }
         }
     }
 }
@@ -91,6 +108,7 @@ impl Load {
         match self {
             Self::Own(it) => it.stop(),
             Self::Fleet(it) => it.stop(),
+            Self::Nothing(end) => end.notify_one(),
         }
     }
 
@@ -99,6 +117,7 @@ impl Load {
         match self {
             Self::Own(it) => it.cpu_time(),
             Self::Fleet(it) => it.cpu_time(),
+            Self::Nothing(_) => Duration::ZERO,
         }
     }
 
@@ -106,7 +125,7 @@ impl Load {
     pub(crate) fn own_cpu_time(&self) -> Duration {
         match self {
             Self::Own(it) => it.cpu_time(),
-            Self::Fleet(_) => Duration::ZERO,
+            Self::Fleet(_) | Self::Nothing(_) => Duration::ZERO,
         }
     }
 }

@@ -3,23 +3,30 @@
 //! `error_rate > 10% for 3s` trips when the figure was beyond the limit in each of three seconds in a
 //! row. A figure is read off the last second, or off up to five when fewer than ten requests came in.
 //!
+//! Where probes stand for load, each answer is judged at once, with those of the seconds before it: a condition that
+//! came true waits for the end of no second.
+//!
 //! Seconds after the planned end of the load are not judged: what still comes in then are the slowest answers,
 //! and silence is as it should be. Throughput is judged where the plan asks for at least its limit, in this
 //! second and the one before: answers to what was asked for come a little later.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use evenkeel_model::document::{Criterion, Metric, OnNoData};
 use evenkeel_model::plan::PlannedPhase;
 use evenkeel_model::{Frame, Plan};
+use evenkeel_units::Moment;
 
 use crate::asked::asks_for;
+use crate::probing;
 use crate::tally::Tally;
 
 /// Fewer requests than this say nothing about one second.
 const ENOUGH: u64 = 10;
-/// How many seconds are taken together at most.
+/// How many seconds are taken together at most; of probes that are asked seldom, more.
 const WINDOW: usize = 5;
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The abort conditions of a run.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +36,8 @@ pub struct Guards {
     on_no_data: OnNoData,
     last: VecDeque<Frame>,
     silent: usize,
+    /// How many seconds are taken together at most.
+    window: usize,
 }
 
 /// One condition and what it saw.
@@ -36,8 +45,10 @@ pub struct Guards {
 pub struct Guard {
     /// The condition.
     pub condition: Criterion,
-    /// Seconds in a row in which it held.
-    pub streak: u64,
+    /// Since when it holds, after the start of the load.
+    pub since: Option<Moment>,
+    /// Whether it has held for long enough.
+    pub trips: bool,
     /// The figure now.
     pub value: Option<f64>,
     /// The figure nearest to the limit, or furthest beyond it.
@@ -61,7 +72,8 @@ impl Guards {
     pub fn of(plan: &Plan) -> Self {
         let watch = |condition: &Criterion| Guard {
             condition: *condition,
-            streak: 0,
+            since: None,
+            trips: false,
             value: None,
             worst: None,
         };
@@ -71,6 +83,7 @@ impl Guards {
             on_no_data: plan.safety.on_no_data,
             last: VecDeque::new(),
             silent: 0,
+            window: WINDOW.max(probing::window(plan)),
         }
     }
 
@@ -85,30 +98,47 @@ impl Guards {
             return None;
         }
         self.last.push_back(frame.clone());
-        if self.last.len() > WINDOW {
+        if self.last.len() > self.window {
             self.last.pop_front();
         }
         let due = frame.planned > 0 || frame.in_flight > 0 || frame.waiting > 0;
         let heard = frame.good() + frame.failed() + frame.missed > 0;
         self.silent = if due && !heard { self.silent + 1 } else { 0 };
 
-        let mut tally = Tally::default();
-        for frame in self.last.iter().rev() {
-            tally.add(frame);
-            if tally.total() >= ENOUGH {
-                break;
-            }
-        }
+        let tally = recent(self.last.iter().rev());
         for guard in &mut self.each {
             let Criterion { metric, limit, .. } = guard.condition;
             let judged = metric != Metric::Throughput || gives(&self.phases, frame.second, limit);
-            guard.on(tally.figure(metric).filter(|_| judged));
+            let value = tally.figure(metric).filter(|_| judged);
+            guard.on(value, frame.from(), frame.from() + SECOND);
         }
-        let tripped = self.each.iter().position(Guard::trips);
+        let tripped = self.each.iter().position(|it| it.trips);
         let blind =
             !self.each.is_empty() && self.on_no_data == OnNoData::Abort && self.silent >= WINDOW;
         tripped.map(|guard| Trip::Condition { guard }).or(blind.then_some(Trip::NoData))
     }
+
+    /// Looks at a second that is not over, at this moment after the start of the load; says whether the run must stop.
+    pub fn glance(&mut self, at: Moment, open: &Frame) -> Option<Trip> {
+        let before = self.last.iter().rev().take(self.window - 1);
+        let tally = recent(std::iter::once(open).chain(before));
+        for guard in self.each.iter_mut().filter(|it| it.condition.metric != Metric::Throughput) {
+            guard.on(tally.figure(guard.condition.metric), at, at);
+        }
+        self.each.iter().position(|it| it.trips).map(|guard| Trip::Condition { guard })
+    }
+}
+
+/// Some seconds, the last one first, up to where there are enough requests.
+fn recent<'a>(seconds: impl Iterator<Item = &'a Frame>) -> Tally {
+    let mut tally = Tally::default();
+    for frame in seconds {
+        tally.add(frame);
+        if tally.total() >= ENOUGH {
+            break;
+        }
+    }
+    tally
 }
 
 /// Whether a throughput of `limit` could be seen in a second: as much is asked for, and was before.
@@ -118,13 +148,14 @@ fn gives(phases: &[PlannedPhase], second: u64, limit: f64) -> bool {
 }
 
 impl Guard {
-    fn on(&mut self, value: Option<f64>) {
+    /// The figure was this from one moment to another.
+    fn on(&mut self, value: Option<f64>, from: Moment, to: Moment) {
         self.value = value;
-        let Some(value) = value else {
-            self.streak = 0;
-            return;
-        };
-        self.streak = if self.condition.holds(value) { self.streak + 1 } else { 0 };
+        let holds = value.is_some_and(|it| self.condition.holds(it));
+        self.since = holds.then(|| self.since.unwrap_or(from));
+        let sustained = self.condition.sustained.unwrap_or_default();
+        self.trips = self.since.is_some_and(|since| to - since >= sustained);
+        let Some(value) = value else { return };
         // The comparison names the bad side: with `>` the largest value is the worst.
         let worse = |worst: f64| {
             if self.condition.comparison.wants_less() { value < worst } else { value > worst }
@@ -132,11 +163,6 @@ impl Guard {
         if self.worst.is_none_or(worse) {
             self.worst = Some(value);
         }
-    }
-
-    fn trips(&self) -> bool {
-        let needed = self.condition.sustained.map_or(1, |it| it.as_secs_f64().ceil() as u64).max(1);
-        self.streak >= needed
     }
 
     /// How far the figure is from the limit: 1 when nothing is wrong, 0 at the limit; `None` without data.

@@ -12,10 +12,11 @@ use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::document::{Finder, ProbeKind};
 use evenkeel_model::event::Evidence;
 use evenkeel_model::{Event, Plan};
-use evenkeel_probe::{ProcessSeen, ProcessState};
+use evenkeel_probe::{ProcessSeen, ProcessState, Seen};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
+use crate::probing;
 use crate::service::Started;
 use crate::shell::Setup;
 
@@ -81,7 +82,9 @@ impl Ask {
         let say = self.say.clone();
         tokio::spawn(async move {
             if let Some(seen) = evenkeel_probe::ask(&kind, look).await {
-                drop(say.send(Event::Probed { probe, held: seen.held, detail: seen.detail }));
+                let Seen { held, detail, took } = seen;
+                let took_seconds = took.as_secs_f64();
+                drop(say.send(Event::Probed { probe, held, detail, took_seconds }));
             }
         });
     }
@@ -209,7 +212,7 @@ impl Hands {
             |verb: &str| Reexec { program: own_binary.clone(), arguments: vec![verb.into()] };
         let (guardian, holder) = (again("guardian"), again("hold"));
         let to_start = plan.service.start.as_ref().map_or(Duration::ZERO, |it| it.timeout);
-        let limit = to_start + plan.length() + plan.load.timeout + SLACK;
+        let limit = to_start + plan.length() + probing::answered_within(plan) + SLACK;
         let opened =
             Faults::open(&plan.service, &head.id, plan.seed, state_dir, &guardian, holder, limit);
         let opened = opened.await.map_err(|it| failed(&it))?;
@@ -297,7 +300,8 @@ impl Hands {
 /// Whether somebody listens where the load will go: a service that is down is not drilled. A load that breaks
 /// nothing needs no such question: its own requests tell, and are counted.
 async fn answers(plan: &Plan) -> Result<(), String> {
-    let Some(url) = plan.load.url.as_ref().or(plan.service.url.as_ref()) else { return Ok(()) };
+    let of_load = plan.load.as_ref().and_then(|it| it.url.as_ref());
+    let Some(url) = of_load.or(plan.service.url.as_ref()) else { return Ok(()) };
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     let usual_port = match scheme {
         "http" | "ws" => "80",

@@ -170,11 +170,11 @@ fn phases(run: &Run) -> Vec<PhaseFigures> {
 }
 
 fn routes(run: &Run) -> Vec<RouteFigures> {
-    let of_route = |(index, route): (usize, &evenkeel_model::document::Route)| RouteFigures {
-        name: route.name.clone(),
+    let of_route = |(index, name): (usize, String)| RouteFigures {
+        name,
         figures: Tally::within(run.length()).plus_route(run.judged(), index).figures(),
     };
-    run.plan.load.routes.iter().enumerate().map(of_route).collect()
+    run.plan.routes().into_iter().enumerate().map(of_route).collect()
 }
 
 fn transactions(run: &Run) -> Vec<RouteFigures> {
@@ -182,7 +182,8 @@ fn transactions(run: &Run) -> Vec<RouteFigures> {
         name: name.clone(),
         figures: Tally::within(run.length()).plus_transaction(run.judged(), index).figures(),
     };
-    run.plan.load.transactions.iter().enumerate().map(of_transaction).collect()
+    let all = run.plan.load.iter().flat_map(|it| &it.transactions);
+    all.enumerate().map(of_transaction).collect()
 }
 
 fn faults(run: &Run, recoveries: &[Recovery]) -> Vec<FaultFigures> {

@@ -3,6 +3,7 @@
 //! ```text
 //! conductor   decides: events in, commands out, no input or output
 //!   asking      the steady state, probe by probe
+//!   patience    how long each stage may take
 //!   guard       abort conditions, second by second
 //!   stop        thresholds that end a load which does not keep them
 //!   staircase   load in steps, up to where the service breaks down
@@ -18,6 +19,7 @@
 //! judge       run → outcome
 //!   standing    how a load stands while it goes on
 //!   tally       seconds of load added up, and the figures they give
+//!   probing     answers of probes as seconds of load, where there is none
 //!   asked       how much load the plan asks for
 //!   objective   what was promised, and what was measured of it
 //!   recovery    when a fault showed, and when the service was well again
@@ -52,6 +54,7 @@ mod hands;
 pub mod journal;
 mod judge;
 mod objective;
+mod probing;
 mod recovery;
 mod regression;
 mod run;

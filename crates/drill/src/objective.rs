@@ -27,11 +27,8 @@ pub(crate) fn series_of<'a>(
     frame: &'a Frame,
     slo: &'a Slo,
 ) -> impl Iterator<Item = (Answer, &'a Distribution)> {
-    let of_route = |route: usize| match (&slo.route, plan.load.routes.get(route)) {
-        (None, _) => true,
-        (Some(name), Some(route)) => *name == route.name,
-        (Some(_), None) => false,
-    };
+    let wanted = slo.route.as_ref().map(|name| plan.route(name));
+    let of_route = move |route: usize| wanted.is_none_or(|it| it == Some(route));
     frame
         .series
         .iter()
@@ -39,14 +36,14 @@ pub(crate) fn series_of<'a>(
         .map(|it| (it.answer, &it.response_micros))
 }
 
-fn route_of(plan: &Plan, name: &str) -> Option<usize> {
-    plan.load.routes.iter().position(|it| it.name == name)
-}
-
 /// Whether the plan asks for at least `min` requests a second of what an objective is about.
 pub(crate) fn asks_for_throughput(plan: &Plan, frame: &Frame, slo: &Slo, min: f64) -> bool {
     let weight = |of: Option<&str>| -> f64 {
-        let routes = plan.load.routes.iter().filter(|it| of.is_none_or(|name| it.name == name));
+        let routes = plan
+            .load
+            .iter()
+            .flat_map(|it| &it.routes)
+            .filter(|it| of.is_none_or(|name| it.name == name));
         routes.map(|it| f64::from(it.weight)).sum()
     };
     let share = weight(slo.route.as_deref()) / weight(None).max(1.0);
@@ -114,7 +111,7 @@ impl Accrued {
         // A route that is not sent has no answers, and not everybody's.
         match &slo.route {
             Some(name) => {
-                self.tally.add_route(frame, route_of(plan, name).unwrap_or(usize::MAX));
+                self.tally.add_route(frame, plan.route(name).unwrap_or(usize::MAX));
             }
             None => self.tally.add(frame),
         }

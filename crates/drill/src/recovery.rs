@@ -3,7 +3,8 @@
 //! A second is *unwell* when, counted alone, it spends the error budget of an objective at least ten
 //! times as fast as the objective allows (a burn rate of 10), by two bad requests or more. Without
 //! objectives, a second is unwell when more than 1 % of its requests fail, or when its median is over three
-//! times the undisturbed p95.
+//! times the undisturbed p95. Where probes stand for load, one answer that does not hold is enough, and a second
+//! without an answer is as the one before it.
 //!
 //! - **Time to detect**: from the start of a fault to the end of the first unwell second while it acts, or
 //!   while requests that it held up can still come back.
@@ -28,6 +29,7 @@ use evenkeel_units::{Moment, Ratio};
 
 use crate::frames::Frames;
 use crate::objective::{asks_for_throughput, counts, implied, series_of};
+use crate::probing::answered_within;
 use crate::run::{FaultTrack, Run};
 use crate::tally::Tally;
 
@@ -53,10 +55,16 @@ pub(crate) struct Recovery {
 fn unwell(run: &Run, frames: &Frames) -> Vec<(Moment, bool)> {
     let calm = Tally::of(run.undisturbed());
     let slow = calm.good_times().quantile(0.95).map(|it| it * 3);
+    let mut before = false;
     frames
         .iter()
         .map(|frame| {
             let unwell = match run.plan.objectives.is_empty() {
+                // A probe says itself what is too late, and one answer of it is no chance.
+                _ if run.plan.load.is_none() => {
+                    let tally = Tally::of([&frame]);
+                    if tally.total() == 0 { before } else { tally.good() < tally.total() }
+                }
                 false => run.plan.objectives.iter().any(|slo| breaks(run, &frame, slo)),
                 true => {
                     let tally = Tally::of([&frame]);
@@ -66,6 +74,7 @@ fn unwell(run: &Run, frames: &Frames) -> Vec<(Moment, bool)> {
                     failing || matches!((median, slow), (Some(median), Some(slow)) if median > slow)
                 }
             };
+            before = unwell;
             (frame.from(), unwell)
         })
         .collect()
@@ -94,7 +103,7 @@ fn breaks(run: &Run, frame: &Frame, slo: &evenkeel_model::document::Slo) -> bool
 /// A frame knows when an outcome came and how long it took, which tells the due time to within a second.
 pub(crate) fn by_due(run: &Run) -> Frames {
     // Arrivals are given up when their timeout has passed.
-    let given_up = whole_seconds(run.plan.load.timeout);
+    let given_up = whole_seconds(answered_within(&run.plan));
     let longest = run.frames.iter().map(|it| longest(&it, given_up)).max().unwrap_or(0);
     let mut moved = run.frames.alike();
     // The seconds that something can still be moved to, the oldest first.
@@ -164,7 +173,7 @@ fn one(run: &Run, fault: usize, seen: Seconds<'_>, due: Seconds<'_>) -> Option<R
         (true, next) => next,
         (false, next) => {
             // What it held up comes back by its timeout.
-            let wake = over + run.plan.load.timeout + SECOND;
+            let wake = over + answered_within(&run.plan) + SECOND;
             Some(next.map_or(wake, |it| it.min(wake)))
         }
     };

@@ -13,7 +13,7 @@
 //! for them, and hosts drift by that. Runs that are too short to tell, or of a drill that has changed since, are shown
 //! and not judged.
 
-use evenkeel_model::document::{Metric, Quantile, RegressionLimits, Unit};
+use evenkeel_model::document::{LoadTest, Metric, Quantile, RegressionLimits, Unit};
 use evenkeel_model::outcome::{
     Change, Changed, Check, CheckKind, CheckResult, Comparison, Figures, Sample, Severity,
 };
@@ -156,13 +156,12 @@ fn capital(word: &str) -> String {
 
 /// Whether two plans load and break alike.
 pub(crate) fn is_same_drill(a: &Plan, b: &Plan) -> bool {
-    let (ours, theirs) = (&a.load, &b.load);
-    a.phases == b.phases
-        && a.faults == b.faults
-        && ours.routes == theirs.routes
-        && ours.scenarios == theirs.scenarios
-        && ours.sending == theirs.sending
-        && (ours.timeout, ours.connections) == (theirs.timeout, theirs.connections)
+    let sends = |it: &Plan| {
+        let load = it.load.as_ref()?;
+        let LoadTest { routes, scenarios, sending, timeout, connections, .. } = load.clone();
+        Some((routes, scenarios, sending, timeout, connections))
+    };
+    a.phases == b.phases && a.faults == b.faults && sends(a) == sends(b)
 }
 
 fn not_compared(stored: &Outcome) -> Check {

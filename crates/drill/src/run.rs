@@ -13,6 +13,7 @@ use evenkeel_units::Moment;
 
 use crate::conductor::{Command, Conductor, Early, Finish};
 use crate::frames::Frames;
+use crate::probing::Probing;
 use crate::sending::{self, AgentFigures};
 use crate::tally::Tally;
 use crate::watched::Reading;
@@ -22,6 +23,10 @@ use crate::watched::Reading;
 pub struct Run {
     /// Decides what is done.
     conductor: Conductor,
+    /// Answers of probes, where they stand for load.
+    probing: Option<Probing>,
+    /// Seconds that were over with the last event.
+    seconds: Vec<Frame>,
     /// Which run.
     pub head: RunHead,
     /// What was to be done.
@@ -141,6 +146,8 @@ impl Run {
     pub fn new(head: RunHead, plan: Plan, frames: Frames) -> Self {
         Self {
             conductor: Conductor::default(),
+            probing: Probing::of(&plan),
+            seconds: Vec::new(),
             head,
             faults: vec![FaultTrack::default(); plan.faults.len()],
             plan,
@@ -166,15 +173,64 @@ impl Run {
         &self.conductor
     }
 
+    /// The seconds of load that the last event brought.
+    pub fn seconds(&self) -> &[Frame] {
+        &self.seconds
+    }
+
     /// Takes in what happened next, and says what is to be done about it.
     pub fn on(&mut self, entry: &Entry) -> Vec<Command> {
-        let Entry { at, event } = entry;
-        let commands = self.conductor.on(*at, event);
+        self.seconds.clear();
+        let mut commands = self.seconds_of_probes(entry);
+        commands.extend(self.take_in(entry.at, &entry.event));
+        if let (Some(probing), Event::Probed { probe, held, took_seconds, .. }) =
+            (&mut self.probing, &entry.event)
+            && self.load_began
+            && !self.load_is_over
+        {
+            let took = Duration::try_from_secs_f64(*took_seconds).unwrap_or_default();
+            let open = probing.answered(*probe, *held, took);
+            commands.extend(open.iter().flat_map(|it| self.conductor.glance(entry.at, it)));
+            self.note_end(entry.at);
+        }
+        if let (Some(probing), true, false) =
+            (&mut self.probing, self.load_began, self.load_is_over)
+        {
+            for command in &commands {
+                if let Command::Ask(probe) = command {
+                    probing.asked(*probe);
+                }
+            }
+        }
+        commands
+    }
+
+    /// Takes in the seconds of probes that are over by now, as if load had been sent in them.
+    fn seconds_of_probes(&mut self, entry: &Entry) -> Vec<Command> {
+        let (Some(probing), Some(began), false) =
+            (&mut self.probing, self.conductor.load_began(), self.load_is_over)
+        else {
+            return Vec::new();
+        };
+        let mut over = probing.over(Moment::at(entry.at - began));
+        if matches!(entry.event, Event::LoadEnded { .. }) {
+            over.extend(probing.end());
+        }
+        over.into_iter()
+            .flat_map(|frame| self.take_in(entry.at, &Event::Second { frame }))
+            .collect()
+    }
+
+    fn take_in(&mut self, at: Moment, event: &Event) -> Vec<Command> {
+        let commands = self.conductor.on(at, event);
         let began = self.conductor.load_began();
-        let after_load_began = Moment::at(began.map_or(Duration::ZERO, |began| *at - began));
+        let after_load_began = Moment::at(began.map_or(Duration::ZERO, |began| at - began));
         self.load_began = began.is_some();
         match event {
-            Event::Second { frame } => self.frames.push(frame),
+            Event::Second { frame } => {
+                self.frames.push(frame);
+                self.seconds.push(frame.clone());
+            }
             Event::AgentJoined { .. }
             | Event::AgentSecond { .. }
             | Event::AgentLost { .. }
@@ -183,7 +239,7 @@ impl Run {
                 self.on_fault(event, after_load_began);
             }
             Event::LoadEnded { .. } => self.load_is_over = true,
-            Event::Probed { probe, held, detail } => {
+            Event::Probed { probe, held, detail, .. } => {
                 let when = match (self.load_began, self.load_is_over) {
                     (false, _) => When::Before,
                     (true, false) => When::During,
@@ -213,12 +269,18 @@ impl Run {
             Event::Measured { footprint } => self.footprint = Some(footprint.clone()),
             _ => {}
         }
+        self.note_end(at);
+        commands
+    }
+
+    /// Notes why the run ends, when it does.
+    fn note_end(&mut self, at: Moment) {
         if let (Some(Finish::Guard(_)), None) = (self.conductor.stopping(), self.tripped_at) {
-            self.tripped_at = Some(after_load_began);
+            let began = self.conductor.load_began();
+            self.tripped_at = Some(Moment::at(began.map_or(Duration::ZERO, |began| at - began)));
         }
         self.finish = self.conductor.finished().cloned();
         self.ended_early = self.conductor.ended_early();
-        commands
     }
 
     /// Notes what became of a planned fault.

@@ -28,10 +28,10 @@ pub(crate) fn plan() -> Plan {
     let phase = |name: &str, role, from, to| PlannedPhase {
         name: name.to_owned(),
         role,
-        shape: Shape::Constant {
+        shape: Some(Shape::Constant {
             rate: Rate::per_second(100.0).unwrap(),
             duration: Duration::from_secs(to - from),
-        },
+        }),
         from: at(from),
         to: at(to),
     };
@@ -70,7 +70,7 @@ pub(crate) fn plan() -> Plan {
             objective: Some(Ratio::percent(95)),
             window: Duration::from_hours(720),
         }],
-        load: LoadTest {
+        load: Some(LoadTest {
             routes: vec![Route {
                 name: "list".to_owned(),
                 weight: 1,
@@ -85,7 +85,7 @@ pub(crate) fn plan() -> Plan {
             }],
             timeout: Duration::from_secs(5),
             ..LoadTest::new("shoppers")
-        },
+        }),
         phases: vec![
             phase("baseline", Role::Baseline, 0, 10),
             phase("faults", Role::Load, 10, 30),
@@ -122,8 +122,13 @@ pub(crate) fn plan() -> Plan {
 pub(crate) fn load_plan(shape: Shape) -> Plan {
     let whole = plan();
     let end = Moment::at(shape.length());
-    let phase =
-        PlannedPhase { name: "load".to_owned(), role: Role::Load, from: at(0), to: end, shape };
+    let phase = PlannedPhase {
+        name: "load".to_owned(),
+        role: Role::Load,
+        from: at(0),
+        to: end,
+        shape: Some(shape),
+    };
     Plan {
         phases: vec![phase],
         faults: Vec::new(),
@@ -144,11 +149,12 @@ pub(crate) fn split(shape: Shape, names: &[&str]) -> Plan {
         let to = from + it.length;
         let shape = Shape::Constant { rate: Rate::per_second(rate).unwrap(), duration: it.length };
         let name = names.get(n).map_or_else(|| format!("step {}", n + 1), |it| (*it).to_owned());
-        PlannedPhase { name, role: Role::Load, shape, from: std::mem::replace(&mut from, to), to }
+        let from = std::mem::replace(&mut from, to);
+        PlannedPhase { name, role: Role::Load, shape: Some(shape), from, to }
     };
     let phases = shape.segments().into_iter().enumerate().map(part).collect();
     let mut plan = load_plan(shape.clone());
-    plan.load.shape = Some(shape);
+    plan.load.as_mut().unwrap().shape = Some(shape);
     Plan { phases, ..plan }
 }
 
@@ -273,7 +279,12 @@ pub(crate) fn play(
             match command {
                 Command::Prepare => due.push_back(Event::Ready),
                 Command::Ask(probe) => {
-                    due.push_back(Event::Probed { probe, held: true, detail: "ok".into() });
+                    due.push_back(Event::Probed {
+                        probe,
+                        held: true,
+                        detail: "ok".into(),
+                        took_seconds: 0.001,
+                    });
                 }
                 Command::StartLoad => {
                     loading = true;

@@ -10,7 +10,7 @@ use evenkeel_load::fleet::Fleet;
 use evenkeel_load::{Order, Share};
 use evenkeel_model::outcome::Heatmap;
 use evenkeel_model::plan::{Footprint, RunHead};
-use evenkeel_model::{Entry, Event, Outcome, Plan};
+use evenkeel_model::{Entry, Event, Frame, Outcome, Plan};
 use evenkeel_units::{Clock, Moment, SystemClock};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -71,6 +71,8 @@ pub struct Scene<'a> {
     pub entry: &'a Entry,
     /// The conductor after it.
     pub conductor: &'a Conductor,
+    /// The seconds of load that it brought.
+    pub seconds: &'a [Frame],
 }
 
 /// Conducts a run to its end, and returns what happened in it. Whatever that is, what was broken is mended before.
@@ -203,7 +205,11 @@ impl Shell {
             _ => {}
         }
         let commands = self.run.on(&entry);
-        watch(Scene { entry: &entry, conductor: self.run.conductor() });
+        watch(Scene {
+            entry: &entry,
+            conductor: self.run.conductor(),
+            seconds: self.run.seconds(),
+        });
         commands
     }
 
@@ -231,15 +237,21 @@ impl Shell {
     /// guardian would miss its beats.
     fn prepare_load(&mut self) -> Result<(), String> {
         let plan = &self.run.plan;
-        let url = plan.load.url.clone().or_else(|| plan.service.url.clone());
+        let (done, preparing) = oneshot::channel();
+        let Some(load) = plan.load.clone() else {
+            // The receiver is kept below.
+            drop(done.send(Ok(Ready::Nothing(plan.length()))));
+            self.preparing = Some(preparing);
+            return Ok(());
+        };
+        let url = load.url.clone().or_else(|| plan.service.url.clone());
         let order = Order {
             url: url.ok_or("neither the load test nor the service has a `url`")?,
-            test: plan.load.clone(),
-            shapes: plan.phases.iter().map(|it| it.shape.clone()).collect(),
+            test: load,
+            shapes: plan.phases.iter().filter_map(|it| it.shape.clone()).collect(),
             seed: plan.seed,
             share: Share::WHOLE,
         };
-        let (done, preparing) = oneshot::channel();
         let fleet = self.fleet.clone();
         let work = move || {
             // Nobody waits any more when the run has ended meanwhile.

@@ -31,7 +31,7 @@ type Moments = [Moment; 4];
 /// The spikes of a plan: those within its phases, or, when the load test is one whose parts are phases, this one.
 fn spikes(plan: &Plan) -> Vec<Moments> {
     let within = |phase: &evenkeel_model::plan::PlannedPhase| match &phase.shape {
-        Shape::Spike { lead, hold, tail, .. } => {
+        Some(Shape::Spike { lead, hold, tail, .. }) => {
             let begin = phase.from + *lead;
             let end = begin + *hold;
             Some([phase.from, begin, end, end + *tail])
@@ -40,7 +40,7 @@ fn spikes(plan: &Plan) -> Vec<Moments> {
     };
     let found: Vec<_> = plan.phases.iter().filter_map(within).collect();
     let judged: Vec<_> = plan.phases.iter().filter(|it| it.role != Role::Warmup).collect();
-    match (&plan.load.shape, &*judged) {
+    match (plan.load.as_ref().and_then(|it| it.shape.as_ref()), &*judged) {
         (Some(Shape::Spike { .. }), [before, spike, after]) if found.is_empty() => {
             vec![[before.from, spike.from, spike.to, after.to]]
         }

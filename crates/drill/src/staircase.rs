@@ -30,10 +30,11 @@ pub(crate) struct Level {
 /// The steps of a plan: those within its phases, or, when the load test is a staircase whose steps are phases, these.
 pub(crate) fn levels(plan: &Plan) -> Vec<Level> {
     let stairs = |it: &&Shape| matches!(it, Shape::Step { .. } | Shape::Scale { .. });
-    let whole = plan.load.shape.as_ref().filter(stairs);
+    let whole = plan.load.as_ref().and_then(|it| it.shape.as_ref()).filter(stairs);
     let phases = plan.phases.iter().filter(|it| it.role != Role::Warmup);
     let of_phase = |phase: &evenkeel_model::plan::PlannedPhase| {
-        let until = Some(&phase.shape).filter(stairs).or(whole)?.until();
+        let shape = phase.shape.as_ref()?;
+        let until = Some(shape).filter(stairs).or(whole)?.until();
         let mut at = phase.from;
         let level = |it: Segment| {
             let from = at;
@@ -41,7 +42,7 @@ pub(crate) fn levels(plan: &Plan) -> Vec<Level> {
             let load = level_of(it.offered)?;
             Some(Level { from, to: at, load, until: until.to_vec() })
         };
-        Some(phase.shape.segments().into_iter().filter_map(level).collect::<Vec<_>>())
+        Some(shape.segments().into_iter().filter_map(level).collect::<Vec<_>>())
     };
     phases.filter_map(of_phase).flatten().collect()
 }

@@ -37,10 +37,7 @@ impl Standing {
         let at = |found: Option<usize>| found.unwrap_or(usize::MAX);
         let scope = |of: &Threshold| Scope {
             of: of.clone(),
-            route: of
-                .route
-                .as_ref()
-                .map(|name| at(plan.load.routes.iter().position(|it| it.name == *name))),
+            route: of.route.as_ref().map(|name| at(plan.route(name))),
             phase: of
                 .phase
                 .as_ref()
@@ -59,7 +56,7 @@ impl Standing {
         };
         Self {
             totals: empty(),
-            routes: plan.load.routes.iter().map(|it| (it.name.clone(), empty())).collect(),
+            routes: plan.routes().into_iter().map(|it| (it, empty())).collect(),
             objectives: plan.objectives.iter().map(|it| (it.clone(), Accrued::of(plan))).collect(),
             thresholds: plan.success.iter().filter(is_of_load).map(scope).collect(),
         }

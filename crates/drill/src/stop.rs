@@ -50,7 +50,7 @@ impl Stops {
     pub(crate) fn of(plan: &Plan) -> Self {
         let stop = |(threshold, of): (usize, &Threshold)| {
             let route = match &of.route {
-                Some(name) => Some(plan.load.routes.iter().position(|it| it.name == *name)?),
+                Some(name) => Some(plan.route(name)?),
                 None => None,
             };
             let phase = match &of.phase {

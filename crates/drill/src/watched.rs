@@ -49,7 +49,7 @@ pub(crate) fn figures(run: &Run) -> Vec<WatchFigures> {
         };
         names.into_iter().map(figures).collect::<Vec<_>>()
     };
-    run.plan.load.watch.iter().enumerate().flat_map(of_watch).collect()
+    run.plan.watches().iter().enumerate().flat_map(of_watch).collect()
 }
 
 /// A check for each limit: no reading during the load may be beyond it.
@@ -96,7 +96,7 @@ mod tests {
         let mut plan = plan();
         (plan.objectives, plan.faults) = (Vec::new(), Vec::new());
         plan.success.clear();
-        plan.load.watch = vec![watching("shop", &[("memory_bytes", 2e9)])];
+        plan.load.as_mut().unwrap().watch = vec![watching("shop", &[("memory_bytes", 2e9)])];
         let read = |second: u64| {
             let values = value.map(|it| ("memory_bytes".to_owned(), it * second as f64));
             let error = value.is_none().then(|| "no such process".to_owned());

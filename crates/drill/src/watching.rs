@@ -24,7 +24,7 @@ impl Watching {
     /// Begins to read. Each watch has a task of its own: a slow answer holds up nothing else.
     pub(crate) fn start(plan: &Plan, say: &UnboundedSender<Event>) -> Self {
         let mut readers = JoinSet::new();
-        for (index, watch) in plan.load.watch.iter().enumerate() {
+        for (index, watch) in plan.watches().iter().enumerate() {
             readers.spawn(read(index, watch.clone(), say.clone()));
         }
         Self { _readers: readers }
@@ -73,7 +73,8 @@ mod tests {
         let host = Watch { source: WatchSource::Host, ..watching("host", &[]) };
         let nobody = WatchSource::Process(Finder::Pid(u32::MAX - 7));
         let every = Duration::from_secs(2);
-        plan.load.watch = vec![host, Watch { source: nobody, every, ..watching("nobody", &[]) }];
+        plan.load.as_mut().unwrap().watch =
+            vec![host, Watch { source: nobody, every, ..watching("nobody", &[]) }];
         let (say, mut heard) = unbounded_channel();
         let watching = Watching::start(&plan, &say);
         drop(say);

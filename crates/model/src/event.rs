@@ -57,6 +57,9 @@ pub enum Event {
         held: bool,
         /// What was seen, for people.
         detail: String,
+        /// How long the question took.
+        #[serde(default)]
+        took_seconds: f64,
     },
     /// The service that the run had started ended by itself.
     ServiceEnded {

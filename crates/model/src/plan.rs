@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{
     Fault, LoadTest, Probe, RegressionLimits, Role, Safety, Service, Shape, Slo, Target, Threshold,
+    Watch,
 };
 
 /// Everything a run needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Name of the drill.
+    /// Name of the drill, or of what runs by itself.
     pub drill: String,
     /// For people.
     pub description: Option<String>,
@@ -25,8 +26,9 @@ pub struct Plan {
     pub service: Service,
     /// The promises it is judged by.
     pub objectives: Vec<Slo>,
-    /// The requests.
-    pub load: LoadTest,
+    /// The requests; `None` when an experiment runs by itself, and nothing is sent but its probes.
+    #[serde(default)]
+    pub load: Option<LoadTest>,
     /// When each phase begins and ends, after the start of the load.
     pub phases: Vec<PlannedPhase>,
     /// When each fault acts, after the start of the load; in order of time.
@@ -50,8 +52,9 @@ pub struct PlannedPhase {
     pub name: String,
     /// What it is for.
     pub role: Role,
-    /// The load in it.
-    pub shape: Shape,
+    /// The load in it; `None` when nothing is sent.
+    #[serde(default)]
+    pub shape: Option<Shape>,
     /// When it begins.
     #[serde(rename = "from_seconds")]
     pub from: Moment,
@@ -92,7 +95,32 @@ impl Plan {
 
     /// Arrivals planned for the whole run; `None` when a phase is of the closed model.
     pub fn arrivals(&self) -> Option<f64> {
-        self.phases.iter().map(|it| it.shape.due(it.shape.length())).sum()
+        self.phases.iter().map(|it| it.due(it.to - it.from)).sum()
+    }
+
+    /// What requests are told apart by: the routes of the load. Without load each probe's question is one.
+    pub fn routes(&self) -> Vec<String> {
+        match &self.load {
+            Some(load) => load.routes.iter().map(|it| it.name.clone()).collect(),
+            None => self.steady_state.iter().map(|it| it.kind.to_string()).collect(),
+        }
+    }
+
+    /// The route of that name, by its place.
+    pub fn route(&self, name: &str) -> Option<usize> {
+        self.routes().iter().position(|it| it == name)
+    }
+
+    /// What is watched beside the load.
+    pub fn watches(&self) -> &[Watch] {
+        self.load.as_ref().map_or(&[], |it| &it.watch)
+    }
+}
+
+impl PlannedPhase {
+    /// Arrivals that are due in its first `elapsed`; `None` in the closed model.
+    pub fn due(&self, elapsed: Duration) -> Option<f64> {
+        self.shape.as_ref().map_or(Some(0.0), |it| it.due(elapsed))
     }
 }
 

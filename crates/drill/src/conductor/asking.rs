@@ -7,6 +7,8 @@ use std::time::Duration;
 use evenkeel_model::document::ProbeKind;
 use evenkeel_units::Moment;
 
+use crate::probing::{is_asked, within};
+
 use super::{Command, Conductor, Finish, Stage};
 
 /// Probes that were asked once each, and asked again when they did not hold.
@@ -101,21 +103,8 @@ impl Conductor {
     }
 }
 
-/// Whether a probe is asked at all; figures of the load are read off its frames.
-pub(super) const fn is_asked(probe: &ProbeKind) -> bool {
-    !matches!(probe, ProbeKind::Load { .. })
-}
-
-/// The longest time that a probe takes to answer.
-const fn answers_within(probe: &ProbeKind) -> Duration {
-    match probe {
-        ProbeKind::Http { within, .. } | ProbeKind::Tcp { within, .. } => *within,
-        ProbeKind::Process { .. } | ProbeKind::Load { .. } => Duration::ZERO,
-    }
-}
-
 /// The longest time that asking `probes` takes, each as often as it may be.
 pub(super) fn longest<'a>(probes: impl Iterator<Item = &'a ProbeKind>) -> Duration {
-    let within = probes.map(answers_within).max();
-    (within.unwrap_or_default() + PAUSE_BETWEEN_TRIES) * u32::from(TRIES)
+    let longest = probes.map(within).max();
+    (longest.unwrap_or_default() + PAUSE_BETWEEN_TRIES) * u32::from(TRIES)
 }

@@ -49,7 +49,12 @@ fn without_steady_state_nothing_is_loaded_or_broken() {
     let mut conductor = started();
     let mut said = conductor.on(at(0), &Event::Ready);
     for _ in 0..3 {
-        let no = Event::Probed { probe: 0, held: false, detail: "connection refused".into() };
+        let no = Event::Probed {
+            probe: 0,
+            held: false,
+            detail: "connection refused".into(),
+            took_seconds: 0.0,
+        };
         said.extend(conductor.on(at(1), &no));
         said.extend(
             conductor.next_wake().map(|at| conductor.on(at, &Event::Tick)).unwrap_or_default(),
@@ -86,7 +91,10 @@ fn load_figures_that_are_bad_before_the_first_fault_stop_the_run() {
 fn a_signal_while_the_last_fault_is_taken_back_still_counts() {
     let mut conductor = started();
     conductor.on(at(0), &Event::Ready);
-    conductor.on(at(0), &Event::Probed { probe: 0, held: true, detail: String::new() });
+    conductor.on(
+        at(0),
+        &Event::Probed { probe: 0, held: true, detail: String::new(), took_seconds: 0.0 },
+    );
     conductor.on(at(0), &Event::LoadStarted);
     conductor.on(at(12), &Event::Tick);
     conductor.on(at(12), &began(0));
@@ -122,7 +130,9 @@ fn started() -> Conductor {
 fn answer(command: &Command) -> Option<Event> {
     Some(match *command {
         Command::Prepare => Event::Ready,
-        Command::Ask(probe) => Event::Probed { probe, held: true, detail: String::new() },
+        Command::Ask(probe) => {
+            Event::Probed { probe, held: true, detail: String::new(), took_seconds: 0.0 }
+        }
         Command::StartLoad => Event::LoadStarted,
         Command::BeginFault(fault) => began(fault),
         Command::EndFault(fault) => {
@@ -162,7 +172,12 @@ fn events() -> impl Strategy<Value = Event> {
         Just(Event::LoadEnded { error: None }),
         Just(Event::GuardianLost),
         Just(Event::Interrupted { signal: "SIGTERM".into() }),
-        any::<bool>().prop_map(|held| Event::Probed { probe: 0, held, detail: String::new() }),
+        any::<bool>().prop_map(|held| Event::Probed {
+            probe: 0,
+            held,
+            detail: String::new(),
+            took_seconds: 0.0
+        }),
         (0usize..3).prop_map(began),
         (0usize..3).prop_map(|fault| Event::FaultFailed { fault, error: String::new() }),
         (0usize..3).prop_map(|fault| Event::FaultEnded {

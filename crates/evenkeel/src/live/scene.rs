@@ -47,18 +47,15 @@ impl<'a> Scene<'a> {
 
     /// Takes in an event; says what is worth a line.
     pub(super) fn see(&mut self, seen: shell::Scene<'_>, view: &mut LiveView) -> Vec<String> {
-        let shell::Scene { entry, conductor } = seen;
+        let shell::Scene { entry, conductor, seconds } = seen;
         let began = conductor.load_began();
         view.elapsed = began.map_or(Duration::ZERO, |it| (entry.at - it).min(view.length));
-        match &entry.event {
-            Event::Second { frame } => self.count(frame, conductor, view),
-            Event::Watched { watch, values, error } if began.is_some() => {
-                let at = Moment::at(view.elapsed);
-                if let Some(of) = self.plan.load.watch.get(*watch) {
-                    read(of, values, error.as_ref(), at, &mut view.watches);
-                }
+        seconds.iter().for_each(|it| self.count(it, conductor, view));
+        if let (Event::Watched { watch, values, error }, Some(_)) = (&entry.event, began) {
+            let at = Moment::at(view.elapsed);
+            if let Some(of) = self.plan.watches().get(*watch) {
+                read(of, values, error.as_ref(), at, &mut view.watches);
             }
-            _ => {}
         }
         let at = view.elapsed.as_secs();
         let line = self.news(&entry.event);
@@ -161,9 +158,8 @@ fn second(frame: &Frame) -> SecondFigures {
 fn planned(plan: &Plan) -> Vec<f64> {
     let part = plan.length() / PARTS;
     let due = |at: Duration| -> Option<f64> {
-        let of = |it: &evenkeel_model::plan::PlannedPhase| {
-            it.shape.due(at.saturating_sub(it.from.elapsed()))
-        };
+        let of =
+            |it: &evenkeel_model::plan::PlannedPhase| it.due(at.saturating_sub(it.from.elapsed()));
         plan.phases.iter().map(of).sum()
     };
     if part.is_zero() {

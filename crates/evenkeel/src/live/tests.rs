@@ -112,7 +112,12 @@ fn seen(plan: &Plan, seconds: u64) -> LiveView {
     for (second, event) in events {
         let entry = Entry { at: Moment::at(Duration::from_secs(second)), event };
         conductor.on(entry.at, &entry.event);
-        let news = scene.see(shell::Scene { entry: &entry, conductor: &conductor }, &mut view);
+        let seconds = match &entry.event {
+            Event::Second { frame } => std::slice::from_ref(frame),
+            _ => &[],
+        };
+        let seen = shell::Scene { entry: &entry, conductor: &conductor, seconds };
+        let news = scene.see(seen, &mut view);
         view.news.extend(news);
     }
     view

@@ -34,7 +34,8 @@ fn shown(plan: &Plan, previews: &[Preview], refusals: &[String]) -> String {
     lines.push(String::new());
     let width = plan.phases.iter().map(|it| it.name.chars().count()).max().unwrap_or(0);
     for phase in &plan.phases {
-        let arrivals = phase.shape.due(phase.shape.length());
+        let Some(shape) = &phase.shape else { continue };
+        let arrivals = shape.due(shape.length());
         let load = arrivals
             .map_or_else(|| "closed model".to_owned(), |it| plural(it.round() as usize, "request"));
         let (from, to) = (phase.from.elapsed(), phase.to.elapsed());
@@ -43,7 +44,7 @@ fn shown(plan: &Plan, previews: &[Preview], refusals: &[String]) -> String {
             Human(from),
             Human(to),
             phase.name,
-            phase.shape.name()
+            shape.name()
         ));
     }
     for (fault, preview) in plan.faults.iter().zip(previews) {

@@ -30,7 +30,7 @@ pub(super) fn plan(library: &Library, drill: &str, seed: Seed) -> Result<Plan, V
                 hypothesis: cast.drill.hypothesis.clone(),
                 service: service.clone(),
                 objectives: cast.objectives.iter().map(|(_, it)| (*it).clone()).collect(),
-                load: LoadTest { url, ..load.clone() },
+                load: Some(LoadTest { url, ..load.clone() }),
                 phases: phases(&cast),
                 faults: faults(&cast),
                 steady_state: merge::steady_state(&cast),
@@ -64,9 +64,9 @@ pub(super) fn of_load(library: &Library, name: &str, seed: Seed) -> Result<Plan,
     }
     let service = load.service.as_deref().and_then(|it| library.service(it));
     let url = load.url.clone().or_else(|| service.and_then(|it| it.url.clone()));
-    let plan = plan_of_load(LoadTest { url, ..load.clone() }, seed);
+    let plan = plan_of_load(LoadTest { url: url.clone(), ..load.clone() }, seed);
     let service = service.map(|it| Service {
-        url: plan.load.url.clone(),
+        url,
         allow_faults: AllowFaults::None,
         min_release: None,
         ..it.clone()
@@ -84,7 +84,7 @@ pub fn plan_of_load(load: LoadTest, seed: Seed) -> Plan {
     let phases = parts.into_iter().map(|(name, role, shape)| {
         let from = end;
         end = Moment::at(from.elapsed().saturating_add(shape.length()));
-        PlannedPhase { name, role, shape, from, to: end }
+        PlannedPhase { name, role, shape: Some(shape), from, to: end }
     });
     Plan {
         drill: load.name.clone(),
@@ -108,7 +108,7 @@ pub fn plan_of_load(load: LoadTest, seed: Seed) -> Plan {
         success: load.success.clone(),
         regression: RegressionLimits::default(),
         seed,
-        load,
+        load: Some(load),
     }
 }
 
@@ -129,7 +129,7 @@ fn phases(cast: &Cast<'_>) -> Vec<PlannedPhase> {
     let planned = cast.phases.iter().zip(times).map(|(phase, (from, to))| PlannedPhase {
         name: phase.name.clone(),
         role: phase.role,
-        shape: phase.shape.clone(),
+        shape: Some(phase.shape.clone()),
         from: Moment::at(*from),
         to: Moment::at(*to),
     });

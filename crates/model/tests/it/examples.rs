@@ -34,11 +34,11 @@ fn every_file_of_the_examples_is_clean_and_can_be_planned() {
         assert!(found.is_empty(), "{}", render(&found, false));
         for drill in library.drills() {
             let plan = library.plan(drill, Seed(7)).map_err(|it| render(&it, false)).unwrap();
-            assert!(plan.load.url.is_some());
+            assert!(plan.load.as_ref().unwrap().url.is_some());
         }
         for load in library.load_tests().into_iter().filter(|_| library.drills().is_empty()) {
             let plan = library.plan_load(load, Seed(7)).map_err(|it| render(&it, false)).unwrap();
-            assert!(plan.load.url.is_some() && !plan.phases.is_empty(), "{name}");
+            assert!(plan.load.as_ref().unwrap().url.is_some() && !plan.phases.is_empty(), "{name}");
         }
     }
 }

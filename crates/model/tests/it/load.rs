@@ -450,7 +450,7 @@ fn the_service_of_a_load_test_is_that_of_its_plan() {
     let (library, found) = Library::check(files);
     assert!(found.is_empty(), "{}", render(&found, false));
     let plan = library.plan_load("it", Seed(7)).unwrap();
-    assert_eq!(plan.load.url.as_deref(), Some("http://a:7400"));
+    assert_eq!(plan.load.as_ref().unwrap().url.as_deref(), Some("http://a:7400"));
     assert_eq!((plan.service.name.as_str(), plan.service.instances.len()), ("shop", 1));
     assert!(!plan.service.allow_faults.allows("kill"));
 }

@@ -62,18 +62,20 @@ fn every_test_is_a_load_test_with_a_plan() {
     assert_eq!(library.load_tests(), ["api_baseline", "api_stress", "api_spike"]);
     let plan = |name| library.plan_load(name, Seed(7)).unwrap();
     let baseline = plan("api_baseline");
-    assert_eq!(baseline.load.url.as_deref(), Some("https://api.example.com:443"));
-    assert_eq!(baseline.load.routes[0].name, "GET /health");
-    let Some(Shape::Users { users: 50, ramp_up, duration, .. }) = baseline.load.shape else {
-        panic!("{:?}", baseline.load.shape)
+    assert_eq!(baseline.load.as_ref().unwrap().url.as_deref(), Some("https://api.example.com:443"));
+    assert_eq!(baseline.load.as_ref().unwrap().routes[0].name, "GET /health");
+    let Some(Shape::Users { users: 50, ramp_up, duration, .. }) =
+        baseline.load.as_ref().unwrap().shape
+    else {
+        panic!("{:?}", baseline.load.as_ref().unwrap().shape)
     };
     assert_eq!((ramp_up.as_secs(), duration.as_secs()), (120, 600));
     let stress = plan("api_stress");
     assert_eq!(stress.phases.len(), 20);
     assert_eq!(stress.phases[19].name, "485 users");
-    assert_eq!(stress.load.connections, 485);
+    assert_eq!(stress.load.as_ref().unwrap().connections, 485);
     assert_eq!(stress.length().as_secs(), 20 * 180);
-    assert_eq!(stress.load.shape.unwrap().until().len(), 2);
+    assert_eq!(stress.load.unwrap().shape.unwrap().until().len(), 2);
     let spike = plan("api_spike");
     let phases: Vec<_> = spike.phases.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(phases, ["before", "spike", "after"]);

@@ -18,7 +18,7 @@ fn plan(text: &str) -> Plan {
 #[test]
 fn every_reference_is_resolved() {
     let plan = plan(RIGHT);
-    assert_eq!(plan.load.url.as_deref(), Some("http://127.0.0.1:7400"));
+    assert_eq!(plan.load.as_ref().unwrap().url.as_deref(), Some("http://127.0.0.1:7400"));
     assert_eq!(plan.seed, Seed(7));
     assert_eq!(plan.length(), Duration::from_secs(30));
     let names: Vec<_> = plan.phases.iter().map(|it| it.name.as_str()).collect();
@@ -96,8 +96,8 @@ spec:
 "#;
     let plan = plan(text);
     assert_eq!(plan.service.name, "it/service");
-    assert_eq!(plan.load.name, "it/load");
-    assert_eq!(plan.load.url.as_deref(), Some("http://a:80"));
+    assert_eq!(plan.load.as_ref().unwrap().name, "it/load");
+    assert_eq!(plan.load.as_ref().unwrap().url.as_deref(), Some("http://a:80"));
     let objectives: Vec<_> = plan.objectives.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(objectives, ["it/objectives-1", "it/objectives-2"]);
     assert_eq!(plan.faults[0].experiment, "it/load/chaos-1");

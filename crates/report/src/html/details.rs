@@ -191,16 +191,14 @@ pub(super) fn run(view: &View) -> Markup {
         ("Seed", plan.seed.to_string()),
         ("Evenkeel", outcome.run.version.clone()),
         ("Service", plan.service.name.clone()),
-        ("Load", plan.load.name.clone()),
         ("Objectives", names(plan.objectives.iter().map(|it| it.name.as_str()).collect())),
         ("Compared with", outcome.baseline_run.clone().unwrap_or_else(|| figure::NONE.to_owned())),
         ("Longest fault", Human(plan.safety.max_duration).to_string()),
     ];
-    facts.extend(
-        plan.phases
-            .iter()
-            .map(|it| ("Planned phase", format!("{}: {}", it.name, shape(&it.shape)))),
-    );
+    facts.extend(plan.load.iter().map(|it| ("Load", it.name.clone())));
+    facts.extend(plan.phases.iter().filter_map(|it| {
+        Some(("Planned phase", format!("{}: {}", it.name, shape(it.shape.as_ref()?))))
+    }));
     if let Some(it) = &outcome.footprint {
         facts.extend([
             ("Conducting took", format!("{} of a core", figure::share(it.conducting_cpu_ratio))),

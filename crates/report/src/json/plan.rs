@@ -24,12 +24,12 @@ pub(super) fn footprint() -> Value {
 
 pub(super) fn plan() -> Value {
     object([
-        ("drill", text("Name of the drill.")),
+        ("drill", text("Name of the drill, or of what ran by itself.")),
         ("description", maybe(text("For people."))),
         ("hypothesis", maybe(text("What is believed."))),
         ("service", service()),
         ("objectives", list(objective(), "The promises it is judged by.")),
-        ("load", super::load::load()),
+        ("load", maybe(super::load::load())),
         ("phases", list(phase(), "When each phase begins and ends.")),
         ("faults", list(planned_fault(), "When each fault acts.")),
         ("steady_state", list(probe(), "Questions about the steady state.")),
@@ -110,7 +110,7 @@ fn phase() -> Value {
     object([
         ("name", text("Its name.")),
         ("role", role()),
-        ("shape", super::load::shape()),
+        ("shape", maybe(super::load::shape())),
         ("from_seconds", seconds("When it begins, after the start of the load.")),
         ("to_seconds", seconds("When it ends.")),
     ])

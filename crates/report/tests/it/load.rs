@@ -53,7 +53,7 @@ fn every_shape_follows_the_schema() {
         Shape::Scale { users: vec![1, 2], hold: second, think_time: second, until },
     ];
     for shape in shapes {
-        it.plan.load.shape = Some(shape);
+        it.plan.load.as_mut().unwrap().shape = Some(shape);
         assert_fits(&it);
     }
 }
@@ -106,7 +106,8 @@ fn every_call_check_and_extract_follows_the_schema() {
     let extract = sources.map(|from| Extract { var: text(), from, default: Some(text()) });
     for call in calls {
         let (checks, extract) = (checks.clone(), extract.to_vec());
-        it.plan.load.routes = vec![Route { name: text(), weight: 1, call, checks, extract }];
+        it.plan.load.as_mut().unwrap().routes =
+            vec![Route { name: text(), weight: 1, call, checks, extract }];
         assert_fits(&it);
     }
 }
@@ -117,7 +118,7 @@ fn every_step_feeder_and_watch_follows_the_schema() {
     let (a, b) = (template(), Template::literal("b"));
     let steps = || vec![LoadStep::Request(0)];
     let repeat = |condition| LoadStep::While { condition, at_most: 3, steps: steps() };
-    let load = &mut it.plan.load;
+    let load = it.plan.load.as_mut().unwrap();
     load.scenarios = vec![Scenario {
         name: "buyer".to_owned(),
         weight: 1,
@@ -162,7 +163,7 @@ fn every_step_feeder_and_watch_follows_the_schema() {
         ..Threshold::from(Criterion::parse("p99 < 1s").unwrap())
     }];
     for (_, pace) in Pace::NAMES {
-        it.plan.load.sending.pace = pace;
+        it.plan.load.as_mut().unwrap().sending.pace = pace;
         assert_fits(&it);
     }
 }

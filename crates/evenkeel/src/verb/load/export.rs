@@ -40,12 +40,11 @@ impl Metrics {
     pub(crate) fn see(&mut self, entry: &Entry, plan: &Plan, screen: &Screen) {
         match &entry.event {
             Event::Started { run, .. } if !self.targets.is_empty() => {
-                let load = &plan.load;
                 let run = evenkeel_metrics::Run {
                     id: run.id.clone(),
-                    test: load.name.clone(),
-                    routes: load.routes.iter().map(|it| it.name.clone()).collect(),
-                    transactions: load.transactions.clone(),
+                    test: plan.drill.clone(),
+                    routes: plan.routes(),
+                    transactions: transactions(plan),
                     began: SystemClock::start().wall(),
                 };
                 match Export::open(std::mem::take(&mut self.targets), &run) {
@@ -68,6 +67,10 @@ impl Metrics {
     }
 }
 
+fn transactions(plan: &Plan) -> Vec<String> {
+    plan.load.iter().flat_map(|it| it.transactions.iter().cloned()).collect()
+}
+
 /// When the run began, on people's clocks.
 fn began(run: &Run) -> SystemTime {
     let started = run.head.started.parse::<jiff::Timestamp>();
@@ -76,8 +79,7 @@ fn began(run: &Run) -> SystemTime {
 
 /// Writes the files that the command line asks for; says which.
 pub(crate) fn write_files(args: &LoadRunArgs, run: &Run) -> Result<Vec<String>, Failure> {
-    let load = &run.plan.load;
-    let routes: Vec<_> = load.routes.iter().map(|it| it.name.clone()).collect();
+    let routes = run.plan.routes();
     let mut files = Vec::new();
     let mut write = |path: &Path, text: String| {
         std::fs::write(path, text).map_err(|error| {
@@ -87,7 +89,7 @@ pub(crate) fn write_files(args: &LoadRunArgs, run: &Run) -> Result<Vec<String>, 
         Ok::<_, Failure>(())
     };
     if let Some(path) = &args.csv {
-        write(path, csv::render(&run.frames, &routes, &load.transactions))?;
+        write(path, csv::render(&run.frames, &routes, &transactions(&run.plan)))?;
     }
     if let Some(path) = &args.hlog {
         write(path, hdr::render(&run.frames, &routes, began(run)))?;

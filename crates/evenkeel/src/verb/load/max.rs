@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use evenkeel_drill::Runs;
 use evenkeel_model::Plan;
-use evenkeel_model::document::Shape;
+use evenkeel_model::document::{LoadTest, Shape};
 use evenkeel_model::library::plan_of_load;
 use evenkeel_model::outcome::Ending;
 use evenkeel_units::{Human, Rate, Ratio};
@@ -78,12 +78,13 @@ pub(crate) async fn run(
         return Err(Failure::usage("nothing says what the highest rate must still meet")
             .help("give `success` such as `p99 < 200ms`, or `--success \"p99 < 200ms\"`"));
     }
+    let Some(load) = &plan.load else { unreachable!("a search is one of a load") };
     let mut tried: Vec<Tried> = Vec::new();
     let (mut held, mut broke) = (None, None);
     while let Some(rate) = search.next(held, broke).filter(|_| tried.len() < TRIES_MAX) {
         let exact = Rate::per_second(rate).unwrap_or_default();
-        let mut load = plan.load.clone();
-        load.shape = Some(Shape::Constant { rate: exact, duration: search.hold });
+        let shape = Some(Shape::Constant { rate: exact, duration: search.hold });
+        let load = LoadTest { shape, ..load.clone() };
         let at = Plan { service: plan.service.clone(), ..plan_of_load(load, plan.seed) };
         let over = Box::pin(send(at, runs, None, args, onlookers, screen)).await?;
         let outcome = over.outcome;

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: LoadRunArgs, screen: &Screen) -> Result<Exit, Fail
     if let Some(web) = &web {
         screen.warn(&format!("the load, while it goes on: {}", web.url()));
     }
-    if let Some(search) = plan.load.shape.as_ref().and_then(max::Search::of) {
+    if let Some(search) = plan.load.as_ref().and_then(|it| max::Search::of(it.shape.as_ref()?)) {
         let onlookers = (&*targets, web.as_ref());
         return max::run(plan, search, runs.as_ref(), &args, onlookers, screen).await;
     }
@@ -145,12 +145,13 @@ fn of_files(
     let found = documents::read(gather(&paths)?);
     documents::refuse_errors(&found, screen)?;
     let name = chosen(&found.library, args.test.as_deref())?;
-    let mut plan =
+    let Plan { load, service, .. } =
         found.library.plan_load(&name, seed).map_err(|errors| documents::wrong(&errors, screen))?;
-    given::change(&mut plan.load, args)?;
-    Ok(match plan.load.shape {
+    let mut load = load.unwrap_or_else(|| unreachable!("the plan of a load has one"));
+    given::change(&mut load, args)?;
+    Ok(match load.shape {
         // The phases follow from the shape, which the options may have changed.
-        Some(_) => Plan { service: plan.service, ..plan_of_load(plan.load, seed) },
+        Some(_) => Plan { service, ..plan_of_load(load, seed) },
         None => {
             return Err(Failure::usage(format!("`{name}` does not say how many requests to send"))
                 .help("give it a `shape`, or give `--rate` or `--users`"));
