@@ -28,6 +28,7 @@ pub(crate) fn cause(
     checks: &[Check],
     recoveries: &[Recovery],
 ) -> String {
+    let (noun, course, asked) = (run.plan.noun(), run.plan.course(), run.plan.asked());
     let stopped = match &run.finish {
         None => "The journal stops before the end of the run. What was broken has been mended by the guardian, or is \
                  mended by `evenkeel chaos recover`."
@@ -57,10 +58,10 @@ pub(crate) fn cause(
             match trip {
                 Trip::Condition { guard } => {
                     let condition = run.plan.safety.abort.get(*guard).map(ToString::to_string).unwrap_or_default();
-                    format!("The guard `{condition}` stopped the run {} into the load.", Human(when))
+                    format!("The guard `{condition}` stopped the run {} into the {course}.", Human(when))
                 }
                 Trip::NoData => format!(
-                    "Nothing was heard of any request for five seconds, {} into the load; the run was stopped.",
+                    "Nothing was heard of any {asked} for five seconds, {} into the {course}; the run was stopped.",
                     Human(when)
                 ),
             }
@@ -68,7 +69,7 @@ pub(crate) fn cause(
     };
     let ended = run.service_ended.as_ref().map_or(String::new(), |(at, how)| {
         let at = Human(Duration::from_secs(at.elapsed().as_secs()));
-        format!("The service that the drill had started ended {at} into the load ({how}).")
+        format!("The service that the {noun} had started ended {at} into the {course} ({how}).")
     });
     let lost = match run.lost.len() {
         0 => String::new(),
@@ -111,17 +112,18 @@ fn left_behind(run: &Run) -> Option<String> {
 fn passed(run: &Run, recoveries: &[Recovery]) -> String {
     let began = run.faults.iter().filter(|it| it.from.is_some()).count();
     let shown: Vec<_> = recoveries.iter().filter(|it| it.detected_after.is_some()).collect();
+    let asked = run.plan.asked();
     let faults = if began == 1 { "fault" } else { "faults" };
     let totals = run.judged_tally();
     let bad = totals.total() - totals.good();
     let slowest = shown.iter().map(|it| it.recovered_after).max();
     let never = shown.iter().any(|it| it.recovered_after.is_none());
     match (began, slowest) {
-        (0, _) => "Everything held under load.".to_owned(),
-        (_, None) if bad == 0 => format!("{began} {faults} acted, and no request failed."),
+        (0, _) => format!("Everything held under {}.", run.plan.course()),
+        (_, None) if bad == 0 => format!("{began} {faults} acted, and no {asked} failed."),
         (_, None) => {
             format!(
-                "{began} {faults} acted, and none of them showed: {bad} of {} requests failed.",
+                "{began} {faults} acted, and none of them showed: {bad} of {} {asked}s failed.",
                 totals.total()
             )
         }
@@ -148,6 +150,7 @@ fn what_was_seen(run: &Run, recoveries: &[Recovery]) -> Option<String> {
     if all == 0 {
         return None;
     }
+    let asked = run.plan.asked();
     let under: Vec<u64> = (0..run.faults.len())
         .map(|fault| run.judged().filter(|it| acts(run, fault, it)).map(|it| bad_of(&it)).sum())
         .collect();
@@ -159,8 +162,9 @@ fn what_was_seen(run: &Run, recoveries: &[Recovery]) -> Option<String> {
         let calm: u64 = run.judged().filter(|it| !any(it)).map(|it| bad_of(&it)).sum();
         let calm = calm as f64 / all as f64;
         let text =
-            format!("{all} requests were bad, {:.0}% of them while no fault acted", calm * 100.0);
+            format!("{all} {asked}s were bad, {:.0}% of them while no fault acted", calm * 100.0);
         return Some(match calm >= 0.5 {
+            true if run.plan.load.is_none() => format!("{text}."),
             true => format!("{text}: the load alone is too much."),
             false => format!("{text} and {:.0}% under {label}.", share * 100.0),
         });
@@ -173,14 +177,15 @@ fn what_was_seen(run: &Run, recoveries: &[Recovery]) -> Option<String> {
     let labels: Vec<_> = together.iter().map(|it| run.plan.faults[*it].label.as_str()).collect();
     let label = labels.join(" and ");
     let (joint, began) = if together.len() > 1 { (" together", "they") } else { ("", "it") };
-    let mut text = format!("{:.0}% of {all} bad requests came under {label}{joint}", share * 100.0);
+    let mut text = format!("{:.0}% of {all} bad {asked}s came under {label}{joint}", share * 100.0);
     if let Some(detected) = recoveries.get(fault).and_then(|it| it.detected_after) {
         // To whole seconds, as they are counted, and as reports round them.
         let detected = Duration::from_secs(detected.as_secs_f64().round().max(1.0) as u64);
         text.push_str(&format!(", first seen {} after {began} began", Human(detected)));
     }
     text.push('.');
-    if let Some(meaning) = meaning(run, &together) {
+    // What probes see is too little for more.
+    if let Some(meaning) = run.plan.load.as_ref().and_then(|_| meaning(run, &together)) {
         text.push(' ');
         text.push_str(&meaning);
     }

@@ -452,6 +452,11 @@ impl Conductor {
         self.faults.iter().all(|it| *it == Fault::Planned)
     }
 
+    /// What runs, for sentences.
+    fn noun(&self) -> &'static str {
+        self.plan.as_ref().map_or("run", Plan::noun)
+    }
+
     fn set(&mut self, fault: usize, state: Fault) {
         if let Some(it) = self.faults.get_mut(fault) {
             *it = state;

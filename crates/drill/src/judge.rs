@@ -113,7 +113,7 @@ fn verdict(run: &Run, checks: &[Check], recoveries: &[Recovery]) -> Verdict {
         Some(Finish::Interrupted(_)) => Ending::Interrupted,
         Some(Finish::FaultFailed { .. }) | None => Ending::Inconclusive,
     };
-    let hypothesis = run.plan.hypothesis.is_some();
+    let (hypothesis, noun) = (run.plan.hypothesis.is_some(), run.plan.noun());
     let headline = match result {
         Ending::Pass if hypothesis => format!("Hypothesis held: all {all} checks passed"),
         Ending::Pass => format!("Passed: all {all} checks held"),
@@ -124,12 +124,12 @@ fn verdict(run: &Run, checks: &[Check], recoveries: &[Recovery]) -> Verdict {
             format!("Hypothesis disproved: {failed} of {all} checks failed")
         }
         Ending::Fail => format!("Failed: {failed} of {all} checks"),
-        Ending::CouldNotRun => "The drill could not run".to_owned(),
+        Ending::CouldNotRun => format!("The {noun} could not run"),
         Ending::Aborted if matches!(run.finish, Some(Finish::NotTakenBack { .. })) => {
             "Stopped: a fault could not be taken back".to_owned()
         }
         Ending::Aborted => "Stopped by a safety guard".to_owned(),
-        Ending::Refused => "Refused: a rule forbids this drill".to_owned(),
+        Ending::Refused => format!("Refused: a rule forbids this {noun}"),
         Ending::Inconclusive if run.finish.is_none() => {
             "Inconclusive: the run was cut off".to_owned()
         }

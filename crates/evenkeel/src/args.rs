@@ -1,6 +1,7 @@
 //! Arguments of the command. Their comments are its manual.
 
 pub(crate) mod agent;
+pub(crate) mod chaos;
 pub(crate) mod load;
 pub(crate) mod proxy;
 
@@ -78,7 +79,7 @@ pub(crate) enum Verb {
     Agent(agent::AgentArgs),
     /// Render a past run again from its journal.
     Report(ReportArgs),
-    /// Faults: what there is, mending what a crash left behind, and bringing experiments over from other tools.
+    /// Faults: running an experiment by itself, what there is, mending what a crash left behind, and bringing experiments over from other tools.
     #[command(subcommand)]
     Chaos(Chaos),
     /// Start a proxy with the API of Toxiproxy, for tests that were written for it; loopback only.
@@ -108,6 +109,8 @@ pub(crate) enum Drill {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Chaos {
+    /// Run an experiment by itself, without load: its probes say how the service takes it.
+    Run(chaos::ChaosRunArgs),
     /// Mend what runs that were killed have left behind; exit code 5 when one is alive, which is left alone.
     Recover,
     /// Show which runs there are, what acts, and for how long yet.

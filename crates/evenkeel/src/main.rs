@@ -64,6 +64,7 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         Verb::Load(args::load::Load::Plan(args)) => verb::load::import::plan(&args, screen),
         Verb::Agent(args) => on_runtime(verb::agent::run(args, screen)),
         Verb::Report(args) => verb::runs::report(&args, screen),
+        Verb::Chaos(args::Chaos::Run(args)) => on_runtime(verb::chaos::run::run(args, screen)),
         Verb::Chaos(args::Chaos::Recover) => on_runtime(verb::chaos::recover(screen)),
         Verb::Chaos(args::Chaos::Status) => verb::chaos::status::status(screen),
         Verb::Chaos(args::Chaos::Halt(args)) => on_runtime(verb::chaos::halt::run(args, screen)),

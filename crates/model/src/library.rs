@@ -14,10 +14,12 @@ use crate::yaml::{self, Node, Place, Source};
 use crate::{Diagnostic, Plan, trace};
 
 mod cast;
+mod experiment;
 mod merge;
 mod plan;
 
 pub(crate) use self::cast::{Acting, Cast, MAX_FAULTS, step_path};
+pub(crate) use self::experiment::service_named;
 pub(crate) use self::merge::givers;
 pub use self::plan::plan_of_load;
 
@@ -259,6 +261,19 @@ impl Library {
     /// What is wrong with the load test, or with what it refers to.
     pub fn plan_load(&self, name: &str, seed: Seed) -> Result<Plan, Vec<Diagnostic>> {
         plan::of_load(self, name, seed)
+    }
+
+    /// The names of the experiments, in the order of the files.
+    pub fn experiments(&self) -> Vec<&str> {
+        self.names("ChaosExperiment").collect()
+    }
+
+    /// What an experiment will do when it is run by itself: nothing is sent but its probes.
+    ///
+    /// # Errors
+    /// What is wrong with the experiment, or with what it refers to.
+    pub fn plan_experiment(&self, name: &str, seed: Seed) -> Result<Plan, Vec<Diagnostic>> {
+        experiment::plan(self, name, seed)
     }
 
     /// The names of the documents of a kind that others may refer to.

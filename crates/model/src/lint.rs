@@ -16,8 +16,8 @@ use std::collections::BTreeSet;
 
 use crate::Diagnostic;
 use crate::decode::{Code, codes};
-use crate::document::{Document, Drill, LoadTest};
-use crate::library::{Cast, Item, Library};
+use crate::document::{Document, Drill, LoadTest, Service};
+use crate::library::{Acting, Cast, Item, Library};
 
 mod faults;
 mod judgement;
@@ -137,6 +137,20 @@ pub(crate) fn lint_drill(library: &Library, cast: &Cast<'_>) -> Vec<Diagnostic> 
         faults::of_experiment(&mut lint, item);
     }
     of_drill(&mut lint, cast);
+    lint.list.into_iter().collect()
+}
+
+/// Everything that is wrong with an experiment that is run by itself, on a service.
+pub(crate) fn lint_experiment(
+    library: &Library,
+    item: &Item,
+    service: &Service,
+    faults: &[Acting<'_>],
+) -> Vec<Diagnostic> {
+    let mut lint = Lint::new(library);
+    safety::of_document(&mut lint, item);
+    faults::of_experiment(&mut lint, item);
+    faults::by_itself(&mut lint, service, faults);
     lint.list.into_iter().collect()
 }
 

@@ -88,6 +88,31 @@ impl Plan {
         self.phases.last().map_or(Duration::ZERO, |it| it.to.elapsed())
     }
 
+    /// What runs, for sentences.
+    pub const fn noun(&self) -> &'static str {
+        if self.load.is_some() { "drill" } else { "experiment" }
+    }
+
+    /// What time is counted in, for sentences.
+    pub const fn course(&self) -> &'static str {
+        if self.load.is_some() { "load" } else { "run" }
+    }
+
+    /// What is answered right or not, for sentences.
+    pub const fn asked(&self) -> &'static str {
+        if self.load.is_some() { "request" } else { "probe" }
+    }
+
+    /// What will be done, as a text that is the same for the same plan whatever its seed: what an approval is bound to.
+    pub fn canonical(&self) -> String {
+        let written = serde_json::to_value(self).map(|mut it| {
+            // Sorted by name, whatever the order in which a version writes its fields.
+            it.as_object_mut().into_iter().for_each(|it| drop(it.remove("seed")));
+            it.to_string()
+        });
+        written.unwrap_or_else(|_| unreachable!("a plan is made of texts, numbers and lists"))
+    }
+
     /// The phase at a moment after the start of the load.
     pub fn phase_at(&self, moment: Moment) -> Option<usize> {
         self.phases.iter().position(|it| it.from <= moment && moment < it.to)

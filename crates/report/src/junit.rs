@@ -61,10 +61,11 @@ fn unjudged(outcome: &Outcome) -> Option<String> {
         let (headline, cause) = (escape(&verdict.headline), escape(&verdict.cause));
         format!(
             "  <testsuite name=\"{drill}: run\" tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\" time=\"{:.3}\">\n\
-             {}    <testcase classname=\"{drill}.run\" name=\"the drill ran to its end\">\n\
+             {}    <testcase classname=\"{drill}.run\" name=\"the {} ran to its end\">\n\
              \x20     <error type=\"{word}\" message=\"{headline}\">{cause}</error>\n    </testcase>\n  </testsuite>\n",
             outcome.duration.as_secs_f64(),
             properties(outcome),
+            outcome.plan.noun(),
         )
     })
 }

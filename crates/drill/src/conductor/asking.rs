@@ -95,7 +95,10 @@ impl Conductor {
                 vec![Command::StartLoad]
             }
             Stage::Before(_) => {
-                self.end(Finish::CouldNotRun(format!("no steady state before the drill: {detail}")))
+                let noun = self.noun();
+                self.end(Finish::CouldNotRun(format!(
+                    "no steady state before the {noun}: {detail}"
+                )))
             }
             // Whether the steady state came back is judged, and changes nothing about what is done.
             _ => self.end(Finish::Completed),

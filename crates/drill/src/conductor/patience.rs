@@ -32,7 +32,7 @@ impl Conductor {
         match self.stage {
             Stage::Idle | Stage::Done => Vec::new(),
             Stage::Preflight => {
-                self.end(Finish::CouldNotRun("the drill was not ready in time".to_owned()))
+                self.end(Finish::CouldNotRun(format!("the {} was not ready in time", self.noun())))
             }
             Stage::Before(_) => self.asked(false, "a probe never answered", Stage::Before),
             Stage::Starting => {

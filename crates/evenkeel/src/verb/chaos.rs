@@ -1,9 +1,9 @@
 //! `chaos`: what can be broken, what acts, ending it, and mending what a crash left behind.
 
 pub(crate) mod halt;
-pub(crate) mod status;
-
 pub(crate) mod import;
+pub(crate) mod run;
+pub(crate) mod status;
 
 use std::path::Path;
 

@@ -148,26 +148,45 @@ pub(crate) fn planned(
     screen: &Screen,
 ) -> Result<Plan, Failure> {
     refuse_errors(found, screen)?;
-    let drills = found.library.drills();
-    let name = match (drill, drills.as_slice()) {
-        (Some(name), drills) if drills.contains(&name) => name,
-        (Some(name), drills) => {
-            return Err(Failure::usage(format!("there is no drill `{name}`"))
-                .help(format!("there is {}", drills.join(", "))));
-        }
-        (None, [only]) => only,
-        (None, []) => {
-            return Err(Failure::usage("there is no `kind: Drill` in these files")
-                .help("`evenkeel init URL` writes one for your service"));
-        }
-        (None, several) => {
-            return Err(Failure::usage(format!("there are {} drills", several.len()))
-                .help(format!("name one with `--drill`: {}", several.join(", "))));
-        }
+    let choice = Choice {
+        kind: "Drill",
+        noun: "drill",
+        option: "--drill",
+        none: "`evenkeel init URL` writes one for your service",
     };
+    let drills = found.library.drills();
+    let name = choice.of(&drills, drill)?;
     let of_document = found.library.drill(name).and_then(|it| it.seed).map(Seed);
     let seed = seed.or(of_document).unwrap_or_else(fresh_seed);
     found.library.plan(name, seed).map_err(|errors| wrong(&errors, screen))
+}
+
+/// Which document of a kind is meant: the one that is named, or the only one.
+pub(crate) struct Choice {
+    pub(crate) kind: &'static str,
+    pub(crate) noun: &'static str,
+    /// What names one.
+    pub(crate) option: &'static str,
+    /// What to do when there is none.
+    pub(crate) none: &'static str,
+}
+
+impl Choice {
+    pub(crate) fn of<'n>(self, all: &[&'n str], named: Option<&str>) -> Result<&'n str, Failure> {
+        let Self { kind, noun, option, none } = self;
+        match (named, all) {
+            (_, []) => {
+                Err(Failure::usage(format!("there is no `kind: {kind}` in these files")).help(none))
+            }
+            (Some(name), all) => all.iter().find(|it| **it == name).copied().ok_or_else(|| {
+                Failure::usage(format!("there is no {noun} `{name}`"))
+                    .help(format!("there is {}", all.join(", ")))
+            }),
+            (None, [only]) => Ok(only),
+            (None, several) => Err(Failure::usage(format!("there are {} {noun}s", several.len()))
+                .help(format!("name one with `{option}`: {}", several.join(", ")))),
+        }
+    }
 }
 
 /// Says what is doubtful in documents, and refuses those that are wrong.

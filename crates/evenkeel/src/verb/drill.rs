@@ -30,9 +30,7 @@ pub(crate) struct Over {
 /// Runs a drill.
 pub(crate) async fn run(args: RunArgs, screen: &Screen) -> Result<Exit, Failure> {
     let plan = plan_of(&args.document, screen)?;
-    if !args.yes && !plan.faults.is_empty() && io::stdin().is_terminal() && !agreed(&plan)? {
-        return Err(Failure::refused("nothing was run").help("say `y`, or give `--yes`"));
-    }
+    agree(&plan, args.yes)?;
     let runs = Runs::at(&args.dir);
     let stored = stored_baseline(&runs, &plan.drill)?;
     let name = plan.drill.clone();
@@ -49,6 +47,17 @@ pub(crate) async fn run(args: RunArgs, screen: &Screen) -> Result<Exit, Failure>
         ),
         false => format!("evenkeel report {} --as markdown", folder.display()),
     };
+    tell(&over, &folder, &files, &next, screen)
+}
+
+/// Says how a run ended and what was written; its exit code.
+pub(crate) fn tell(
+    over: &Over,
+    folder: &Path,
+    files: &[String],
+    next: &str,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
     let outcome = &over.outcome;
     screen.show(
         &json!({
@@ -59,7 +68,7 @@ pub(crate) async fn run(args: RunArgs, screen: &Screen) -> Result<Exit, Failure>
             "verdict": outcome.verdict,
             "score": outcome.score,
         }),
-        || text::summary(outcome, &files, &next, screen.width(), screen.color),
+        || text::summary(outcome, files, next, screen.width(), screen.color),
     )?;
     Ok(outcome.verdict.result.into())
 }
@@ -87,11 +96,18 @@ pub(crate) fn keep_baseline(
     Ok(Some(format!("{} (what later runs are compared with)", file.display())))
 }
 
-fn shown(files: &[PathBuf]) -> String {
+pub(crate) fn shown(files: &[PathBuf]) -> String {
     files.iter().map(|it| it.display().to_string()).collect::<Vec<_>>().join(" ")
 }
 
-/// Asks before something is broken.
+/// Asks before something is broken, where there is somebody to ask.
+pub(crate) fn agree(plan: &Plan, yes: bool) -> Result<(), Failure> {
+    if yes || plan.faults.is_empty() || !io::stdin().is_terminal() || agreed(plan)? {
+        return Ok(());
+    }
+    Err(Failure::refused("nothing was run").help("say `y`, or give `--yes`"))
+}
+
 fn agreed(plan: &Plan) -> Result<bool, Failure> {
     let faults: Vec<_> = plan.faults.iter().map(|it| it.label.as_str()).collect();
     let question = format!("{} will break: {}. Go on? [y/N] ", plan.drill, faults.join(", "));
@@ -133,7 +149,8 @@ pub(crate) async fn conducted(
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let length = Human(plan.length());
-    screen.say(&format!("{name}: seed {}, {length} of load", plan.seed));
+    let what = if plan.load.is_some() { " of load" } else { "" };
+    screen.say(&format!("{name}: seed {}, {length}{what}", plan.seed));
     let mut watcher = Watcher::new(screen, &plan);
     let baseline = stored.cloned();
     let setup = Setup {

@@ -1,34 +1,68 @@
-//! `plan`: what a drill would do, without doing any of it.
+//! `plan`: what a drill would do, without doing any of it; and the dry run of an experiment, which is the same.
 
-use evenkeel_fault::Preview;
+use evenkeel_fault::{Preview, plan::Step};
 use evenkeel_model::Plan;
 use evenkeel_model::diagnostic::in_one_line;
+use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::Human;
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::documents::{plan_of, plural};
 use crate::args::PlanArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
 
-/// Prints the plan.
+/// Prints the plan of a drill.
 pub(crate) fn run(args: &PlanArgs, screen: &Screen) -> Result<Exit, Failure> {
-    let plan = plan_of(&args.document, screen)?;
-    let previews = evenkeel_fault::preview(&plan)
+    dry_run(&plan_of(&args.document, screen)?, screen)
+}
+
+/// Prints what a plan would do; exit code 5 when a rule refuses it.
+pub(crate) fn dry_run(plan: &Plan, screen: &Screen) -> Result<Exit, Failure> {
+    let previews = evenkeel_fault::preview(plan)
         .map_err(|error| Failure::could_not_run(format!("no plan: {}", in_one_line(&error))))?;
     let resolved: Vec<_> = previews.iter().map(|it| it.resolved.clone()).collect();
-    let refusals = match evenkeel_fault::permit(&plan, &resolved, jiff::Timestamp::now()) {
-        Ok(()) => Vec::new(),
-        Err(refusals) => refusals.iter().map(ToString::to_string).collect(),
-    };
-    let faults: Vec<_> = previews.iter().map(ToString::to_string).collect();
-    screen.show(&json!({"plan": plan, "faults": faults, "refusals": refusals}), || {
-        shown(&plan, &previews, &refusals)
-    })?;
+    let permit = evenkeel_fault::permit(plan, &resolved, jiff::Timestamp::now());
+    let refused = permit.err().unwrap_or_default();
+    let halt = evenkeel_fault::halt::halted(&evenkeel_fault::state_dir());
+    let halt = halt.filter(|_| !plan.faults.is_empty());
+    let refusals: Vec<_> =
+        refused.iter().map(ToString::to_string).chain(halt.map(|it| it.to_string())).collect();
+    let hash = hash(plan);
+    let faults: Vec<_> = plan.faults.iter().zip(&previews).map(|(a, b)| fault(a, b)).collect();
+    let value = json!({"plan": plan, "hash": hash, "faults": faults, "refusals": refusals});
+    screen.show(&value, || shown(plan, &hash, &previews, &refusals))?;
     Ok(if refusals.is_empty() { Exit::OK } else { Exit::REFUSED })
 }
 
-fn shown(plan: &Plan, previews: &[Preview], refusals: &[String]) -> String {
+/// What tells a plan from others: SHA-256 of its canonical text.
+pub(crate) fn hash(plan: &Plan) -> String {
+    Sha256::digest(plan.canonical()).iter().map(|it| format!("{it:02x}")).collect()
+}
+
+fn fault(planned: &PlannedFault, preview: &Preview) -> Value {
+    let step = |it: &Step| {
+        json!({
+            "apply": it.apply.to_string(),
+            "undo": it.undo.to_string(),
+            "by_hand": it.undo.by_hand(),
+        })
+    };
+    json!({
+        "label": planned.label,
+        "kind": planned.fault.kind(),
+        "from_seconds": planned.from,
+        "to_seconds": planned.to,
+        "release": preview.plan.release.letter(),
+        "targets": preview.resolved.hit().map(|it| &it.name).collect::<Vec<_>>(),
+        "candidates": preview.resolved.candidates.len(),
+        "pending": preview.pending,
+        "steps": preview.plan.steps.iter().map(step).collect::<Vec<_>>(),
+    })
+}
+
+fn shown(plan: &Plan, hash: &str, previews: &[Preview], refusals: &[String]) -> String {
     let mut lines = vec![format!("{}  seed {}  {}", plan.drill, plan.seed, Human(plan.length()))];
     lines.extend(plan.hypothesis.iter().map(|it| format!("hypothesis: {it}")));
     lines.push(String::new());
@@ -57,6 +91,9 @@ fn shown(plan: &Plan, previews: &[Preview], refusals: &[String]) -> String {
         lines.extend(preview.to_string().lines().map(|it| format!("                {it}")));
     }
     lines.push(String::new());
+    let probes = plan.steady_state.iter();
+    lines.extend(probes.map(|it| format!("asks every {}: {}", Human(it.every), it.kind)));
+    lines.extend(plan.success.iter().map(|it| format!("succeeds when {}", it.criterion)));
     lines.extend(plan.safety.abort.iter().map(|it| format!("aborts when {it}")));
     let radius = plan.safety.blast_radius;
     let mut limits = vec![format!("no fault longer than {}", Human(plan.safety.max_duration))];
@@ -66,6 +103,7 @@ fn shown(plan: &Plan, previews: &[Preview], refusals: &[String]) -> String {
     );
     limits.extend(radius.min_healthy.map(|it| format!("at least {it} untouched")));
     lines.push(limits.join(", "));
+    lines.push(format!("plan {hash}"));
     lines.extend(refusals.iter().map(|it| format!("REFUSED: {it}")));
     lines.join("\n")
 }

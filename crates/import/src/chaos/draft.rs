@@ -160,6 +160,8 @@ const fn usual_abort() -> Criterion {
 /// An experiment that does nothing yet.
 pub(super) fn experiment(name: &str) -> ChaosExperiment {
     ChaosExperiment {
+        title: None,
+        observe: None,
         name: label(name),
         description: None,
         hypothesis: None,

@@ -47,7 +47,22 @@ pub(crate) struct Acting<'a> {
     pub(crate) to: Duration,
 }
 
-impl Acting<'_> {
+impl<'a> Acting<'a> {
+    /// The faults of an experiment in a phase that lasts from `begin` to `end`.
+    pub(crate) fn of(
+        item: &'a Item,
+        experiment: &'a ChaosExperiment,
+        phase: usize,
+        begin: Duration,
+        end: Duration,
+    ) -> impl Iterator<Item = Self> {
+        experiment.method.iter().enumerate().map(move |(number, step)| {
+            let from = begin.saturating_add(step.at);
+            let to = step.duration.map_or(end, |it| from.saturating_add(it));
+            Acting { item, experiment, step, number, phase, from, to }
+        })
+    }
+
     /// Where a field of the fault stands in its document.
     pub(crate) fn path(&self, field: &str) -> String {
         step_path(self.item, self.number, self.step, field)
@@ -103,11 +118,7 @@ impl<'a> Cast<'a> {
                 if !experiments.iter().any(|(_, it)| it.name == experiment.name) {
                     experiments.push((item, experiment));
                 }
-                faults.extend(experiment.method.iter().enumerate().map(|(number, step)| {
-                    let from = begin.saturating_add(step.at);
-                    let to = step.duration.map_or(end, |it| from.saturating_add(it));
-                    Acting { item, experiment, step, number, phase: n, from, to }
-                }));
+                faults.extend(Acting::of(item, experiment, n, begin, end));
                 is_cut = faults.len() > MAX_FAULTS;
             }
         }

@@ -2,7 +2,7 @@
 
 use evenkeel_units::{Moment, Seed};
 
-use super::{Cast, Library, merge};
+use super::{Acting, Cast, Library, merge};
 use crate::Diagnostic;
 use crate::decode::codes;
 use crate::document::{
@@ -32,7 +32,7 @@ pub(super) fn plan(library: &Library, drill: &str, seed: Seed) -> Result<Plan, V
                 objectives: cast.objectives.iter().map(|(_, it)| (*it).clone()).collect(),
                 load: Some(LoadTest { url, ..load.clone() }),
                 phases: phases(&cast),
-                faults: faults(&cast),
+                faults: planned_faults(cast.faults.clone(), &cast.drill.service),
                 steady_state: merge::steady_state(&cast),
                 safety: cast.safety(),
                 success: merge::success(&cast),
@@ -91,14 +91,8 @@ pub fn plan_of_load(load: LoadTest, seed: Seed) -> Plan {
         description: load.description.clone(),
         hypothesis: None,
         service: Service {
-            name: load.service.clone().unwrap_or_else(|| load.name.clone()),
-            description: None,
             url: load.url.clone(),
-            start: None,
-            instances: Vec::new(),
-            dependencies: Vec::new(),
-            allow_faults: AllowFaults::None,
-            min_release: None,
+            ..unwritten(load.service.as_ref().unwrap_or(&load.name), AllowFaults::None)
         },
         objectives: Vec::new(),
         phases: phases.collect(),
@@ -112,7 +106,7 @@ pub fn plan_of_load(load: LoadTest, seed: Seed) -> Plan {
     }
 }
 
-fn no_such(library: &Library, kind: &str, names: &[&str], name: &str) -> Diagnostic {
+pub(super) fn no_such(library: &Library, kind: &str, names: &[&str], name: &str) -> Diagnostic {
     let help = match (crate::decode::nearest(name, names.iter().copied()), names) {
         (Some(nearest), _) => format!("Did you mean `{nearest}`?"),
         (None, []) => format!("There is no {kind} in the files given."),
@@ -122,6 +116,20 @@ fn no_such(library: &Library, kind: &str, names: &[&str], name: &str) -> Diagnos
     let message = format!("there is no {kind} called `{name}`");
     let code = codes::MISSING;
     Source::new(file, String::new()).diagnostic(code, Place::default(), message, help)
+}
+
+/// A service that no document describes.
+pub(super) fn unwritten(name: &str, allow_faults: AllowFaults) -> Service {
+    Service {
+        name: name.to_owned(),
+        description: None,
+        url: None,
+        start: None,
+        instances: Vec::new(),
+        dependencies: Vec::new(),
+        allow_faults,
+        min_release: None,
+    }
 }
 
 fn phases(cast: &Cast<'_>) -> Vec<PlannedPhase> {
@@ -136,8 +144,8 @@ fn phases(cast: &Cast<'_>) -> Vec<PlannedPhase> {
     planned.collect()
 }
 
-fn faults(cast: &Cast<'_>) -> Vec<PlannedFault> {
-    let mut acting = cast.faults.clone();
+/// Faults in order of time, each with a label of its own; targets that name no service are of `service`.
+pub(super) fn planned_faults(mut acting: Vec<Acting<'_>>, service: &str) -> Vec<PlannedFault> {
     acting.sort_by_key(|it| (it.from, it.to));
     let mut planned: Vec<PlannedFault> = Vec::with_capacity(acting.len());
     for it in acting {
@@ -152,7 +160,7 @@ fn faults(cast: &Cast<'_>) -> Vec<PlannedFault> {
             label: label.unwrap_or_default(),
             experiment: it.experiment.name.clone(),
             fault: it.step.fault.clone(),
-            target: it.step.target.as_ref().map(|target| resolved(target, &cast.drill.service)),
+            target: it.step.target.as_ref().map(|target| resolved(target, service)),
             from: Moment::at(it.from),
             to: Moment::at(it.to),
         });
@@ -161,12 +169,12 @@ fn faults(cast: &Cast<'_>) -> Vec<PlannedFault> {
 }
 
 /// The target with its service said.
-fn resolved(target: &Target, drilled: &str) -> Target {
+fn resolved(target: &Target, usual: &str) -> Target {
     let mut target = target.clone();
     match &mut target.select {
         Selector::Process(_) | Selector::Traffic(_) => {}
         Selector::Instances { service, .. } | Selector::Dependency { service, .. } => {
-            service.get_or_insert_with(|| drilled.to_owned());
+            service.get_or_insert_with(|| usual.to_owned());
         }
     }
     target

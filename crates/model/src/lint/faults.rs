@@ -5,7 +5,7 @@ use evenkeel_units::Human;
 use super::{Lint, few};
 use crate::decode::{codes, nearest};
 use crate::document::{ActsOn, ChaosExperiment, Document, Fault, Selector, Service, Step, Target};
-use crate::library::{Acting, Cast, Item, MAX_FAULTS};
+use crate::library::{Acting, Cast, Item, MAX_FAULTS, service_named};
 
 /// What is wrong with the faults of an experiment whatever drill uses it.
 pub(super) fn of_experiment(lint: &mut Lint<'_>, item: &Item) {
@@ -93,7 +93,8 @@ pub(super) fn of_drill(lint: &mut Lint<'_>, cast: &Cast<'_>) {
         match (target, target.and_then(|it| cast.service_of(it))) {
             _ if cast.item.is_filled("service") => {}
             (Some(target), Some(name)) if name != cast.drill.service => {
-                other_service(lint, cast, acting, target, name);
+                let about = format!("The drill is about `{}`", cast.drill.service);
+                other_service(lint, &about, acting, target, name);
             }
             _ => {
                 if let Some(service) = cast.service {
@@ -105,7 +106,7 @@ pub(super) fn of_drill(lint: &mut Lint<'_>, cast: &Cast<'_>) {
             }
         }
     }
-    overlaps(lint, cast);
+    overlaps(lint, &cast.faults);
     if cast.is_cut {
         let message = format!("more than {MAX_FAULTS} faults in one drill");
         let help = "Nobody could tell their effects apart; use several drills.";
@@ -113,9 +114,47 @@ pub(super) fn of_drill(lint: &mut Lint<'_>, cast: &Cast<'_>) {
     }
 }
 
+/// What is wrong with the faults of an experiment that runs by itself, on `service`.
+pub(super) fn by_itself(lint: &mut Lint<'_>, service: &Service, faults: &[Acting<'_>]) {
+    let is_written = lint.library.service(&service.name).is_some();
+    for acting in faults {
+        let target = acting.step.target.as_ref();
+        let is_part = |it: &Target| !matches!(it.select, Selector::Process(_));
+        let other = |it: &Target| service_named(it).is_some_and(|it| it != service.name);
+        match target {
+            Some(target) if other(target) => {
+                let name = service_named(target).unwrap_or_default();
+                let about = format!("The experiment is about `{}`", service.name);
+                other_service(lint, &about, acting, target, name);
+            }
+            Some(target) if is_part(target) && !is_written => of_no_service(lint, acting, target),
+            _ => {
+                allowed(lint, acting, service);
+                target.into_iter().for_each(|it| exists(lint, acting, service, it));
+                let radius = acting.experiment.safety.blast_radius;
+                super::safety::blast_radius(lint, service, acting, radius);
+            }
+        }
+    }
+    overlaps(lint, faults);
+}
+
+/// Part of a service, and no document says of which.
+fn of_no_service(lint: &mut Lint<'_>, acting: &Acting<'_>, target: &Target) {
+    let known: Vec<_> = lint.library.names("Service").collect();
+    let help = match known.is_empty() {
+        true => "Add a `kind: Service` that describes it, or aim at a `pid`, an `executable` or a `port`."
+            .to_owned(),
+        false => format!("Name it: `service: {}`. There are {}.", known[0], few(&known)),
+    };
+    let message = format!("nothing says of which service `{}` is", target.select);
+    let path = target_path(acting.item, acting.number, acting.step, "");
+    lint.report(acting.item, &path, codes::MISSING, message, help);
+}
+
 fn other_service(
     lint: &mut Lint<'_>,
-    cast: &Cast<'_>,
+    about: &str,
     acting: &Acting<'_>,
     target: &Target,
     name: &str,
@@ -126,17 +165,14 @@ fn other_service(
     if library.service(name).is_none() && !library.is_broken("Service", name) {
         let help = match nearest(name, library.names("Service")) {
             Some(nearest) => format!("Did you mean `{nearest}`?"),
-            None => format!("The drill is about `{}`.", cast.drill.service),
+            None => format!("{about}."),
         };
         let message = format!("there is no Service called `{name}`");
         lint.report(acting.item, &path, codes::MISSING, message, help);
         return;
     }
     let message = format!("`{}` is of the service `{name}`", target.select);
-    let help = format!(
-        "The drill is about `{}`, and only what belongs to it may be broken.",
-        cast.drill.service
-    );
+    let help = format!("{about}, and only what belongs to it may be broken.");
     lint.report(acting.item, &path, codes::OTHER_SERVICE, message, help);
 }
 
@@ -229,9 +265,8 @@ fn exists(lint: &mut Lint<'_>, acting: &Acting<'_>, service: &Service, target: &
     }
 }
 
-fn overlaps(lint: &mut Lint<'_>, cast: &Cast<'_>) {
-    let mut links: Vec<&Acting<'_>> = cast
-        .faults
+fn overlaps(lint: &mut Lint<'_>, faults: &[Acting<'_>]) {
+    let mut links: Vec<&Acting<'_>> = faults
         .iter()
         .filter(|it| it.link().is_some() && it.step.acts_on() == ActsOn::Link)
         .collect();

@@ -3,7 +3,9 @@
 use super::Lint;
 use super::faults::fits;
 use crate::decode::codes;
-use crate::document::{ActsOn, Document, Hours, Metric, ProbeKind, Safety, Selector, Target};
+use crate::document::{
+    ActsOn, BlastRadius, Document, Hours, Metric, ProbeKind, Safety, Selector, Service, Target,
+};
 use crate::library::{Acting, Cast, Item, givers};
 
 /// What is wrong with the limits of one document.
@@ -74,8 +76,10 @@ pub(super) fn of_drill(lint: &mut Lint<'_>, cast: &Cast<'_>) {
     }
     hours(lint, cast, &safety);
     for acting in &cast.faults {
-        if let Some(target) = &acting.step.target {
-            blast_radius(lint, cast, acting, target, &safety);
+        let target = acting.step.target.as_ref();
+        let of = target.and_then(|it| cast.service_of(it));
+        if let Some(service) = cast.service.filter(|it| of == Some(it.name.as_str())) {
+            blast_radius(lint, service, acting, safety.blast_radius);
         }
     }
 }
@@ -99,23 +103,23 @@ fn hours(lint: &mut Lint<'_>, cast: &Cast<'_>, safety: &Safety) {
     }
 }
 
-fn blast_radius(
+/// More instances of a service would be hit than may be.
+pub(super) fn blast_radius(
     lint: &mut Lint<'_>,
-    cast: &Cast<'_>,
+    service: &Service,
     acting: &Acting<'_>,
-    target: &Target,
-    safety: &Safety,
+    radius: BlastRadius,
 ) {
-    let (Selector::Instances { pattern, .. }, Some(service)) = (&target.select, cast.service)
+    let Some(target @ Target { select: Selector::Instances { pattern, .. }, .. }) =
+        &acting.step.target
     else {
         return;
     };
-    let suits = acting.step.acts_on() == ActsOn::Process;
-    if !suits || cast.service_of(target) != Some(service.name.as_str()) {
+    if acting.step.acts_on() != ActsOn::Process {
         return;
     }
     let candidates = service.instances.iter().filter(|it| fits(pattern, &it.name)).count();
-    let (hit, radius) = (target.mode.of(candidates), safety.blast_radius);
+    let hit = target.mode.of(candidates);
     let limit = radius.max_instances.map(|it| (it, it.floor_of(candidates)));
     let healthy = radius.min_healthy.unwrap_or_default() as usize;
     let path = acting.path("target/mode");

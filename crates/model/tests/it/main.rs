@@ -5,6 +5,7 @@
 mod check;
 mod drafts;
 mod examples;
+mod experiment;
 mod hostile;
 mod lint;
 mod load;

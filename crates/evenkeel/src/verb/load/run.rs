@@ -6,7 +6,7 @@ use evenkeel_drill::Runs;
 use evenkeel_load::fleet::{Database, Fleet, Meeting};
 use evenkeel_metrics::Target;
 use evenkeel_model::library::plan_of_load;
-use evenkeel_model::{Library, Outcome, Plan};
+use evenkeel_model::{Outcome, Plan};
 use evenkeel_report::text;
 use evenkeel_units::Seed;
 
@@ -18,7 +18,7 @@ use crate::args::load::LoadRunArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
 use crate::verb::agent;
-use crate::verb::documents::{self, fresh_seed, gather};
+use crate::verb::documents::{self, Choice, fresh_seed, gather};
 use crate::verb::drill::{Over, conducted, keep_baseline, stored_baseline};
 use crate::web::Web;
 
@@ -144,9 +144,15 @@ fn of_files(
     let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
     let found = documents::read(gather(&paths)?);
     documents::refuse_errors(&found, screen)?;
-    let name = chosen(&found.library, args.test.as_deref())?;
+    let choice = Choice {
+        kind: "LoadTest",
+        noun: "load test",
+        option: "--test",
+        none: "`evenkeel load run URL` needs none",
+    };
+    let name = choice.of(&found.library.load_tests(), args.test.as_deref())?;
     let Plan { load, service, .. } =
-        found.library.plan_load(&name, seed).map_err(|errors| documents::wrong(&errors, screen))?;
+        found.library.plan_load(name, seed).map_err(|errors| documents::wrong(&errors, screen))?;
     let mut load = load.unwrap_or_else(|| unreachable!("the plan of a load has one"));
     given::change(&mut load, args)?;
     Ok(match load.shape {
@@ -157,18 +163,4 @@ fn of_files(
                 .help("give it a `shape`, or give `--rate` or `--users`"));
         }
     })
-}
-
-fn chosen(library: &Library, named: Option<&str>) -> Result<String, Failure> {
-    let tests = library.load_tests();
-    match (named, tests.as_slice()) {
-        (Some(name), tests) if tests.contains(&name) => Ok(name.to_owned()),
-        (Some(name), tests) => Err(Failure::usage(format!("there is no LoadTest `{name}`"))
-            .help(format!("there is {}", tests.join(", ")))),
-        (None, [only]) => Ok((*only).to_owned()),
-        (None, []) => Err(Failure::usage("there is no `kind: LoadTest` in these files")
-            .help("`evenkeel load run URL` needs none")),
-        (None, several) => Err(Failure::usage(format!("there are {} load tests", several.len()))
-            .help(format!("name one with `--test`: {}", several.join(", ")))),
-    }
 }

@@ -5,13 +5,14 @@ use super::safety::{SAFETY, probes};
 use crate::decode::codec::{List, Object};
 use crate::decode::fields::Fields;
 use crate::decode::values::condition::conditions;
-use crate::decode::values::prose;
+use crate::decode::values::{length, prose};
 use crate::document::ChaosExperiment;
 
 pub(super) const SPEC: Object<ChaosExperiment> =
     Object { title: "ChaosExperiment", fields: experiment };
 
 fn experiment(f: &mut Fields<'_>) -> Option<ChaosExperiment> {
+    let title = f.optional("title", "For people: what it is called in sentences.", prose());
     let description = f.optional("description", "For people.", prose());
     let sentence = "What is believed, and shall be disproved if it is wrong.";
     let hypothesis = f.optional("hypothesis", sentence, prose());
@@ -24,6 +25,9 @@ fn experiment(f: &mut Fields<'_>) -> Option<ChaosExperiment> {
     let safety = f.or_empty("safety", "The limits within which it may act.", SAFETY);
     let sentence = "What must hold for the hypothesis to stand.";
     let success = f.or_empty("success", sentence, conditions());
+    let sentence = "How long it goes on after its last fault when it runs by itself. \
+                    Default: 30s when a fault acts once, else 5s.";
+    let observe = f.optional("observe", sentence, length());
 
     let mut method = method?;
     for step in &mut method {
@@ -33,11 +37,13 @@ fn experiment(f: &mut Fields<'_>) -> Option<ChaosExperiment> {
     }
     Some(ChaosExperiment {
         name: String::new(),
+        title,
         description,
         hypothesis,
         steady_state: steady_state?,
         method,
         safety: safety?,
         success: success?,
+        observe,
     })
 }

@@ -5,6 +5,7 @@
 //! kind: ChaosExperiment
 //! metadata: {name: payment-slow}
 //! spec:
+//!   title: Shoppers still pay
 //!   hypothesis: checkout survives a slow payment provider
 //!   steadyState:
 //!     - http: {url: "http://127.0.0.1:7400/health/ready", status: 200, within: 300ms}
@@ -23,6 +24,7 @@
 //!   success:
 //!     availability: "> 99%"
 //!     recovery_time: "< 120s"
+//!   observe: 20s   # by itself, it goes on for so long after its last fault
 //! ```
 
 mod fault;
@@ -50,6 +52,9 @@ use super::Criterion;
 pub struct ChaosExperiment {
     /// `metadata.name`.
     pub name: String,
+    /// For people: what it is called in sentences.
+    #[serde(default)]
+    pub title: Option<String>,
     /// For people.
     pub description: Option<String>,
     /// What is believed, and shall be disproved if it is wrong.
@@ -62,6 +67,18 @@ pub struct ChaosExperiment {
     pub safety: Safety,
     /// What must hold for the hypothesis to stand.
     pub success: Vec<Criterion>,
+    /// How long it goes on after its last fault when it runs by itself. Default: 30 s when a fault acts once, so that
+    /// recovery can be seen, else 5 s.
+    #[serde(rename = "observe_seconds", with = "seconds_option", default)]
+    pub observe: Option<Duration>,
+}
+
+impl ChaosExperiment {
+    /// How long it goes on after its last fault when it runs by itself.
+    pub fn observation(&self) -> Duration {
+        let acts_once = self.method.iter().any(|it| it.fault.is_one_shot());
+        self.observe.unwrap_or(Duration::from_secs(if acts_once { 30 } else { 5 }))
+    }
 }
 
 /// One fault at one time.

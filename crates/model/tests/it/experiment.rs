@@ -1,0 +1,114 @@
+//! From an experiment by itself to what will be done.
+
+use std::time::Duration;
+
+use evenkeel_model::document::AllowFaults;
+use evenkeel_model::plan::Plan;
+use evenkeel_model::{Library, render};
+use evenkeel_units::{Moment, Seed};
+
+const PAUSE: &str = r#"
+apiVersion: evenkeel.dev/v1
+kind: ChaosExperiment
+metadata: {name: worker-hangs}
+spec:
+  title: A worker hangs
+  hypothesis: the queue drains without one worker
+  steadyState:
+    - tcp: {address: "127.0.0.1:7400", every: 100ms}
+  target: {executable: worker}
+  method:
+    - pause: {at: 2s, duration: 3s}
+  safety: {maxDuration: 10s, abort: ["error_rate > 50% for 2s"]}
+  success: {recovery_time: "< 10s"}
+"#;
+
+const SERVICE: &str = r"
+apiVersion: evenkeel.dev/v1
+kind: Service
+metadata: {name: shop}
+spec:
+  instances: {gateway-1: {port: 7401}, gateway-2: {port: 7402}}
+  allowFaults: [kill]
+";
+
+fn planned(text: &str, name: &str) -> Result<Plan, String> {
+    let (library, found) = Library::check([("it.yaml".to_owned(), text.into())]);
+    assert!(found.iter().all(|it| !it.is_error()), "{}", render(&found, false));
+    library.plan_experiment(name, Seed(7)).map_err(|it| render(&it, false))
+}
+
+#[test]
+fn without_a_service_the_document_is_the_consent() {
+    let plan = planned(PAUSE, "worker-hangs").unwrap();
+    assert_eq!(
+        (plan.service.name.as_str(), &plan.service.allow_faults),
+        ("worker-hangs", &AllowFaults::All)
+    );
+    assert_eq!(plan.description.as_deref(), Some("A worker hangs"));
+    assert_eq!((plan.load, plan.objectives.len(), plan.success.len()), (None, 0, 1));
+    assert_eq!(plan.steady_state[0].every, Duration::from_millis(100));
+}
+
+#[test]
+fn it_goes_on_after_its_last_fault_for_as_long_as_recovery_may_take() {
+    let length = |text: &str| planned(text, "worker-hangs").unwrap().length().as_secs();
+    assert_eq!(length(PAUSE), 2 + 3 + 5);
+    assert_eq!(length(&PAUSE.replace("  success:", "  observe: 1m\n  success:")), 2 + 3 + 60);
+    let kill = PAUSE.replace("pause: {at: 2s, duration: 3s}", "kill: {at: 2s}");
+    assert_eq!(length(&kill), 2 + 30);
+    let fault = &planned(&kill, "worker-hangs").unwrap().faults[0];
+    assert_eq!(fault.to, Moment::at(Duration::from_secs(32)), "its recovery is awaited to the end");
+}
+
+#[test]
+fn what_the_owners_of_the_only_service_allow_holds() {
+    let text = format!("{SERVICE}---{PAUSE}");
+    let refused = planned(&text, "worker-hangs").unwrap_err();
+    assert!(refused.contains("the service `shop` does not allow `pause`"), "{refused}");
+    let allowed = planned(&text.replace("[kill]", "[pause]"), "worker-hangs").unwrap();
+    assert_eq!(allowed.service.name, "shop");
+}
+
+#[test]
+fn targets_of_a_service_need_one() {
+    let part = PAUSE.replace("{executable: worker}", "{instances: gateway-*}");
+    let refused = planned(&part, "worker-hangs").unwrap_err();
+    assert!(refused.contains("nothing says of which service `gateway-*` is"), "{refused}");
+    let other = SERVICE.replace("name: shop", "name: bank");
+    let two = format!("{SERVICE}---{other}---{part}").replace("[kill]", "all");
+    let refused = planned(&two, "worker-hangs").unwrap_err();
+    assert!(refused.contains("Name it: `service: shop`. There are shop, bank."), "{refused}");
+    let named = two.replace("{instances: gateway-*}", "{service: bank, instances: gateway-*}");
+    assert_eq!(planned(&named, "worker-hangs").unwrap().service.name, "bank");
+    let nobody = two.replace("{instances: gateway-*}", "{service: bakn, instances: gateway-*}");
+    let refused = planned(&nobody, "worker-hangs").unwrap_err();
+    assert!(refused.contains("Did you mean `bank`?"), "{refused}");
+}
+
+#[test]
+fn the_blast_radius_is_judged_before_anything_runs() {
+    let kill = PAUSE
+        .replace("pause: {at: 2s, duration: 3s}", "kill: {at: 2s}")
+        .replace("{executable: worker}", "{instances: gateway-*, mode: all}")
+        .replace("maxDuration: 10s", "blastRadius: {minHealthy: 1}");
+    let refused = planned(&format!("{SERVICE}---{kill}"), "worker-hangs").unwrap_err();
+    assert!(refused.contains("0 of 2 instances would stay untouched"), "{refused}");
+}
+
+#[test]
+fn the_canonical_text_of_a_plan_does_not_depend_on_its_seed() {
+    let plan = planned(PAUSE, "worker-hangs").unwrap();
+    let other = Plan { seed: Seed(8), ..plan.clone() };
+    assert_eq!(plan.canonical(), other.canonical());
+    let longer = planned(&PAUSE.replace("3s}", "4s}"), "worker-hangs").unwrap();
+    assert_ne!(plan.canonical(), longer.canonical());
+}
+
+#[test]
+fn a_journal_from_before_experiments_ran_alone_is_read() {
+    let plan = planned(PAUSE, "worker-hangs").unwrap();
+    let mut old = serde_json::to_value(&plan).unwrap();
+    old.as_object_mut().unwrap().remove("load");
+    assert_eq!(serde_json::from_value::<Plan>(old).unwrap(), plan);
+}
