@@ -42,6 +42,10 @@ impl Nginx {
         assert!(up, "nginx does not come up");
         Self(child)
     }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
 }
 
 impl Drop for Nginx {
@@ -82,7 +86,7 @@ const STALL: &str = "      chaos:
         - method: [pause: {target: {instances: main, mode: all}, at: 500ms, duration: 2s}]
           safety: {abort: [\"error_rate > 90% for 10s\"]}";
 
-fn folder_of(output: &std::process::Output) -> PathBuf {
+pub(crate) fn folder_of(output: &std::process::Output) -> PathBuf {
     let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     PathBuf::from(result["folder"].as_str().unwrap())
 }

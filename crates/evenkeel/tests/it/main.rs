@@ -9,6 +9,7 @@ mod chaos;
 mod chromium;
 mod documents;
 mod drill;
+mod experiment;
 mod halt;
 mod kill;
 mod load;

@@ -35,7 +35,8 @@ pub(super) fn routes(view: &View) -> Option<Markup> {
     if routes.is_empty() {
         return None;
     }
-    let mut columns = vec![Column::Words("Route")];
+    let (title, word) = if view.has_load() { ("Routes", "Route") } else { ("Each probe", "Probe") };
+    let mut columns = vec![Column::Words(word)];
     columns.extend(COLUMNS);
     columns.push(Column::Words("Errors"));
     let row = |it: &evenkeel_model::outcome::RouteFigures| {
@@ -46,7 +47,7 @@ pub(super) fn routes(view: &View) -> Option<Markup> {
     let rows: Vec<_> = routes.iter().map(row).collect();
     let timed: Vec<_> = view.outcome.transactions.iter().map(row).collect();
     Some(html! {
-        (section("routes", "Routes", "", piece::table("Routes", &columns, &rows)))
+        (section("routes", title, "", piece::table(title, &columns, &rows)))
         @if !timed.is_empty() {
             (section("transactions", "Transactions", "without think time", piece::table("Transactions", &columns, &timed)))
         }
@@ -202,10 +203,12 @@ pub(super) fn run(view: &View) -> Markup {
     if let Some(it) = &outcome.footprint {
         facts.extend([
             ("Conducting took", format!("{} of a core", figure::share(it.conducting_cpu_ratio))),
-            ("Load took", format!("{} of CPU time", Human(it.load_cpu))),
             ("Proxy took", format!("{} of CPU time", Human(it.proxy_cpu))),
             ("Peak memory", Bytes(it.peak_memory_bytes).to_string()),
         ]);
+    }
+    if let (Some(it), true) = (&outcome.footprint, view.has_load()) {
+        facts.push(("Load took", format!("{} of CPU time", Human(it.load_cpu))));
     }
     let body = html! {
         dl.facts { @for (name, fact) in &facts { div { dt { (name) } dd { (fact) } } } }

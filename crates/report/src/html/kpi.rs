@@ -19,6 +19,17 @@ pub(super) fn cards(view: &View) -> Markup {
     if !view.has_time() && view.outcome.totals == Figures::default() {
         return html! {};
     }
+    if !view.has_load() {
+        return html! {
+            div.kpis {
+                (requests(view))
+                (longest(view))
+                (availability(view))
+                (detection(view))
+                (recovery(view))
+            }
+        };
+    }
     html! {
         div.kpis {
             (requests(view))
@@ -62,11 +73,13 @@ fn requests(view: &View) -> Markup {
     let totals = &view.outcome.totals;
     let (number, unit) = figure::short_count(totals.sent);
     let note = html! {
-        "peak " b { (figure::rate(totals.peak_per_second)) }
+        @if view.has_load() { "peak " b { (figure::rate(totals.peak_per_second)) } }
+        @else { "asked all through the run" }
         @if totals.missed > 0 { " · " b { (figure::count(totals.missed)) } " never sent" }
     };
     let course = course(view, |it| (it.seconds > 0).then(|| it.rate(it.good + it.bad)));
-    card(Tone::Plain, "Requests", html! { (number) small { (unit) } }, note, course)
+    let name = if view.has_load() { "Requests" } else { "Answers" };
+    card(Tone::Plain, name, html! { (number) small { (unit) } }, note, course)
 }
 
 fn p99(view: &View) -> Markup {
@@ -86,6 +99,26 @@ fn p99(view: &View) -> Markup {
     let course = course(view, |it| it.p99.map(|it| it.max(1e-6).ln()));
     let value = piece::big(&figure::time_or_none(totals.p99_seconds));
     card(judged(view, &["p99"]), "p99 response time", value, note, course)
+}
+
+/// Of few answers the longest says more than a percentile.
+fn longest(view: &View) -> Markup {
+    let all = &view.outcome.totals.all;
+    let note = html! { "median " b { (figure::time_or_none(all.p50_seconds)) } };
+    let value = piece::big(&figure::time_or_none(all.max_seconds));
+    let tone = judged(view, &["response_time", "p99", "p95"]);
+    card(tone, "Longest answer", value, note, html! {})
+}
+
+fn detection(view: &View) -> Markup {
+    let acted = view.acted().count();
+    let showed: Vec<_> = view.acted().filter_map(|(_, _, it)| it.detected_after).collect();
+    let note = html! {
+        @if acted == 0 { "nothing was broken" }
+        @else { b { (showed.len()) } " of " b { (acted) } " faults showed" }
+    };
+    let value = showed.into_iter().max().map_or(figure::NONE.to_owned(), figure::span);
+    card(judged(view, &["detection"]), "Time to detect", piece::big(&value), note, html! {})
 }
 
 fn availability(view: &View) -> Markup {

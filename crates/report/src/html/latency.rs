@@ -174,10 +174,14 @@ pub(super) fn heatmap(view: &View) -> Option<Markup> {
             " " (figure::count(most)) " answers"
         }
     };
+    let note = match view.has_load() {
+        true => "every answer, right or wrong; two bands are two kinds of answer",
+        false => "every answer, whether the probe held or not",
+    };
     let card = Card {
         id: "heatmap",
-        title: "Latency heatmap",
-        note: "every answer, right or wrong; two bands are two kinds of answer".to_owned(),
+        title: if view.has_load() { "Latency heatmap" } else { "Answer times" },
+        note: note.to_owned(),
         legend: ramp,
         body: html! { div.heat { (plot.render()) } (heat_table(&cropped, edges, width)) },
     };

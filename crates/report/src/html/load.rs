@@ -16,11 +16,44 @@ pub(super) fn pair(view: &View) -> Option<Markup> {
     (!cards.is_empty()).then(|| html! { div.pair id="load" { @for it in &cards { (it) } } })
 }
 
+/// What the probes were answered, where nothing else was sent.
+pub(super) fn answers(view: &View) -> Option<Markup> {
+    throughput(view).map(|it| html! { div id="load" { (it) } })
+}
+
+/// How the chart is called, and what is drawn in it.
+struct Words {
+    title: &'static str,
+    right: &'static str,
+    planned: &'static str,
+    wrong: &'static str,
+    summary: &'static str,
+}
+
+const OF_LOAD: Words = Words {
+    title: "Throughput and errors",
+    right: "answered right",
+    planned: "planned",
+    wrong: "errors",
+    summary: "Requests answered right each second, against those planned",
+};
+const OF_PROBES: Words = Words {
+    title: "Answers of the probes",
+    right: "held",
+    planned: "asked",
+    wrong: "did not hold",
+    summary: "Probes that held each second, against those asked",
+};
+
+fn words(view: &View) -> &'static Words {
+    if view.has_load() { &OF_LOAD } else { &OF_PROBES }
+}
+
 fn throughput(view: &View) -> Option<Markup> {
     if !view.has_time() {
         return None;
     }
-    let steps = &view.steps;
+    let (steps, words) = (&view.steps, words(view));
     let top = steps.steps.iter().flat_map(|it| [it.planned, it.good + it.bad].map(|n| it.rate(n)));
     let scale = Scale::from_zero(top.fold(0.0, f64::max), 4);
     let points = |of: fn(&Step) -> u64| -> Vec<_> {
@@ -36,7 +69,8 @@ fn throughput(view: &View) -> Option<Markup> {
     let plot = Plot {
         id: "plot-load",
         summary: format!(
-            "Requests answered right each second, against those planned. {} right, {} failed, {} never sent.",
+            "{}. {} right, {} failed, {} never sent.",
+            words.summary,
             figure::count(totals.good),
             figure::count(totals.failed),
             figure::count(totals.missed)
@@ -56,12 +90,12 @@ fn throughput(view: &View) -> Option<Markup> {
     };
     let card = Card {
         id: "",
-        title: "Throughput and errors",
+        title: words.title,
         note: "each second".to_owned(),
         legend: piece::legend(&[
-            ("cacc", Ink::Line, "answered right"),
-            ("cmut", Ink::Dash, "planned"),
-            ("cbad", Ink::Box, "errors"),
+            ("cacc", Ink::Line, words.right),
+            ("cmut", Ink::Dash, words.planned),
+            ("cbad", Ink::Box, words.wrong),
         ]),
         body: html! { (plot.render()) (load_table(view)) },
     };
@@ -79,7 +113,7 @@ fn errors(view: &View, scale: &Scale, dash: f64) -> String {
 }
 
 fn load_readout(view: &View) -> Readout {
-    let steps = &view.steps;
+    let (steps, words) = (&view.steps, words(view));
     let series = |name: &str, tell: &dyn Fn(&Step) -> String| Series {
         name: name.to_owned(),
         values: steps.steps.iter().map(tell).collect(),
@@ -88,16 +122,19 @@ fn load_readout(view: &View) -> Readout {
         at: steps.timed().map(|(at, _)| view.time.at(at)).collect(),
         steps: (0..steps.steps.len()).map(|it| figure::clock(steps.from(it))).collect(),
         series: vec![
-            series("answered right", &|it| figure::rate(it.rate(it.good))),
-            series("planned", &|it| figure::rate(it.rate(it.planned))),
-            series("errors", &|it| figure::rate(it.rate(it.bad))),
+            series(words.right, &|it| figure::rate(it.rate(it.good))),
+            series(words.planned, &|it| figure::rate(it.rate(it.planned))),
+            series(words.wrong, &|it| figure::rate(it.rate(it.bad))),
             series("in flight", &|it| figure::count(it.in_flight)),
         ],
     }
 }
 
 fn load_table(view: &View) -> Markup {
-    let heads = ["From", "Planned", "Answered right", "Failed or missed", "Share"];
+    let heads = match view.has_load() {
+        true => ["From", "Planned", "Answered right", "Failed or missed", "Share"],
+        false => ["From", "Asked", "Held", "Did not hold", "Share"],
+    };
     let coarse = Steps::new(&view.outcome.seconds, 60);
     let row = |(index, it): (usize, &Step)| {
         vec![
@@ -109,7 +146,7 @@ fn load_table(view: &View) -> Markup {
         ]
     };
     let rows: Vec<_> = coarse.steps.iter().enumerate().map(row).collect();
-    piece::data("Throughput and errors", &heads.map(str::to_owned), &rows)
+    piece::data(words(view).title, &heads.map(str::to_owned), &rows)
 }
 
 /// Shares worth naming on the axis of a percentile curve.

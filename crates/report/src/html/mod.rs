@@ -17,7 +17,8 @@
 //! details  phases, routes, steady state, guards, and the run itself
 //! ```
 //!
-//! The verdict comes first, then the reasons, then everything else. The page asks the network for
+//! The verdict comes first, then the reasons, then everything else. Of an experiment without load the faults come
+//! first, and answers of probes stand where requests do; what only a load has is left out. The page asks the network for
 //! nothing, and its policy forbids it to. Without its script it reads the same: the script only adds
 //! a readout under the pointer and the choice of theme. All text is escaped by the template.
 
@@ -121,6 +122,20 @@ struct Section {
 fn sections(view: &View) -> Vec<Section> {
     let section = |id, name, body: Option<Markup>| body.map(|body| Section { id, name, body });
     let is_over = view.elapsed.is_none();
+    if !view.has_load() {
+        // What was broken comes first, then what the probes saw of it.
+        let all = [
+            section("faults", "Faults", faults::table(view)),
+            section("load", "Probes", load::answers(view)),
+            section("heatmap", "Times", latency::heatmap(view)),
+            section("safety", "Steady state", details::safety(view)),
+            section("routes", "Each probe", details::routes(view)),
+            section("checks", "Checks", checks::table(view)),
+            section("score", "Score", score::card(view).filter(|_| is_over)),
+            section("run", "Run", Some(details::run(view))),
+        ];
+        return all.into_iter().flatten().collect();
+    }
     let all = [
         section("latency", "Latency", latency::percentiles(view)),
         // What a run found out, and the parts of its score, are known at its end.

@@ -55,6 +55,11 @@ impl<'a> View<'a> {
         !self.steps.steps.is_empty()
     }
 
+    /// Whether anything was sent but probes, whose answers stand for it otherwise.
+    pub(super) const fn has_load(&self) -> bool {
+        self.outcome.plan.load.is_some()
+    }
+
     /// Figures of the baseline phase.
     pub(super) fn baseline(&self) -> Option<&Figures> {
         self.outcome.phases.iter().find(|it| it.role == Role::Baseline).map(|it| &it.figures)

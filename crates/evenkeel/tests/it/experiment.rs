@@ -1,0 +1,243 @@
+//! `chaos run`: an experiment by itself, against processes that know nothing of it.
+
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::drill::{Nginx, folder_of, state_of};
+use crate::kill::Victim;
+use crate::world::{World, said, wait_until};
+
+/// A process is stopped for a second; a look at it is the only probe.
+fn stranger(pid: u32) -> String {
+    format!(
+        "apiVersion: evenkeel.dev/v1
+kind: ChaosExperiment
+metadata: {{name: stranger}}
+spec:
+  hypothesis: nobody minds
+  steadyState: [{{process: {{pid: {pid}, every: 100ms}}}}]
+  target: {{pid: {pid}}}
+  method:
+    - pause: {{at: 500ms, duration: 1s}}
+  safety: {{maxDuration: 30s, abort: [\"error_rate > 99% for 20s\"]}}
+  observe: 1s
+"
+    )
+}
+
+/// An nginx is stopped for a second and a half; a page of it is asked for ten times a second.
+fn page(port: u16, pid: u32) -> String {
+    format!(
+        "apiVersion: evenkeel.dev/v1
+kind: ChaosExperiment
+metadata: {{name: page}}
+spec:
+  title: The server stands still
+  steadyState: [{{http: {{url: \"http://127.0.0.1:{port}/\", within: 300ms, every: 100ms}}}}]
+  target: {{pid: {pid}}}
+  method:
+    - pause: {{at: 1s, duration: 1500ms}}
+  safety: {{abort: [\"error_rate > 99% for 20s\"]}}
+  success: {{recovery_time: \"< 5s\", availability: \"> 10%\"}}
+  observe: 3s
+"
+    )
+}
+
+fn run(world: &World, text: &str, more: &[&str]) -> Output {
+    world.write("experiment.yaml", text);
+    world.run(&[&["chaos", "run", "experiment.yaml"], more].concat())
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|it| panic!("{it}: {}", said(output)))
+}
+
+/// The report of a run whose result was printed as JSON.
+fn report(world: &World, output: &Output) -> Value {
+    let file = world.folder().join(folder_of(output)).join("report.json");
+    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+}
+
+#[test]
+fn a_process_is_paused_without_a_service_and_without_load() {
+    let (world, victim) = (World::new(), Victim::start());
+    let output = run(&world, &stranger(victim.id()), &["--output", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(json(&output)["verdict"]["result"], "pass");
+    let report = report(&world, &output);
+    assert_eq!(
+        (&report["plan"]["load"], &report["plan"]["service"]["name"]),
+        (&Value::Null, &"stranger".into())
+    );
+    let fault = &report["faults"][0];
+    assert_eq!(
+        (&fault["evidence"]["acted"], &fault["release"]),
+        (&true.into(), &"guardian".into()),
+        "{fault:#}"
+    );
+    let probe = &report["steady_state"][0];
+    let count = |key: &str| probe[key].as_u64().unwrap();
+    assert!(0 < count("during_held") && count("during_held") < count("during_asked"), "{probe:#}");
+    assert_eq!((&probe["before"], &probe["after"]), (&true.into(), &true.into()));
+    let kinds: Vec<_> = report["checks"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
+    assert_eq!(kinds, ["steady_state", "evidence", "undo"], "{:#}", report["checks"]);
+    assert_ne!(state_of(victim.id()), 'T');
+    world.is_empty_within_a_second();
+}
+
+#[test]
+fn probes_tell_when_a_server_stood_still_and_when_it_was_well_again() {
+    let world = World::new();
+    let nginx = Nginx::start(&world, world.port());
+    let output = run(&world, &page(world.port(), nginx.id()), &["--output", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let it = report(&world, &output);
+    let fault = &it["faults"][0];
+    let [detected, recovered] = ["detected_after_seconds", "recovered_after_seconds"]
+        .map(|key| fault[key].as_f64().unwrap_or_else(|| panic!("{fault:#}")));
+    assert!((0.5..2.5).contains(&detected) && recovered < 3.0, "{fault:#}");
+    assert!(it["totals"]["errors"]["timeout"].as_u64().unwrap() > 3, "{:#}", it["totals"]);
+
+    let folder = folder_of(&output);
+    let again = world.run(&["report", folder.to_str().unwrap(), "--as", "json"]);
+    assert_eq!(json(&again), it, "a journal gives the same report again");
+    let page = std::fs::read_to_string(world.folder().join(folder).join("report.html")).unwrap();
+    assert!(page.contains("Answers of the probes") && !page.contains("Throughput and errors"));
+}
+
+#[test]
+fn who_does_not_come_back_has_failed() {
+    let (world, victim) = (World::new(), Victim::start());
+    let text =
+        stranger(victim.id()).replace("pause: {at: 500ms, duration: 1s}", "kill: {at: 500ms}");
+    let output = run(&world, &text, &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(
+        said(&output).contains("Hypothesis disproved: 1 of 3 checks failed"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn a_dry_run_says_everything_and_changes_nothing() {
+    let (world, victim) = (World::new(), Victim::start());
+    let pid = victim.id();
+    let output = run(&world, &stranger(pid), &["--dry-run", "--seed", "7"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    for wanted in [
+        format!("apply   stop sleep (pid {pid})"),
+        format!("undo    continue sleep (pid {pid})"),
+        "release C (undone by the guardian)".to_owned(),
+        "aborts when error_rate > 99% for 20s".to_owned(),
+        format!("asks every 100ms: pid {pid} runs"),
+    ] {
+        assert!(said(&output).contains(&wanted), "{wanted}: {}", said(&output));
+    }
+    let of = |seed: &str| {
+        json(&run(&world, &stranger(pid), &["--dry-run", "--output", "json", "--seed", seed]))
+    };
+    let (one, other) = (of("7"), of("8"));
+    let fault = &one["faults"][0];
+    assert_eq!((&fault["kind"], &fault["release"]), (&"pause".into(), &"C".into()), "{fault:#}");
+    assert_eq!(fault["targets"], serde_json::json!([format!("sleep (pid {pid})")]));
+    assert_eq!(fault["steps"][0]["by_hand"], format!("kill -CONT {pid}"));
+    assert_eq!((one["hash"].as_str().unwrap().len(), &one["hash"]), (64, &other["hash"]));
+    assert_ne!(one["plan"]["seed"], other["plan"]["seed"]);
+    let left: Vec<_> =
+        std::fs::read_dir(world.folder()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(left, ["experiment.yaml"]);
+    assert_ne!(state_of(pid), 'T');
+}
+
+#[test]
+fn what_a_rule_refuses_is_refused_dry_and_for_real() {
+    let (world, victim) = (World::new(), Victim::start());
+    let text =
+        stranger(victim.id()).replace("safety: {", "safety: {blastRadius: {minHealthy: 1}, ");
+    for more in [&["--dry-run"][..], &[]] {
+        let output = run(&world, &text, more);
+        assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    }
+    let halt = world.run(&["chaos", "halt", "--why", "an incident"]);
+    assert_eq!(halt.status.code(), Some(0), "{}", said(&halt));
+    for more in [&["--dry-run"][..], &[]] {
+        let output = run(&world, &stranger(victim.id()), more);
+        assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+        assert!(said(&output).contains("an incident"), "{}", said(&output));
+    }
+}
+
+#[test]
+fn an_abort_condition_ends_the_fault_long_before_its_time() {
+    let (world, victim) = (World::new(), Victim::start());
+    let text = stranger(victim.id())
+        .replace("duration: 1s", "duration: 25s")
+        .replace("error_rate > 99% for 20s", "error_rate > 10%");
+    let output = run(&world, &text, &["--output", "json"]);
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    let report = report(&world, &output);
+    let stopped = report["faults"][0]["evidence"]["counters"]["stopped_seconds"].as_f64().unwrap();
+    assert!(stopped < 5.0, "stopped for {stopped} s");
+    assert_eq!(report["guards"][0]["condition"], "error_rate > 10%");
+    assert!(report["guards"][0]["tripped_at_seconds"].is_number(), "{:#}", report["guards"]);
+    world.is_empty_within_a_second();
+}
+
+#[test]
+fn a_service_that_is_not_well_is_left_alone() {
+    let (world, victim) = (World::new(), Victim::start());
+    let text = page(world.port(), victim.id());
+    let output = run(&world, &text, &[]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(said(&output).contains("No steady state before the experiment"), "{}", said(&output));
+    world.is_empty_within_a_second();
+}
+
+#[test]
+fn a_signal_in_the_middle_leaves_nothing_behind() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let (world, victim) = (World::new(), Victim::start());
+        let text = stranger(victim.id()).replace("duration: 1s", "duration: 25s");
+        world.write("experiment.yaml", &text);
+        let child = world
+            .evenkeel(&["chaos", "run", "experiment.yaml", "--output", "json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let paused = wait_until(Duration::from_secs(20), || state_of(victim.id()) == 'T');
+        kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), signal).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(paused, "nobody was paused: {}", said(&output));
+        assert_eq!(output.status.code(), Some(130), "{signal:?}: {}", said(&output));
+        assert_ne!(state_of(victim.id()), 'T', "{signal:?}");
+        assert!(world.folder().join(folder_of(&output)).join("report.html").is_file());
+        world.is_empty_within_a_second();
+    }
+}
+
+#[test]
+fn of_several_experiments_one_is_named() {
+    let (world, victim) = (World::new(), Victim::start());
+    let one = stranger(victim.id());
+    let two = format!("{one}---\n{}", one.replace("name: stranger", "name: other"));
+    let output = run(&world, &two, &["--dry-run"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("name one with `--name`: stranger, other"), "{}", said(&output));
+    let named = run(&world, &two, &["--dry-run", "--name", "other"]);
+    assert_eq!(named.status.code(), Some(0), "{}", said(&named));
+    assert!(said(&named).contains("other  seed"), "{}", said(&named));
+    let nobody = run(&world, &two, &["--dry-run", "--name", "nobody"]);
+    assert_eq!(nobody.status.code(), Some(2), "{}", said(&nobody));
+    let none = run(
+        &world,
+        "apiVersion: evenkeel.dev/v1\nkind: Service\nmetadata: {name: a}\nspec: {}\n",
+        &[],
+    );
+    assert_eq!(none.status.code(), Some(2), "{}", said(&none));
+}
