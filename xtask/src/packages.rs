@@ -32,6 +32,11 @@ pub(crate) const FOR_TESTS: &[Package] = &[
         used_by: "the tests that break a network of their own, in crates/fault/tests and crates/evenkeel/tests",
     },
     Package {
+        name: "iptables",
+        program: "iptables-save",
+        used_by: "the tests that disturb packets beside rules of others, in crates/fault/src/netlink",
+    },
+    Package {
         name: "kcat",
         program: "kcat",
         used_by: "the tests that send load to Kafka, in crates/load/tests",
@@ -187,6 +192,7 @@ mod tests {
             "-y",
             "--no-install-recommends",
             "iproute2",
+            "iptables",
             "kcat",
             "nftables",
             "nginx",

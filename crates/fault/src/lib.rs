@@ -12,6 +12,7 @@
 //! holder     what is held, burnt or kept up in a child of ours, on a pipe
 //! journal    every undo on disk before its step
 //! need       what a fault needs of the host: programs, capabilities
+//! netlink    packets held back, lost or damaged, by rules that go when their process does
 //! mend       carrying out an undo, and reading back that it worked
 //! guardian   a second process that mends when the first one is gone
 //! run        programs with arguments, run to their end
@@ -37,6 +38,8 @@ mod journal;
 pub mod kind;
 mod mend;
 mod need;
+#[cfg_attr(not(test), expect(dead_code, reason = "the kinds of fault that use it come next"))]
+mod netlink;
 pub mod plan;
 pub mod process;
 pub mod proxy;

@@ -35,6 +35,7 @@ const IO: &[&str] = &[
     "hyper-util",
     "libc",
     "mio",
+    "netlink-sys",
     "nix",
     "polling",
     "reqwest",

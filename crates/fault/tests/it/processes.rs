@@ -202,7 +202,7 @@ fn empty_plan() -> evenkeel_model::Plan {
         hypothesis: None,
         service: service(None, &[]),
         objectives: Vec::new(),
-        load: evenkeel_model::document::LoadTest::new(""),
+        load: Some(evenkeel_model::document::LoadTest::new("")),
         phases: Vec::new(),
         faults: Vec::new(),
         steady_state: Vec::new(),

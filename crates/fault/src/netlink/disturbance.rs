@@ -1,0 +1,336 @@
+//! Disturbance: packets are held back, lost or damaged, from `ready` until the pipe closes or the time is up.
+//!
+//! Needs `CAP_NET_ADMIN`, and of the kernel NFQUEUE (`CONFIG_NETFILTER_NETLINK_QUEUE`) with nft (5.12 or later),
+//! be it by nft's own `queue` or by iptables' target. Release class A: all of it is gone with its process.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::num::NonZeroU64;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use evenkeel_units::{Clock, Human, Moment, Ratio, Seed, SystemClock};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::setpriority_process;
+use rustix::thread::set_current_timer_slack;
+use rustix::time::Timespec;
+use serde::{Deserialize, Serialize};
+
+use super::expression::{Count, Expression};
+use super::queue::{Contents, Holdback, Queue, Treatment};
+use super::socket::Trouble;
+use super::table::Table;
+use super::traffic::Traffic;
+
+/// How long the queue must be empty, at the end, to be sure that nobody is on the way into it.
+const QUIET: Duration = Duration::from_millis(2);
+/// How often that is waited for.
+const QUIET_MAX: u32 = 50;
+/// Nice value of who must be in time; the guardian has the one before it.
+const FIRST: i32 = -19;
+
+/// What is done to which packets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Disturbance {
+    /// These packets; each once, however often it is named.
+    pub(crate) traffic: Vec<Traffic>,
+    /// But never these.
+    #[serde(default)]
+    pub(crate) spared: Vec<Traffic>,
+    pub(crate) treatment: Treatment,
+    pub(crate) seed: Seed,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Did {
+    /// What the rules matched, as the kernel counted it.
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    /// How many of them were held back and let go.
+    pub(crate) delayed: u64,
+    pub(crate) lost: u64,
+    /// How many were not held back, so as to overtake.
+    pub(crate) reordered: u64,
+    pub(crate) corrupted: u64,
+    /// How many passed as they were, because the queue was full.
+    pub(crate) passed: u64,
+    /// Verdicts that found no packet: something had emptied the queue.
+    pub(crate) gone: u64,
+    /// How long packets were held back in fact.
+    pub(crate) delay_median: Option<Duration>,
+    pub(crate) delay_p99: Option<Duration>,
+}
+
+impl Did {
+    /// By name, with the unit in each name.
+    pub(crate) fn counters(&self) -> BTreeMap<String, f64> {
+        let counts = [
+            ("packets", self.packets),
+            ("bytes", self.bytes),
+            ("delayed", self.delayed),
+            ("lost", self.lost),
+            ("reordered", self.reordered),
+            ("corrupted", self.corrupted),
+            ("passed", self.passed),
+            ("gone", self.gone),
+        ];
+        let times =
+            [("delay_median_seconds", self.delay_median), ("delay_p99_seconds", self.delay_p99)];
+        let counts = counts.into_iter().map(|(name, count)| (name, count as f64));
+        let times = times.into_iter().filter_map(|(name, it)| Some((name, it?.as_secs_f64())));
+        counts.chain(times).map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+impl Disturbance {
+    /// Disturbs until `input` ends or `limit` has passed. `ready` is called as soon as every packet is met.
+    pub(crate) fn run(
+        &self,
+        input: BorrowedFd<'_>,
+        limit: Duration,
+        ready: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<Did> {
+        if self.traffic.is_empty() || self.traffic.iter().any(Traffic::is_everything) {
+            let reason =
+                "traffic needs a host or a port: all packets of a host are nobody's to disturb";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        }
+        be_punctual();
+        let contents = match self.treatment.corrupt {
+            Ratio::ZERO => Contents::None,
+            _ => Contents::Whole,
+        };
+        let mut queue = Queue::bind(contents).map_err(|it| explain("take a queue", it))?;
+        let mut table = self.table(queue.number()).map_err(|it| explain("make a table", it))?;
+        let mut at_work = AtWork {
+            holdback: Holdback::new(self.treatment, self.seed),
+            clock: SystemClock::start(),
+            end: Moment::at(limit),
+        };
+        ready()?;
+        at_work.until_it_is_over(&mut queue, input)?;
+        let counted = at_work.leave(&mut queue, &mut table)?;
+        Ok(did(counted, &at_work.holdback, queue.gone()))
+    }
+
+    /// In the words of nft where the kernel has them, else in those of iptables.
+    fn table(&self, queue: u16) -> Result<Table, Trouble> {
+        // A process is one disturbance.
+        let name = format!("evenkeel-{}", std::process::id());
+        let of = |end: Expression| Table::hold(&name, &self.rules(&end));
+        match of(Expression::Queue(queue)) {
+            Err(Trouble::Refused(it)) if it.errno == Errno::NOENT => {
+                of(Expression::IptablesQueue(queue))
+            }
+            other => other,
+        }
+    }
+
+    fn rules(&self, end: &Expression) -> Vec<Vec<Expression>> {
+        let of = |all: &[Traffic], end: &[Expression]| {
+            let matches = all.iter().flat_map(Traffic::matches);
+            matches.map(|it| [&it, end].concat()).collect::<Vec<_>>()
+        };
+        let mut rules = of(&self.spared, &[Expression::Accept]);
+        rules.extend(of(&self.traffic, &[Expression::Counter, end.clone()]));
+        rules
+    }
+}
+
+struct AtWork {
+    holdback: Holdback,
+    clock: SystemClock,
+    end: Moment,
+}
+
+impl AtWork {
+    fn until_it_is_over(&mut self, queue: &mut Queue, input: BorrowedFd<'_>) -> io::Result<()> {
+        loop {
+            let there_is_more = self.turn(queue)?;
+            let now = self.clock.now();
+            if now >= self.end {
+                return Ok(());
+            }
+            let next = self.holdback.next().unwrap_or(self.end).min(self.end);
+            let pause = if there_is_more { Duration::ZERO } else { next - now };
+            let mut both = [
+                PollFd::from_borrowed_fd(queue.as_fd(), PollFlags::IN),
+                PollFd::from_borrowed_fd(input, PollFlags::IN),
+            ];
+            wait(&mut both, pause)?;
+            if !both[1].revents().is_empty() && has_ended(input)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads what has come, and says what is due. `true`: more has come than was read.
+    fn turn(&mut self, queue: &mut Queue) -> io::Result<bool> {
+        let Self { holdback, clock, .. } = self;
+        let there_is_more = queue.receive(|packet| holdback.on(clock.now(), packet))?;
+        let mut said = Ok(());
+        holdback.release(clock.now(), |verdict| {
+            if said.is_ok() {
+                said = queue.say(&verdict);
+            }
+        });
+        said?;
+        queue.send()?;
+        Ok(there_is_more)
+    }
+
+    /// Lets all packets go, sees that no more come, and says what was counted. The order matters: with the
+    /// chains, which go last, everything goes that lies in a queue.
+    fn leave(&mut self, queue: &mut Queue, table: &mut Table) -> io::Result<Count> {
+        let mut said = Ok(());
+        self.holdback.let_go(self.clock.now(), |verdict| {
+            if said.is_ok() {
+                said = queue.say(&verdict);
+            }
+        });
+        said?;
+        queue.send()?;
+        let counted = table.count()?;
+        table.empty()?;
+        for _ in 0..QUIET_MAX {
+            while self.turn(queue)? {}
+            let mut one = [PollFd::from_borrowed_fd(queue.as_fd(), PollFlags::IN)];
+            if wait(&mut one, QUIET)? == 0 {
+                break;
+            }
+        }
+        Ok(counted)
+    }
+}
+
+/// The kernel's timers may be 50 µs late for ordinary processes, and others may go first.
+fn be_punctual() {
+    // Who may not is less exact, and says how exact it was.
+    set_current_timer_slack(NonZeroU64::new(1)).unwrap_or_default();
+    setpriority_process(None, FIRST).unwrap_or_default();
+}
+
+fn wait(fds: &mut [PollFd<'_>], pause: Duration) -> io::Result<usize> {
+    let timeout = Timespec {
+        tv_sec: i64::try_from(pause.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: pause.subsec_nanos().into(),
+    };
+    match poll(fds, Some(&timeout)) {
+        Err(Errno::INTR) => Ok(0),
+        other => Ok(other?),
+    }
+}
+
+/// Whether nobody can write to it any more. What was written is nobody's.
+fn has_ended(input: BorrowedFd<'_>) -> io::Result<bool> {
+    match rustix::io::read(input, &mut [0u8; 64]) {
+        Ok(read) => Ok(read == 0),
+        Err(Errno::INTR | Errno::AGAIN) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn explain(what: &str, trouble: Trouble) -> io::Error {
+    let advice = match &trouble {
+        Trouble::Refused(it) if it.errno == Errno::PERM => "; this needs CAP_NET_ADMIN",
+        Trouble::Refused(it) if it.errno == Errno::NOENT => {
+            "; the kernel needs CONFIG_NFT_QUEUE, or CONFIG_NFT_COMPAT with \
+             CONFIG_NETFILTER_XT_TARGET_NFQUEUE"
+        }
+        Trouble::Refused(it) if it.errno == Errno::OPNOTSUPP || it.errno == Errno::INVAL => {
+            "; the kernel needs nft of Linux 5.12 or later and CONFIG_NETFILTER_NETLINK_QUEUE"
+        }
+        _ => "",
+    };
+    let message = format!("cannot {what}: {trouble}{advice}");
+    io::Error::new(io::Error::from(trouble).kind(), message)
+}
+
+fn did(counted: Count, holdback: &Holdback, gone: u64) -> Did {
+    let done = holdback.done();
+    Did {
+        // Packets that came after the kernel was asked are ours, too.
+        packets: counted.packets.max(done.packets),
+        bytes: counted.bytes,
+        delayed: done.delays.count(),
+        lost: done.lost,
+        reordered: done.reordered,
+        corrupted: done.corrupted,
+        passed: counted.packets.saturating_sub(done.packets),
+        gone,
+        delay_median: done.delays.quantile(0.5),
+        delay_p99: done.delays.quantile(0.99),
+    }
+}
+
+impl fmt::Display for Disturbance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Treatment { delay, jitter, loss, reorder, corrupt, .. } = self.treatment;
+        let mut parts = Vec::new();
+        if delay > Duration::ZERO || jitter > Duration::ZERO {
+            let jitter = (jitter > Duration::ZERO).then(|| format!(" ± {}", Human(jitter)));
+            parts.push(format!("hold back {}{}", Human(delay), jitter.unwrap_or_default()));
+        }
+        for (share, what) in [(loss, "lose"), (reorder, "reorder"), (corrupt, "damage")] {
+            if share > Ratio::ZERO {
+                parts.push(format!("{what} {share}"));
+            }
+        }
+        if parts.is_empty() {
+            parts.push("count".to_owned());
+        }
+        let traffic: Vec<String> = self.traffic.iter().map(ToString::to_string).collect();
+        write!(f, "{} of packets {}", parts.join(", "), traffic.join(" and "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlink::traffic::{Protocol, Way};
+
+    #[test]
+    fn an_order_is_read_with_little_in_it_and_says_what_it_does() {
+        let text = r#"{
+            "traffic": [{"way": "from", "port": 5432, "protocol": "tcp"}, {"way": "both", "host": "10.0.0.0/8"}],
+            "treatment": {"delay": 0.1, "jitter": 0.01, "loss": 0.05},
+            "seed": 7
+        }"#;
+        let disturbance: Disturbance = serde_json::from_str(text).unwrap();
+        assert_eq!(
+            disturbance.to_string(),
+            "hold back 100ms ± 10ms, lose 5% of packets from any host port 5432 (TCP) and to and from 10.0.0.0/8"
+        );
+        let [first, _] = &disturbance.traffic[..] else { panic!("two") };
+        assert_eq!((first.way, first.protocol), (Way::From, Some(Protocol::Tcp)));
+    }
+
+    #[test]
+    fn counters_have_names_and_times_only_where_packets_were_held_back() {
+        let did =
+            Did { packets: 3, delay_median: Some(Duration::from_millis(5)), ..Did::default() };
+        let counters = did.counters();
+        assert_eq!((counters["packets"], counters["delay_median_seconds"]), (3.0, 0.005));
+        assert!(!counters.contains_key("delay_p99_seconds"));
+    }
+
+    #[test]
+    fn who_is_spared_is_let_go_before_anything_is_counted() {
+        let traffic = |port| Traffic {
+            way: Way::To,
+            host: None,
+            port: Some(port),
+            protocol: Some(Protocol::Tcp),
+        };
+        let (treatment, seed) = (Treatment::default(), Seed(1));
+        let disturbance =
+            Disturbance { traffic: vec![traffic(80)], spared: vec![traffic(22)], treatment, seed };
+        let rules = disturbance.rules(&Expression::Queue(1));
+        let ends: Vec<_> = rules.iter().map(|it| it.last().cloned()).collect();
+        assert_eq!(ends, [Some(Expression::Accept), Some(Expression::Queue(1))]);
+    }
+}

@@ -1,0 +1,39 @@
+//! Netfilter by its own language, without the programs `nft` and `iptables`: packets are held back, lost or damaged.
+//!
+//! ```text
+//! disturbance  the face: what is done to which packets, until the pipe closes
+//! traffic      which packets are meant
+//! queue        packets that wait in the kernel for a verdict of ours, and when it is given
+//! table        the rules that lead packets there, and go when we do
+//! expression   the words of a rule
+//! socket       requests to the kernel, and its answers
+//! message      both as bytes
+//! ```
+//!
+//! Nothing here outlives its process. The table belongs to a socket, and the kernel takes it away when that is closed;
+//! packets that find the queue without a listener, or full, pass.
+//!
+//! What a user of it should know:
+//!
+//! - A process that is killed takes along the packets that it held back: they are lost, and TCP sends them again.
+//!   One that ends in order lets them go first.
+//! - The kernel empties *all* queues of a network namespace when *any* chain goes away, whoever's it is: packets
+//!   that are held back at that moment are lost. They are counted as `gone`.
+//! - Packets are what the kernel handles as one: over `lo`, and for TCP nearly everywhere, up to 64 KiB at a time,
+//!   as for netem. Where damage is asked for, they are cut to what goes on the wire.
+//! - What TCP sends from this host by another interface than `lo` waits in `output`, on its sender's account, which
+//!   then sends no more than a few packets per delay. Where throughput matters, disturb the answers.
+//! - What is forwarded for others, to containers with a network of their own, is not seen: be in their namespace.
+//!
+//! Deliberately absent: loss, blocking and partition by rules alone (`nft` does that, for everybody to read), and
+//! duplicates, which no verdict can make.
+
+mod disturbance;
+mod expression;
+mod message;
+mod queue;
+mod socket;
+mod table;
+#[cfg(test)]
+mod tests;
+mod traffic;
