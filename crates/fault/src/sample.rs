@@ -49,7 +49,7 @@ pub(crate) fn plan(service: Service, faults: Vec<PlannedFault>) -> Plan {
         hypothesis: None,
         service,
         objectives: Vec::new(),
-        load: LoadTest::new("sample"),
+        load: Some(LoadTest::new("sample")),
         phases: Vec::new(),
         faults,
         steady_state: Vec::new(),

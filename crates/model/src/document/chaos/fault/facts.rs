@@ -89,7 +89,8 @@ impl Fault {
 impl Step {
     /// What the fault acts on in this step: what its target is, or what the fault is for.
     pub fn acts_on(&self) -> ActsOn {
-        let first = self.fault.facts().acts_on[0];
-        self.target.as_ref().map_or(first, |it| it.select.is())
+        let known = self.fault.facts().acts_on;
+        let aimed = self.target.as_ref().map(|it| it.select.is());
+        aimed.filter(|it| known.contains(it)).unwrap_or(known[0])
     }
 }
