@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::num::NonZeroU64;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use evenkeel_units::{Clock, Human, Moment, Ratio, Seed, SystemClock};
@@ -19,10 +19,12 @@ use rustix::time::Timespec;
 use serde::{Deserialize, Serialize};
 
 use super::expression::{Count, Expression};
-use super::queue::{Contents, Holdback, Queue, Treatment};
+use super::lines::{Line, Lines};
+use super::queue::{Done, Treatment};
 use super::socket::Trouble;
 use super::table::Table;
 use super::traffic::Traffic;
+use super::waking::Waking;
 
 /// How long the queue must be empty, at the end, to be sure that nobody is on the way into it.
 const QUIET: Duration = Duration::from_millis(2);
@@ -100,106 +102,79 @@ impl Disturbance {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
         }
         be_punctual();
-        let contents = match self.treatment.corrupt {
-            Ratio::ZERO => Contents::None,
-            _ => Contents::Whole,
-        };
-        let mut queue = Queue::bind(contents).map_err(|it| explain("take a queue", it))?;
-        let mut table = self.table(queue.number()).map_err(|it| explain("make a table", it))?;
+        let lines =
+            Lines::open(self.treatment, self.seed).map_err(|it| explain("take a queue", it))?;
+        let mut table = self.table(&lines).map_err(|it| explain("make a table", it))?;
         let mut at_work = AtWork {
-            holdback: Holdback::new(self.treatment, self.seed),
+            lines,
             clock: SystemClock::start(),
             end: Moment::at(limit),
+            waking: Waking::new(),
         };
         ready()?;
-        at_work.until_it_is_over(&mut queue, input)?;
-        let counted = at_work.leave(&mut queue, &mut table)?;
-        Ok(did(counted, &at_work.holdback, queue.gone()))
+        at_work.until_it_is_over(input)?;
+        let counted = at_work.leave(&mut table)?;
+        Ok(did(counted, &at_work.lines))
     }
 
     /// In the words of nft where the kernel has them, else in those of iptables.
-    fn table(&self, queue: u16) -> Result<Table, Trouble> {
+    fn table(&self, lines: &Lines) -> Result<Table, Trouble> {
         // A process is one disturbance.
         let name = format!("evenkeel-{}", std::process::id());
-        let of = |end: Expression| Table::hold(&name, &self.rules(&end));
-        match of(Expression::Queue(queue)) {
-            Err(Trouble::Refused(it)) if it.errno == Errno::NOENT => {
-                of(Expression::IptablesQueue(queue))
-            }
+        let of = |words| Table::hold(&name, &lines.chains(&self.traffic, &self.spared, words));
+        match of(Expression::Queue) {
+            Err(Trouble::Refused(it)) if it.errno == Errno::NOENT => of(Expression::IptablesQueue),
             other => other,
         }
-    }
-
-    fn rules(&self, end: &Expression) -> Vec<Vec<Expression>> {
-        let of = |all: &[Traffic], end: &[Expression]| {
-            let matches = all.iter().flat_map(Traffic::matches);
-            matches.map(|it| [&it, end].concat()).collect::<Vec<_>>()
-        };
-        let mut rules = of(&self.spared, &[Expression::Accept]);
-        rules.extend(of(&self.traffic, &[Expression::Counter, end.clone()]));
-        rules
     }
 }
 
 struct AtWork {
-    holdback: Holdback,
+    lines: Lines,
     clock: SystemClock,
     end: Moment,
+    waking: Waking,
 }
 
 impl AtWork {
-    fn until_it_is_over(&mut self, queue: &mut Queue, input: BorrowedFd<'_>) -> io::Result<()> {
+    fn until_it_is_over(&mut self, input: BorrowedFd<'_>) -> io::Result<()> {
         loop {
-            let there_is_more = self.turn(queue)?;
+            let there_is_more = self.turn()?;
             let now = self.clock.now();
             if now >= self.end {
                 return Ok(());
             }
-            let next = self.holdback.next().unwrap_or(self.end).min(self.end);
-            let pause = if there_is_more { Duration::ZERO } else { next - now };
-            let mut both = [
-                PollFd::from_borrowed_fd(queue.as_fd(), PollFlags::IN),
-                PollFd::from_borrowed_fd(input, PollFlags::IN),
-            ];
-            wait(&mut both, pause)?;
-            if !both[1].revents().is_empty() && has_ended(input)? {
+            let due = self.lines.iter().filter_map(Line::next).fold(self.end, Moment::min);
+            let pause = if there_is_more { Duration::ZERO } else { self.waking.pause(now, due) };
+            let mut all = vec![PollFd::from_borrowed_fd(input, PollFlags::IN)];
+            all.extend(self.lines.iter().map(|it| PollFd::new(it, PollFlags::IN)));
+            if wait(&mut all, pause)? == 0 && !pause.is_zero() {
+                self.waking.woke(now, pause, self.clock.now());
+            }
+            if !all[0].revents().is_empty() && has_ended(input)? {
                 return Ok(());
             }
         }
     }
 
-    /// Reads what has come, and says what is due. `true`: more has come than was read.
-    fn turn(&mut self, queue: &mut Queue) -> io::Result<bool> {
-        let Self { holdback, clock, .. } = self;
-        let there_is_more = queue.receive(|packet| holdback.on(clock.now(), packet))?;
-        let mut said = Ok(());
-        holdback.release(clock.now(), |verdict| {
-            if said.is_ok() {
-                said = queue.say(&verdict);
-            }
-        });
-        said?;
-        queue.send()?;
-        Ok(there_is_more)
+    /// Every line has its turn. `true`: there is more to do at once.
+    fn turn(&mut self) -> io::Result<bool> {
+        let clock = &self.clock;
+        self.lines.iter_mut().try_fold(false, |more, it| Ok(it.turn(clock)? || more))
     }
 
     /// Lets all packets go, sees that no more come, and says what was counted. The order matters: with the
     /// chains, which go last, everything goes that lies in a queue.
-    fn leave(&mut self, queue: &mut Queue, table: &mut Table) -> io::Result<Count> {
-        let mut said = Ok(());
-        self.holdback.let_go(self.clock.now(), |verdict| {
-            if said.is_ok() {
-                said = queue.say(&verdict);
-            }
-        });
-        said?;
-        queue.send()?;
+    fn leave(&mut self, table: &mut Table) -> io::Result<Count> {
+        let now = self.clock.now();
+        self.lines.iter_mut().try_for_each(|it| it.let_go(now))?;
         let counted = table.count()?;
         table.empty()?;
         for _ in 0..QUIET_MAX {
-            while self.turn(queue)? {}
-            let mut one = [PollFd::from_borrowed_fd(queue.as_fd(), PollFlags::IN)];
-            if wait(&mut one, QUIET)? == 0 {
+            while self.turn()? {}
+            let mut all: Vec<_> =
+                self.lines.iter().map(|it| PollFd::new(it, PollFlags::IN)).collect();
+            if wait(&mut all, QUIET)? == 0 {
                 break;
             }
         }
@@ -250,8 +225,9 @@ fn explain(what: &str, trouble: Trouble) -> io::Error {
     io::Error::new(io::Error::from(trouble).kind(), message)
 }
 
-fn did(counted: Count, holdback: &Holdback, gone: u64) -> Did {
-    let done = holdback.done();
+fn did(counted: Count, lines: &Lines) -> Did {
+    let mut done = Done::default();
+    lines.iter().for_each(|it| done.merge(it.done()));
     Did {
         // Packets that came after the kernel was asked are ours, too.
         packets: counted.packets.max(done.packets),
@@ -261,7 +237,7 @@ fn did(counted: Count, holdback: &Holdback, gone: u64) -> Did {
         reordered: done.reordered,
         corrupted: done.corrupted,
         passed: counted.packets.saturating_sub(done.packets),
-        gone,
+        gone: lines.iter().map(Line::gone).sum(),
         delay_median: done.delays.quantile(0.5),
         delay_p99: done.delays.quantile(0.99),
     }
@@ -271,7 +247,7 @@ impl fmt::Display for Disturbance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Treatment { delay, jitter, loss, reorder, corrupt, .. } = self.treatment;
         let mut parts = Vec::new();
-        if delay > Duration::ZERO || jitter > Duration::ZERO {
+        if self.treatment.takes_time() {
             let jitter = (jitter > Duration::ZERO).then(|| format!(" ± {}", Human(jitter)));
             parts.push(format!("hold back {}{}", Human(delay), jitter.unwrap_or_default()));
         }
@@ -316,21 +292,5 @@ mod tests {
         let counters = did.counters();
         assert_eq!((counters["packets"], counters["delay_median_seconds"]), (3.0, 0.005));
         assert!(!counters.contains_key("delay_p99_seconds"));
-    }
-
-    #[test]
-    fn who_is_spared_is_let_go_before_anything_is_counted() {
-        let traffic = |port| Traffic {
-            way: Way::To,
-            host: None,
-            port: Some(port),
-            protocol: Some(Protocol::Tcp),
-        };
-        let (treatment, seed) = (Treatment::default(), Seed(1));
-        let disturbance =
-            Disturbance { traffic: vec![traffic(80)], spared: vec![traffic(22)], treatment, seed };
-        let rules = disturbance.rules(&Expression::Queue(1));
-        let ends: Vec<_> = rules.iter().map(|it| it.last().cloned()).collect();
-        assert_eq!(ends, [Some(Expression::Accept), Some(Expression::Queue(1))]);
     }
 }

@@ -40,6 +40,8 @@ pub(crate) enum Expression {
 /// What the kernel knows about a packet.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Meta {
+    /// The name of the interface by which it comes.
+    ArrivesBy = 6,
     /// The name of the interface by which it leaves.
     LeavesBy = 7,
     /// `NFPROTO_*`, in one byte.

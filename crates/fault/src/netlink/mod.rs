@@ -3,7 +3,9 @@
 //! ```text
 //! disturbance  the face: what is done to which packets, until the pipe closes
 //! traffic      which packets are meant
+//! lines        which packets wait in which queue
 //! queue        packets that wait in the kernel for a verdict of ours, and when it is given
+//! waking       being woken in time for what is due
 //! table        the rules that lead packets there, and go when we do
 //! expression   the words of a rule
 //! socket       requests to the kernel, and its answers
@@ -21,8 +23,7 @@
 //!   that are held back at that moment are lost. They are counted as `gone`.
 //! - Packets are what the kernel handles as one: over `lo`, and for TCP nearly everywhere, up to 64 KiB at a time,
 //!   as for netem. Where damage is asked for, they are cut to what goes on the wire.
-//! - What TCP sends from this host by another interface than `lo` waits in `output`, on its sender's account, which
-//!   then sends no more than a few packets per delay. Where throughput matters, disturb the answers.
+//! - Where TCP leaves this host by another interface than `lo`, its answers are held back in its place, and counted.
 //! - What is forwarded for others, to containers with a network of their own, is not seen: be in their namespace.
 //!
 //! Deliberately absent: loss, blocking and partition by rules alone (`nft` does that, for everybody to read), and
@@ -30,6 +31,7 @@
 
 mod disturbance;
 mod expression;
+mod lines;
 mod message;
 mod queue;
 mod socket;
@@ -37,3 +39,4 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod waking;

@@ -2,11 +2,8 @@
 //!
 //! The table carries the flag `owner`: nobody else can change or delete it, and it is gone when the socket is
 //! closed, by whatever end. All of it is made in one transaction or not at all.
-//!
-//! Each packet meets the rules once: the chain `input` sees what arrives, also over `lo`; the chain `output`
-//! sees what leaves, but not over `lo`, since that arrives next. What is only forwarded is not seen.
 
-use super::expression::{Compare, Count, Expression, INTERFACE_BYTES, Meta};
+use super::expression::{Count, Expression};
 use super::message::{APPEND, CREATE, EXCLUSIVE, Subject, Values, text};
 use super::socket::{Batch, Socket, Trouble};
 
@@ -21,70 +18,54 @@ const DELETE_RULE: u16 = 8;
 const FAMILY: u8 = 1;
 const OWNER: u32 = 2;
 const ACCEPT: u32 = 1;
-/// Where others mangle packets: what is redirected afterwards has the address that its sender knows.
-const PRIORITY: i32 = -150;
+/// Rules for the packets that pass one place; those that none of them stops go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chain {
+    pub(crate) name: &'static str,
+    pub(crate) hook: Hook,
+    /// Lower ones are met first.
+    pub(crate) priority: i32,
+    pub(crate) rules: Vec<Vec<Expression>>,
+}
 
 /// Where packets pass.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Hook {
+pub(crate) enum Hook {
+    /// What is for this host, also over `lo`.
     Input = 1,
+    /// What this host sends, also over `lo`.
     Output = 3,
-}
-
-impl Hook {
-    const ALL: [Self; 2] = [Self::Input, Self::Output];
-
-    const fn chain(self) -> &'static str {
-        match self {
-            Self::Input => "input",
-            Self::Output => "output",
-        }
-    }
-
-    /// What a rule here begins with, so that no packet is met twice.
-    fn guard(self) -> Vec<Expression> {
-        let mut lo = b"lo".to_vec();
-        lo.resize(INTERFACE_BYTES, 0);
-        match self {
-            Self::Input => Vec::new(),
-            Self::Output => {
-                vec![Expression::Meta(Meta::LeavesBy), Expression::Compare(Compare::NotEqual, lo)]
-            }
-        }
-    }
 }
 
 /// A table that is there.
 pub(crate) struct Table {
     socket: Socket,
     name: String,
+    chains: Vec<&'static str>,
 }
 
 impl Table {
-    /// Makes a table with these rules, for as long as the value lives. The name must be free.
-    pub(crate) fn hold(name: &str, rules: &[Vec<Expression>]) -> Result<Self, Trouble> {
+    /// Makes a table of these chains, for as long as the value lives. The name must be free.
+    pub(crate) fn hold(name: &str, chains: &[Chain]) -> Result<Self, Trouble> {
         let mut socket = Socket::open()?;
         let mut batch = Batch::of(SUBSYSTEM);
         batch.request(about(NEW_TABLE, CREATE | EXCLUSIVE), |to| {
             to.text(1, name);
             to.be32(2, OWNER);
         });
-        for hook in Hook::ALL {
-            batch.request(about(NEW_CHAIN, CREATE | EXCLUSIVE), move |to| chain(to, name, hook));
-            for rule in rules {
-                batch.request(about(NEW_RULE, CREATE | APPEND), move |to| {
+        for chain in chains {
+            batch.request(about(NEW_CHAIN, CREATE | EXCLUSIVE), |to| write(to, name, chain));
+            for rule in &chain.rules {
+                batch.request(about(NEW_RULE, CREATE | APPEND), |to| {
                     to.text(1, name);
-                    to.text(2, hook.chain());
-                    to.nest(4, |to| {
-                        for word in hook.guard().iter().chain(rule) {
-                            to.nest(1, |to| word.write(to));
-                        }
-                    });
+                    to.text(2, chain.name);
+                    to.nest(4, |to| rule.iter().for_each(|word| to.nest(1, |to| word.write(to))));
                 });
             }
         }
         socket.transact(batch)?;
-        Ok(Self { socket, name: name.to_owned() })
+        let chains = chains.iter().map(|it| it.name).collect();
+        Ok(Self { socket, name: name.to_owned(), chains })
     }
 
     /// What all rules have counted so far.
@@ -110,22 +91,22 @@ impl Table {
     pub(crate) fn empty(&mut self) -> Result<(), Trouble> {
         let name = &*self.name;
         let mut batch = Batch::of(SUBSYSTEM);
-        for hook in Hook::ALL {
+        for chain in &self.chains {
             batch.request(about(DELETE_RULE, 0), move |to| {
                 to.text(1, name);
-                to.text(2, hook.chain());
+                to.text(2, chain);
             });
         }
         self.socket.transact(batch)
     }
 }
 
-fn chain(to: &mut Values<'_>, table: &str, hook: Hook) {
+fn write(to: &mut Values<'_>, table: &str, chain: &Chain) {
     to.text(1, table);
-    to.text(3, hook.chain());
+    to.text(3, chain.name);
     to.nest(4, |to| {
-        to.be32(1, hook as u32);
-        to.bytes(2, &PRIORITY.to_be_bytes());
+        to.be32(1, chain.hook as u32);
+        to.bytes(2, &chain.priority.to_be_bytes());
     });
     to.be32(5, ACCEPT);
     to.text(7, "filter");

@@ -114,6 +114,22 @@ impl Traffic {
         self.host.is_none() && self.port.is_none()
     }
 
+    /// What answers it: the same between the same ends, the other way.
+    pub(crate) const fn reversed(self) -> Self {
+        let way = match self.way {
+            Way::To => Way::From,
+            Way::From => Way::To,
+            Way::Both => Way::Both,
+        };
+        Self { way, ..self }
+    }
+
+    /// The part of it that goes by this protocol, if any.
+    pub(crate) fn only(self, protocol: Protocol) -> Option<Self> {
+        let some = self.protocol.is_none_or(|it| it == protocol);
+        some.then_some(Self { protocol: Some(protocol), ..self })
+    }
+
     /// What such packets look like: each is matched by one of these lists or by several.
     pub(crate) fn matches(&self) -> Vec<Vec<Expression>> {
         let ends: &[End] = match self.way {

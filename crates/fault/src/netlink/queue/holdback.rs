@@ -16,7 +16,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use evenkeel_stats::Histogram;
-use evenkeel_units::{Choices, Moment, Ratio, Seed};
+use evenkeel_units::{Choices, Moment, Ratio};
 use serde::{Deserialize, Serialize};
 
 use super::damage::damaged;
@@ -39,6 +39,28 @@ pub(crate) struct Treatment {
     pub(crate) reorder: Ratio,
     /// The share of the rest in which one bit is turned.
     pub(crate) corrupt: Ratio,
+}
+
+impl Treatment {
+    /// Whether packets are held back at all.
+    pub(crate) fn takes_time(&self) -> bool {
+        self.delay > Duration::ZERO || self.jitter > Duration::ZERO
+    }
+
+    /// Whether some are lost or damaged.
+    pub(crate) fn does_harm(&self) -> bool {
+        self.loss > Ratio::ZERO || self.corrupt > Ratio::ZERO
+    }
+
+    /// The part of it that takes time.
+    pub(crate) const fn delays(self) -> Self {
+        Self { loss: Ratio::ZERO, corrupt: Ratio::ZERO, ..self }
+    }
+
+    /// The part of it that does harm.
+    pub(crate) fn harms(self) -> Self {
+        Self { loss: self.loss, corrupt: self.corrupt, ..Self::default() }
+    }
 }
 
 /// Whether jitter may change the order of packets.
@@ -96,18 +118,24 @@ struct Place {
     has_verdict: bool,
 }
 
+impl Done {
+    /// Both of them together.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.packets += other.packets;
+        self.lost += other.lost;
+        self.reordered += other.reordered;
+        self.corrupted += other.corrupted;
+        self.delays.merge(&other.delays);
+    }
+}
+
 impl Holdback {
-    pub(crate) fn new(treatment: Treatment, seed: Seed) -> Self {
-        let chance = Chance {
-            loss: seed.choices("loss of packets"),
-            jitter: seed.choices("jitter of packets"),
-            reorder: seed.choices("order of packets"),
-            corrupt: seed.choices("damage of packets"),
-            bit: seed.choices("place of damage"),
-        };
+    /// Packets are treated alike by the same treatment and chance.
+    pub(crate) fn new(treatment: Treatment, chance: Choices) -> Self {
+        let [loss, jitter, reorder, corrupt, bit] = [0, 1, 2, 3, 4].map(|it| chance.of(it));
         Self {
             treatment,
-            chance,
+            chance: Chance { loss, jitter, reorder, corrupt, bit },
             line: VecDeque::new(),
             left: 0,
             due: BinaryHeap::new(),
@@ -227,9 +255,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use evenkeel_units::Seed;
     use proptest::prelude::*;
 
     const MS: Duration = Duration::from_millis(1);
+
+    fn chance(seed: u64) -> Choices {
+        Seed(seed).choices("packets")
+    }
 
     fn at(ms: u32) -> Moment {
         Moment::at(MS * ms)
@@ -252,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_packet_leaves_when_its_delay_has_passed_and_not_before() {
-        let mut holdback = Holdback::new(delay(5), Seed(1));
+        let mut holdback = Holdback::new(delay(5), chance(1));
         assert_eq!(holdback.on(at(0), packet(1)), None);
         assert_eq!(holdback.on(at(2), packet(2)), None);
         assert_eq!(holdback.next(), Some(at(5)));
@@ -267,14 +300,14 @@ mod tests {
 
     #[test]
     fn packets_that_are_due_together_need_one_verdict() {
-        let mut holdback = Holdback::new(delay(5), Seed(1));
+        let mut holdback = Holdback::new(delay(5), chance(1));
         (0..100).for_each(|id| assert_eq!(holdback.on(at(0), packet(id)), None));
         assert_eq!(released(&mut holdback, at(5)), [Verdict::UpTo(99)]);
     }
 
     #[test]
     fn the_numbers_of_packets_may_turn_over() {
-        let mut holdback = Holdback::new(delay(5), Seed(1));
+        let mut holdback = Holdback::new(delay(5), chance(1));
         for (after, id) in [u32::MAX - 1, u32::MAX, 0, 1].into_iter().enumerate() {
             holdback.on(at(after as u32), packet(id));
         }
@@ -286,7 +319,7 @@ mod tests {
     fn a_share_is_lost_at_once_and_the_same_packets_with_the_same_seed() {
         let treatment = Treatment { loss: Ratio::percent(20), ..delay(5) };
         let lost = |seed| {
-            let mut holdback = Holdback::new(treatment, Seed(seed));
+            let mut holdback = Holdback::new(treatment, chance(seed));
             let lost: Vec<_> =
                 (0..10_000).filter_map(|id| holdback.on(at(0), packet(id))).collect();
             assert_eq!(holdback.done().lost, lost.len() as u64);
@@ -303,7 +336,7 @@ mod tests {
     #[test]
     fn packets_that_skip_the_queue_overtake_it() {
         let treatment = Treatment { reorder: Ratio::percent(50), ..delay(5) };
-        let mut holdback = Holdback::new(treatment, Seed(3));
+        let mut holdback = Holdback::new(treatment, chance(3));
         (0..100).for_each(|id| assert_eq!(holdback.on(at(0), packet(id)), None));
         released(&mut holdback, at(0));
         let skipped = holdback.done().reordered;
@@ -316,7 +349,7 @@ mod tests {
     #[test]
     fn a_damaged_packet_keeps_its_place() {
         let treatment = Treatment { corrupt: Ratio::percent(50), ..delay(5) };
-        let mut holdback = Holdback::new(treatment, Seed(3));
+        let mut holdback = Holdback::new(treatment, chance(3));
         (0..100).for_each(|id| assert_eq!(holdback.on(at(0), packet(id)), None));
         let said = released(&mut holdback, at(5));
         let ids: Vec<u32> = said.iter().map(id_of).collect();
@@ -329,7 +362,7 @@ mod tests {
     #[test]
     fn at_the_end_all_packets_leave_at_once_and_later_ones_are_left_alone() {
         let treatment = Treatment { loss: Ratio::ONE, ..delay(5) };
-        let mut holdback = Holdback::new(Treatment { loss: Ratio::ZERO, ..treatment }, Seed(1));
+        let mut holdback = Holdback::new(Treatment { loss: Ratio::ZERO, ..treatment }, chance(1));
         (0..3).for_each(|id| assert_eq!(holdback.on(at(0), packet(id)), None));
         let mut said = Vec::new();
         holdback.let_go(at(1), |it| said.push(it));
@@ -379,7 +412,7 @@ mod tests {
         fn each_packet_leaves_once_in_its_time_and_in_order_where_it_is_kept(
             treatment in treatment(), gaps in proptest::collection::vec(0u32..5, 1..60), seed: u64,
         ) {
-            let mut holdback = Holdback::new(treatment, Seed(seed));
+            let mut holdback = Holdback::new(treatment, chance(seed));
             let (mut kernel, mut now) = (Kernel::default(), 0);
             let (mut arrivals, mut left) = (Vec::new(), Vec::new());
             let mut turn = |holdback: &mut Holdback, kernel: &mut Kernel, now: u32| {
@@ -415,7 +448,7 @@ mod tests {
         #[test]
         fn jitter_is_even_around_the_delay(seed: u64) {
             let treatment = Treatment { jitter: MS * 4, order: Order::Free, ..delay(5) };
-            let mut holdback = Holdback::new(treatment, Seed(seed));
+            let mut holdback = Holdback::new(treatment, chance(seed));
             (0..1_000).for_each(|id| assert_eq!(holdback.on(at(0), packet(id)), None));
             let mut sum = 0.0;
             while let Some(due) = holdback.next() {

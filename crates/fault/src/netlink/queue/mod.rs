@@ -24,7 +24,7 @@ use super::socket::{Socket, Trouble};
 
 #[cfg(test)]
 pub(crate) use self::holdback::Order;
-pub(crate) use self::holdback::{Holdback, Treatment};
+pub(crate) use self::holdback::{Done, Holdback, Treatment};
 pub(crate) use self::packet::{Packet, Verdict};
 
 const CONFIGURE: u16 = SUBSYSTEM << 8 | 2;

@@ -13,7 +13,7 @@ use crate::netlink::expression::{Count, Expression};
 use crate::netlink::message::Subject;
 use crate::netlink::queue::{Contents, Queue, Treatment};
 use crate::netlink::socket::{Batch, Socket, Trouble};
-use crate::netlink::table::Table;
+use crate::netlink::table::{Chain, Hook, Table};
 use crate::netlink::traffic::{Traffic, Way};
 
 /// A queue to which nobody listens.
@@ -22,7 +22,10 @@ const DELETE_TABLE: u16 = 0x0a02;
 
 /// A rule that leads all packets to nobody, in the words that this kernel has.
 fn to_nobody(name: &str) -> Table {
-    let hold = |end| Table::hold(name, &[vec![Expression::Counter, end]]);
+    let hold = |end| {
+        let rules = vec![vec![Expression::Counter, end]];
+        Table::hold(name, &[Chain { name: "input", hook: Hook::Input, priority: 0, rules }])
+    };
     hold(Expression::Queue(NOBODY)).or_else(|_| hold(Expression::IptablesQueue(NOBODY))).unwrap()
 }
 

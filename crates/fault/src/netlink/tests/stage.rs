@@ -2,6 +2,7 @@
 
 use std::any::type_name_of_val;
 use std::env;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::ops::Range;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use evenkeel_units::{Clock, Seed, SystemClock};
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::netlink::disturbance::{Did, Disturbance};
 use crate::netlink::queue::Treatment;
@@ -19,6 +21,8 @@ use crate::netlink::traffic::{Protocol, Traffic, Way};
 /// How long to wait for what must come.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) const MS: Duration = Duration::from_millis(1);
+/// What a busy host may add to the shortest of twenty.
+pub(super) const SLACK_MS: u32 = 15;
 
 /// Set in the process that is alone.
 const ALONE: &str = "EVENKEEL_TEST_ALONE";
@@ -138,7 +142,13 @@ pub(super) enum Caller {
 impl Caller {
     /// To a server of its own.
     pub(super) fn tcp(host: &str) -> Self {
-        let listener = TcpListener::bind((host.parse::<IpAddr>().unwrap(), 0)).unwrap();
+        Self::tcp_from(host, None)
+    }
+
+    /// To a server of its own, which lives in another network.
+    pub(super) fn tcp_from(host: &str, network: Option<File>) -> Self {
+        let address = (host.parse::<IpAddr>().unwrap(), 0);
+        let listener = inside(network, move || TcpListener::bind(address).unwrap());
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
@@ -156,8 +166,17 @@ impl Caller {
 
     /// To a server of its own.
     pub(super) fn udp(host: &str) -> Self {
-        let server = UdpSocket::bind((host.parse::<IpAddr>().unwrap(), 0)).unwrap();
-        let socket = UdpSocket::bind((host.parse::<IpAddr>().unwrap(), 0)).unwrap();
+        Self::udp_from(host, None)
+    }
+
+    /// To a server of its own, which lives in another network.
+    pub(super) fn udp_from(host: &str, network: Option<File>) -> Self {
+        let address = (host.parse::<IpAddr>().unwrap(), 0);
+        // Over lo both have the same address, elsewhere each has its own.
+        let any = if address.0.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let own = network.as_ref().map_or_else(|| address.into(), |_| any.parse().unwrap());
+        let socket = UdpSocket::bind::<SocketAddr>(own).unwrap();
+        let server = inside(network, move || UdpSocket::bind(address).unwrap());
         socket.connect(server.local_addr().unwrap()).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         std::thread::spawn(move || {
@@ -198,6 +217,19 @@ impl Caller {
     pub(super) fn shortest(&mut self) -> Duration {
         self.times(20).into_iter().min().unwrap()
     }
+}
+
+/// Does something in another network, if one is given; sockets that are opened stay there.
+pub(super) fn inside<T: Send + 'static>(
+    network: Option<File>,
+    act: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let Some(network) = network else { return act() };
+    let act = move || {
+        move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+        act()
+    };
+    std::thread::spawn(act).join().unwrap()
 }
 
 /// A receiver of datagrams with room for all of them, and a sender.

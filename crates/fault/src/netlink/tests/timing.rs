@@ -2,13 +2,12 @@
 
 use evenkeel_units::Seed;
 
-use super::stage::{Caller, Datagrams, Disturber, MS, alone, answers_of, datagrams_to, delay};
+use super::stage::{
+    Caller, Datagrams, Disturber, MS, SLACK_MS, alone, answers_of, datagrams_to, delay,
+};
 use crate::netlink::disturbance::Disturbance;
 use crate::netlink::queue::{Order, Treatment};
 use crate::netlink::traffic::{Protocol, Traffic, Way};
-
-/// What a busy host may add to the shortest of twenty.
-const SLACK_MS: u32 = 15;
 
 #[test]
 fn every_answer_on_a_connection_that_is_kept_is_late() {

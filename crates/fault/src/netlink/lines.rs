@@ -1,0 +1,226 @@
+//! Lines: which packets wait in which queue, and what is done to those that wait there.
+//!
+//! ```text
+//! input    everything that comes, also over lo           ─▶ all of the treatment
+//! output   what leaves, but not over lo: that comes next ─▶ all of the treatment; of TCP only what does harm
+//! answers  answers to the TCP that left, as they come    ─▶ of the treatment what takes time
+//! ```
+//!
+//! So each packet is met once. What TCP sends must not wait on its way out: it counts as being sent until it
+//! leaves, and TCP sends no more than a few packets at a time, a thousandth of what the network would carry. Its
+//! answers wait instead; the round trip takes as long as it should, and every segment has an answer. Both ways
+//! together still cost two delays, since answers that are disturbed themselves pass both `input` and `answers`.
+//! What does harm does not wait, and is done to the packets that are meant.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use evenkeel_units::{Clock, Moment, Ratio, Seed};
+
+use super::expression::{Compare, Expression, INTERFACE_BYTES, Meta};
+use super::queue::{Contents, Done, Holdback, Queue, Treatment};
+use super::socket::Trouble;
+use super::table::{Chain, Hook};
+use super::traffic::{Protocol, Traffic};
+
+/// Where others mangle packets: what is redirected afterwards has the address that its sender knows.
+const PRIORITY: i32 = -150;
+
+/// Packets that wait for the same.
+pub(super) struct Line {
+    queue: Queue,
+    holdback: Holdback,
+}
+
+impl Line {
+    fn open(treatment: Treatment, seed: Seed, number: u64) -> Result<Self, Trouble> {
+        let contents = match treatment.corrupt {
+            Ratio::ZERO => Contents::None,
+            _ => Contents::Whole,
+        };
+        let chance = seed.choices("packets").of(number);
+        Ok(Self { queue: Queue::bind(contents)?, holdback: Holdback::new(treatment, chance) })
+    }
+
+    /// Reads what has come, and says what is due. `true`: more has come than was read.
+    pub(super) fn turn(&mut self, clock: &impl Clock) -> io::Result<bool> {
+        let Self { queue, holdback } = self;
+        let there_is_more = queue.receive(|packet| holdback.on(clock.now(), packet))?;
+        let mut said = Ok(());
+        holdback.release(clock.now(), |verdict| {
+            if said.is_ok() {
+                said = queue.say(&verdict);
+            }
+        });
+        said?;
+        queue.send()?;
+        Ok(there_is_more)
+    }
+
+    /// Lets all packets go, and henceforth leaves those alone that come.
+    pub(super) fn let_go(&mut self, now: Moment) -> io::Result<()> {
+        let Self { queue, holdback } = self;
+        let mut said = Ok(());
+        holdback.let_go(now, |verdict| {
+            if said.is_ok() {
+                said = queue.say(&verdict);
+            }
+        });
+        said?;
+        queue.send()
+    }
+
+    /// When it wants a turn, though nothing came.
+    pub(super) fn next(&self) -> Option<Moment> {
+        self.holdback.next()
+    }
+
+    pub(super) const fn done(&self) -> &Done {
+        self.holdback.done()
+    }
+
+    /// Packets that were away before their verdict came.
+    pub(super) const fn gone(&self) -> u64 {
+        self.queue.gone()
+    }
+}
+
+impl AsFd for Line {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.queue.as_fd()
+    }
+}
+
+/// All lines of a disturbance.
+pub(super) struct Lines {
+    all: Line,
+    /// What TCP sends, when something is done to it.
+    harm: Option<Line>,
+    /// The answers to it, when they are to wait.
+    answers: Option<Line>,
+}
+
+impl Lines {
+    pub(super) fn open(treatment: Treatment, seed: Seed) -> Result<Self, Trouble> {
+        let open = |treatment, number| Line::open(treatment, seed, number);
+        let takes_time = treatment.takes_time();
+        let harm = takes_time && treatment.does_harm();
+        Ok(Self {
+            all: open(treatment, 0)?,
+            harm: harm.then(|| open(treatment.harms(), 1)).transpose()?,
+            answers: takes_time.then(|| open(treatment.delays(), 2)).transpose()?,
+        })
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Line> {
+        [Some(&self.all), self.harm.as_ref(), self.answers.as_ref()].into_iter().flatten()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Line> {
+        [Some(&mut self.all), self.harm.as_mut(), self.answers.as_mut()].into_iter().flatten()
+    }
+
+    /// The rules that lead packets here, in the words for it that the kernel has.
+    pub(super) fn chains(
+        &self,
+        traffic: &[Traffic],
+        spared: &[Traffic],
+        words: fn(u16) -> Expression,
+    ) -> Vec<Chain> {
+        let to = |line: &Line| vec![Expression::Counter, words(line.queue.number())];
+        let harm = self.harm.as_ref().map_or_else(|| vec![Expression::Accept], to);
+        chains(traffic, spared, &to(&self.all), self.answers.as_ref().map(|it| (harm, to(it))))
+    }
+}
+
+/// `apart`: what becomes of what TCP sends, and of the answers to it, where they do not go where all go.
+fn chains(
+    traffic: &[Traffic],
+    spared: &[Traffic],
+    all: &[Expression],
+    apart: Option<(Vec<Expression>, Vec<Expression>)>,
+) -> Vec<Chain> {
+    let of = |all: &[Traffic], guard: &[Expression], end: &[Expression]| {
+        let matches = all.iter().flat_map(Traffic::matches);
+        matches.map(|it| [guard, &it, end].concat()).collect::<Vec<_>>()
+    };
+    let accept = &[Expression::Accept];
+    let tcp: Vec<_> = traffic.iter().filter_map(|it| it.only(Protocol::Tcp)).collect();
+
+    let input = [of(spared, &[], accept), of(traffic, &[], all)].concat();
+    let leaving = not_lo(Meta::LeavesBy);
+    let mut output = of(spared, &leaving, accept);
+    if let Some((harm, _)) = &apart {
+        output.extend(of(&tcp, &leaving, harm));
+    }
+    output.extend(of(traffic, &leaving, all));
+    let mut chains = vec![
+        Chain { name: "input", hook: Hook::Input, priority: PRIORITY, rules: input },
+        Chain { name: "output", hook: Hook::Output, priority: PRIORITY, rules: output },
+    ];
+    if let Some((_, end)) = &apart {
+        let reversed = |all: &[Traffic]| all.iter().map(|it| it.reversed()).collect::<Vec<_>>();
+        let coming = not_lo(Meta::ArrivesBy);
+        let rules =
+            [of(&reversed(spared), &coming, accept), of(&reversed(&tcp), &coming, end)].concat();
+        // A packet that one chain lets go meets the next one.
+        let priority = PRIORITY + 1;
+        chains.push(Chain { name: "answers", hook: Hook::Input, priority, rules });
+    }
+    chains
+}
+
+fn not_lo(interface: Meta) -> Vec<Expression> {
+    let mut lo = b"lo".to_vec();
+    lo.resize(INTERFACE_BYTES, 0);
+    vec![Expression::Meta(interface), Expression::Compare(Compare::NotEqual, lo)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlink::traffic::Way;
+
+    fn port(port: u16, protocol: Option<Protocol>) -> Traffic {
+        Traffic { way: Way::To, host: None, port: Some(port), protocol }
+    }
+
+    /// What the rules of each chain end with.
+    fn ends(chains: &[Chain]) -> Vec<(&'static str, Vec<Expression>)> {
+        let end = |it: &Vec<Expression>| it.last().cloned().unwrap();
+        chains.iter().map(|it| (it.name, it.rules.iter().map(end).collect())).collect()
+    }
+
+    #[test]
+    fn who_is_spared_is_let_go_before_anything_else() {
+        let spared = [port(22, Some(Protocol::Tcp))];
+        let chains =
+            chains(&[port(80, Some(Protocol::Tcp))], &spared, &[Expression::Queue(1)], None);
+        let both = vec![Expression::Accept, Expression::Queue(1)];
+        assert_eq!(ends(&chains), [("input", both.clone()), ("output", both)]);
+    }
+
+    #[test]
+    fn what_tcp_sends_does_not_wait_on_its_way_out_but_its_answers_do() {
+        let apart = (vec![Expression::Accept], vec![Expression::Queue(3)]);
+        let chains = chains(&[port(80, None)], &[], &[Expression::Queue(1)], Some(apart));
+        let all = || Expression::Queue(1);
+        let expected = [
+            ("input", vec![all(), all()]),
+            ("output", vec![Expression::Accept, all(), all()]),
+            ("answers", vec![Expression::Queue(3)]),
+        ];
+        assert_eq!(ends(&chains), expected);
+        let answer = port(80, Some(Protocol::Tcp)).reversed().matches().concat();
+        assert_eq!(chains[2].rules[0][2..2 + answer.len()], answer);
+    }
+
+    #[test]
+    fn udp_waits_on_its_way_out_because_nobody_need_answer_it() {
+        let apart = (vec![Expression::Accept], vec![Expression::Queue(3)]);
+        let udp = port(80, Some(Protocol::Udp));
+        let chains = chains(&[udp], &[], &[Expression::Queue(1)], Some(apart));
+        assert_eq!(ends(&chains)[1], ("output", vec![Expression::Queue(1)]));
+        assert_eq!(ends(&chains)[2], ("answers", vec![]));
+    }
+}
