@@ -38,7 +38,6 @@ mod journal;
 pub mod kind;
 mod mend;
 mod need;
-#[cfg_attr(not(test), expect(dead_code, reason = "the kinds of fault that use it come next"))]
 mod netlink;
 pub mod plan;
 pub mod process;

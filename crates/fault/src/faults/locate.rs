@@ -52,7 +52,7 @@ pub fn preview(plan: &evenkeel_model::Plan) -> Result<Vec<Preview>, FaultError> 
         let Located { resolved, mut hits, .. } = located;
         let pending = hits.iter().filter(|it| !runs(it)).map(|it| it.name.clone()).collect();
         hits.retain(runs);
-        let planned = aim(fault, "dry-run", &hits).plan();
+        let planned = aim(fault, "dry-run", plan.seed, &hits).plan();
         let label = fault.label.clone();
         let planned = planned.map_err(|error| FaultError::Plan { label, error })?;
         Ok(Preview { resolved, plan: planned, pending })
@@ -131,8 +131,13 @@ pub(super) fn locate(
     Ok(Located { resolved, hits, spared })
 }
 
-pub(super) fn aim<'a>(fault: &'a PlannedFault, mark: &'a str, hits: &'a [Hit]) -> Aim<'a> {
+pub(super) fn aim<'a>(
+    fault: &'a PlannedFault,
+    mark: &'a str,
+    seed: Seed,
+    hits: &'a [Hit],
+) -> Aim<'a> {
     let limit = (fault.to - fault.from).saturating_add(SLACK);
     let target = fault.target.as_ref();
-    Aim { fault: &fault.fault, target, limit, mark, hits }
+    Aim { fault: &fault.fault, target, limit, mark, seed, hits }
 }

@@ -178,7 +178,7 @@ impl Faults {
         }
         let hits = located.hits;
         let mark = format!("{}/{index}", self.run);
-        let plan = aim(fault, &mark, &hits).plan();
+        let plan = aim(fault, &mark, self.seed, &hits).plan();
         let plan = plan.map_err(|error| FaultError::Plan { label: label.clone(), error })?;
         let lease = Lease {
             fault: label.clone(),

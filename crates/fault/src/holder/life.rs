@@ -60,8 +60,13 @@ impl Life {
     }
 
     /// Time left, if the pipe stays open.
-    pub(crate) fn left(&self) -> Duration {
+    pub(super) fn left(&self) -> Duration {
         self.limit.saturating_sub(self.clock.now().elapsed())
+    }
+
+    /// Readable once the tool is gone. Nothing is ever sent after the errand.
+    pub(super) const fn input(&self) -> BorrowedFd<'static> {
+        self.input
     }
 
     /// Waits until it is over.

@@ -36,6 +36,7 @@ pub(crate) use self::memory::{Memory, available, reserve, total};
 pub(crate) use self::pids::Pids;
 pub(crate) use self::pipe::{Holder, HolderError};
 pub(crate) use self::table::Table;
+use crate::netlink::Disturbance;
 
 /// What was counted while something was held, by name, with the unit in each name.
 pub(crate) type Counters = BTreeMap<String, f64>;
@@ -56,6 +57,8 @@ pub enum Work {
     Pids(Pids),
     /// Keep up a table of nft.
     Table(Table),
+    /// Hold packets back, or damage them.
+    Packets(Disturbance),
 }
 
 impl Work {
@@ -67,6 +70,9 @@ impl Work {
             Self::Inodes(it) => it.run(life),
             Self::Pids(it) => it.run(life),
             Self::Table(it) => it.run(life),
+            Self::Packets(it) => {
+                it.run(life.input(), life.left(), || life.ready()).map(|did| did.counters())
+            }
         }
     }
 }
@@ -80,6 +86,7 @@ impl fmt::Display for Work {
             Self::Inodes(it) => it.fmt(f),
             Self::Pids(it) => it.fmt(f),
             Self::Table(it) => it.fmt(f),
+            Self::Packets(it) => it.fmt(f),
         }
     }
 }

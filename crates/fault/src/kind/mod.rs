@@ -22,8 +22,11 @@ use std::time::Duration;
 
 use evenkeel_model::document::{Fault, Finder, Selector, Target, Traffic};
 use evenkeel_model::event::Evidence;
+use evenkeel_units::Seed;
 
-use self::network::{bandwidth, black_hole, http_errors, latency, loss, partition, refuse, reset};
+use self::network::{
+    bandwidth, black_hole, corrupt, http_errors, latency, loss, partition, refuse, reorder, reset,
+};
 use self::process::{file_descriptors, kill, pause, restart};
 use self::resource::{cpu, disk_fill, inodes, memory, pids};
 use crate::act::Did;
@@ -59,6 +62,8 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &reset::KIND,
     &http_errors::KIND,
     &loss::KIND,
+    &corrupt::KIND,
+    &reorder::KIND,
     &partition::KIND,
     &kill::KIND,
     &pause::KIND,
@@ -87,6 +92,8 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::Cpu { .. } => &cpu::KIND,
         Fault::Memory { .. } => &memory::KIND,
         Fault::Loss { .. } => &loss::KIND,
+        Fault::Corrupt { .. } => &corrupt::KIND,
+        Fault::Reorder { .. } => &reorder::KIND,
         Fault::Partition { .. } => &partition::KIND,
         Fault::DiskFill { .. } => &disk_fill::KIND,
         Fault::Inodes { .. } => &inodes::KIND,
@@ -104,6 +111,7 @@ pub(crate) struct Aim<'a> {
     pub(crate) limit: Duration,
     /// What its children are started under.
     pub(crate) mark: &'a str,
+    pub(crate) seed: Seed,
     pub(crate) hits: &'a [Hit],
 }
 

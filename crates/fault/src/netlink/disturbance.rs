@@ -10,6 +10,7 @@ use std::num::NonZeroU64;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use evenkeel_model::document::Traffic;
 use evenkeel_units::{Clock, Human, Moment, Ratio, Seed, SystemClock};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -23,7 +24,7 @@ use super::lines::{Line, Lines};
 use super::queue::{Done, Treatment};
 use super::socket::Trouble;
 use super::table::Table;
-use super::traffic::Traffic;
+use super::traffic;
 use super::waking::Waking;
 
 /// How long the queue must be empty, at the end, to be sure that nobody is on the way into it.
@@ -36,7 +37,7 @@ const FIRST: i32 = -19;
 /// What is done to which packets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Disturbance {
+pub struct Disturbance {
     /// These packets; each once, however often it is named.
     pub(crate) traffic: Vec<Traffic>,
     /// But never these.
@@ -96,7 +97,7 @@ impl Disturbance {
         limit: Duration,
         ready: impl FnOnce() -> io::Result<()>,
     ) -> io::Result<Did> {
-        if self.traffic.is_empty() || self.traffic.iter().any(Traffic::is_everything) {
+        if self.traffic.is_empty() || self.traffic.iter().any(traffic::is_everything) {
             let reason =
                 "traffic needs a host or a port: all packets of a host are nobody's to disturb";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
@@ -260,29 +261,32 @@ impl fmt::Display for Disturbance {
             parts.push("count".to_owned());
         }
         let traffic: Vec<String> = self.traffic.iter().map(ToString::to_string).collect();
-        write!(f, "{} of packets {}", parts.join(", "), traffic.join(" and "))
+        write!(f, "{} of packets ({})", parts.join(", "), traffic.join(", "))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::netlink::traffic::{Protocol, Way};
+    use evenkeel_model::document::{Direction, Protocol};
 
     #[test]
     fn an_order_is_read_with_little_in_it_and_says_what_it_does() {
         let text = r#"{
-            "traffic": [{"way": "from", "port": 5432, "protocol": "tcp"}, {"way": "both", "host": "10.0.0.0/8"}],
+            "traffic": [
+                {"host": null, "port": 5432, "protocol": "tcp", "direction": "from"},
+                {"host": "10.0.0.0/8", "port": null, "protocol": "any", "direction": "both"}
+            ],
             "treatment": {"delay": 0.1, "jitter": 0.01, "loss": 0.05},
             "seed": 7
         }"#;
         let disturbance: Disturbance = serde_json::from_str(text).unwrap();
         assert_eq!(
             disturbance.to_string(),
-            "hold back 100ms ± 10ms, lose 5% of packets from any host port 5432 (TCP) and to and from 10.0.0.0/8"
+            "hold back 100ms ± 10ms, lose 5% of packets (from port 5432/tcp, 10.0.0.0/8)"
         );
         let [first, _] = &disturbance.traffic[..] else { panic!("two") };
-        assert_eq!((first.way, first.protocol), (Way::From, Some(Protocol::Tcp)));
+        assert_eq!((first.direction, first.protocol), (Direction::From, Protocol::Tcp));
     }
 
     #[test]

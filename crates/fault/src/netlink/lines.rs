@@ -15,13 +15,14 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use evenkeel_model::document::Traffic;
 use evenkeel_units::{Clock, Moment, Ratio, Seed};
 
 use super::expression::{Compare, Expression, INTERFACE_BYTES, Meta};
 use super::queue::{Contents, Done, Holdback, Queue, Treatment};
 use super::socket::Trouble;
 use super::table::{Chain, Hook};
-use super::traffic::{Protocol, Traffic};
+use super::traffic;
 
 /// Where others mangle packets: what is redirected afterwards has the address that its sender knows.
 const PRIORITY: i32 = -150;
@@ -123,43 +124,43 @@ impl Lines {
     /// The rules that lead packets here, in the words for it that the kernel has.
     pub(super) fn chains(
         &self,
-        traffic: &[Traffic],
+        meant: &[Traffic],
         spared: &[Traffic],
         words: fn(u16) -> Expression,
     ) -> Vec<Chain> {
         let to = |line: &Line| vec![Expression::Counter, words(line.queue.number())];
         let harm = self.harm.as_ref().map_or_else(|| vec![Expression::Accept], to);
-        chains(traffic, spared, &to(&self.all), self.answers.as_ref().map(|it| (harm, to(it))))
+        chains(meant, spared, &to(&self.all), self.answers.as_ref().map(|it| (harm, to(it))))
     }
 }
 
 /// `apart`: what becomes of what TCP sends, and of the answers to it, where they do not go where all go.
 fn chains(
-    traffic: &[Traffic],
+    meant: &[Traffic],
     spared: &[Traffic],
     all: &[Expression],
     apart: Option<(Vec<Expression>, Vec<Expression>)>,
 ) -> Vec<Chain> {
     let of = |all: &[Traffic], guard: &[Expression], end: &[Expression]| {
-        let matches = all.iter().flat_map(Traffic::matches);
+        let matches = all.iter().flat_map(traffic::matches);
         matches.map(|it| [guard, &it, end].concat()).collect::<Vec<_>>()
     };
     let accept = &[Expression::Accept];
-    let tcp: Vec<_> = traffic.iter().filter_map(|it| it.only(Protocol::Tcp)).collect();
+    let tcp: Vec<_> = meant.iter().filter_map(traffic::tcp).collect();
 
-    let input = [of(spared, &[], accept), of(traffic, &[], all)].concat();
+    let input = [of(spared, &[], accept), of(meant, &[], all)].concat();
     let leaving = not_lo(Meta::LeavesBy);
     let mut output = of(spared, &leaving, accept);
     if let Some((harm, _)) = &apart {
         output.extend(of(&tcp, &leaving, harm));
     }
-    output.extend(of(traffic, &leaving, all));
+    output.extend(of(meant, &leaving, all));
     let mut chains = vec![
         Chain { name: "input", hook: Hook::Input, priority: PRIORITY, rules: input },
         Chain { name: "output", hook: Hook::Output, priority: PRIORITY, rules: output },
     ];
     if let Some((_, end)) = &apart {
-        let reversed = |all: &[Traffic]| all.iter().map(|it| it.reversed()).collect::<Vec<_>>();
+        let reversed = |all: &[Traffic]| all.iter().map(traffic::reversed).collect::<Vec<_>>();
         let coming = not_lo(Meta::ArrivesBy);
         let rules =
             [of(&reversed(spared), &coming, accept), of(&reversed(&tcp), &coming, end)].concat();
@@ -179,10 +180,10 @@ fn not_lo(interface: Meta) -> Vec<Expression> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::netlink::traffic::Way;
+    use evenkeel_model::document::{Direction, Protocol};
 
-    fn port(port: u16, protocol: Option<Protocol>) -> Traffic {
-        Traffic { way: Way::To, host: None, port: Some(port), protocol }
+    fn port(port: u16, protocol: Protocol) -> Traffic {
+        Traffic { direction: Direction::To, host: None, port: Some(port), protocol }
     }
 
     /// What the rules of each chain end with.
@@ -193,9 +194,8 @@ mod tests {
 
     #[test]
     fn who_is_spared_is_let_go_before_anything_else() {
-        let spared = [port(22, Some(Protocol::Tcp))];
-        let chains =
-            chains(&[port(80, Some(Protocol::Tcp))], &spared, &[Expression::Queue(1)], None);
+        let spared = [port(22, Protocol::Tcp)];
+        let chains = chains(&[port(80, Protocol::Tcp)], &spared, &[Expression::Queue(1)], None);
         let both = vec![Expression::Accept, Expression::Queue(1)];
         assert_eq!(ends(&chains), [("input", both.clone()), ("output", both)]);
     }
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn what_tcp_sends_does_not_wait_on_its_way_out_but_its_answers_do() {
         let apart = (vec![Expression::Accept], vec![Expression::Queue(3)]);
-        let chains = chains(&[port(80, None)], &[], &[Expression::Queue(1)], Some(apart));
+        let chains = chains(&[port(80, Protocol::Any)], &[], &[Expression::Queue(1)], Some(apart));
         let all = || Expression::Queue(1);
         let expected = [
             ("input", vec![all(), all()]),
@@ -211,14 +211,14 @@ mod tests {
             ("answers", vec![Expression::Queue(3)]),
         ];
         assert_eq!(ends(&chains), expected);
-        let answer = port(80, Some(Protocol::Tcp)).reversed().matches().concat();
+        let answer = traffic::matches(&traffic::reversed(&port(80, Protocol::Tcp))).concat();
         assert_eq!(chains[2].rules[0][2..2 + answer.len()], answer);
     }
 
     #[test]
     fn udp_waits_on_its_way_out_because_nobody_need_answer_it() {
         let apart = (vec![Expression::Accept], vec![Expression::Queue(3)]);
-        let udp = port(80, Some(Protocol::Udp));
+        let udp = port(80, Protocol::Udp);
         let chains = chains(&[udp], &[], &[Expression::Queue(1)], Some(apart));
         assert_eq!(ends(&chains)[1], ("output", vec![Expression::Queue(1)]));
         assert_eq!(ends(&chains)[2], ("answers", vec![]));

@@ -40,3 +40,6 @@ mod table;
 mod tests;
 mod traffic;
 mod waking;
+
+pub(crate) use self::disturbance::Disturbance;
+pub(crate) use self::queue::Treatment;

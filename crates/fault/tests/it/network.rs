@@ -9,7 +9,7 @@ use evenkeel_model::document::{
     Direction, Fault, Network, PartitionShape, Protocol, Selector, Traffic,
 };
 use evenkeel_model::plan::PlannedFault;
-use evenkeel_units::Ratio;
+use evenkeel_units::{Clock, Ratio, SystemClock};
 use tempfile::TempDir;
 
 use crate::aftermath::{guardian_in, left_by};
@@ -174,6 +174,78 @@ fn nobody_is_locked_out_of_the_host() {
         let all = Traffic { port: None, host: Some("10.0.0.0/8".parse().unwrap()), ..traffic(1) };
         faults.begin(1, &on(all, Fault::BlackHole)).await.unwrap();
         assert!(ruleset().matches("tcp dport 22 return").count() == 3, "{}", ruleset());
+        faults.close().await.unwrap();
+    });
+}
+
+/// How long a question and its answer take on a connection that stays open.
+async fn round_trip(address: SocketAddr) -> Duration {
+    blocking(move || {
+        use std::io::{Read, Write};
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let clock = SystemClock::start();
+        let mut times = [Duration::ZERO; 5];
+        for it in &mut times {
+            let began = clock.now();
+            stream.write_all(b"?").unwrap();
+            stream.read_exact(&mut [0]).unwrap();
+            *it = clock.now() - began;
+        }
+        *times.iter().min().unwrap()
+    })
+    .await
+}
+
+#[test]
+fn every_round_trip_to_a_late_port_is_late_once() {
+    alone("network::every_round_trip_to_a_late_port_is_late_once", async {
+        let (victim, neighbour) = (echo(), echo());
+        let (_state, mut faults) = opened().await;
+        let delay = Duration::from_millis(100);
+        let late = Fault::Latency { delay, jitter: Duration::ZERO };
+        faults.begin(0, &on(traffic(victim.port()), late)).await.unwrap();
+        let shortest = round_trip(victim).await;
+        assert!((delay..delay * 2).contains(&shortest), "{shortest:?}");
+        assert!(round_trip(neighbour).await < delay);
+        let (evidence, error) = faults.end(0).await;
+        assert_eq!(error, None);
+        assert!(evidence.acted && evidence.counters["delayed"] >= 5.0, "{evidence:?}");
+        assert!(round_trip(victim).await < delay);
+        faults.close().await.unwrap();
+        assert_eq!(ruleset(), "");
+    });
+}
+
+#[test]
+fn datagrams_that_are_damaged_do_not_arrive_and_others_overtake() {
+    alone("network::datagrams_that_are_damaged_do_not_arrive_and_others_overtake", async {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        receiver.set_read_timeout(Some(SHORT)).unwrap();
+        let port = receiver.local_addr().unwrap().port();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let arrivals = || {
+            for number in 0..100u8 {
+                sender.send_to(&[number], ("127.0.0.1", port)).unwrap();
+            }
+            let next = || receiver.recv(&mut [0]).is_ok().then_some(());
+            std::iter::from_fn(next).count()
+        };
+        let to = Traffic { direction: Direction::To, protocol: Protocol::Udp, ..traffic(port) };
+        let (_state, mut faults) = opened().await;
+        let corrupt = Fault::Corrupt { share: Ratio::percent(50) };
+        faults.begin(0, &on(to.clone(), corrupt)).await.unwrap();
+        let arrived = arrivals();
+        let (evidence, _) = faults.end(0).await;
+        assert_eq!(evidence.counters["corrupted"] as usize, 100 - arrived, "{evidence:?}");
+        assert!((20..80).contains(&arrived), "{evidence:?}");
+
+        let delay = Duration::from_millis(50);
+        let reorder = Fault::Reorder { share: Ratio::percent(30), delay };
+        faults.begin(1, &on(to, reorder)).await.unwrap();
+        assert_eq!(arrivals(), 100);
+        let (evidence, _) = faults.end(1).await;
+        assert!(evidence.acted && evidence.counters["delayed"] > 0.0, "{evidence:?}");
         faults.close().await.unwrap();
     });
 }

@@ -58,7 +58,11 @@ fn parameters(fault: &Fault) -> Map {
             map.put_unless("cores", cores, &0, Tree::word);
         }
         Fault::Memory { amount } => map.put("amount", some(*amount)),
-        Fault::Loss { share } => map.put("share", Tree::text(share)),
+        Fault::Loss { share } | Fault::Corrupt { share } => map.put("share", Tree::text(share)),
+        Fault::Reorder { share, delay } => {
+            map.put("share", Tree::text(share));
+            map.put_unless("delay", delay, &Duration::from_millis(10), |it| duration(*it));
+        }
         Fault::Partition { nodes, shape, one_way } => {
             map.put_list("nodes", nodes, Tree::text);
             map.put_unless("shape", shape, &PartitionShape::Halves, Tree::text);

@@ -6,26 +6,48 @@
 //!
 //! ```yaml
 //! - latency: {delay: 200ms, jitter: 50ms, at: 10s, duration: 60s}
+//! - latency: {delay: 200ms, target: {traffic: {port: 5432}}, at: 10s, duration: 60s}
 //! ```
 //!
-//! Needs: the service calls its dependency through the link. Release class A: it lives in our process.
-//! Evidence: segments that really left late, and by how much in the median, as measured.
+//! On a link: the service calls its dependency through it. Release class A: it lives in our process. Evidence: segments
+//! that really left late, and by how much in the median, as measured.
+//!
+//! On traffic: each packet is late, the first of a connection as well; of a round trip the answer, unless a direction is
+//! given. Packets keep their order. Needs CAP_NET_ADMIN, and a kernel with nft and NFQUEUE, and neither netem nor any
+//! program. Release class A: rules and queue belong to a process of ours, and packets pass when it is gone; those that
+//! it held back at that moment are lost. Evidence: packets that were held back, and for how long in the median.
 
+use evenkeel_model::document::{Direction, Fault, Traffic};
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Human;
 
-use crate::kind::{Kind, count, on_links};
-use crate::plan::Release;
+use super::packets;
+use crate::kind::{Aim, Kind, count, on_links};
+use crate::need::PlanError;
+use crate::netlink::Treatment;
+use crate::plan::{Release, Step};
 use crate::proxy::Counts;
 
 pub(in crate::kind) const KIND: Kind = Kind {
     name: "latency",
     release: Release::Lifetime,
-    needs: "a link",
+    needs: "a link; for traffic CAP_NET_ADMIN, nft and NFQUEUE in the kernel",
     about: "- latency: {delay: 200ms, jitter: 50ms, at: 10s, duration: 60s}",
-    plan: on_links,
-    evidence: |past| past.link(evidence),
+    plan,
+    evidence: |past| past.on(evidence, |it| packets::evidence(it, "delayed", "late")),
 };
+
+fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
+    let Some(traffic) = aim.traffic() else { return on_links(aim) };
+    let Fault::Latency { delay, jitter } = *aim.fault else { return Ok(Vec::new()) };
+    // A round trip is late once: by its answer.
+    let direction = match traffic.direction {
+        Direction::Both => Direction::From,
+        one => one,
+    };
+    let treatment = Treatment { delay, jitter, ..Treatment::default() };
+    packets::treat(aim, Traffic { direction, ..traffic.clone() }, treatment)
+}
 
 fn evidence(counts: &Counts) -> Evidence {
     let segments = Counts::read(&counts.segments);

@@ -2,10 +2,13 @@
 
 pub(super) mod bandwidth;
 pub(super) mod black_hole;
+pub(super) mod corrupt;
 pub(super) mod http_errors;
 pub(super) mod latency;
 pub(super) mod loss;
+mod packets;
 pub(super) mod partition;
 pub(super) mod refuse;
+pub(super) mod reorder;
 pub(super) mod reset;
 mod rules;

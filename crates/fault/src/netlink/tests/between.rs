@@ -12,7 +12,7 @@ use super::stage::{
 };
 use crate::netlink::disturbance::Disturbance;
 use crate::netlink::queue::Treatment;
-use crate::netlink::traffic::{Protocol, Traffic, Way};
+use evenkeel_model::document::{Direction, Protocol, Traffic};
 
 const HERE: &str = "10.9.0.1";
 const THERE: &str = "10.9.0.2";
@@ -57,8 +57,8 @@ impl Drop for Host {
     }
 }
 
-fn meant(way: Way, port: u16, protocol: Protocol, treatment: Treatment) -> Disturbance {
-    let traffic = Traffic { way, host: None, port: Some(port), protocol: Some(protocol) };
+fn meant(direction: Direction, port: u16, protocol: Protocol, treatment: Treatment) -> Disturbance {
+    let traffic = Traffic { direction, host: None, port: Some(port), protocol };
     Disturbance { traffic: vec![traffic], ..answers_of(port, treatment) }
 }
 
@@ -70,7 +70,7 @@ fn a_round_trip_takes_as_much_longer_as_over_lo_whoever_is_at_the_other_end() {
         for (protocol, is_caller_here) in [(tcp, true), (tcp, false), (udp, true), (udp, false)] {
             let new = move |address: &str, from| match protocol {
                 Protocol::Tcp => Caller::tcp_from(address, from),
-                Protocol::Udp => Caller::udp_from(address, from),
+                _ => Caller::udp_from(address, from),
             };
             let network = host.network();
             let mut caller = if is_caller_here {
@@ -79,7 +79,7 @@ fn a_round_trip_takes_as_much_longer_as_over_lo_whoever_is_at_the_other_end() {
                 let own = File::open("/proc/self/ns/net").unwrap();
                 inside(Some(network), move || new(HERE, Some(own)))
             };
-            for (way, ms) in [(Way::To, 20), (Way::From, 20), (Way::Both, 40)] {
+            for (way, ms) in [(Direction::To, 20), (Direction::From, 20), (Direction::Both, 40)] {
                 let what = format!("{protocol:?} {way:?}, caller here: {is_caller_here}");
                 let disturber = Disturber::start(&meant(way, caller.port(), protocol, delay(20)));
                 let shortest = caller.shortest();
@@ -104,7 +104,8 @@ fn a_stream_to_another_host_flows_though_its_round_trip_is_long() {
         let listener = inside(Some(host.network()), || TcpListener::bind((THERE, 0)).unwrap());
         let address = listener.local_addr().unwrap();
         let treatment = Treatment { loss: Ratio::new(0.001).unwrap(), ..delay(5) };
-        let disturber = Disturber::start(&meant(Way::To, address.port(), Protocol::Tcp, treatment));
+        let disturber =
+            Disturber::start(&meant(Direction::To, address.port(), Protocol::Tcp, treatment));
         let server = std::thread::spawn(move || {
             let mut received = Vec::new();
             listener.accept().unwrap().0.read_to_end(&mut received).unwrap();

@@ -14,7 +14,7 @@ use crate::netlink::message::Subject;
 use crate::netlink::queue::{Contents, Queue, Treatment};
 use crate::netlink::socket::{Batch, Socket, Trouble};
 use crate::netlink::table::{Chain, Hook, Table};
-use crate::netlink::traffic::{Traffic, Way};
+use evenkeel_model::document::{Direction, Protocol, Traffic};
 
 /// A queue to which nobody listens.
 const NOBODY: u16 = 77;
@@ -149,7 +149,8 @@ fn a_table_or_queue_of_somebody_else_is_never_taken() {
 
 #[test]
 fn all_packets_of_a_host_are_nobodys_to_disturb() {
-    let everything = Traffic { way: Way::Both, host: None, port: None, protocol: None };
+    let everything =
+        Traffic { direction: Direction::Both, host: None, port: None, protocol: Protocol::Any };
     for traffic in [vec![], vec![everything]] {
         let treatment = Treatment::default();
         let disturbance = Disturbance { traffic, spared: Vec::new(), treatment, seed: Seed(1) };

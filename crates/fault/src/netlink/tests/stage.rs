@@ -16,7 +16,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::netlink::disturbance::{Did, Disturbance};
 use crate::netlink::queue::Treatment;
-use crate::netlink::traffic::{Protocol, Traffic, Way};
+use evenkeel_model::document::{Direction, Protocol, Traffic};
 
 /// How long to wait for what must come.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -118,14 +118,19 @@ fn disturbs() {
 
 /// This is done to the answers of a port.
 pub(super) fn answers_of(port: u16, treatment: Treatment) -> Disturbance {
-    let traffic = Traffic { way: Way::From, host: None, port: Some(port), protocol: None };
+    let traffic = Traffic {
+        direction: Direction::From,
+        host: None,
+        port: Some(port),
+        protocol: Protocol::Any,
+    };
     Disturbance { traffic: vec![traffic], spared: Vec::new(), treatment, seed: Seed(7) }
 }
 
 /// This is done to datagrams that are sent to a port.
 pub(super) fn datagrams_to(port: u16, treatment: Treatment) -> Disturbance {
-    let protocol = Some(Protocol::Udp);
-    let traffic = Traffic { way: Way::To, host: None, port: Some(port), protocol };
+    let protocol = Protocol::Udp;
+    let traffic = Traffic { direction: Direction::To, host: None, port: Some(port), protocol };
     Disturbance { traffic: vec![traffic], ..answers_of(port, treatment) }
 }
 

@@ -7,7 +7,7 @@ use super::stage::{
 };
 use crate::netlink::disturbance::Disturbance;
 use crate::netlink::queue::{Order, Treatment};
-use crate::netlink::traffic::{Protocol, Traffic, Way};
+use evenkeel_model::document::{Direction, Protocol, Traffic};
 
 #[test]
 fn every_answer_on_a_connection_that_is_kept_is_late() {
@@ -35,13 +35,13 @@ fn every_answer_on_a_connection_that_is_kept_is_late() {
 #[test]
 fn packets_over_lo_are_met_once_whichever_way_they_go() {
     alone(|| {
-        for (way, ms) in [(Way::To, 20), (Way::From, 20), (Way::Both, 40)] {
+        for (way, ms) in [(Direction::To, 20), (Direction::From, 20), (Direction::Both, 40)] {
             let mut caller = Caller::udp("127.0.0.1");
             let traffic = Traffic {
-                way,
+                direction: way,
                 host: None,
                 port: Some(caller.port()),
-                protocol: Some(Protocol::Udp),
+                protocol: Protocol::Udp,
             };
             let disturbance = Disturbance { traffic: vec![traffic], ..answers_of(0, delay(20)) };
             let disturber = Disturber::start(&disturbance);
@@ -71,7 +71,7 @@ fn a_network_means_its_hosts_and_who_is_spared_is_spared() {
         let mut spared = Caller::udp("127.1.2.4");
         let of = |host: &str| {
             let host = Some(host.parse().unwrap());
-            Traffic { way: Way::Both, host, port: None, protocol: None }
+            Traffic { direction: Direction::Both, host, port: None, protocol: Protocol::Any }
         };
         let disturbance = Disturbance {
             traffic: vec![of("127.1.0.0/16"), of("127.1.2.3")],

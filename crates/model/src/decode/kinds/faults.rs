@@ -82,7 +82,7 @@ pub(super) fn steps() -> OneKey<Step> {
         kinds: vec![
             (
                 "latency",
-                "Every segment through the link is late.",
+                "Every segment through the link, or every packet, is late.",
                 body("LatencyFault", network::latency),
             ),
             (
@@ -111,6 +111,16 @@ pub(super) fn steps() -> OneKey<Step> {
                 body("HttpErrorsFault", network::http_errors),
             ),
             ("loss", "A share of the packets is lost.", body("LossFault", network::loss)),
+            (
+                "corrupt",
+                "In a share of the packets one bit is turned.",
+                body("CorruptFault", network::corrupt),
+            ),
+            (
+                "reorder",
+                "Packets are late, but for a share, which overtakes the others.",
+                body("ReorderFault", network::reorder),
+            ),
             (
                 "partition",
                 "Nodes cannot reach each other: packets between them that pass this host are dropped.",

@@ -31,6 +31,17 @@ pub(super) fn loss(f: &mut Fields<'_>) -> Option<Step> {
     step(f, share.map(|share| Fault::Loss { share }), &AIMED)
 }
 
+pub(super) fn corrupt(f: &mut Fields<'_>) -> Option<Step> {
+    let share = f.required("share", "The share of the packets.", some_share());
+    step(f, share.map(|share| Fault::Corrupt { share }), &AIMED)
+}
+
+pub(super) fn reorder(f: &mut Fields<'_>) -> Option<Step> {
+    let share = f.required("share", "The share of the packets that overtakes.", some_share());
+    let delay = f.default("delay", "How late the others are.", length(), "10ms");
+    step(f, share.zip(delay).map(|(share, delay)| Fault::Reorder { share, delay }), &AIMED)
+}
+
 pub(super) fn partition(f: &mut Fields<'_>) -> Option<Step> {
     let sentence = "The nodes, by IP address. Packets between them have to pass this host.";
     let nodes = f.required("nodes", sentence, List { of: network(), min: 2 });
@@ -51,7 +62,8 @@ pub(super) fn partition(f: &mut Fields<'_>) -> Option<Step> {
 }
 
 pub(super) fn latency(f: &mut Fields<'_>) -> Option<Step> {
-    let sentence = "Added to each segment towards the service's client side of the link.";
+    let sentence =
+        "Added to each segment towards the service's client side of the link, or to each packet.";
     let delay = f.required("delay", sentence, length());
     let sentence = "Largest random deviation from the delay; not more than it.";
     let jitter = f.default("jitter", sentence, duration(), "0s");

@@ -27,13 +27,15 @@ impl Fault {
     pub const fn facts(&self) -> Facts {
         use ActsOn::{Host, Link, Process, Traffic};
         match self {
-            Self::Latency { .. } => lasts("latency", &[Link]),
+            Self::Latency { .. } => lasts("latency", &[Link, Traffic]),
             Self::Bandwidth { .. } => lasts("bandwidth", &[Link]),
             Self::BlackHole => lasts("blackHole", &[Link, Traffic]),
             Self::Refuse => lasts("refuse", &[Link, Traffic]),
             Self::Reset => lasts("reset", &[Link]),
             Self::HttpErrors { .. } => lasts("httpErrors", &[Link]),
             Self::Loss { .. } => lasts("loss", &[Traffic]),
+            Self::Corrupt { .. } => lasts("corrupt", &[Traffic]),
+            Self::Reorder { .. } => lasts("reorder", &[Traffic]),
             Self::Partition { .. } => lasts("partition", &[Host]),
             Self::Kill => acts_once("kill", &[Process]),
             Self::Pause => lasts("pause", &[Process]),
@@ -49,7 +51,7 @@ impl Fault {
     }
 
     /// Every kind, in the order of the manual.
-    pub const KINDS: [&str; 18] = [
+    pub const KINDS: [&str; 20] = [
         "latency",
         "bandwidth",
         "blackHole",
@@ -57,6 +59,8 @@ impl Fault {
         "reset",
         "httpErrors",
         "loss",
+        "corrupt",
+        "reorder",
         "partition",
         "kill",
         "pause",

@@ -22,6 +22,10 @@ impl fmt::Display for Fault {
             Self::Reset => f.write_str("reset"),
             Self::HttpErrors { share, status } => write!(f, "HTTP {status} on {share}"),
             Self::Loss { share } => write!(f, "loss {share}"),
+            Self::Corrupt { share } => write!(f, "damage {share}"),
+            Self::Reorder { share, delay } => {
+                write!(f, "reorder {share} by {}", Human(*delay))
+            }
             Self::Partition { nodes, shape, one_way } => {
                 let way = if *one_way { ", one way" } else { "" };
                 write!(f, "partition of {} nodes, {shape}{way}", nodes.len())

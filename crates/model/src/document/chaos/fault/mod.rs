@@ -19,9 +19,9 @@ pub use self::facts::Facts;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// Every segment through the link is late, in both directions together by `delay` a round trip.
+    /// Every segment through the link, or every packet, is late; a round trip by `delay`.
     Latency {
-        /// Added to each segment towards the service's client side of the link.
+        /// Added to each segment towards the service's client side of the link, or to each packet.
         #[serde(rename = "delay_seconds", with = "seconds")]
         delay: Duration,
         /// Largest random deviation from the delay; not more than it.
@@ -50,6 +50,19 @@ pub enum Fault {
     Loss {
         /// The share.
         share: Ratio,
+    },
+    /// In a share of the packets one bit is turned.
+    Corrupt {
+        /// The share.
+        share: Ratio,
+    },
+    /// Packets are late, but for a share, which overtakes the others.
+    Reorder {
+        /// Those that overtake.
+        share: Ratio,
+        /// How late the others are.
+        #[serde(rename = "delay_seconds", with = "seconds")]
+        delay: Duration,
     },
     /// Nodes cannot reach each other: packets between them that pass this host are dropped.
     Partition {
