@@ -124,3 +124,18 @@ fn a_run_without_data_shows_its_verdict_and_no_empty_charts() {
     assert!(page.contains("shop did not become ready within 30s"));
     assert!(!page.contains("class=\"plot\""));
 }
+
+#[test]
+fn an_experiment_without_load_shows_its_faults_and_its_probes_and_nothing_of_a_load() {
+    let page = html::render(&fixture::alone());
+    for wanted in ["Answers of the probes", "Answer times", "Time to detect", "did not hold"] {
+        assert!(page.contains(wanted), "{wanted}");
+    }
+    for of_load in
+        ["Throughput", "planned", "Send lag", "Budget", "Load took", "Routes", "Latency", "Phases"]
+    {
+        assert!(!page.contains(&format!(">{of_load}")), "{of_load}");
+    }
+    let place = |id: &str| page.find(&format!("id=\"{id}\"")).unwrap();
+    assert!(place("faults") < place("load") && place("load") < place("checks"));
+}
