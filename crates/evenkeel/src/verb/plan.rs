@@ -65,7 +65,9 @@ fn fault(planned: &PlannedFault, preview: &Preview) -> Value {
 fn shown(plan: &Plan, hash: &str, previews: &[Preview], refusals: &[String]) -> String {
     let mut lines = vec![format!("{}  seed {}  {}", plan.drill, plan.seed, Human(plan.length()))];
     lines.extend(plan.hypothesis.iter().map(|it| format!("hypothesis: {it}")));
-    lines.push(String::new());
+    if plan.load.is_some() {
+        lines.push(String::new());
+    }
     let width = plan.phases.iter().map(|it| it.name.chars().count()).max().unwrap_or(0);
     for phase in &plan.phases {
         let Some(shape) = &phase.shape else { continue };

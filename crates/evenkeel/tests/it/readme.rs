@@ -9,7 +9,7 @@ use crate::world::{World, said};
 const README_PORT: &str = "127.0.0.1:8080";
 
 /// Every command of the README, in its order.
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 15] = [
     "cargo run --release --locked -- demo",
     "cargo xtask test",
     "export PATH=$PWD/target/release:$PATH",
@@ -22,13 +22,25 @@ const COMMANDS: [&str; 13] = [
     "evenkeel drill show last",
     "evenkeel report last --as markdown",
     "evenkeel load run http://127.0.0.1:8080/ --rate 200/s --duration 3s",
+    "evenkeel chaos run experiment.yaml --dry-run",
+    "evenkeel chaos run experiment.yaml",
     "evenkeel chaos recover",
 ];
 
+fn readme() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap()
+}
+
+/// The experiment that a reader copies from it.
+fn experiment() -> String {
+    let text = readme();
+    let (_, rest) = text.split_once("```yaml\n").unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
 /// The commands as the README has them.
 fn of_readme() -> Vec<String> {
-    let text =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let text = readme();
     text.lines().filter_map(|line| line.strip_prefix("$ ")).map(str::to_owned).collect()
 }
 
@@ -37,6 +49,8 @@ fn every_command_of_the_readme_does_what_it_says() {
     assert_eq!(of_readme(), COMMANDS, "the README and this list are the same");
     let world = World::new();
     let _nginx = Nginx::start(&world, world.port());
+    let port = world.port().to_string();
+    world.write("experiment.yaml", &experiment().replace("8080", &port));
     for command in COMMANDS {
         let here = command.replace(README_PORT, &format!("127.0.0.1:{}", world.port()));
         let words: Vec<&str> = here.split_whitespace().collect();
