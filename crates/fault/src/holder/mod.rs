@@ -13,6 +13,7 @@
 
 mod cpu;
 mod disk;
+mod dns;
 mod inodes;
 mod life;
 mod memory;
@@ -31,6 +32,7 @@ use self::life::{Life, say};
 
 pub(crate) use self::cpu::Cpu;
 pub(crate) use self::disk::Disk;
+pub(crate) use self::dns::Dns;
 pub(crate) use self::inodes::Inodes;
 pub(crate) use self::memory::{Memory, available, reserve, total};
 pub(crate) use self::pids::Pids;
@@ -57,6 +59,8 @@ pub enum Work {
     Pids(Pids),
     /// Keep up a table of nft.
     Table(Table),
+    /// Answer questions of DNS.
+    Dns(Dns),
     /// Hold packets back, or damage them.
     Packets(Disturbance),
 }
@@ -70,6 +74,7 @@ impl Work {
             Self::Inodes(it) => it.run(life),
             Self::Pids(it) => it.run(life),
             Self::Table(it) => it.run(life),
+            Self::Dns(it) => it.run(life),
             Self::Packets(it) => {
                 it.run(life.input(), life.left(), || life.ready()).map(|did| did.counters())
             }
@@ -86,6 +91,7 @@ impl fmt::Display for Work {
             Self::Inodes(it) => it.fmt(f),
             Self::Pids(it) => it.fmt(f),
             Self::Table(it) => it.fmt(f),
+            Self::Dns(it) => it.fmt(f),
             Self::Packets(it) => it.fmt(f),
         }
     }

@@ -25,7 +25,8 @@ use evenkeel_model::event::Evidence;
 use evenkeel_units::Seed;
 
 use self::network::{
-    bandwidth, black_hole, corrupt, http_errors, latency, loss, partition, refuse, reorder, reset,
+    bandwidth, black_hole, corrupt, dns, http_errors, latency, loss, partition, refuse, reorder,
+    reset,
 };
 use self::process::{file_descriptors, kill, pause, restart};
 use self::resource::{cpu, disk_fill, inodes, memory, pids};
@@ -65,15 +66,16 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &corrupt::KIND,
     &reorder::KIND,
     &partition::KIND,
+    &dns::KIND,
     &kill::KIND,
     &pause::KIND,
     &restart::KIND,
+    &file_descriptors::KIND,
     &cpu::KIND,
     &memory::KIND,
     &disk_fill::KIND,
     &inodes::KIND,
     &pids::KIND,
-    &file_descriptors::KIND,
     &command::KIND,
 ];
 
@@ -92,6 +94,7 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::Cpu { .. } => &cpu::KIND,
         Fault::Memory { .. } => &memory::KIND,
         Fault::Loss { .. } => &loss::KIND,
+        Fault::Dns { .. } => &dns::KIND,
         Fault::Corrupt { .. } => &corrupt::KIND,
         Fault::Reorder { .. } => &reorder::KIND,
         Fault::Partition { .. } => &partition::KIND,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use evenkeel_fault::{FaultError, Faults};
 use evenkeel_model::document::{
-    Direction, Fault, Network, PartitionShape, Protocol, Selector, Traffic,
+    Direction, DnsAnswer, Fault, Network, PartitionShape, Protocol, Selector, Traffic,
 };
 use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::{Clock, Ratio, SystemClock};
@@ -247,5 +247,56 @@ fn datagrams_that_are_damaged_do_not_arrive_and_others_overtake() {
         let (evidence, _) = faults.end(1).await;
         assert!(evidence.acted && evidence.counters["delayed"] > 0.0, "{evidence:?}");
         faults.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_name_that_is_meant_is_answered_by_us_and_others_by_the_name_server() {
+    alone("network::a_name_that_is_meant_is_answered_by_us_and_others_by_the_name_server", async {
+        // A name server of the kind that echoes: whoever asks it gets the question back as it is.
+        let truth = UdpSocket::bind("127.0.0.9:53").unwrap();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 512];
+            while let Ok((length, client)) = truth.recv_from(&mut bytes) {
+                truth.send_to(&bytes[..length], client).unwrap();
+            }
+        });
+        let ask = |name: &str| {
+            // As resolvers do, from a new port each time.
+            let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+            client.connect("127.0.0.9:53").unwrap();
+            client.set_read_timeout(Some(SHORT)).unwrap();
+            // Number 7, one question: the name, its type A, the internet.
+            let mut question = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+            for label in name.split('.') {
+                question.push(label.len() as u8);
+                question.extend(label.bytes());
+            }
+            question.extend([0, 0, 1, 0, 1]);
+            client.send(&question).unwrap();
+            let mut answer = vec![0; 512];
+            let length = client.recv(&mut answer).ok()?;
+            answer.truncate(length);
+            Some((answer == question, answer))
+        };
+        assert!(ask("payment.example").unwrap().0);
+        let dns = |answer| Fault::Dns { names: vec!["payment.example".to_owned()], answer };
+        let (_state, mut faults) = opened().await;
+        faults.begin(0, &fault(dns(DnsAnswer::ServFail), None)).await.unwrap();
+        let (is_truth, answer) = ask("payment.example").unwrap();
+        // The second half of the fourth byte is the code: 2 is a failure of the server.
+        assert!(!is_truth && answer[..2] == [0, 7] && answer[3] & 15 == 2, "{answer:?}");
+        let (evidence, error) = faults.end(0).await;
+        assert_eq!((evidence.acted, error), (true, None), "{evidence:?}");
+
+        let spoofed = DnsAnswer::Address("192.0.2.7".parse().unwrap());
+        faults.begin(1, &fault(dns(spoofed), None)).await.unwrap();
+        assert!(ask("payment.example").unwrap().1.ends_with(&[192, 0, 2, 7]));
+        let (_, error) = faults.end(1).await;
+        assert_eq!(error, None);
+        faults.begin(2, &fault(dns(DnsAnswer::Timeout), None)).await.unwrap();
+        assert!(ask("payment.example").is_none());
+        faults.close().await.unwrap();
+        assert!(ask("payment.example").unwrap().0);
     });
 }

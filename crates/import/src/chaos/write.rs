@@ -63,6 +63,10 @@ fn parameters(fault: &Fault) -> Map {
             map.put("share", Tree::text(share));
             map.put_unless("delay", delay, &Duration::from_millis(10), |it| duration(*it));
         }
+        Fault::Dns { names, answer } => {
+            map.put_list("names", names, Tree::text);
+            map.put("answer", Tree::text(answer));
+        }
         Fault::Partition { nodes, shape, one_way } => {
             map.put_list("nodes", nodes, Tree::text);
             map.put_unless("shape", shape, &PartitionShape::Halves, Tree::text);

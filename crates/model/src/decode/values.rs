@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::codec::{Codec, Definitions, Naming, Problem, Takes, Word, choice, cut, quoted};
 use super::{Findings, codes};
-use crate::document::{Amount, Hours, Mode, Network, Part, Quantile, Template};
+use crate::document::{Amount, DnsAnswer, Hours, Mode, Network, Part, Quantile, Template};
 use crate::yaml::{Node, Place};
 
 pub(super) mod call;
@@ -318,6 +318,49 @@ pub(super) fn network() -> Word<Network> {
     };
     let schema = || json!({"pattern": r"^(?:localhost|[0-9.]+|[0-9A-Fa-f:.]+)(?:/[0-9]{1,3})?$", "examples": ["10.0.0.7", "10.0.0.0/8"]});
     Word { expected: "an IP address or a network", takes: Takes::Text, parse, schema }
+}
+
+/// What a name server answers.
+pub(super) fn dns_answer() -> Word<DnsAnswer> {
+    let parse = |text: &str| match text {
+        "servfail" => Ok(DnsAnswer::ServFail),
+        "nxdomain" => Ok(DnsAnswer::NxDomain),
+        "refused" => Ok(DnsAnswer::Refused),
+        "timeout" => Ok(DnsAnswer::Timeout),
+        address => address.parse().map(DnsAnswer::Address).map_err(|_| {
+            let message = format!("`{}` is no answer of DNS", cut(text));
+            let help = "Write `servfail`, `nxdomain`, `refused`, `timeout`, or an IP address.";
+            Problem::new(codes::CHOICE, message, help)
+        }),
+    };
+    let schema = || {
+        json!({"anyOf": [
+            {"enum": ["servfail", "nxdomain", "refused", "timeout"]},
+            {"pattern": "^[0-9A-Fa-f:.]+$", "examples": ["192.0.2.7"]},
+        ]})
+    };
+    Word { expected: "an answer of DNS", takes: Takes::Text, parse, schema }
+}
+
+/// A name of a host, or everything below one.
+pub(super) fn host_pattern() -> Word<String> {
+    let parse = |text: &str| {
+        let name = text.strip_prefix("*.").unwrap_or(text);
+        let plain = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b"-_.".contains(&it);
+        match text == "*" || (!name.is_empty() && name.bytes().all(plain)) {
+            true => Ok(text.to_owned()),
+            false => {
+                let message = format!("`{}` is not the name of a host in lower case", cut(text));
+                Err(Problem::new(
+                    codes::ADDRESS,
+                    message,
+                    "Write one such as `api.example` or `*.example`.",
+                ))
+            }
+        }
+    };
+    let schema = || json!({"pattern": r"^(?:\*|(?:\*\.)?[a-z0-9_.-]+)$", "examples": ["api.example", "*.example"]});
+    Word { expected: "the name of a host", takes: Takes::Text, parse, schema }
 }
 
 /// How many of the candidates of a fault are hit.

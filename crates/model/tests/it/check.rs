@@ -128,7 +128,7 @@ method:
     EK-D012 8:7 a second key `kill` beside `latency` | Give one key a map. Two things in a list are two items, each with its own `-`; the fields of a thing are indented below its key.
     EK-D012 9:7 expected a fault we know, found an empty map | Give one of [every kind].
     EK-D013 10:7 `banana` is not a fault we know | Use one of [every kind].
-    EK-D004 11:7 the field `delay` is missing | Added to each segment towards the service's client side of the link.
+    EK-D004 11:7 the field `delay` is missing | Added to each segment towards the service's client side of the link, or to each packet.
     EK-D004 11:7 the field `duration` is missing | For how long.
     EK-D021 12:39 the jitter is larger than the delay | Make the jitter at most as long as the delay.
     EK-D007 12:56 `0s` is no time at all | Nothing can happen in no time; give a duration such as `30s`.

@@ -122,8 +122,8 @@ fn a_percentile_needs_ten_requests_beyond_it() {
 #[test]
 fn only_agreed_faults_on_suitable_targets_that_exist() {
     insta::assert_snapshot!(with(&[("[latency, kill]", "[latency]")]), @r"EK-L006 28:7 the service `shop` does not allow `kill` | If its owners agree, add `kill` to its `allowFaults`.");
-    insta::assert_snapshot!(with(&[("target: {dependency: payment}", "target: {instances: gateway-1}")]), @r"EK-L007 25:3 `latency` acts on a link, and its target is none | Aim it at a `dependency`, such as `target: {dependency: payment}`.");
-    insta::assert_snapshot!(with(&[("  target: {dependency: payment}\n", "")]), @r"EK-L007 26:7 `latency` has no target | Aim it at a `dependency`, such as `target: {dependency: payment}`.");
+    insta::assert_snapshot!(with(&[("target: {dependency: payment}", "target: {instances: gateway-1}")]), @r"EK-L007 25:3 `latency` acts on a link or traffic, and its target is none | Aim it at a `dependency`, such as `target: {dependency: payment}`. Aim it at `traffic`, such as `target: {traffic: {port: 5432}}`.");
+    insta::assert_snapshot!(with(&[("  target: {dependency: payment}\n", "")]), @r"EK-L007 26:7 `latency` has no target | Aim it at a `dependency`, such as `target: {dependency: payment}`. Aim it at `traffic`, such as `target: {traffic: {port: 5432}}`.");
     insta::assert_snapshot!(with(&[("target: {dependency: payment}", "target: {dependency: paymnt}")]), @r"EK-L008 25:24 `shop` has no dependency `paymnt` | Did you mean `payment`?");
     insta::assert_snapshot!(with(&[("instances: gateway-*", "instances: gatway-*")]), @r"EK-L008 28:34 no instance of `shop` is called `gatway-*` | `shop` has gateway-1, gateway-2, gateway-3.");
 }

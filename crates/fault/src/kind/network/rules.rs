@@ -27,9 +27,14 @@ pub(super) fn hold(
 ) -> Result<Vec<Step>, PlanError> {
     NET_ADMIN.must_be_there()?;
     let program = program("nft", "nftables")?;
-    let name = format!("evenkeel_{}", plain(aim.mark));
+    let name = table(aim);
     let body = body(matches, actions);
     Ok(vec![aim.hold(Work::Table(Table { program, name, body }))])
+}
+
+/// Name of the table of a fault.
+pub(super) fn table(aim: &Aim<'_>) -> String {
+    format!("evenkeel_{}", plain(aim.mark))
 }
 
 fn body(matches: &[String], actions: &[&str]) -> String {

@@ -6,6 +6,7 @@ use crate::decode::values::{duration, length, mode, name, request};
 use crate::document::{Fault, Finder, Mode, Selector, Step, Target};
 
 mod network;
+mod process;
 mod resource;
 
 pub(super) const TARGET: Object<Target> = Object { title: "Target", fields: target };
@@ -74,106 +75,17 @@ fn step(f: &mut Fields<'_>, fault: Option<Fault>, of: &Of) -> Option<Step> {
     Some(Step { fault: fault?, target, at: at?, duration })
 }
 
+/// A kind of fault: its name, what it is, and how it is read.
+type Kind = (&'static str, &'static str, Any<Step>);
+
+fn body(title: &'static str, fields: fn(&mut Fields<'_>) -> Option<Step>) -> Any<Step> {
+    Box::new(Object { title, fields })
+}
+
 /// A fault with its target and times.
 pub(super) fn steps() -> OneKey<Step> {
-    let body = |title, fields| -> Any<Step> { Box::new(Object { title, fields }) };
-    OneKey {
-        expected: "a fault we know",
-        kinds: vec![
-            (
-                "latency",
-                "Every segment through the link, or every packet, is late.",
-                body("LatencyFault", network::latency),
-            ),
-            (
-                "bandwidth",
-                "The link carries only so much.",
-                body("BandwidthFault", network::bandwidth_limit),
-            ),
-            (
-                "blackHole",
-                "What is sent disappears: into a link, or as packets.",
-                body("BlackHoleFault", |f| step(f, Some(Fault::BlackHole), &AIMED)),
-            ),
-            (
-                "refuse",
-                "Connections are refused, and those that are open are closed.",
-                body("RefuseFault", |f| step(f, Some(Fault::Refuse), &AIMED)),
-            ),
-            (
-                "reset",
-                "Connections are reset as soon as data flows on them.",
-                body("ResetFault", |f| step(f, Some(Fault::Reset), &AIMED)),
-            ),
-            (
-                "httpErrors",
-                "A share of the requests on the link is answered with an error by the link.",
-                body("HttpErrorsFault", network::http_errors),
-            ),
-            ("loss", "A share of the packets is lost.", body("LossFault", network::loss)),
-            (
-                "corrupt",
-                "In a share of the packets one bit is turned.",
-                body("CorruptFault", network::corrupt),
-            ),
-            (
-                "reorder",
-                "Packets are late, but for a share, which overtakes the others.",
-                body("ReorderFault", network::reorder),
-            ),
-            (
-                "partition",
-                "Nodes cannot reach each other: packets between them that pass this host are dropped.",
-                body("PartitionFault", network::partition),
-            ),
-            (
-                "kill",
-                "Processes are killed (SIGKILL).",
-                body("KillFault", |f| step(f, Some(Fault::Kill), &ONCE)),
-            ),
-            (
-                "pause",
-                "Processes are stopped (SIGSTOP), and continued at the end.",
-                body("PauseFault", |f| step(f, Some(Fault::Pause), &AIMED)),
-            ),
-            (
-                "restart",
-                "Processes are terminated and, when nobody else does, started again.",
-                body("RestartFault", |f| step(f, Some(Fault::Restart), &ONCE)),
-            ),
-            ("cpu", "A child of ours burns CPU on this host.", body("CpuFault", resource::cpu)),
-            (
-                "memory",
-                "A child of ours holds memory on this host.",
-                body("MemoryFault", resource::memory),
-            ),
-            (
-                "diskFill",
-                "A file without a name takes up room in a file system.",
-                body("DiskFillFault", resource::disk_fill),
-            ),
-            (
-                "inodes",
-                "Files without a name take up the inodes of a file system.",
-                body("InodesFault", resource::inodes),
-            ),
-            (
-                "pids",
-                "Threads of a child of ours take process numbers.",
-                body("PidsFault", resource::pids),
-            ),
-            (
-                "fileDescriptors",
-                "Processes may open no more files than this.",
-                body("FileDescriptorsFault", resource::file_descriptors),
-            ),
-            (
-                "command",
-                "A program of yours, and one that takes back what it did; never through a shell.",
-                body("CommandFault", resource::command),
-            ),
-        ],
-    }
+    let families = [network::kinds(), process::kinds(), resource::kinds()];
+    OneKey { expected: "a fault we know", kinds: families.into_iter().flatten().collect() }
 }
 
 #[cfg(test)]

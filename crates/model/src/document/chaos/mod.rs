@@ -39,7 +39,7 @@ use std::time::Duration;
 use evenkeel_units::duration::{seconds, seconds_option};
 use serde::{Deserialize, Serialize};
 
-pub use self::fault::{ActsOn, Amount, Facts, Fault, PartitionShape};
+pub use self::fault::{ActsOn, Amount, DnsAnswer, Facts, Fault, PartitionShape};
 pub use self::probe::{Probe, ProbeKind};
 pub use self::release::Release;
 pub use self::safety::{BlastRadius, Hours, OnNoData, Safety};

@@ -1,11 +1,13 @@
 //! Faults of the network, and the traffic that they are aimed at.
 
-use super::{AIMED, HOST, step};
+use super::{AIMED, HOST, Kind, body, step};
 use crate::decode::codec::{Flag, Integer, List};
 use crate::decode::codes;
 use crate::decode::fields::Fields;
 use crate::decode::kinds::words;
-use crate::decode::values::{bandwidth, duration, length, network, some_share};
+use crate::decode::values::{
+    bandwidth, dns_answer, duration, host_pattern, length, network, some_share,
+};
 use crate::document::{Direction, Fault, PartitionShape, Protocol, Step, Traffic};
 
 /// Packets to or from an endpoint.
@@ -26,23 +28,32 @@ pub(super) fn traffic(f: &mut Fields<'_>) -> Option<Traffic> {
     Some(Traffic { host, port, protocol: protocol?, direction: direction? })
 }
 
-pub(super) fn loss(f: &mut Fields<'_>) -> Option<Step> {
+fn loss(f: &mut Fields<'_>) -> Option<Step> {
     let share = f.required("share", "The share of the packets.", some_share());
     step(f, share.map(|share| Fault::Loss { share }), &AIMED)
 }
 
-pub(super) fn corrupt(f: &mut Fields<'_>) -> Option<Step> {
+fn corrupt(f: &mut Fields<'_>) -> Option<Step> {
     let share = f.required("share", "The share of the packets.", some_share());
     step(f, share.map(|share| Fault::Corrupt { share }), &AIMED)
 }
 
-pub(super) fn reorder(f: &mut Fields<'_>) -> Option<Step> {
+fn reorder(f: &mut Fields<'_>) -> Option<Step> {
     let share = f.required("share", "The share of the packets that overtakes.", some_share());
     let delay = f.default("delay", "How late the others are.", length(), "10ms");
     step(f, share.zip(delay).map(|(share, delay)| Fault::Reorder { share, delay }), &AIMED)
 }
 
-pub(super) fn partition(f: &mut Fields<'_>) -> Option<Step> {
+fn dns(f: &mut Fields<'_>) -> Option<Step> {
+    let sentence =
+        "Names, in lower case; `*.example` is everything below `example`, and `*` is everything.";
+    let names = f.required("names", sentence, List { of: host_pattern(), min: 1 });
+    let sentence = "`servfail`, `nxdomain`, `refused`, `timeout`, or an IP address.";
+    let answer = f.required("answer", sentence, dns_answer());
+    step(f, names.zip(answer).map(|(names, answer)| Fault::Dns { names, answer }), &HOST)
+}
+
+fn partition(f: &mut Fields<'_>) -> Option<Step> {
     let sentence = "The nodes, by IP address. Packets between them have to pass this host.";
     let nodes = f.required("nodes", sentence, List { of: network(), min: 2 });
     let shapes = [
@@ -61,7 +72,7 @@ pub(super) fn partition(f: &mut Fields<'_>) -> Option<Step> {
     step(f, fault, &HOST)
 }
 
-pub(super) fn latency(f: &mut Fields<'_>) -> Option<Step> {
+fn latency(f: &mut Fields<'_>) -> Option<Step> {
     let sentence =
         "Added to each segment towards the service's client side of the link, or to each packet.";
     let delay = f.required("delay", sentence, length());
@@ -76,17 +87,62 @@ pub(super) fn latency(f: &mut Fields<'_>) -> Option<Step> {
     step(f, fault, &AIMED)
 }
 
-pub(super) fn bandwidth_limit(f: &mut Fields<'_>) -> Option<Step> {
+fn bandwidth_limit(f: &mut Fields<'_>) -> Option<Step> {
     let sentence = "The link carries no more than this, each second and direction.";
     let fault = f.required("rate", sentence, bandwidth()).map(|rate| Fault::Bandwidth { rate });
     step(f, fault, &AIMED)
 }
 
-pub(super) fn http_errors(f: &mut Fields<'_>) -> Option<Step> {
+fn http_errors(f: &mut Fields<'_>) -> Option<Step> {
     let share = f.required("share", "The share of the requests on the link.", some_share());
     let status = Integer { min: 400, max: 599, reason: "Errors are the status codes 400 to 599." };
     let status = f.default("status", "The status code.", status, "503");
     let fault =
         share.zip(status).map(|(share, status)| Fault::HttpErrors { share, status: status as u16 });
     step(f, fault, &AIMED)
+}
+
+/// Every kind of this family, in the order of the manual.
+pub(super) fn kinds() -> Vec<Kind> {
+    vec![
+        (
+            "latency",
+            "Every segment through the link, or every packet, is late.",
+            body("LatencyFault", latency),
+        ),
+        ("bandwidth", "The link carries only so much.", body("BandwidthFault", bandwidth_limit)),
+        (
+            "blackHole",
+            "What is sent disappears: into a link, or as packets.",
+            body("BlackHoleFault", |f| step(f, Some(Fault::BlackHole), &AIMED)),
+        ),
+        (
+            "refuse",
+            "Connections are refused, and those that are open are closed.",
+            body("RefuseFault", |f| step(f, Some(Fault::Refuse), &AIMED)),
+        ),
+        (
+            "reset",
+            "Connections are reset as soon as data flows on them.",
+            body("ResetFault", |f| step(f, Some(Fault::Reset), &AIMED)),
+        ),
+        (
+            "httpErrors",
+            "A share of the requests on the link is answered with an error by the link.",
+            body("HttpErrorsFault", http_errors),
+        ),
+        ("loss", "A share of the packets is lost.", body("LossFault", loss)),
+        ("corrupt", "In a share of the packets one bit is turned.", body("CorruptFault", corrupt)),
+        (
+            "reorder",
+            "Packets are late, but for a share, which overtakes the others.",
+            body("ReorderFault", reorder),
+        ),
+        (
+            "partition",
+            "Nodes cannot reach each other: packets between them that pass this host are dropped.",
+            body("PartitionFault", partition),
+        ),
+        ("dns", "Questions for names get a wrong answer, or none.", body("DnsFault", dns)),
+    ]
 }

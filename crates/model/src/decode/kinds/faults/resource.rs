@@ -1,12 +1,12 @@
 //! Faults of what a host has only so much of, and of the user's own making.
 
-use super::{AIMED, HOST, step};
+use super::{HOST, Kind, body, step};
 use crate::decode::codec::{Integer, List};
 use crate::decode::fields::Fields;
 use crate::decode::values::{request, some_amount, some_share};
 use crate::document::{Fault, Step};
 
-pub(super) fn cpu(f: &mut Fields<'_>) -> Option<Step> {
+fn cpu(f: &mut Fields<'_>) -> Option<Step> {
     let load = f.required("load", "Share of each core.", some_share());
     let cores = Integer { min: 0, max: 4_096, reason: "Give the number of cores; 0 for all." };
     let cores = f.default("cores", "How many cores; 0 for all.", cores, "0");
@@ -14,14 +14,14 @@ pub(super) fn cpu(f: &mut Fields<'_>) -> Option<Step> {
     step(f, fault, &HOST)
 }
 
-pub(super) fn memory(f: &mut Fields<'_>) -> Option<Step> {
+fn memory(f: &mut Fields<'_>) -> Option<Step> {
     let fault = f
         .required("amount", "How much; a share is one of all memory.", some_amount())
         .map(|amount| Fault::Memory { amount });
     step(f, fault, &HOST)
 }
 
-pub(super) fn disk_fill(f: &mut Fields<'_>) -> Option<Step> {
+fn disk_fill(f: &mut Fields<'_>) -> Option<Step> {
     let sentence = "A folder in the file system that is filled.";
     let path = f.required("path", sentence, request::folder());
     let sentence = "How much is taken; a share is how full the file system is then.";
@@ -30,7 +30,7 @@ pub(super) fn disk_fill(f: &mut Fields<'_>) -> Option<Step> {
     step(f, fault, &HOST)
 }
 
-pub(super) fn inodes(f: &mut Fields<'_>) -> Option<Step> {
+fn inodes(f: &mut Fields<'_>) -> Option<Step> {
     let sentence = "A folder in the file system whose inodes are taken.";
     let path = f.required("path", sentence, request::folder());
     let free = Integer { min: 0, max: u64::from(u32::MAX), reason: "Give the number of inodes." };
@@ -39,20 +39,13 @@ pub(super) fn inodes(f: &mut Fields<'_>) -> Option<Step> {
     step(f, fault, &HOST)
 }
 
-pub(super) fn pids(f: &mut Fields<'_>) -> Option<Step> {
+fn pids(f: &mut Fields<'_>) -> Option<Step> {
     let count = Integer { min: 1, max: 4_194_304, reason: "Give the number of process numbers." };
     let count = f.required("count", "How many process numbers are taken.", count);
     step(f, count.map(|it| Fault::Pids { count: it as u32 }), &HOST)
 }
 
-pub(super) fn file_descriptors(f: &mut Fields<'_>) -> Option<Step> {
-    let reason = "Give the number of files that the process may have open.";
-    let limit = Integer { min: 1, max: 1 << 30, reason };
-    let limit = f.required("limit", "The soft limit while the fault acts.", limit);
-    step(f, limit.map(|limit| Fault::FileDescriptors { limit }), &AIMED)
-}
-
-pub(super) fn command(f: &mut Fields<'_>) -> Option<Step> {
+fn command(f: &mut Fields<'_>) -> Option<Step> {
     let argv = || List { of: request::argument(), min: 1 };
     let sentence = "Program and arguments, run when the fault begins.";
     let run = f.required("run", sentence, argv());
@@ -60,4 +53,28 @@ pub(super) fn command(f: &mut Fields<'_>) -> Option<Step> {
     let undo = f.required("undo", sentence, argv());
     let fault = run.zip(undo).map(|(run, undo)| Fault::Command { run, undo });
     step(f, fault, &HOST)
+}
+
+/// Every kind of this family, in the order of the manual.
+pub(super) fn kinds() -> Vec<Kind> {
+    vec![
+        ("cpu", "A child of ours burns CPU on this host.", body("CpuFault", cpu)),
+        ("memory", "A child of ours holds memory on this host.", body("MemoryFault", memory)),
+        (
+            "diskFill",
+            "A file without a name takes up room in a file system.",
+            body("DiskFillFault", disk_fill),
+        ),
+        (
+            "inodes",
+            "Files without a name take up the inodes of a file system.",
+            body("InodesFault", inodes),
+        ),
+        ("pids", "Threads of a child of ours take process numbers.", body("PidsFault", pids)),
+        (
+            "command",
+            "A program of yours, and one that takes back what it did; never through a shell.",
+            body("CommandFault", command),
+        ),
+    ]
 }

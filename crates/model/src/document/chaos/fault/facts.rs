@@ -37,6 +37,7 @@ impl Fault {
             Self::Corrupt { .. } => lasts("corrupt", &[Traffic]),
             Self::Reorder { .. } => lasts("reorder", &[Traffic]),
             Self::Partition { .. } => lasts("partition", &[Host]),
+            Self::Dns { .. } => lasts("dns", &[Host]),
             Self::Kill => acts_once("kill", &[Process]),
             Self::Pause => lasts("pause", &[Process]),
             Self::Restart => acts_once("restart", &[Process]),
@@ -51,7 +52,7 @@ impl Fault {
     }
 
     /// Every kind, in the order of the manual.
-    pub const KINDS: [&str; 20] = [
+    pub const KINDS: [&str; 21] = [
         "latency",
         "bandwidth",
         "blackHole",
@@ -62,15 +63,16 @@ impl Fault {
         "corrupt",
         "reorder",
         "partition",
+        "dns",
         "kill",
         "pause",
         "restart",
+        "fileDescriptors",
         "cpu",
         "memory",
         "diskFill",
         "inodes",
         "pids",
-        "fileDescriptors",
         "command",
     ];
 

@@ -30,6 +30,10 @@ impl fmt::Display for Fault {
                 let way = if *one_way { ", one way" } else { "" };
                 write!(f, "partition of {} nodes, {shape}{way}", nodes.len())
             }
+            Self::Dns { names, answer } => match names.as_slice() {
+                [one] => write!(f, "DNS {answer} for {one}"),
+                more => write!(f, "DNS {answer} for {} names", more.len()),
+            },
             Self::Kill => f.write_str("kill"),
             Self::Pause => f.write_str("pause"),
             Self::Restart => f.write_str("restart"),

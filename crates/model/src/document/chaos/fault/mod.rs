@@ -4,6 +4,7 @@ mod facts;
 mod label;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -73,6 +74,13 @@ pub enum Fault {
         /// Packets are dropped in one direction only: from those of the later part to those of the earlier.
         one_way: bool,
     },
+    /// Questions for names get a wrong answer, or none.
+    Dns {
+        /// Which; `*.example` is everything below `example`.
+        names: Vec<String>,
+        /// What is answered.
+        answer: DnsAnswer,
+    },
     /// Processes are killed (SIGKILL).
     Kill,
     /// Processes are stopped (SIGSTOP), and continued at the end.
@@ -134,6 +142,34 @@ pub enum PartitionShape {
     Bridge,
     /// Each node sees its neighbours on a ring only, so many that it sees a majority, and no two the same.
     Ring,
+}
+
+/// What a name server answers.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DnsAnswer {
+    /// It has failed.
+    ServFail,
+    /// There is no such name.
+    NxDomain,
+    /// It does not want to.
+    Refused,
+    /// Nothing.
+    Timeout,
+    /// This address.
+    Address(IpAddr),
+}
+
+impl fmt::Display for DnsAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ServFail => f.write_str("servfail"),
+            Self::NxDomain => f.write_str("nxdomain"),
+            Self::Refused => f.write_str("refused"),
+            Self::Timeout => f.write_str("timeout"),
+            Self::Address(it) => it.fmt(f),
+        }
+    }
 }
 
 /// How much of something: so many bytes, or a share of all there is.
