@@ -120,6 +120,9 @@ fn passed(run: &Run, recoveries: &[Recovery]) -> String {
     let never = shown.iter().any(|it| it.recovered_after.is_none());
     match (began, slowest) {
         (0, _) => format!("Everything held under {}.", run.plan.course()),
+        (_, None) if totals.total() == 0 => {
+            format!("{began} {faults} acted; how the service took it nobody asked.")
+        }
         (_, None) if bad == 0 => format!("{began} {faults} acted, and no {asked} failed."),
         (_, None) => {
             format!(

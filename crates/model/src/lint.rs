@@ -150,6 +150,9 @@ pub(crate) fn lint_experiment(
     let mut lint = Lint::new(library);
     safety::of_document(&mut lint, item);
     faults::of_experiment(&mut lint, item);
+    if faults.iter().any(|it| it.experiment.safety.abort.is_empty()) {
+        safety::no_abort(&mut lint, item);
+    }
     faults::by_itself(&mut lint, service, faults);
     lint.list.into_iter().collect()
 }

@@ -189,6 +189,18 @@ fn an_abort_condition_ends_the_fault_long_before_its_time() {
 }
 
 #[test]
+fn where_nobody_asks_that_is_said_and_evidence_is_judged() {
+    let (world, victim) = (World::new(), Victim::start());
+    let probe = format!("  steadyState: [{{process: {{pid: {}, every: 100ms}}}}]\n", victim.id());
+    let text = stranger(victim.id()).replace(&probe, "");
+    let output = run(&world, &text, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    for wanted in ["no probe is asked", "1 fault acted; how the service took it nobody asked."] {
+        assert!(said(&output).contains(wanted), "{wanted}: {}", said(&output));
+    }
+}
+
+#[test]
 fn a_service_that_is_not_well_is_left_alone() {
     let (world, victim) = (World::new(), Victim::start());
     let text = page(world.port(), victim.id());

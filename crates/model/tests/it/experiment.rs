@@ -87,6 +87,27 @@ fn targets_of_a_service_need_one() {
 }
 
 #[test]
+fn what_stops_it_is_its_own_to_say() {
+    // The drill that uses it may have a condition; by itself it needs one.
+    let text = PAUSE
+        .replace(", abort: [\"error_rate > 50% for 2s\"]", "")
+        .replace("success: {recovery_time: \"< 10s\"}", "success: {error_rate: \"< 90%\"}");
+    let drill = "---
+apiVersion: evenkeel.dev/v1
+kind: Drill
+metadata: {name: it}
+spec:
+  service: {allowFaults: all}
+  load: {url: \"http://a:80\", routes: [{path: /}]}
+  phases: [{name: load, shape: {constant: {rate: 100/s, duration: 30s}}, chaos: [worker-hangs]}]
+  safety: {abort: [\"error_rate > 50%\"]}
+  success: {error_rate: \"< 5%\"}
+";
+    let refused = planned(&format!("{text}{drill}"), "worker-hangs").unwrap_err();
+    assert!(refused.contains("no condition that stops them"), "{refused}");
+}
+
+#[test]
 fn the_blast_radius_is_judged_before_anything_runs() {
     let kill = PAUSE
         .replace("pause: {at: 2s, duration: 3s}", "kill: {at: 2s}")

@@ -1,6 +1,7 @@
 //! `chaos run`: an experiment by itself, from a document to a verdict.
 
 use evenkeel_drill::Runs;
+use evenkeel_model::document::ProbeKind;
 use evenkeel_units::Seed;
 
 use crate::args::chaos::ChaosRunArgs;
@@ -24,6 +25,12 @@ pub(crate) async fn run(args: ChaosRunArgs, screen: &Screen) -> Result<Exit, Fai
     let seed = args.seed.map_or_else(fresh_seed, Seed);
     let plan =
         found.library.plan_experiment(name, seed).map_err(|errors| wrong(&errors, screen))?;
+    if !plan.steady_state.iter().any(|it| !matches!(it.kind, ProbeKind::Load { .. })) {
+        screen.warn(
+            "no probe is asked, so no abort condition can come true, and nobody sees how the service takes it; \
+             add one to `steadyState`",
+        );
+    }
     if args.dry_run {
         return dry_run(&plan, screen);
     }
@@ -32,7 +39,11 @@ pub(crate) async fn run(args: ChaosRunArgs, screen: &Screen) -> Result<Exit, Fai
     let over = conducted(plan, name, Some(&runs), None, None, screen, |_| {}).await?;
     let folder = runs.folder(&over.outcome.run.id);
     let next = match over.outcome.verdict.exit_code {
-        0 => format!("evenkeel chaos run {} --dir {}", shown(&args.files), args.dir.display()),
+        0 => {
+            let which = args.name.as_ref().map(|it| format!(" --name {it}")).unwrap_or_default();
+            let (files, dir) = (shown(&args.files), args.dir.display());
+            format!("evenkeel chaos run {files}{which} --dir {dir}")
+        }
         _ => format!("evenkeel report {} --as markdown", folder.display()),
     };
     tell(&over, &folder, &over.files, &next, screen)
