@@ -52,7 +52,7 @@ pub mod target;
 pub mod toxiproxy;
 
 pub use act::ActError;
-pub use faults::{FaultError, Faults, Preview, preview};
+pub use faults::{FaultError, Faults, Preview, lacking, preview};
 pub use guardian::Reexec;
 pub use journal::state_dir;
 pub use need::PlanError;

@@ -131,6 +131,7 @@ pub(crate) async fn conducted(
     screen: &Screen,
     mut also: impl FnMut(&Entry),
 ) -> Result<Over, Failure> {
+    super::plan::nothing_lacks(&plan)?;
     let state_dir = evenkeel_fault::state_dir();
     super::chaos::mend_first(&state_dir, screen).await?;
     let started = SystemClock::start().wall();

@@ -20,6 +20,7 @@ pub(crate) fn run(args: &PlanArgs, screen: &Screen) -> Result<Exit, Failure> {
 
 /// Prints what a plan would do; exit code 5 when a rule refuses it.
 pub(crate) fn dry_run(plan: &Plan, screen: &Screen) -> Result<Exit, Failure> {
+    nothing_lacks(plan)?;
     let previews = evenkeel_fault::preview(plan)
         .map_err(|error| Failure::could_not_run(format!("no plan: {}", in_one_line(&error))))?;
     let resolved: Vec<_> = previews.iter().map(|it| it.resolved.clone()).collect();
@@ -34,6 +35,16 @@ pub(crate) fn dry_run(plan: &Plan, screen: &Screen) -> Result<Exit, Failure> {
     let value = json!({"plan": plan, "hash": hash, "faults": faults, "refusals": refusals});
     screen.show(&value, || shown(plan, &hash, &previews, &refusals))?;
     Ok(if refusals.is_empty() { Exit::OK } else { Exit::REFUSED })
+}
+
+/// Refuses a plan for which this host or this user lacks something: a program, a capability.
+pub(crate) fn nothing_lacks(plan: &Plan) -> Result<(), Failure> {
+    let lacking = evenkeel_fault::lacking(plan);
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<_> = lacking.iter().map(|it| in_one_line(it)).collect();
+    Err(Failure::usage(lines.join("\n")).help("`evenkeel doctor` shows what works here"))
 }
 
 /// What tells a plan from others: SHA-256 of its canonical text.

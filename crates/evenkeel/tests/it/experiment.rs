@@ -1,6 +1,7 @@
 //! `chaos run`: an experiment by itself, against processes that know nothing of it.
 
-use std::process::{Output, Stdio};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -252,4 +253,71 @@ fn of_several_experiments_one_is_named() {
         &[],
     );
     assert_eq!(none.status.code(), Some(2), "{}", said(&none));
+}
+
+/// What nobody in particular may do on this host.
+fn as_nobody(world: &World, arguments: &[&str]) -> Output {
+    // Whoever runs it has to reach the program, its documents, and a place for what it keeps.
+    let binary = world.folder().join("evenkeel");
+    std::fs::copy(env!("CARGO_BIN_EXE_evenkeel"), &binary).unwrap();
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(world.folder(), open).unwrap();
+    Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"])
+        .arg(binary)
+        .args(arguments)
+        .current_dir(world.folder())
+        .env("EVENKEEL_STATE_DIR", world.folder().join("state-of-nobody"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn without_a_right_it_says_which_and_does_nothing() {
+    let world = World::new();
+    let loss = "apiVersion: evenkeel.dev/v1
+kind: ChaosExperiment
+metadata: {name: loss}
+spec:
+  steadyState: [{tcp: {address: \"127.0.0.1:9\"}}]
+  method:
+    - loss: {share: 20%, target: {traffic: {port: 9}}, duration: 1s}
+    - partition: {nodes: [10.0.0.1, 10.0.0.2], at: 2s, duration: 1s}
+  safety: {abort: [\"error_rate > 99% for 20s\"]}
+";
+    world.write("loss.yaml", loss);
+    for more in [&["--dry-run"][..], &[]] {
+        let output = as_nobody(&world, &[&["chaos", "run", "loss.yaml"], more].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert_eq!(
+            said(&output).matches("this needs CAP_NET_ADMIN").count(),
+            2,
+            "{}",
+            said(&output)
+        );
+    }
+    assert!(!world.folder().join("evenkeel-runs").exists());
+}
+
+#[test]
+fn without_any_right_what_can_work_works() {
+    let (world, victim) = (World::new(), Victim::start());
+    let fill = format!(
+        "apiVersion: evenkeel.dev/v1
+kind: ChaosExperiment
+metadata: {{name: little}}
+spec:
+  steadyState: [{{process: {{pid: {}, every: 100ms}}}}]
+  method:
+    - memory: {{amount: 32MiB, duration: 300ms}}
+    - pids: {{count: 20, duration: 300ms}}
+  safety: {{abort: [\"error_rate > 99% for 20s\"]}}
+  observe: 100ms
+",
+        victim.id()
+    );
+    world.write("little.yaml", &fill);
+    let output = as_nobody(&world, &["chaos", "run", "little.yaml", "--output", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }

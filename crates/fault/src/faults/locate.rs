@@ -10,6 +10,7 @@ use evenkeel_units::Seed;
 
 use super::error::FaultError;
 use crate::kind::{Aim, Hit};
+use crate::need::PlanError;
 use crate::plan::Plan;
 use crate::process::{Process, State, families, find};
 use crate::safety::Refusal;
@@ -58,6 +59,16 @@ pub fn preview(plan: &evenkeel_model::Plan) -> Result<Vec<Preview>, FaultError> 
         Ok(Preview { resolved, plan: planned, pending })
     };
     plan.faults.iter().map(preview).collect()
+}
+
+/// What the faults of a plan need of this host and of this user, and is not there. It is the same whoever is hit.
+pub fn lacking(plan: &evenkeel_model::Plan) -> Vec<FaultError> {
+    let lacks = |fault: &PlannedFault| {
+        let error = aim(fault, "dry-run", plan.seed, &[]).plan().err()?;
+        let label = fault.label.clone();
+        matches!(error, PlanError::Missing { .. }).then_some(FaultError::Plan { label, error })
+    };
+    plan.faults.iter().filter_map(lacks).collect()
 }
 
 /// Everybody a fault could hit, as they are now. Families are empty where nobody runs.

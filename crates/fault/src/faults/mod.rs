@@ -40,7 +40,7 @@ use crate::status::Lease;
 use crate::target::Resolved;
 
 pub use self::error::FaultError;
-pub use self::locate::{Preview, preview};
+pub use self::locate::{Preview, lacking, preview};
 
 /// The faults of one drill. Everything is undone when it is closed, and by the guardian when it is lost.
 #[derive(Debug)]

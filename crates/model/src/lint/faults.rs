@@ -119,7 +119,9 @@ pub(super) fn by_itself(lint: &mut Lint<'_>, service: &Service, faults: &[Acting
     let is_written = lint.library.service(&service.name).is_some();
     for acting in faults {
         let target = acting.step.target.as_ref();
-        let is_part = |it: &Target| !matches!(it.select, Selector::Process(_));
+        let is_part = |it: &Target| {
+            matches!(it.select, Selector::Instances { .. } | Selector::Dependency { .. })
+        };
         let other = |it: &Target| service_named(it).is_some_and(|it| it != service.name);
         match target {
             Some(target) if other(target) => {
