@@ -3,6 +3,7 @@
 //! ```text
 //! input    everything that comes, also over lo           ─▶ all of the treatment
 //! output   what leaves, but not over lo: that comes next ─▶ all of the treatment; of TCP only what does harm
+//! forward  what passes between other hosts, or containers ─▶ all of the treatment
 //! answers  answers to the TCP that left, as they come    ─▶ of the treatment what takes time
 //! ```
 //!
@@ -148,22 +149,27 @@ fn chains(
     let accept = &[Expression::Accept];
     let tcp: Vec<_> = meant.iter().filter_map(traffic::tcp).collect();
 
-    let input = [of(spared, &[], accept), of(meant, &[], all)].concat();
+    let coming = [of(spared, &[], accept), of(meant, &[], all)].concat();
     let leaving = not_lo(Meta::LeavesBy);
     let mut output = of(spared, &leaving, accept);
     if let Some((harm, _)) = &apart {
         output.extend(of(&tcp, &leaving, harm));
     }
     output.extend(of(meant, &leaving, all));
+    let chain = |name, hook, rules| Chain { name, hook, priority: PRIORITY, rules };
     let mut chains = vec![
-        Chain { name: "input", hook: Hook::Input, priority: PRIORITY, rules: input },
-        Chain { name: "output", hook: Hook::Output, priority: PRIORITY, rules: output },
+        chain("input", Hook::Input, coming.clone()),
+        chain("output", Hook::Output, output),
+        chain("forward", Hook::Forward, coming),
     ];
     if let Some((_, end)) = &apart {
         let reversed = |all: &[Traffic]| all.iter().map(traffic::reversed).collect::<Vec<_>>();
-        let coming = not_lo(Meta::ArrivesBy);
-        let rules =
-            [of(&reversed(spared), &coming, accept), of(&reversed(&tcp), &coming, end)].concat();
+        let from_elsewhere = not_lo(Meta::ArrivesBy);
+        let rules = [
+            of(&reversed(spared), &from_elsewhere, accept),
+            of(&reversed(&tcp), &from_elsewhere, end),
+        ]
+        .concat();
         // A packet that one chain lets go meets the next one.
         let priority = PRIORITY + 1;
         chains.push(Chain { name: "answers", hook: Hook::Input, priority, rules });
@@ -197,7 +203,8 @@ mod tests {
         let spared = [port(22, Protocol::Tcp)];
         let chains = chains(&[port(80, Protocol::Tcp)], &spared, &[Expression::Queue(1)], None);
         let both = vec![Expression::Accept, Expression::Queue(1)];
-        assert_eq!(ends(&chains), [("input", both.clone()), ("output", both)]);
+        let expected = ["input", "output", "forward"].map(|it| (it, both.clone()));
+        assert_eq!(ends(&chains), expected);
     }
 
     #[test]
@@ -208,11 +215,12 @@ mod tests {
         let expected = [
             ("input", vec![all(), all()]),
             ("output", vec![Expression::Accept, all(), all()]),
+            ("forward", vec![all(), all()]),
             ("answers", vec![Expression::Queue(3)]),
         ];
         assert_eq!(ends(&chains), expected);
         let answer = traffic::matches(&traffic::reversed(&port(80, Protocol::Tcp))).concat();
-        assert_eq!(chains[2].rules[0][2..2 + answer.len()], answer);
+        assert_eq!(chains[3].rules[0][2..2 + answer.len()], answer);
     }
 
     #[test]
@@ -221,6 +229,6 @@ mod tests {
         let udp = port(80, Protocol::Udp);
         let chains = chains(&[udp], &[], &[Expression::Queue(1)], Some(apart));
         assert_eq!(ends(&chains)[1], ("output", vec![Expression::Queue(1)]));
-        assert_eq!(ends(&chains)[2], ("answers", vec![]));
+        assert_eq!(ends(&chains)[3], ("answers", vec![]));
     }
 }

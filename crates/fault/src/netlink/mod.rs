@@ -24,7 +24,6 @@
 //! - Packets are what the kernel handles as one: over `lo`, and for TCP nearly everywhere, up to 64 KiB at a time,
 //!   as for netem. Where damage is asked for, they are cut to what goes on the wire.
 //! - Where TCP leaves this host by another interface than `lo`, its answers are held back in its place, and counted.
-//! - What is forwarded for others, to containers with a network of their own, is not seen: be in their namespace.
 //!
 //! Deliberately absent: loss, blocking and partition by rules alone (`nft` does that, for everybody to read), and
 //! duplicates, which no verdict can make.

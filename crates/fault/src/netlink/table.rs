@@ -33,6 +33,8 @@ pub(crate) struct Chain {
 pub(crate) enum Hook {
     /// What is for this host, also over `lo`.
     Input = 1,
+    /// What passes from one network to another.
+    Forward = 2,
     /// What this host sends, also over `lo`.
     Output = 3,
 }
