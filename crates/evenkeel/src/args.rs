@@ -82,6 +82,8 @@ pub(crate) enum Verb {
     /// Faults: running an experiment by itself, what there is, mending what a crash left behind, and bringing experiments over from other tools.
     #[command(subcommand)]
     Chaos(Chaos),
+    /// Say what can be broken on this host, what cannot, and how to get it; changes nothing.
+    Doctor,
     /// Start a proxy with the API of Toxiproxy, for tests that were written for it; loopback only.
     Proxy(proxy::ProxyArgs),
     /// Start the shop, a small service to drill.

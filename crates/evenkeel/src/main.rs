@@ -70,6 +70,7 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         Verb::Chaos(args::Chaos::Halt(args)) => on_runtime(verb::chaos::halt::run(args, screen)),
         Verb::Chaos(args::Chaos::Faults) => verb::chaos::faults(screen),
         Verb::Chaos(args::Chaos::Import(args)) => verb::chaos::import::run(&args, screen),
+        Verb::Doctor => verb::doctor::run(screen),
         Verb::Proxy(args) => on_runtime(verb::proxy::run(args, screen)),
         Verb::Shop(args) => verb::shop::run(*args),
         Verb::ShopPart(args) => verb::shop::part(*args),

@@ -9,6 +9,7 @@
 //! process    finding processes, and never a stranger or ourselves
 //! proxy      the links to dependencies, and what can be laid on them
 //! toxiproxy  links and what lies on them, as clients of Toxiproxy ask for them
+//! host       what this host has, what works with it, and how to get the rest
 //! holder     what is held, burnt or kept up in a child of ours, on a pipe
 //! journal    every undo on disk before its step
 //! need       what a fault needs of the host: programs, capabilities
@@ -33,6 +34,7 @@ mod faults;
 pub mod guardian;
 pub mod halt;
 pub mod holder;
+pub mod host;
 mod image;
 mod journal;
 pub mod kind;

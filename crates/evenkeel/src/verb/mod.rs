@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod chaos;
 pub(crate) mod check;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 mod documents;
 pub(crate) mod drill;
 mod import;

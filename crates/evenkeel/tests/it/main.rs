@@ -7,6 +7,7 @@ mod chaos;
 #[path = "../../../report/tests/it/chromium.rs"]
 #[expect(dead_code, reason = "pages of reports are looked at more closely where they are drawn")]
 mod chromium;
+mod doctor;
 mod documents;
 mod drill;
 mod experiment;

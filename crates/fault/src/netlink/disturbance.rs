@@ -19,12 +19,13 @@ use rustix::thread::set_current_timer_slack;
 use rustix::time::Timespec;
 use serde::{Deserialize, Serialize};
 
-use super::expression::{Count, Expression};
+use super::expression::Count;
 use super::lines::{Line, Lines};
 use super::queue::{Done, Treatment};
 use super::socket::Trouble;
 use super::table::Table;
 use super::traffic;
+use super::tried::in_known_words;
 use super::waking::Waking;
 
 /// How long the queue must be empty, at the end, to be sure that nobody is on the way into it.
@@ -118,15 +119,11 @@ impl Disturbance {
         Ok(did(counted, &at_work.lines))
     }
 
-    /// In the words of nft where the kernel has them, else in those of iptables.
     fn table(&self, lines: &Lines) -> Result<Table, Trouble> {
         // A process is one disturbance.
         let name = format!("evenkeel-{}", std::process::id());
-        let of = |words| Table::hold(&name, &lines.chains(&self.traffic, &self.spared, words));
-        match of(Expression::Queue) {
-            Err(Trouble::Refused(it)) if it.errno == Errno::NOENT => of(Expression::IptablesQueue),
-            other => other,
-        }
+        let hold = |words| Table::hold(&name, &lines.chains(&self.traffic, &self.spared, words));
+        in_known_words(hold).map(|(_, table)| table)
     }
 }
 

@@ -7,6 +7,7 @@
 //! queue        packets that wait in the kernel for a verdict of ours, and when it is given
 //! waking       being woken in time for what is due
 //! table        the rules that lead packets there, and go when we do
+//! tried        what this kernel can of it
 //! expression   the words of a rule
 //! socket       requests to the kernel, and its answers
 //! message      both as bytes
@@ -38,7 +39,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod tried;
 mod waking;
 
 pub(crate) use self::disturbance::Disturbance;
 pub(crate) use self::queue::Treatment;
+pub use self::tried::QueueWords;
+pub(crate) use self::tried::{has_owned_tables, queue_words};

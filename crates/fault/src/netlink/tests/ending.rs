@@ -14,6 +14,7 @@ use crate::netlink::message::Subject;
 use crate::netlink::queue::{Contents, Queue, Treatment};
 use crate::netlink::socket::{Batch, Socket, Trouble};
 use crate::netlink::table::{Chain, Hook, Table};
+use crate::netlink::tried::in_known_words;
 use evenkeel_model::document::{Direction, Protocol, Traffic};
 
 /// A queue to which nobody listens.
@@ -22,11 +23,11 @@ const DELETE_TABLE: u16 = 0x0a02;
 
 /// A rule that leads all packets to nobody, in the words that this kernel has.
 fn to_nobody(name: &str) -> Table {
-    let hold = |end| {
-        let rules = vec![vec![Expression::Counter, end]];
+    let held = in_known_words(|words| {
+        let rules = vec![vec![Expression::Counter, words(NOBODY)]];
         Table::hold(name, &[Chain { name: "input", hook: Hook::Input, priority: 0, rules }])
-    };
-    hold(Expression::Queue(NOBODY)).or_else(|_| hold(Expression::IptablesQueue(NOBODY))).unwrap()
+    });
+    held.unwrap().1
 }
 
 fn delete(table: &str) -> Result<(), Trouble> {
