@@ -119,6 +119,8 @@ pub(crate) enum Chaos {
     Status,
     /// End every run, mend what it broke, and let no fault act until that is lifted.
     Halt(HaltArgs),
+    /// Approve an experiment as it is, for somebody else to run.
+    Approve(chaos::ChaosApproveArgs),
     /// List the faults, what they need and what shows that they acted.
     Faults,
     /// Bring experiments over from other tools, and list what does not carry over.
@@ -222,6 +224,9 @@ pub(crate) struct RunArgs {
     /// Store this run, if it passes, as the baseline of later ones, in place of the one stored now.
     #[arg(long)]
     pub(crate) accept: bool,
+    /// Who runs it; whoever approved it has to be somebody else. Default: the user of the system.
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) requester: Option<String>,
 }
 
 /// Where runs are kept unless told otherwise.

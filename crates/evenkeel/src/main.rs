@@ -68,6 +68,7 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         Verb::Chaos(args::Chaos::Recover) => on_runtime(verb::chaos::recover(screen)),
         Verb::Chaos(args::Chaos::Status) => verb::chaos::status::status(screen),
         Verb::Chaos(args::Chaos::Halt(args)) => on_runtime(verb::chaos::halt::run(args, screen)),
+        Verb::Chaos(args::Chaos::Approve(args)) => verb::chaos::approve::run(&args, screen),
         Verb::Chaos(args::Chaos::Faults) => verb::chaos::faults(screen),
         Verb::Chaos(args::Chaos::Import(args)) => verb::chaos::import::run(&args, screen),
         Verb::Doctor => verb::doctor::run(screen),

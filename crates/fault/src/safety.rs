@@ -216,8 +216,9 @@ fn wrong_hours(plan: &Plan, wall: Timestamp) -> Vec<Refusal> {
             let [hour, minute] =
                 [then.hour(), then.minute()].map(|it| u16::from(it.unsigned_abs()));
             let minute = hour * 60 + minute;
-            let hours = in_the_way(&safety.allowed_hours, &safety.restricted_hours, minute)?;
-            Some((then.strftime("%H:%M").to_string(), hours))
+            let day = usize::from(then.weekday().to_monday_zero_offset().unsigned_abs());
+            let hours = in_the_way(&safety.allowed_hours, &safety.restricted_hours, day, minute)?;
+            Some((then.strftime("%a %H:%M").to_string(), hours))
         });
         if let Some((at, hours)) = wrong {
             let (label, zone) = (fault.label.clone(), zone.clone());
@@ -227,10 +228,10 @@ fn wrong_hours(plan: &Plan, wall: Timestamp) -> Vec<Refusal> {
     first.into_values().collect()
 }
 
-/// A moment in each minute from `from` to `to`; hours repeat after a day, so a day of them is enough.
+/// A moment in each minute from `from` to `to`; hours repeat after a week, so a week of them is enough.
 fn minutes(from: std::time::Duration, to: std::time::Duration) -> Vec<SignedDuration> {
     let length = to.saturating_sub(from);
-    let whole = (length.as_secs() / 60).min(24 * 60);
+    let whole = (length.as_secs() / 60).min(7 * 24 * 60);
     let steps = (0..=whole).map(|it| from + std::time::Duration::from_mins(it));
     // The end is excluded: a fault that ends at 18:00 sharp does not act then.
     let last = (!length.is_zero()).then(|| to.saturating_sub(std::time::Duration::from_nanos(1)));
@@ -238,11 +239,11 @@ fn minutes(from: std::time::Duration, to: std::time::Duration) -> Vec<SignedDura
     within.chain(last).filter_map(|it| SignedDuration::try_from(it).ok()).collect()
 }
 
-fn in_the_way(allowed: &[Hours], restricted: &[Hours], minute: u16) -> Option<String> {
-    if let Some(hours) = restricted.iter().find(|it| it.contains(minute)) {
+fn in_the_way(allowed: &[Hours], restricted: &[Hours], day: usize, minute: u16) -> Option<String> {
+    if let Some(hours) = restricted.iter().find(|it| it.contains(day, minute)) {
         return Some(format!("within the restricted hours {hours}"));
     }
-    if !allowed.is_empty() && !allowed.iter().any(|it| it.contains(minute)) {
+    if !allowed.is_empty() && !allowed.iter().any(|it| it.contains(day, minute)) {
         let hours: Vec<String> = allowed.iter().map(Hours::to_string).collect();
         return Some(format!("outside the allowed hours {}", hours.join(", ")));
     }

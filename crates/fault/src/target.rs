@@ -161,7 +161,11 @@ pub fn resolve(
 fn pick(mode: Mode, candidates: usize, seed: Seed, label: &str) -> Vec<usize> {
     let mut rng = seed.stream(&format!("fault/targets/{label}"));
     let mut order: Vec<usize> = (0..candidates).collect();
-    let wanted = mode.of(candidates);
+    let most = mode.of(candidates);
+    let wanted = match mode {
+        Mode::AtMost(_) if most > 1 => rng.random_range(1..=most),
+        _ => most,
+    };
     // The first steps of a Fisher-Yates shuffle.
     for place in 0..wanted {
         order.swap(place, rng.random_range(place..candidates));

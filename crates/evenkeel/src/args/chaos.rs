@@ -1,4 +1,4 @@
-//! Arguments of `chaos run`.
+//! Arguments of `chaos run` and `chaos approve`.
 
 use std::path::PathBuf;
 
@@ -21,10 +21,33 @@ pub(crate) struct ChaosRunArgs {
     /// Seed of every random choice.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+    /// Who runs it; whoever approved it has to be somebody else. Default: the user of the system.
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) requester: Option<String>,
     /// Do not ask before breaking something. Without a terminal nobody is asked.
     #[arg(long)]
     pub(crate) yes: bool,
     /// Folder of the runs.
+    #[arg(long, value_name = "DIR", default_value = RUNS)]
+    pub(crate) dir: PathBuf,
+}
+
+/// The approval of one person; it holds for the plan as it is, whatever the seed, and for nothing else.
+#[derive(Args, Debug)]
+pub(crate) struct ChaosApproveArgs {
+    /// Files with the experiment or the drill, and with all that it refers to.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Which experiment or drill, when there are several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Who approves. Default: the user of the system.
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) approver: Option<String>,
+    /// For how long it holds.
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = evenkeel_units::parse_duration)]
+    pub(crate) expires: std::time::Duration,
+    /// Folder of the runs, in which approvals are kept.
     #[arg(long, value_name = "DIR", default_value = RUNS)]
     pub(crate) dir: PathBuf,
 }

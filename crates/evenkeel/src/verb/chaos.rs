@@ -1,5 +1,6 @@
 //! `chaos`: what can be broken, what acts, ending it, and mending what a crash left behind.
 
+pub(crate) mod approve;
 pub(crate) mod halt;
 pub(crate) mod import;
 pub(crate) mod run;

@@ -13,6 +13,7 @@ use evenkeel_report::{Format, render, text};
 use evenkeel_units::{Clock, Human, SystemClock};
 use serde_json::json;
 
+use super::chaos::approve::approved;
 use super::documents::plan_of;
 use crate::args::RunArgs;
 use crate::exit::{Exit, Failure};
@@ -30,6 +31,7 @@ pub(crate) struct Over {
 /// Runs a drill.
 pub(crate) async fn run(args: RunArgs, screen: &Screen) -> Result<Exit, Failure> {
     let plan = plan_of(&args.document, screen)?;
+    approved(&plan, &args.dir, args.requester.as_deref())?;
     agree(&plan, args.yes)?;
     let runs = Runs::at(&args.dir);
     let stored = stored_baseline(&runs, &plan.drill)?;

@@ -1,5 +1,7 @@
 //! `plan`: what a drill would do, without doing any of it; and the dry run of an experiment, which is the same.
 
+use std::path::Path;
+
 use evenkeel_fault::{Preview, plan::Step};
 use evenkeel_model::Plan;
 use evenkeel_model::diagnostic::in_one_line;
@@ -8,18 +10,24 @@ use evenkeel_units::Human;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::chaos::approve::lacking;
 use super::documents::{plan_of, plural};
-use crate::args::PlanArgs;
+use crate::args::{PlanArgs, RUNS};
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
 
 /// Prints the plan of a drill.
 pub(crate) fn run(args: &PlanArgs, screen: &Screen) -> Result<Exit, Failure> {
-    dry_run(&plan_of(&args.document, screen)?, screen)
+    dry_run(&plan_of(&args.document, screen)?, Path::new(RUNS), None, screen)
 }
 
 /// Prints what a plan would do; exit code 5 when a rule refuses it.
-pub(crate) fn dry_run(plan: &Plan, screen: &Screen) -> Result<Exit, Failure> {
+pub(crate) fn dry_run(
+    plan: &Plan,
+    dir: &Path,
+    requester: Option<&str>,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
     nothing_lacks(plan)?;
     let previews = evenkeel_fault::preview(plan)
         .map_err(|error| Failure::could_not_run(format!("no plan: {}", in_one_line(&error))))?;
@@ -28,8 +36,9 @@ pub(crate) fn dry_run(plan: &Plan, screen: &Screen) -> Result<Exit, Failure> {
     let refused = permit.err().unwrap_or_default();
     let halt = evenkeel_fault::halt::halted(&evenkeel_fault::state_dir());
     let halt = halt.filter(|_| !plan.faults.is_empty());
-    let refusals: Vec<_> =
-        refused.iter().map(ToString::to_string).chain(halt.map(|it| it.to_string())).collect();
+    let approvals = lacking(plan, dir, requester)?;
+    let refusals = refused.iter().map(ToString::to_string);
+    let refusals: Vec<_> = refusals.chain(halt.map(|it| it.to_string())).chain(approvals).collect();
     let hash = hash(plan);
     let faults: Vec<_> = plan.faults.iter().zip(&previews).map(|(a, b)| fault(a, b)).collect();
     let value = json!({"plan": plan, "hash": hash, "faults": faults, "refusals": refusals});

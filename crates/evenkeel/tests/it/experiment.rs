@@ -321,3 +321,24 @@ spec:
     let output = as_nobody(&world, &["chaos", "run", "little.yaml", "--output", "json"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }
+
+#[test]
+fn a_plan_that_needs_approval_is_run_only_as_somebody_else_approved_it() {
+    let (world, victim) = (World::new(), Victim::start());
+    let text = stranger(victim.id()).replace("safety: {", "safety: {approvals: 1, ");
+    let approve = |who: &str| world.run(&["chaos", "approve", "experiment.yaml", "--as", who]);
+    let as_ann = &["--as", "ann", "--output", "json"];
+    let output = run(&world, &text, as_ann);
+    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    assert!(said(&output).contains("needs 1 approval by others than ann, and has 0"));
+    assert!(approve("ann").status.success());
+    assert_eq!(run(&world, &text, as_ann).status.code(), Some(5));
+    assert!(approve("bob").status.success());
+    let dry = run(&world, &text, &["--dry-run", "--as", "ann"]);
+    assert_eq!(dry.status.code(), Some(0), "{}", said(&dry));
+    // What was approved is this plan, and not another one of the same name.
+    let other = text.replace("duration: 1s", "duration: 2s");
+    assert_eq!(run(&world, &other, as_ann).status.code(), Some(5));
+    let output = run(&world, &text, as_ann);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+}

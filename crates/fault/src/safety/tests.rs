@@ -181,7 +181,7 @@ proptest! {
     fn a_permitted_fault_never_acts_in_a_restricted_minute(
         from in 0u16..1440, length in 1u16..1440, start in 0i64..86_400, begins in 0u64..7200, acts in 1u64..7200,
     ) {
-        let hours = Hours { from_minute: from, to_minute: (from + length) % 1440 };
+        let hours = Hours::daily(from, (from + length) % 1440).unwrap();
         let safety = Safety {
             restricted_hours: vec![hours],
             max_duration: Duration::from_hours(3),
@@ -193,7 +193,7 @@ proptest! {
         let wall = at("2026-03-10T00:00:00Z").checked_add(SignedDuration::from_secs(start)).unwrap();
         let bad = (begins..begins + acts).any(|it| {
             let minute = (start.unsigned_abs() + it) / 60 % 1440;
-            hours.contains(minute as u16)
+            hours.contains(0, minute as u16)
         });
         prop_assert_eq!(permit(&plan, &targets, wall).is_err(), bad);
     }

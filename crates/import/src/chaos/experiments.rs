@@ -237,8 +237,11 @@ fn safety(mut fields: Fields<'_>, draft: &mut Draft) -> Safety {
         };
         draft.leave_at(item.place, format!("the condition `{}`", cut(text)), why);
     }
-    let why = "nobody is asked to approve yet: what the owners of a service agree to stands in its `allowFaults`";
-    fields.leave("approval_required", why, draft);
+    if let Some(entry) = fields.take("approval_required") {
+        safety.approvals = 1;
+        let why = "somebody else has to approve in any case (`approvals: 1`), whatever the environment and the hour";
+        draft.leave(entry, why);
+    }
     fields.finish(draft);
     safety
 }
@@ -247,13 +250,10 @@ fn safety(mut fields: Fields<'_>, draft: &mut Draft) -> Safety {
 fn restricted(entry: &Entry, safety: &mut Safety, draft: &mut Draft) {
     for item in items(&entry.value) {
         let text = item.text().unwrap_or_default();
-        match Hours::parse(text) {
-            Some(mut it) => {
-                if it.to_minute == 23 * 60 + 59 {
-                    it.to_minute = 24 * 60;
-                }
-                safety.restricted_hours.push(it);
-            }
+        // Their last minute was within, ours is not.
+        let open = text.trim_end().strip_suffix("23:59").map(|it| format!("{it}24:00"));
+        match Hours::parse(open.as_deref().unwrap_or(text)) {
+            Some(it) => safety.restricted_hours.push(it),
             None => {
                 let message = format!("`{}` are no hours of a day", cut(text));
                 draft.wrong(item.place, message, "Write them such as `22:00-06:00`.");
@@ -262,7 +262,7 @@ fn restricted(entry: &Entry, safety: &mut Safety, draft: &mut Draft) {
     }
     let mut hours = std::mem::take(&mut safety.restricted_hours);
     draft.bound(&mut hours, entry.key_place, "hours");
-    if (0..1440).all(|minute| hours.iter().any(|it| it.contains(minute))) {
+    if (0..1440).all(|minute| hours.iter().any(|it| it.contains(0, minute))) {
         let message = "there is no minute of the day in which anything may be broken";
         draft.wrong_as(codes::HOURS, entry.key_place, message, "Shorten the hours.");
     }

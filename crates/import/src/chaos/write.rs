@@ -130,6 +130,7 @@ fn target(target: &Target) -> Tree {
         Mode::All => Tree::text("all"),
         Mode::Count(count) => Tree::word(count),
         Mode::Share(share) => Tree::text(share),
+        Mode::AtMost(share) => Tree::Text(format!("random max {share}")),
     });
     map.done()
 }
@@ -198,6 +199,7 @@ fn safety(safety: &Safety) -> Tree {
         min_release,
         allowed_hours,
         restricted_hours,
+        approvals,
         time_zone,
         abort,
         on_no_data,
@@ -208,6 +210,7 @@ fn safety(safety: &Safety) -> Tree {
     map.put_text("minRelease", min_release.map(Release::letter).as_ref());
     map.put_list("allowedHours", allowed_hours, Tree::text);
     map.put_list("restrictedHours", restricted_hours, Tree::text);
+    map.put_unless("approvals", approvals, &usual.approvals, Tree::word);
     map.put_unless("timeZone", time_zone, &usual.time_zone, |it| Tree::text(it.as_str()));
     map.put_list("abort", abort, |it| Tree::Text(criterion(it)));
     map.put_unless("onNoData", on_no_data, &usual.on_no_data, |it| {

@@ -191,12 +191,19 @@ pub(super) fn hours() -> Word<Hours> {
     let parse = |text: &str| {
         Hours::parse(text).ok_or_else(|| {
             let message = format!("`{}` are no hours of a day", cut(text));
-            Problem::new(codes::UNIT, message, "Write them such as `09:00-17:30` or `22:00-06:00`.")
+            Problem::new(
+                codes::UNIT,
+                message,
+                "Write them such as `09:00-17:30`, `22:00-06:00` or `Mon-Fri 09:00-17:00`.",
+            )
         })
     };
     let schema = || {
         let minute = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]";
-        whole(&format!(r"{minute}\s*-\s*(?:{minute}|24:00)"), &["09:00-17:00", "22:00-06:00"])
+        let day = "(?:[Mm][Oo][Nn]|[Tt][Uu][Ee]|[Ww][Ee][Dd]|[Tt][Hh][Uu]|[Ff][Rr][Ii]|[Ss][Aa][Tt]|[Ss][Uu][Nn])";
+        let days = format!("{day}(?:[-,]{day})*");
+        let examples = ["09:00-17:00", "22:00-06:00", "Mon-Fri 09:00-17:00"];
+        whole(&format!(r"(?:{days}\s+)?{minute}\s*-\s*(?:{minute}|24:00)"), &examples)
     };
     Word { expected: "hours such as `09:00-17:00`", takes: Takes::Text, parse, schema }
 }
@@ -365,28 +372,35 @@ pub(super) fn host_pattern() -> Word<String> {
 
 /// How many of the candidates of a fault are hit.
 pub(super) fn mode() -> Word<Mode> {
-    let parse = |text: &str| match text.trim() {
-        "one" => Ok(Mode::One),
-        "all" => Ok(Mode::All),
-        other if other.ends_with('%') => (some_share().parse)(other).map(Mode::Share),
-        other => match other.parse() {
-            Ok(count) if count > 0 => Ok(Mode::Count(count)),
-            Ok(_) => Err(range("`0` hits nothing".to_owned(), "Give one or more.")),
-            Err(_) => {
-                let message = format!("`{}` does not say how many", cut(other));
-                let help = "Write `one`, `all`, a number such as `2`, or a share such as `30%`.";
-                Err(Problem::new(codes::CHOICE, message, help))
-            }
-        },
+    let parse = |text: &str| match text.trim().strip_prefix("random max ") {
+        Some(share) => (some_share().parse)(share.trim()).map(Mode::AtMost),
+        None => parse_mode(text.trim()),
     };
     let schema = || {
-        let pattern = format!(r"^\s*(?:one|all|[0-9]+|{PERCENT})\s*$");
+        let pattern = format!(r"^\s*(?:one|all|[0-9]+|(?:random max\s+)?{PERCENT})\s*$");
         json!({"anyOf": [
             {"type": "integer", "minimum": 1},
-            {"type": "string", "pattern": pattern, "examples": ["one", "all", "30%"]},
+            {"type": "string", "pattern": pattern, "examples": ["one", "all", "30%", "random max 30%"]},
         ]})
     };
     Word { expected: "`one`, `all`, a number or a share", takes: Takes::Readable, parse, schema }
+}
+
+fn parse_mode(text: &str) -> Result<Mode, Problem> {
+    match text {
+        "one" => Ok(Mode::One),
+        "all" => Ok(Mode::All),
+        share if share.ends_with('%') => (some_share().parse)(share).map(Mode::Share),
+        number => match number.parse() {
+            Ok(count) if count > 0 => Ok(Mode::Count(count)),
+            Ok(_) => Err(range("`0` hits nothing".to_owned(), "Give one or more.")),
+            Err(_) => {
+                let message = format!("`{}` does not say how many", cut(number));
+                let help = "Write `one`, `all`, a number such as `2`, a share such as `30%`, or `random max 30%`.";
+                Err(Problem::new(codes::CHOICE, message, help))
+            }
+        },
+    }
 }
 
 /// One word of a few.

@@ -51,6 +51,7 @@ pub(super) fn safety(cast: &Cast<'_>) -> Safety {
         min_release: givers.iter().filter_map(|(_, it)| it.min_release).min(),
         allowed_hours: hours(|it| &it.allowed_hours),
         restricted_hours: hours(|it| &it.restricted_hours),
+        approvals: givers.iter().map(|(_, it)| it.approvals).max().unwrap_or_default(),
         time_zone: zone,
         abort: without_repeats(givers.iter().flat_map(|(_, it)| it.abort.iter().copied())),
         on_no_data: if may_continue { OnNoData::Continue } else { OnNoData::Abort },

@@ -49,14 +49,15 @@ pub(super) fn watchable(lint: &mut Lint<'_>, item: &Item, path: &str, metric: Me
 }
 
 fn is_ever_allowed(allowed: &[Hours], restricted: &[Hours]) -> bool {
-    (0..1440).any(|minute| {
-        let within = |hours: &[Hours]| hours.iter().any(|it| it.contains(minute));
+    (0..7 * 1440).any(|minute: u16| {
+        let (day, minute) = (usize::from(minute / 1440), minute % 1440);
+        let within = |hours: &[Hours]| hours.iter().any(|it| it.contains(day, minute));
         (allowed.is_empty() || within(allowed)) && !within(restricted)
     })
 }
 
 fn never_allowed(lint: &mut Lint<'_>, item: &Item) {
-    let message = "there is no minute of the day in which faults may act";
+    let message = "there is no minute in which faults may act";
     let help = "Shorten `restrictedHours`, or add to `allowedHours`.";
     lint.report(item, "safety/restrictedHours", codes::HOURS, message, help);
 }

@@ -152,7 +152,7 @@ method:
     EK-D025 8:14 one of `instances`, `dependency`, `traffic`, `pid`, `executable`, `port` is missing | Give exactly one of them.
     EK-D025 9:23 `service` beside `pid` | A process is found by itself; `service` goes with `instances` or `dependency`.
     EK-D007 10:28 `1` is not a whole number between 2 and 4194304 | Give the number of a process; 1 is the mother of all others.
-    EK-D013 10:37 `some` does not say how many | Write `one`, `all`, a number such as `2`, or a share such as `30%`.
+    EK-D013 10:37 `some` does not say how many | Write `one`, `all`, a number such as `2`, a share such as `30%`, or `random max 30%`.
     EK-D007 11:43 `0%` is none at all | Give a share above 0%.
     ");
 }

@@ -180,6 +180,7 @@ fn target() -> Value {
         one_of(&["one", "all"], "How many of the candidates."),
         kind("count", count("This many.")),
         kind("share", ratio("This share, rounded down.")),
+        kind("at_most", ratio("At least one, and at most this share.")),
     ]);
     object([("select", select), ("mode", mode)])
 }
@@ -240,15 +241,7 @@ pub(super) fn release(description: &str) -> Value {
 }
 
 fn safety() -> Value {
-    let hours = || {
-        list(
-            object([
-                ("from_minute", count("First minute of the day.")),
-                ("to_minute", count("The minute after the last.")),
-            ]),
-            "Hours of a day.",
-        )
-    };
+    let hours = || list(text("Such as `Mon-Fri 09:00-17:00`."), "Hours of a day.");
     let radius = object([
         ("max_instances", maybe(ratio("Share of the candidates of a target."))),
         ("max_services", maybe(count("How many services."))),
@@ -260,6 +253,7 @@ fn safety() -> Value {
         ("min_release", maybe(release("The weakest release class that faults may have."))),
         ("allowed_hours", hours()),
         ("restricted_hours", hours()),
+        ("approvals", count("How many people beside the one who runs it must have approved.")),
         ("time_zone", text("IANA name of the zone of those hours.")),
         ("abort", list(criterion(), "The run is aborted as soon as one of these holds.")),
         ("on_no_data", one_of(&["abort", "continue"], "What silence means.")),

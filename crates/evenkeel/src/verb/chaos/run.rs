@@ -7,6 +7,7 @@ use evenkeel_units::Seed;
 use crate::args::chaos::ChaosRunArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
+use crate::verb::chaos::approve::approved;
 use crate::verb::documents::{Choice, fresh_seed, gather, read, refuse_errors, wrong};
 use crate::verb::drill::{agree, conducted, shown, tell};
 use crate::verb::plan::dry_run;
@@ -32,8 +33,9 @@ pub(crate) async fn run(args: ChaosRunArgs, screen: &Screen) -> Result<Exit, Fai
         );
     }
     if args.dry_run {
-        return dry_run(&plan, screen);
+        return dry_run(&plan, &args.dir, args.requester.as_deref(), screen);
     }
+    approved(&plan, &args.dir, args.requester.as_deref())?;
     agree(&plan, args.yes)?;
     let runs = Runs::at(&args.dir);
     let over = conducted(plan, name, Some(&runs), None, None, screen, |_| {}).await?;

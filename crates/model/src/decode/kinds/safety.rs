@@ -20,10 +20,14 @@ fn safety(f: &mut Fields<'_>) -> Option<Safety> {
         "The weakest release class that a fault may have: what ends it when the tool is gone.";
     let min_release = f.optional("minRelease", sentence, release());
     let list = || List { of: hours(), min: 0 };
-    let sentence = "Faults may act only within these hours, when any are given.";
+    let sentence = "Faults may act only within these hours, when any are given; with days as `Mon-Fri 09:00-17:00`.";
     let allowed_hours = f.or_empty("allowedHours", sentence, list());
     let sentence = "Faults may not act within these hours.";
     let restricted_hours = f.or_empty("restrictedHours", sentence, list());
+    let sentence =
+        "How many people, beside the one who runs it, must have approved the plan as it is.";
+    let reason = "Give the number of people.";
+    let approvals = f.default("approvals", sentence, Integer { min: 0, max: 100, reason }, "0");
     let sentence = "IANA name of the zone of those hours.";
     let time_zone = f.default("timeZone", sentence, prose(), "UTC");
     let sentence = "The run is aborted, and everything mended, as soon as one of these holds.";
@@ -38,6 +42,7 @@ fn safety(f: &mut Fields<'_>) -> Option<Safety> {
         min_release,
         allowed_hours: allowed_hours?,
         restricted_hours: restricted_hours?,
+        approvals: approvals? as u32,
         time_zone: time_zone?,
         abort: abort?,
         on_no_data: on_no_data?,

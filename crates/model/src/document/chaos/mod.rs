@@ -28,6 +28,7 @@
 //! ```
 
 mod fault;
+mod hours;
 mod probe;
 mod release;
 mod safety;
@@ -40,9 +41,10 @@ use evenkeel_units::duration::{seconds, seconds_option};
 use serde::{Deserialize, Serialize};
 
 pub use self::fault::{ActsOn, Amount, DnsAnswer, Facts, Fault, PartitionShape};
+pub use self::hours::Hours;
 pub use self::probe::{Probe, ProbeKind};
 pub use self::release::Release;
-pub use self::safety::{BlastRadius, Hours, OnNoData, Safety};
+pub use self::safety::{BlastRadius, OnNoData, Safety};
 pub use self::target::{Mode, Selector, Target};
 pub use self::traffic::{Direction, Network, NetworkError, Protocol, Traffic};
 use super::Criterion;

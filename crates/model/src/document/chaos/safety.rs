@@ -1,13 +1,12 @@
 //! Safety: the limits within which faults may act, and when everything is mended at once.
 
-use std::fmt;
 use std::time::Duration;
 
 use evenkeel_units::Ratio;
 use evenkeel_units::duration::seconds;
 use serde::{Deserialize, Serialize};
 
-use super::Release;
+use super::{Hours, Release};
 use crate::document::Criterion;
 
 /// The limits within which an experiment may act.
@@ -24,6 +23,8 @@ pub struct Safety {
     pub allowed_hours: Vec<Hours>,
     /// Faults may not act within these hours.
     pub restricted_hours: Vec<Hours>,
+    /// How many people beside the one who runs it must have approved the plan as it is.
+    pub approvals: u32,
     /// IANA name of the zone of those hours. Default UTC.
     pub time_zone: String,
     /// The run is aborted, and everything mended, as soon as one of these holds.
@@ -45,6 +46,7 @@ impl Default for Safety {
             min_release: None,
             allowed_hours: Vec::new(),
             restricted_hours: Vec::new(),
+            approvals: 0,
             time_zone: "UTC".to_owned(),
             abort: Vec::new(),
             on_no_data: OnNoData::default(),
@@ -72,66 +74,4 @@ pub enum OnNoData {
     Abort,
     /// Go on.
     Continue,
-}
-
-/// Hours of a day, written `18:00-06:00`; the end is excluded and may lie past midnight.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hours {
-    /// First minute of the day, 0 to 1439.
-    pub from_minute: u16,
-    /// The minute after the last, 0 to 1440.
-    pub to_minute: u16,
-}
-
-impl Hours {
-    /// Reads `18:00-06:00`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let minute = |text: &str| {
-            let (hour, minute) = text.trim().split_once(':')?;
-            let two = |it: &str| {
-                (it.len() == 2 && it.bytes().all(|b| b.is_ascii_digit()))
-                    .then(|| it.parse::<u16>().ok())?
-            };
-            let (hour, minute) = (two(hour)?, two(minute)?);
-            (hour < 24 && minute < 60 || hour == 24 && minute == 0).then_some(hour * 60 + minute)
-        };
-        let (from, to) = text.split_once('-')?;
-        let (from_minute, to_minute) = (minute(from)?, minute(to)?);
-        (from_minute < 1440 && from_minute != to_minute).then_some(Self { from_minute, to_minute })
-    }
-
-    /// Whether a minute of the day lies within.
-    pub const fn contains(self, minute: u16) -> bool {
-        if self.from_minute < self.to_minute {
-            self.from_minute <= minute && minute < self.to_minute
-        } else {
-            self.from_minute <= minute || minute < self.to_minute
-        }
-    }
-}
-
-impl fmt::Display for Hours {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from_minute: from, to_minute: to } = *self;
-        write!(f, "{:02}:{:02}-{:02}:{:02}", from / 60, from % 60, to / 60, to % 60)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hours_go_past_midnight() {
-        let night = Hours::parse("18:00-06:00").unwrap();
-        assert!(night.contains(23 * 60) && night.contains(0) && night.contains(5 * 60 + 59));
-        assert!(!night.contains(6 * 60) && !night.contains(17 * 60 + 59));
-    }
-
-    #[test]
-    fn hours_that_are_none_are_refused() {
-        for text in ["18:00", "25:00-26:00", "18:00-18:00", "6:00-7:00", "18:60-19:00", "a-b"] {
-            assert_eq!(Hours::parse(text), None, "{text}");
-        }
-    }
 }

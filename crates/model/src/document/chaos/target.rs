@@ -78,16 +78,18 @@ pub enum Mode {
     Count(u32),
     /// This share, by the seed, rounded down: a limit is a limit.
     Share(Ratio),
+    /// At least one and at most this share, by the seed.
+    AtMost(Ratio),
 }
 
 impl Mode {
-    /// How many of `candidates` are hit.
+    /// How many of `candidates` are hit, at most.
     pub fn of(self, candidates: usize) -> usize {
         match self {
             Self::One => candidates.min(1),
             Self::All => candidates,
             Self::Count(count) => candidates.min(count as usize),
-            Self::Share(share) => share.floor_of(candidates),
+            Self::Share(share) | Self::AtMost(share) => share.floor_of(candidates),
         }
     }
 }
