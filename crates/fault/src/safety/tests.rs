@@ -128,7 +128,7 @@ fn hours_are_those_of_the_zone_and_go_past_midnight() {
     assert_eq!(
         refusals(&plan, &targets, "2026-03-10T16:59:45Z"),
         [
-            "`pause · sample` would act at 18:00 (Europe/Paris), within the restricted hours 18:00-06:00"
+            "`pause · sample` would act at Tue 18:00 (Europe/Paris), within the restricted hours 18:00-06:00"
         ]
     );
     assert_eq!(refusals(&plan, &targets, "2026-03-10T23:30:00Z").len(), 1);
@@ -142,10 +142,19 @@ fn outside_the_allowed_hours_nothing_acts() {
     assert_eq!(
         refusals(&plan, &targets, NOON),
         [
-            "`pause · sample` would act at 12:00 (UTC), outside the allowed hours 09:00-11:00, 14:00-16:00"
+            "`pause · sample` would act at Tue 12:00 (UTC), outside the allowed hours 09:00-11:00, 14:00-16:00"
         ]
     );
     assert_eq!(refusals(&plan, &targets, "2026-03-10T10:00:00Z"), Vec::<String>::new());
+}
+
+#[test]
+fn on_a_day_that_is_not_named_nothing_acts() {
+    let hours = vec![Hours::parse("Mon,Wed-Fri 00:00-24:00").unwrap()];
+    let (plan, targets) = plan(3, Mode::One, Safety { allowed_hours: hours, ..Safety::default() });
+    // A Tuesday.
+    assert_eq!(refusals(&plan, &targets, NOON).len(), 1);
+    assert_eq!(refusals(&plan, &targets, "2026-03-11T12:00:00Z"), Vec::<String>::new());
 }
 
 #[test]
