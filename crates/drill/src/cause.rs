@@ -55,10 +55,11 @@ pub(crate) fn cause(
         }
         Some(Finish::Guard(trip)) => {
             let when = run.tripped_at.map_or(Duration::ZERO, |it| Duration::from_secs(it.elapsed().as_secs()));
+            let what = if course == "run" { "it" } else { "the run" };
             match trip {
                 Trip::Condition { guard } => {
                     let condition = run.plan.safety.abort.get(*guard).map(ToString::to_string).unwrap_or_default();
-                    format!("The guard `{condition}` stopped the run {} into the {course}.", Human(when))
+                    format!("The guard `{condition}` stopped {what} {} into the {course}.", Human(when))
                 }
                 Trip::NoData => format!(
                     "Nothing was heard of any {asked} for five seconds, {} into the {course}; the run was stopped.",

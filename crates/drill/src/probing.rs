@@ -38,10 +38,19 @@ pub(crate) fn window(plan: &Plan) -> usize {
     usize::try_from(whole).unwrap_or(usize::MAX)
 }
 
+/// By probe: how long an answer that counts as a request may take; `None` where answers do not count.
+pub(crate) fn counted(plan: &Plan) -> Vec<Option<Duration>> {
+    let takes_time = |it: &ProbeKind| !within(it).is_zero();
+    let any = plan.steady_state.iter().any(|it| takes_time(&it.kind));
+    let counts = |it: &ProbeKind| is_asked(it) && (takes_time(it) || !any);
+    let within = |it: &ProbeKind| counts(it).then(|| within(it));
+    plan.steady_state.iter().map(|it| within(&it.kind)).collect()
+}
+
 /// The answers of probes, folded into seconds.
 #[derive(Clone, Debug)]
 pub(crate) struct Probing {
-    /// By probe: how long an answer that counts may take; `None` where answers do not count.
+    /// By probe, see [`counted`].
     within: Vec<Option<Duration>>,
     /// The second that is not over.
     open: Frame,
@@ -52,12 +61,8 @@ pub(crate) struct Probing {
 impl Probing {
     /// Of a plan without load; `None` when it has one.
     pub(crate) fn of(plan: &Plan) -> Option<Self> {
-        let takes_time = |it: &ProbeKind| !within(it).is_zero();
-        let any = plan.steady_state.iter().any(|it| takes_time(&it.kind));
-        let counts = |it: &ProbeKind| is_asked(it) && (takes_time(it) || !any);
-        let within = |it: &ProbeKind| counts(it).then(|| within(it));
         plan.load.is_none().then(|| Self {
-            within: plan.steady_state.iter().map(|it| within(&it.kind)).collect(),
+            within: counted(plan),
             open: Frame::default(),
             answers: Vec::new(),
         })
@@ -287,8 +292,9 @@ mod tests {
         let (run, _) = played(experiment("error_rate > 99% for 9s"), 2_500..8_900);
         let outcome = judge(&run, None).unwrap();
         let fault = &outcome.faults[0];
-        assert_eq!(fault.detected_after, Some(Duration::from_secs(1)));
-        assert_eq!(fault.recovered_after, Some(Duration::from_secs(1)));
+        // Asked every half second: unwell as of the answer at 2.52, and well as of what was asked at 9.0.
+        assert_eq!(fault.detected_after, Some(Duration::from_millis(600)));
+        assert_eq!(fault.recovered_after, Some(Duration::from_millis(1_100)));
         assert_eq!((outcome.totals.sent, outcome.totals.failed), (19, 13));
         assert_eq!(outcome.verdict.result, Ending::Pass, "{:#?}", outcome.checks);
         assert!(outcome.checks.iter().all(|it| it.kind != CheckKind::Load));

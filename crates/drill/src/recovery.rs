@@ -3,8 +3,10 @@
 //! A second is *unwell* when, counted alone, it spends the error budget of an objective at least ten
 //! times as fast as the objective allows (a burn rate of 10), by two bad requests or more. Without
 //! objectives, a second is unwell when more than 1 % of its requests fail, or when its median is over three
-//! times the undisturbed p95. Where probes stand for load, one answer that does not hold is enough, and a second
-//! without an answer is as the one before it.
+//! times the undisturbed p95.
+//!
+//! Where probes stand for load, it is tenths of a second: the service is unwell from an answer that does not hold to
+//! the next of that probe that does. A probe says itself what is too late, and one answer of it is no chance.
 //!
 //! - **Time to detect**: from the start of a fault to the end of the first unwell second while it acts, or
 //!   while requests that it held up can still come back.
@@ -29,18 +31,19 @@ use evenkeel_units::{Moment, Ratio};
 
 use crate::frames::Frames;
 use crate::objective::{asks_for_throughput, counts, implied, series_of};
-use crate::probing::answered_within;
-use crate::run::{FaultTrack, Run};
+use crate::probing::{answered_within, counted};
+use crate::run::{FaultTrack, ProbeAnswer, Run, When};
 use crate::tally::Tally;
 
 /// Burn rate from which a second is unwell.
 const BURN: f64 = 10.0;
 /// Fewer bad requests than this are chance.
 const LEAST_BAD: u64 = 2;
-/// When the next fault begins sooner than after so many seconds, being unwell until then is no proof that the
+/// When the next fault begins sooner than after this, being unwell until then is no proof that the
 /// service would have stayed so.
-const LEAST_WATCHED: usize = 3;
+const LEAST_WATCHED: Duration = Duration::from_secs(3);
 const SECOND: Duration = Duration::from_secs(1);
+const TENTH: Duration = Duration::from_millis(100);
 
 /// How the service answered to one fault.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -55,16 +58,10 @@ pub(crate) struct Recovery {
 fn unwell(run: &Run, frames: &Frames) -> Vec<(Moment, bool)> {
     let calm = Tally::of(run.undisturbed());
     let slow = calm.good_times().quantile(0.95).map(|it| it * 3);
-    let mut before = false;
     frames
         .iter()
         .map(|frame| {
             let unwell = match run.plan.objectives.is_empty() {
-                // A probe says itself what is too late, and one answer of it is no chance.
-                _ if run.plan.load.is_none() => {
-                    let tally = Tally::of([&frame]);
-                    if tally.total() == 0 { before } else { tally.good() < tally.total() }
-                }
                 false => run.plan.objectives.iter().any(|slo| breaks(run, &frame, slo)),
                 true => {
                     let tally = Tally::of([&frame]);
@@ -74,7 +71,6 @@ fn unwell(run: &Run, frames: &Frames) -> Vec<(Moment, bool)> {
                     failing || matches!((median, slow), (Some(median), Some(slow)) if median > slow)
                 }
             };
-            before = unwell;
             (frame.from(), unwell)
         })
         .collect()
@@ -155,14 +151,56 @@ pub(crate) fn recoveries(run: &Run) -> Vec<Recovery> {
     if run.faults.is_empty() {
         return Vec::new();
     }
-    let (seen, due) = (unwell(run, &run.frames), unwell(run, &by_due(run)));
-    (0..run.faults.len()).map(|fault| one(run, fault, &seen, &due).unwrap_or_default()).collect()
+    let course = match &run.plan.load {
+        Some(_) => {
+            Course { step: SECOND, seen: unwell(run, &run.frames), due: unwell(run, &by_due(run)) }
+        }
+        None => Course {
+            step: TENTH,
+            seen: told(run, |it| it.at),
+            due: told(run, |it| Moment::at(it.at.elapsed().saturating_sub(it.took))),
+        },
+    };
+    (0..run.faults.len()).map(|fault| one(run, fault, &course).unwrap_or_default()).collect()
 }
 
-/// When each second begins, and whether the service was unwell in it.
-type Seconds<'a> = &'a [(Moment, bool)];
+/// How the service was, step by step.
+struct Course {
+    /// How long each step is.
+    step: Duration,
+    /// When each step begins, and whether the service was seen unwell in it.
+    seen: Vec<(Moment, bool)>,
+    /// Likewise, by when requests were due.
+    due: Vec<(Moment, bool)>,
+}
 
-fn one(run: &Run, fault: usize, seen: Seconds<'_>, due: Seconds<'_>) -> Option<Recovery> {
+/// For each tenth of a second, when it begins and whether the last answer of a probe, at the moment that `when` says, did
+/// not hold.
+fn told(run: &Run, when: impl Fn(&ProbeAnswer) -> Moment) -> Vec<(Moment, bool)> {
+    let counts = counted(&run.plan);
+    let is_asked = |it: &&ProbeAnswer| it.when == When::During && counts[it.probe].is_some();
+    let answers = run.probes.iter().filter(is_asked);
+    let mut answers: Vec<_> = answers.map(|it| (when(it), it.probe, it.held)).collect();
+    answers.sort();
+    let mut answers = answers.into_iter().peekable();
+    let mut held = vec![true; counts.len()];
+    let steps = run.duration().as_millis().div_ceil(TENTH.as_millis());
+    (0..u32::try_from(steps).unwrap_or(u32::MAX))
+        .map(|step| {
+            let (from, to) = (Moment::at(TENTH * step), Moment::at(TENTH * (step + 1)));
+            let mut unwell = held.contains(&false);
+            while let Some((_, probe, holds)) = answers.next_if(|it| it.0 < to) {
+                held[probe] = holds;
+                unwell |= !holds;
+            }
+            (from, unwell)
+        })
+        .collect()
+}
+
+fn one(run: &Run, fault: usize, course: &Course) -> Option<Recovery> {
+    let Course { step, seen, due } = course;
+    let step = *step;
     let end = Moment::at(run.duration());
     let track = &run.faults[fault];
     let one_shot = run.plan.faults[fault].fault.is_one_shot();
@@ -173,23 +211,23 @@ fn one(run: &Run, fault: usize, seen: Seconds<'_>, due: Seconds<'_>) -> Option<R
         (true, next) => next,
         (false, next) => {
             // What it held up comes back by its timeout.
-            let wake = over + answered_within(&run.plan) + SECOND;
+            let wake = over + answered_within(&run.plan) + step;
             Some(next.map_or(wake, |it| it.min(wake)))
         }
     };
     let lasting = |other: usize| other != fault && !run.plan.faults[other].fault.is_one_shot();
     let others = || (0..run.faults.len()).filter(|it| lasting(*it)).map(|it| &run.faults[it]);
-    let outlasts = |it: &FaultTrack| it.to.is_none_or(|to| over + SECOND < to);
+    let outlasts = |it: &FaultTrack| it.to.is_none_or(|to| over + step < to);
     let disturbed = |at: Moment| {
         others().any(|it| {
-            it.from.is_some_and(|from| from < at + SECOND) && it.to.is_none_or(|to| at < to)
+            it.from.is_some_and(|from| from < at + step) && it.to.is_none_or(|to| at < to)
         })
     };
     let detected = seen
         .iter()
-        .filter(|(at, sick)| *sick && from < *at + SECOND && shows_until.is_none_or(|it| *at < it))
+        .filter(|(at, sick)| *sick && from < *at + step && shows_until.is_none_or(|it| *at < it))
         .find(|(at, _)| one_shot || *at < over || !disturbed(*at))
-        .map(|(at, _)| *at + SECOND - from);
+        .map(|(at, _)| *at + step - from);
     let within = |it: &FaultTrack| it.from.is_some_and(|from| from <= over) && outlasts(it);
     if over < end && others().any(within) {
         return Some(Recovery { detected_after: detected, recovered_after: Some(Duration::ZERO) });
@@ -197,17 +235,18 @@ fn one(run: &Run, fault: usize, seen: Seconds<'_>, due: Seconds<'_>) -> Option<R
     let until = next.unwrap_or(end).min(end);
     let watched: Vec<_> = due
         .iter()
-        .filter(|(at, _)| over < *at + SECOND && *at < end)
-        .filter(|(at, _)| next.is_none_or(|next| *at + SECOND <= next))
+        .filter(|(at, _)| over < *at + step && *at < end)
+        .filter(|(at, _)| next.is_none_or(|next| *at + step <= next))
         .collect();
     let last_is_sick = watched.last().is_some_and(|(_, sick)| *sick);
-    let cut_short = until < end && watched.len() < LEAST_WATCHED;
+    let cut_short =
+        until < end && step * u32::try_from(watched.len()).unwrap_or(u32::MAX) < LEAST_WATCHED;
     let recovered_after = match watched.iter().rfind(|(_, sick)| *sick) {
         // Nothing was asked of the service after the fault: how it would have answered nobody knows.
         None if watched.is_empty() && until == end && detected.is_some() => None,
         None => Some(Duration::ZERO),
         Some(_) if last_is_sick && !cut_short => None,
-        Some((at, _)) => Some(*at + SECOND - over),
+        Some((at, _)) => Some(*at + step - over),
     };
     Some(Recovery { detected_after: detected, recovered_after })
 }

@@ -128,6 +128,10 @@ pub struct ProbeAnswer {
     pub held: bool,
     /// What was seen.
     pub detail: String,
+    /// When it came, after the start of the load.
+    pub at: Moment,
+    /// How long the question took.
+    pub took: Duration,
 }
 
 /// Where in a run a probe was asked.
@@ -239,7 +243,7 @@ impl Run {
                 self.on_fault(event, after_load_began);
             }
             Event::LoadEnded { .. } => self.load_is_over = true,
-            Event::Probed { probe, held, detail, .. } => {
+            Event::Probed { probe, held, detail, took_seconds } => {
                 let when = match (self.load_began, self.load_is_over) {
                     (false, _) => When::Before,
                     (true, false) => When::During,
@@ -250,6 +254,8 @@ impl Run {
                     when,
                     held: *held,
                     detail: detail.clone(),
+                    at: after_load_began,
+                    took: Duration::try_from_secs_f64(*took_seconds).unwrap_or_default(),
                 });
             }
             Event::Baseline { outcome } => self.baseline = Some(outcome.as_ref().clone()),

@@ -23,7 +23,7 @@ pub(super) fn cards(view: &View) -> Markup {
         return html! {
             div.kpis {
                 (requests(view))
-                (longest(view))
+                @if view.has_waits() { (longest(view)) }
                 (availability(view))
                 (detection(view))
                 (recovery(view))

@@ -127,9 +127,9 @@ fn sections(view: &View) -> Vec<Section> {
         let all = [
             section("faults", "Faults", faults::table(view)),
             section("load", "Probes", load::answers(view)),
-            section("heatmap", "Times", latency::heatmap(view)),
+            section("heatmap", "Times", latency::heatmap(view).filter(|_| view.has_waits())),
             section("safety", "Steady state", details::safety(view)),
-            section("routes", "Each probe", details::routes(view)),
+            section("routes", "Each probe", details::routes(view).filter(|_| view.has_waits())),
             section("checks", "Checks", checks::table(view)),
             section("score", "Score", score::card(view).filter(|_| is_over)),
             section("run", "Run", Some(details::run(view))),

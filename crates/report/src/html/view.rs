@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenkeel_model::Outcome;
-use evenkeel_model::document::{Criterion, Indicator, Metric, Role, Threshold};
+use evenkeel_model::document::{Criterion, Indicator, Metric, Probe, ProbeKind, Role, Threshold};
 use evenkeel_model::outcome::{Check, CheckKind, CheckResult, FaultFigures, Figures};
 use evenkeel_units::Moment;
 
@@ -58,6 +58,12 @@ impl<'a> View<'a> {
     /// Whether anything was sent but probes, whose answers stand for it otherwise.
     pub(super) const fn has_load(&self) -> bool {
         self.outcome.plan.load.is_some()
+    }
+
+    /// Whether answers took time that anybody waited for: a look for a process takes none.
+    pub(super) fn has_waits(&self) -> bool {
+        let waits = |it: &Probe| matches!(it.kind, ProbeKind::Http { .. } | ProbeKind::Tcp { .. });
+        self.has_load() || self.outcome.plan.steady_state.iter().any(waits)
     }
 
     /// Figures of the baseline phase.
