@@ -259,7 +259,7 @@ fn meaning(run: &Run, together: &[usize]) -> Option<String> {
         Fault::Kill | Fault::Restart if failed => format!(
             "Likely cause: requests kept going to {name} while it was down: nothing took it out of rotation."
         ),
-        Fault::Pause if hung => {
+        Fault::Pause { .. } if hung => {
             format!("Likely cause: requests kept waiting for {name} while it stood still.")
         }
         _ => return None,

@@ -33,13 +33,21 @@ pub(crate) struct Capability {
 /// To change the network.
 pub(crate) const NET_ADMIN: Capability = Capability { name: "CAP_NET_ADMIN", bit: 12 };
 
+/// To look into, and to stop, processes of others.
+pub(crate) const SYS_PTRACE: Capability = Capability { name: "CAP_SYS_PTRACE", bit: 19 };
+
 impl Capability {
-    /// Without it a fault cannot be planned.
-    pub(crate) fn must_be_there(self) -> Result<(), PlanError> {
+    /// Whether this process has it.
+    pub(crate) fn is_ours(self) -> io::Result<bool> {
         let status = std::fs::read_to_string("/proc/self/status")?;
         let line = status.lines().find_map(|it| it.strip_prefix("CapEff:"));
         let mask = line.and_then(|it| u64::from_str_radix(it.trim(), 16).ok());
-        if mask.is_some_and(|it| it >> self.bit & 1 == 1) {
+        Ok(mask.is_some_and(|it| it >> self.bit & 1 == 1))
+    }
+
+    /// Without it a fault cannot be planned.
+    pub(crate) fn must_be_there(self) -> Result<(), PlanError> {
+        if self.is_ours()? {
             return Ok(());
         }
         let lower = self.name.to_lowercase();

@@ -20,6 +20,7 @@ mod memory;
 mod pids;
 mod pipe;
 mod table;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,6 +39,7 @@ pub(crate) use self::memory::{Memory, available, reserve, total};
 pub(crate) use self::pids::Pids;
 pub(crate) use self::pipe::{Holder, HolderError};
 pub(crate) use self::table::Table;
+pub(crate) use self::trace::Trace;
 use crate::netlink::Disturbance;
 
 /// What was counted while something was held, by name, with the unit in each name.
@@ -63,6 +65,8 @@ pub enum Work {
     Dns(Dns),
     /// Hold packets back, or damage them.
     Packets(Disturbance),
+    /// Stop processes by tracing them.
+    Trace(Trace),
 }
 
 impl Work {
@@ -78,6 +82,7 @@ impl Work {
             Self::Packets(it) => {
                 it.run(life.input(), life.left(), || life.ready()).map(|did| did.counters())
             }
+            Self::Trace(it) => it.run(life),
         }
     }
 }
@@ -93,6 +98,7 @@ impl fmt::Display for Work {
             Self::Table(it) => it.fmt(f),
             Self::Dns(it) => it.fmt(f),
             Self::Packets(it) => it.fmt(f),
+            Self::Trace(it) => it.fmt(f),
         }
     }
 }

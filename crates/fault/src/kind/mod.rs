@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use evenkeel_model::document::{Fault, Finder, Selector, Target, Traffic};
+use evenkeel_model::document::{Fault, Finder, PauseBy, Selector, Target, Traffic};
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Seed;
 
@@ -28,7 +28,7 @@ use self::network::{
     bandwidth, black_hole, corrupt, dns, http_errors, latency, loss, partition, refuse, reorder,
     reset,
 };
-use self::process::{file_descriptors, kill, pause, restart};
+use self::process::{file_descriptors, kill, pause, restart, trace};
 use self::resource::{cpu, disk_fill, inodes, memory, pids};
 use crate::act::Did;
 use crate::holder::{Counters, Work};
@@ -54,7 +54,7 @@ pub struct Kind {
     evidence: fn(&Past<'_>) -> Evidence,
 }
 
-/// Every kind, in the order of the manual.
+/// Every kind, in the order of the manual; of those with several means, the usual one.
 pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &latency::KIND,
     &bandwidth::KIND,
@@ -79,7 +79,7 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &command::KIND,
 ];
 
-/// The kind of a fault.
+/// The kind of a fault. One that can be done by several means is as many kinds, since what ends it differs.
 pub fn of(fault: &Fault) -> &'static Kind {
     match fault {
         Fault::Latency { .. } => &latency::KIND,
@@ -89,7 +89,8 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::Reset => &reset::KIND,
         Fault::HttpErrors { .. } => &http_errors::KIND,
         Fault::Kill => &kill::KIND,
-        Fault::Pause => &pause::KIND,
+        Fault::Pause { by: PauseBy::Signal } => &pause::KIND,
+        Fault::Pause { by: PauseBy::Trace } => &trace::KIND,
         Fault::Restart => &restart::KIND,
         Fault::Cpu { .. } => &cpu::KIND,
         Fault::Memory { .. } => &memory::KIND,

@@ -13,6 +13,7 @@
 mod files;
 mod port;
 pub(crate) mod stat;
+mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::{AllowFaults, Fault, Mode, OnNoData, Safety, Selector, Target};
+use evenkeel_model::document::{
+    AllowFaults, Fault, Mode, OnNoData, PauseBy, Safety, Selector, Target,
+};
 use evenkeel_units::{Moment, Seed};
 use proptest::prelude::*;
 
@@ -16,7 +18,7 @@ fn plan(instances: usize, mode: Mode, safety: Safety) -> (Plan, Vec<Resolved>) {
     let names: Vec<String> = (0..instances).map(|it| format!("gateway-{it}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let select = Selector::Instances { service: None, pattern: "*".to_owned() };
-    let fault = sample::fault(Fault::Pause, Some(Target { select, mode }));
+    let fault = sample::fault(Fault::Pause { by: PauseBy::Signal }, Some(Target { select, mode }));
     let mut plan = sample::plan(sample::service(&names), vec![fault]);
     plan.safety = safety;
     let resolved = resolve_all(&plan);
@@ -65,6 +67,15 @@ fn the_stricter_of_experiment_and_service_says_what_may_end_a_fault() {
         let wanted: &[&str] = if refused { &[why] } else { &[] };
         assert_eq!(found, wanted, "{experiment:?} {service:?}");
     }
+}
+
+#[test]
+fn what_ends_a_fault_is_that_of_the_means_by_which_it_is_done() {
+    let safety = Safety { min_release: Some(Release::Lifetime), ..Safety::default() };
+    let (mut plan, targets) = plan(3, Mode::One, safety);
+    assert_eq!(refusals(&plan, &targets, NOON).len(), 1);
+    plan.faults[0].fault = Fault::Pause { by: PauseBy::Trace };
+    assert_eq!(refusals(&plan, &targets, NOON), <[&str; 0]>::default());
 }
 
 #[test]

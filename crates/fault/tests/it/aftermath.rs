@@ -10,11 +10,11 @@ use std::time::Duration;
 use evenkeel_fault::halt::{Halt, halt, lift};
 use evenkeel_fault::process::State;
 use evenkeel_fault::{MARK, Process, find, recover, status};
-use evenkeel_model::document::{Fault, Finder};
+use evenkeel_model::document::{Fault, Finder, PauseBy};
 use evenkeel_units::{Clock, Ratio, SystemClock};
 
 use crate::stage::{
-    Victim, connect, echo, fault, on_workers, open, service, signal, state_dir, until,
+    PAUSE, Victim, connect, echo, fault, on_workers, open, service, signal, state_dir, until,
 };
 
 /// Kills in one test; a long run of it is for the slow suite.
@@ -34,13 +34,18 @@ impl Tool {
     /// One that has broken everything, and where its link listens.
     fn with_link(victim: &Victim, state: &Path) -> (Self, SocketAddr) {
         let mut tool = Self::start(victim, state);
+        let address = tool.until_broken();
+        (tool, address)
+    }
+
+    /// Waits until it has broken everything. Returns where its link listens.
+    fn until_broken(&mut self) -> SocketAddr {
         let mut line = String::new();
         while !line.contains("broken") {
             line.clear();
-            assert!(tool.said.read_line(&mut line).unwrap() > 0, "the tool ended early");
+            assert!(self.said.read_line(&mut line).unwrap() > 0, "the tool ended early");
         }
-        let address = line.trim().rsplit_once(' ').unwrap().1.parse().unwrap();
-        (tool, address)
+        line.trim().rsplit_once(' ').unwrap().1.parse().unwrap()
     }
 
     fn start(victim: &Victim, state: &Path) -> Self {
@@ -90,8 +95,11 @@ async fn the_tool_of_another_test() {
         stray.args(["sleep", "302"]).env(mark, run).stdout(Stdio::null()).spawn().unwrap();
     // It runs until it is killed, as does this test.
     std::thread::spawn(move || stray.wait());
-    let restarts = std::env::var("DEED").is_ok_and(|it| it == "restart");
-    let deed = if restarts { Fault::Restart } else { Fault::Pause };
+    let deed = match std::env::var("DEED").as_deref() {
+        Ok("restart") => Fault::Restart,
+        Ok("trace") => Fault::Pause { by: PauseBy::Trace },
+        _ => PAUSE,
+    };
     faults.begin(0, &on_workers(deed)).await.unwrap();
     let burn = Fault::Cpu { load: Ratio::percent(5), cores: 1 };
     faults.begin(1, &fault(burn, None)).await.unwrap();
@@ -200,6 +208,28 @@ async fn when_the_tool_is_killed_amid_a_restart_the_guardian_starts_the_process_
 }
 
 #[tokio::test]
+async fn a_traced_process_goes_on_when_tool_and_guardian_are_both_killed() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let mut tool = Tool::with("trace", &victim, state.path());
+    tool.until_broken();
+    assert_eq!(victim.process().state(), State::Stopped);
+    let guardian = guardian_in(state.path());
+    kill(guardian.pid);
+    tool.kill();
+    until(|| victim.process().state() == State::Running).await;
+    recover(state.path()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_traced_process_goes_on_when_the_tool_hangs() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let mut tool = Tool::with("trace", &victim, state.path());
+    tool.until_broken();
+    stop(tool.child.id());
+    until(|| victim.process().state() == State::Running).await;
+}
+
+#[tokio::test]
 async fn when_the_tool_hangs_the_guardian_mends() {
     let (victim, state) = (Victim::sleep(), state_dir());
     let tool = Tool::breaks(&victim, state.path());
@@ -270,7 +300,7 @@ async fn a_torn_journal_is_mended_as_far_as_it_was_written() {
 async fn a_tool_that_loses_its_guardian_is_told_and_breaks_nothing_more() {
     let (victim, state) = (Victim::sleep(), state_dir());
     let mut faults = open(&service(None, &[&victim]), state.path()).await;
-    faults.begin(0, &on_workers(Fault::Pause)).await.unwrap();
+    faults.begin(0, &on_workers(PAUSE)).await.unwrap();
     let lost = faults.guardian_lost();
     kill(guardian_in(state.path()).pid);
     tokio::time::timeout(crate::stage::PATIENCE, lost).await.expect("it is told");
@@ -336,7 +366,7 @@ async fn a_guardian_that_was_stopped_is_roused_once_its_tool_is_gone() {
 async fn a_tool_whose_guardian_was_stopped_is_told_and_mends() {
     let (victim, state) = (Victim::sleep(), state_dir());
     let mut faults = open(&service(None, &[&victim]), state.path()).await;
-    faults.begin(0, &on_workers(Fault::Pause)).await.unwrap();
+    faults.begin(0, &on_workers(PAUSE)).await.unwrap();
     let guardian = guardian_in(state.path());
     stop(guardian.pid);
     until(|| guardian.state() == State::Stopped).await;
@@ -378,10 +408,10 @@ async fn a_fault_that_was_planned_before_a_halt_does_not_begin_after_it() {
     let mut faults = open(&service(None, &[&victim]), state.path()).await;
     let halt = Halt { why: "an incident".to_owned(), since: jiff::Timestamp::UNIX_EPOCH };
     std::fs::write(state.path().join("halt.json"), serde_json::to_vec(&halt).unwrap()).unwrap();
-    let error = faults.begin(0, &on_workers(Fault::Pause)).await.unwrap_err().to_string();
+    let error = faults.begin(0, &on_workers(PAUSE)).await.unwrap_err().to_string();
     assert!(error.contains("an incident"), "{error}");
     std::fs::write(state.path().join("halt.json"), "half of i").unwrap();
-    let error = faults.begin(0, &on_workers(Fault::Pause)).await.unwrap_err().to_string();
+    let error = faults.begin(0, &on_workers(PAUSE)).await.unwrap_err().to_string();
     assert!(error.contains("halted"), "what cannot be read forbids: {error}");
     faults.close().await.unwrap();
 }

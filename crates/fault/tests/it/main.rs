@@ -8,6 +8,7 @@ mod alone;
 mod host;
 mod links;
 mod network;
+mod pauses;
 mod processes;
 mod stage;
 mod toxics;

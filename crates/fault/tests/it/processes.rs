@@ -7,13 +7,13 @@ use evenkeel_fault::{Process, find, preview};
 use evenkeel_model::document::{BlastRadius, Fault, FileName, Finder, Mode};
 use evenkeel_units::Seed;
 
-use crate::stage::{Victim, on_workers, open, service, signal, state_dir, until};
+use crate::stage::{PAUSE, Victim, on_workers, open, service, signal, state_dir, until};
 
 #[tokio::test]
 async fn a_paused_process_goes_on_at_the_end() {
     let (victim, state) = (Victim::sleep(), state_dir());
     let mut faults = open(&service(None, &[&victim]), state.path()).await;
-    let names = faults.begin(0, &on_workers(Fault::Pause)).await.unwrap().targets;
+    let names = faults.begin(0, &on_workers(PAUSE)).await.unwrap().targets;
     assert_eq!(names, [format!("worker-0 (pid {})", victim.0.id())]);
     assert_eq!(victim.process().state(), State::Stopped);
     let (evidence, error) = faults.end(0).await;
@@ -31,7 +31,7 @@ async fn a_paused_process_goes_on_at_the_end() {
 async fn ending_twice_is_harmless_and_a_pause_that_others_ended_is_told() {
     let (victim, state) = (Victim::sleep(), state_dir());
     let mut faults = open(&service(None, &[&victim]), state.path()).await;
-    faults.begin(0, &on_workers(Fault::Pause)).await.unwrap();
+    faults.begin(0, &on_workers(PAUSE)).await.unwrap();
     signal("CONT", victim.0.id());
     until(|| victim.process().state() == State::Running).await;
     let (evidence, error) = faults.end(0).await;
@@ -47,7 +47,7 @@ async fn a_process_that_others_have_stopped_is_not_ours_to_pause() {
     signal("STOP", victim.0.id());
     until(|| victim.process().state() == State::Stopped).await;
     let mut faults = open(&service(None, &[&victim]), state.path()).await;
-    let error = faults.begin(0, &on_workers(Fault::Pause)).await.unwrap_err();
+    let error = faults.begin(0, &on_workers(PAUSE)).await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.ends_with("is already stopped, and not by us"), "{cause}");
     faults.close().await.unwrap();
@@ -102,7 +102,7 @@ async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let pid = victim.0.id();
     let plan = evenkeel_model::Plan {
         service: service(None, &[&victim]),
-        faults: vec![on_workers(Fault::Pause)],
+        faults: vec![on_workers(PAUSE)],
         ..empty_plan()
     };
     let text = preview(&plan).unwrap()[0].to_string();
@@ -150,7 +150,7 @@ async fn who_ended_since_the_plan_was_permitted_is_not_counted_as_healthy() {
     let radius = BlastRadius { min_healthy: Some(1), ..BlastRadius::default() };
     let service = service(None, &[&victims[0], &victims[1]]);
     let mut faults = open(&service, state.path()).await.within(radius);
-    let mut one = on_workers(Fault::Pause);
+    let mut one = on_workers(PAUSE);
     one.target.as_mut().unwrap().mode = Mode::One;
     let names = faults.begin(0, &one).await.unwrap().targets;
     faults.end(0).await;
@@ -195,7 +195,7 @@ fn whoever_lets_people_in_is_never_found() {
     assert_eq!((by_pid(&way_in), by_pid(&other)), (vec![], vec![other.process()]));
 }
 
-fn empty_plan() -> evenkeel_model::Plan {
+pub(crate) fn empty_plan() -> evenkeel_model::Plan {
     evenkeel_model::Plan {
         drill: String::new(),
         description: None,

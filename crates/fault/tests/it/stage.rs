@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use evenkeel_fault::{Faults, Process, Reexec};
 use evenkeel_model::document::{
-    AllowFaults, Dependency, Fault, Finder, Instance, Mode, Selector, Service, Target,
+    AllowFaults, Dependency, Fault, Finder, Instance, Mode, PauseBy, Selector, Service, Target,
 };
 use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::{Moment, Seed};
@@ -17,6 +17,9 @@ use std::os::unix::process::CommandExt;
 
 /// Generous: hosts that test are busy, and nothing here waits longer than it has to.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Stopped as by SIGSTOP.
+pub(crate) const PAUSE: Fault = Fault::Pause { by: PauseBy::Signal };
 
 pub(crate) fn helper(verb: &str) -> Reexec {
     Reexec {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use evenkeel_model::document::{
     Amount, BlastRadius, ChaosExperiment, Direction, Fault, Finder, Mode, OnNoData, PartitionShape,
-    Probe, ProbeKind, Protocol, Release, Safety, Selector, Step, Target, Traffic,
+    PauseBy, Probe, ProbeKind, Protocol, Release, Safety, Selector, Step, Target, Traffic,
 };
 
 use crate::figures::{bytes, criterion, duration};
@@ -82,16 +82,16 @@ fn parameters(fault: &Fault) -> Map {
         }
         Fault::Pids { count } => map.put("count", Tree::word(count)),
         Fault::FileDescriptors { limit } => map.put("limit", Tree::word(limit)),
+        Fault::Pause { by } => {
+            let word =
+                |by: &PauseBy| Tree::text(if *by == PauseBy::Trace { "trace" } else { "signal" });
+            map.put_unless("by", by, &PauseBy::default(), word);
+        }
         Fault::Command { run, undo } => {
             map.put_list("run", run, Tree::text);
             map.put_list("undo", undo, Tree::text);
         }
-        Fault::BlackHole
-        | Fault::Refuse
-        | Fault::Reset
-        | Fault::Kill
-        | Fault::Pause
-        | Fault::Restart => {}
+        Fault::BlackHole | Fault::Refuse | Fault::Reset | Fault::Kill | Fault::Restart => {}
     }
     map
 }

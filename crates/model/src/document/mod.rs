@@ -17,8 +17,8 @@ mod slo;
 
 pub use self::chaos::{
     ActsOn, Amount, BlastRadius, ChaosExperiment, Direction, DnsAnswer, Facts, Fault, Hours, Mode,
-    Network, NetworkError, OnNoData, PartitionShape, Probe, ProbeKind, Protocol, Release, Safety,
-    Selector, Step, Target, Traffic,
+    Network, NetworkError, OnNoData, PartitionShape, PauseBy, Probe, ProbeKind, Protocol, Release,
+    Safety, Selector, Step, Target, Traffic,
 };
 pub use self::criterion::{Comparison, Criterion, CriterionError, Metric, Unit};
 pub use self::drill::{Drill, Phase, RegressionLimits, Role};

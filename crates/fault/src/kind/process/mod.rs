@@ -4,6 +4,7 @@ pub(super) mod file_descriptors;
 pub(super) mod kill;
 pub(super) mod pause;
 pub(super) mod restart;
+pub(super) mod trace;
 
 pub(crate) use self::file_descriptors::Limited;
 pub(crate) use self::pause::Paused;

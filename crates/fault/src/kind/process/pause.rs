@@ -1,4 +1,4 @@
-//! `pause`: processes stop (SIGSTOP), and go on at the end (SIGCONT).
+//! `pause`: processes stop (SIGSTOP), and go on at the end (SIGCONT). By `trace`: [`super::trace`].
 //!
 //! Simulates a long garbage collection, a stalled virtual machine, a disk that hangs: the process is there,
 //! its port accepts connections, and nothing answers.
@@ -17,7 +17,7 @@ use evenkeel_model::event::Evidence;
 use evenkeel_units::Human;
 
 use crate::act::Did;
-use crate::kind::{Aim, Kind, count};
+use crate::kind::{Aim, Kind};
 use crate::need::PlanError;
 use crate::plan::{Op, Release, Step, Undo};
 use crate::process::State;
@@ -25,7 +25,7 @@ use crate::process::State;
 pub(in crate::kind) const KIND: Kind = Kind {
     name: "pause",
     release: Release::Guardian,
-    needs: "the same user as the process, or root",
+    needs: "the same user as the process, or root; with `by: trace` (release class A) perhaps CAP_SYS_PTRACE",
     about: "- pause: {target: {instances: worker-1}, at: 10s, duration: 5s}",
     plan,
     evidence: |past| {
@@ -38,15 +38,24 @@ pub(in crate::kind) const KIND: Kind = Kind {
 };
 
 fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
-    // Before anything is in the journal: its undo would continue a process that others have stopped.
-    if let Some(it) = aim.processes().find(|it| it.state() == State::Stopped) {
-        return Err(PlanError::Unfit(format!("{it} is already stopped, and not by us")));
-    }
+    must_run(aim)?;
     let steps = aim.processes().map(|it| Step {
         apply: Op::Stop { process: it.clone() },
         undo: Undo::Continue { process: it.clone() },
     });
     Ok(steps.collect())
+}
+
+/// Before anything is in the journal: its undo would continue a process that others have stopped.
+pub(super) fn must_run(aim: &Aim<'_>) -> Result<(), PlanError> {
+    let stopped = aim.processes().find(|it| it.state() == State::Stopped);
+    let refused = |it| PlanError::Unfit(format!("{it} is already stopped, and not by us"));
+    stopped.map_or(Ok(()), |it| Err(refused(it)))
+}
+
+/// `1 process`, `2 processes`.
+pub(super) fn processes(number: u64) -> String {
+    if number == 1 { "1 process".to_owned() } else { format!("{number} processes") }
 }
 
 /// What became of a process.
@@ -60,9 +69,7 @@ pub(crate) struct Paused {
 fn evidence(paused: &[Paused]) -> Evidence {
     let held = paused.iter().filter(|it| it.held).count();
     let time = paused.iter().map(|it| it.time).min().unwrap_or_default();
-    let mut summary =
-        format!("{} stopped for {}", count(paused.len() as u64, "process"), Human(time))
-            .replace("processs", "processes");
+    let mut summary = format!("{} stopped for {}", processes(paused.len() as u64), Human(time));
     if held < paused.len() {
         summary.push_str(", not all of them to the end");
     }

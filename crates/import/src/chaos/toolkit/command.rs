@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::{Fault, Finder, Step, Target};
+use evenkeel_model::document::{Fault, Finder, PauseBy, Step, Target};
 use evenkeel_units::{Bytes, Ratio, parse_duration};
 
 use super::super::draft::{self, finder};
@@ -95,7 +95,7 @@ fn signal(program: &str, words: &[String]) -> Result<Does, String> {
     }
     let fault = match sent {
         Signal::Continue => return Ok(Does::Continues(found)),
-        Signal::Pause => Fault::Pause,
+        Signal::Pause => Fault::Pause { by: PauseBy::Signal },
         Signal::Kill(other) => {
             unread.extend(other.map(|it| (it.to_owned(), "a kill is always SIGKILL".to_owned())));
             Fault::Kill

@@ -40,7 +40,7 @@ use std::time::Duration;
 use evenkeel_units::duration::{seconds, seconds_option};
 use serde::{Deserialize, Serialize};
 
-pub use self::fault::{ActsOn, Amount, DnsAnswer, Facts, Fault, PartitionShape};
+pub use self::fault::{ActsOn, Amount, DnsAnswer, Facts, Fault, PartitionShape, PauseBy};
 pub use self::hours::Hours;
 pub use self::probe::{Probe, ProbeKind};
 pub use self::release::Release;

@@ -3,7 +3,16 @@
 use super::{AIMED, Kind, ONCE, body, step};
 use crate::decode::codec::Integer;
 use crate::decode::fields::Fields;
-use crate::document::{Fault, Step};
+use crate::decode::kinds::words;
+use crate::document::{Fault, PauseBy, Step};
+
+fn pause(f: &mut Fields<'_>) -> Option<Step> {
+    let means = [("signal", PauseBy::Signal), ("trace", PauseBy::Trace)];
+    let sentence = "By `signal` (SIGSTOP), or by `trace`, as a debugger does it: then it ends with this tool, however \
+                    that ends (release class A).";
+    let by = f.default("by", sentence, words("`signal` or `trace`", &means), "signal");
+    step(f, by.map(|by| Fault::Pause { by }), &AIMED)
+}
 
 fn file_descriptors(f: &mut Fields<'_>) -> Option<Step> {
     let reason = "Give the number of files that the process may have open.";
@@ -20,11 +29,7 @@ pub(super) fn kinds() -> Vec<Kind> {
             "Processes are killed (SIGKILL).",
             body("KillFault", |f| step(f, Some(Fault::Kill), &ONCE)),
         ),
-        (
-            "pause",
-            "Processes are stopped (SIGSTOP), and continued at the end.",
-            body("PauseFault", |f| step(f, Some(Fault::Pause), &AIMED)),
-        ),
+        ("pause", "Processes are stopped, and continued at the end.", body("PauseFault", pause)),
         (
             "restart",
             "Processes are terminated and, when nobody else does, started again.",

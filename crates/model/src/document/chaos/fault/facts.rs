@@ -39,7 +39,7 @@ impl Fault {
             Self::Partition { .. } => lasts("partition", &[Host]),
             Self::Dns { .. } => lasts("dns", &[Host]),
             Self::Kill => acts_once("kill", &[Process]),
-            Self::Pause => lasts("pause", &[Process]),
+            Self::Pause { .. } => lasts("pause", &[Process]),
             Self::Restart => acts_once("restart", &[Process]),
             Self::Cpu { .. } => lasts("cpu", &[Host]),
             Self::Memory { .. } => lasts("memory", &[Host]),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use evenkeel_units::Human;
 
-use super::{Fault, PartitionShape};
+use super::{Fault, PartitionShape, PauseBy};
 
 impl fmt::Display for Fault {
     /// For people, short enough for a label in a chart.
@@ -35,7 +35,8 @@ impl fmt::Display for Fault {
                 more => write!(f, "DNS {answer} for {} names", more.len()),
             },
             Self::Kill => f.write_str("kill"),
-            Self::Pause => f.write_str("pause"),
+            Self::Pause { by: PauseBy::Signal } => f.write_str("pause"),
+            Self::Pause { by: PauseBy::Trace } => f.write_str("pause by trace"),
             Self::Restart => f.write_str("restart"),
             Self::Cpu { load, cores: 0 } => write!(f, "CPU {load}"),
             Self::Cpu { load, cores } => write!(f, "CPU {load} of {cores} cores"),

@@ -83,8 +83,11 @@ pub enum Fault {
     },
     /// Processes are killed (SIGKILL).
     Kill,
-    /// Processes are stopped (SIGSTOP), and continued at the end.
-    Pause,
+    /// Processes are stopped, and continued at the end.
+    Pause {
+        /// By what means. Default: by signal.
+        by: PauseBy,
+    },
     /// Processes are terminated and, when nobody else does, started again.
     Restart,
     /// A child of ours burns CPU on this host.
@@ -170,6 +173,17 @@ impl fmt::Display for DnsAnswer {
             Self::Address(it) => it.fmt(f),
         }
     }
+}
+
+/// By what means a process is stopped.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseBy {
+    /// SIGSTOP, which its parent is told of and which lasts until somebody sends SIGCONT.
+    #[default]
+    Signal,
+    /// As a debugger does it: nobody is told, and it lasts as long as whoever traces it.
+    Trace,
 }
 
 /// How much of something: so many bytes, or a share of all there is.
