@@ -256,7 +256,7 @@ fn meaning(run: &Run, together: &[usize]) -> Option<String> {
                 "Likely cause: an error of {name} becomes an error for users: no retry, no fallback."
             )
         }
-        Fault::Kill | Fault::Restart if failed => format!(
+        Fault::Kill { .. } | Fault::Restart { .. } if failed => format!(
             "Likely cause: requests kept going to {name} while it was down: nothing took it out of rotation."
         ),
         Fault::Pause { .. } if hung => {

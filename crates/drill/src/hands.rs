@@ -152,9 +152,14 @@ impl Hands {
             Self { setup: setup.clone(), say: say.clone(), faults: None, service: None };
         let task = tokio::spawn(async move {
             loop {
+                let due = hands.due();
                 let wish = tokio::select! {
                     biased;
                     wish = wishes.recv() => wish,
+                    () = due => {
+                        hands.act_again().await;
+                        continue;
+                    }
                     how = hands.service_ended() => {
                         hands.tell(Event::ServiceEnded { how });
                         continue;
@@ -264,6 +269,23 @@ impl Hands {
             }
             Err(error) => Event::FaultFailed { fault: index, error },
         });
+    }
+
+    /// Resolves when a fault is due that acts again and again.
+    fn due(&self) -> impl Future<Output = ()> + Send + use<> {
+        let due = self.faults.as_ref().map(Faults::due);
+        async move {
+            match due {
+                Some(due) => due.await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    async fn act_again(&mut self) {
+        if let Some(faults) = &mut self.faults {
+            faults.act_again().await;
+        }
     }
 
     async fn end(&mut self, index: usize) {

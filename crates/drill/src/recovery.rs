@@ -335,7 +335,7 @@ mod tests {
     fn a_fault_that_acts_once_is_timed_from_its_start() {
         let mut plan = plan();
         plan.faults.truncate(1);
-        plan.faults[0].fault = evenkeel_model::document::Fault::Kill;
+        plan.faults[0].fault = evenkeel_model::document::Fault::Kill { every: None };
         let ill = |second, _: &[bool]| match second {
             12..=14 => frame(second, &[12; 60], 40),
             _ => frame(second, &[12; 100], 0),

@@ -59,6 +59,14 @@ pub(crate) enum Did {
 }
 
 impl Deed {
+    /// Whether nothing of it goes on by itself.
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Self::Restarting(work) => work.is_finished(),
+            _ => true,
+        }
+    }
+
     /// Ends it, as far as it has to be ended by us; what is in the journal is undone after it. `None` when nothing can
     /// be said about what it did.
     pub(crate) async fn end(

@@ -201,7 +201,7 @@ mod tests {
 
     fn kill(pattern: &str, mode: Mode) -> PlannedFault {
         let select = Selector::Instances { service: None, pattern: pattern.to_owned() };
-        sample::fault(Fault::Kill, Some(Target { select, mode }))
+        sample::fault(Fault::Kill { every: None }, Some(Target { select, mode }))
     }
 
     #[test]

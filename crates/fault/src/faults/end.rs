@@ -13,28 +13,45 @@ impl Faults {
             let summary = "it did not act".to_owned();
             return (Evidence { summary, ..Evidence::default() }, None);
         };
+        let rounds = active.rounds.take();
+        let last = match rounds.is_some() && active.deeds.is_empty() {
+            // The last round was left out.
+            true => None,
+            false => Some(self.finish(index, &mut active).await),
+        };
+        let written = self.write(|it| it.ended(index));
+        let mut errors = active.errors;
+        errors.extend(written.err().map(|it| it.to_string()));
+        let evidence = match rounds {
+            Some(it) => it.sum(last),
+            None => last.unwrap_or_default(),
+        };
+        (evidence, (!errors.is_empty()).then(|| errors.join("; ")))
+    }
+
+    /// Takes back what acts of a fault at present.
+    pub(super) async fn finish(&mut self, index: usize, active: &mut Active) -> Evidence {
         let mut errors = Vec::new();
         let mut did = Vec::new();
         for deed in std::mem::take(&mut active.deeds) {
             did.extend(deed.end(index, &mut self.proxy, &mut errors).await);
         }
-        let Active { fault, hits, began, began_ticks, .. } = &active;
+        let Active { fault, hits, began, began_ticks, .. } = &*active;
         let past = Past { fault, hits, did: &did, began: *began, began_ticks: *began_ticks };
         let evidence = past.evidence();
-        for (id, undo) in active.undos.iter().rev() {
-            let mended = mend(undo, self.secrets.get(id)).await;
+        for (id, undo) in std::mem::take(&mut active.undos).into_iter().rev() {
+            let mended = mend(&undo, self.secrets.get(&id)).await;
             let written = match mended {
-                Ok(mended) => self.write(|it| it.done(*id, mended.name())),
+                Ok(mended) => self.write(|it| it.done(id, mended.name())),
                 Err(error) => {
                     errors.push(error.to_string());
-                    self.write(|it| it.failed(*id, &error.to_string()))
+                    self.write(|it| it.failed(id, &error.to_string()))
                 }
             };
             errors.extend(written.err().map(|it| it.to_string()));
         }
-        let written = self.write(|it| it.ended(index));
-        errors.extend(written.err().map(|it| it.to_string()));
-        (evidence, (!errors.is_empty()).then(|| errors.join("; ")))
+        active.errors.extend(errors);
+        evidence
     }
 
     /// Takes every fault back that acts, the last one first.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use evenkeel_model::document::{ActsOn, Selector, Service};
 use evenkeel_model::plan::PlannedFault;
-use evenkeel_units::Seed;
+use evenkeel_units::{Human, Ratio, Seed};
 
 use super::error::FaultError;
 use crate::kind::{Aim, Hit};
@@ -28,6 +28,8 @@ pub struct Preview {
     pub plan: Plan,
     /// Those who are hit and do not run yet, because the drill starts them.
     pub pending: Vec<String>,
+    /// How long after one time the next, when it acts again and again.
+    pub every: Option<Duration>,
 }
 
 impl fmt::Display for Preview {
@@ -38,7 +40,11 @@ impl fmt::Display for Preview {
         for name in &self.pending {
             writeln!(f, "pending {name}: resolved once the drill has started it")?;
         }
-        write!(f, "{}", self.plan)
+        write!(f, "{}", self.plan)?;
+        match self.every {
+            Some(it) => writeln!(f, "again   every {}, on targets that are picked anew", Human(it)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -56,7 +62,7 @@ pub fn preview(plan: &evenkeel_model::Plan) -> Result<Vec<Preview>, FaultError> 
         let planned = aim(fault, "dry-run", plan.seed, &hits).plan();
         let label = fault.label.clone();
         let planned = planned.map_err(|error| FaultError::Plan { label, error })?;
-        Ok(Preview { resolved, plan: planned, pending })
+        Ok(Preview { resolved, plan: planned, pending, every: fault.fault.every() })
     };
     plan.faults.iter().map(preview).collect()
 }
@@ -103,6 +109,18 @@ impl Located {
             candidates: self.resolved.candidates.len(),
             limit: least,
         }))
+    }
+
+    /// Those who are hit, and those who are not well already, may be no more than this share.
+    pub(super) fn must_spare(&self, most: Ratio) -> Result<(), FaultError> {
+        let is_well = |it: &&Hit| it.family.iter().any(|it| it.state() == State::Running);
+        let candidates = self.resolved.candidates.len();
+        let hit = candidates - self.spared.iter().filter(is_well).count();
+        if self.resolved.acts_on != ActsOn::Process || hit <= most.floor_of(candidates) {
+            return Ok(());
+        }
+        let label = self.resolved.label.clone();
+        Err(FaultError::Refused(Refusal::TooManyInstances { label, hit, candidates, limit: most }))
     }
 }
 

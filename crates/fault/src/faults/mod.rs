@@ -14,6 +14,7 @@
 mod end;
 mod error;
 mod locate;
+mod rounds;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,6 +26,7 @@ use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::Seed;
 
 use self::locate::{aim, locate};
+use self::rounds::Rounds;
 use crate::act::{self, ActError, Deed};
 use crate::guardian::{Guardian, GuardianError, Reexec};
 use crate::halt::halted;
@@ -32,7 +34,7 @@ use crate::holder::Holder;
 use crate::image::{Image, Secret};
 use crate::journal::Journal;
 use crate::kind::Hit;
-use crate::plan::{MARK, Op, Step, Undo};
+use crate::plan::{MARK, Op, Plan, Step, Undo};
 use crate::process::Process;
 use crate::process::stat::{since_boot, ticks_since_boot};
 use crate::proxy::Proxy;
@@ -68,6 +70,31 @@ struct Active {
     /// When it began, on the clock of start times.
     began: Duration,
     began_ticks: u64,
+    /// What could not be taken back.
+    errors: Vec<String>,
+    /// When it acts again and again: what is above is of the round that acts.
+    rounds: Option<Rounds>,
+}
+
+impl Active {
+    fn of(planned: &PlannedFault, hits: Vec<Hit>) -> Self {
+        Self {
+            fault: planned.fault.clone(),
+            hits,
+            deeds: Vec::new(),
+            undos: Vec::new(),
+            began: since_boot(),
+            began_ticks: ticks_since_boot(),
+            errors: Vec::new(),
+            rounds: Rounds::of(planned),
+        }
+    }
+
+    /// Another round begins, once the one before is finished.
+    fn begin(&mut self, hits: Vec<Hit>) {
+        self.hits = hits;
+        (self.began, self.began_ticks) = (since_boot(), ticks_since_boot());
+    }
 }
 
 impl Faults {
@@ -164,22 +191,10 @@ impl Faults {
     /// has been taken back as far as it had come.
     pub async fn begin(&mut self, index: usize, fault: &PlannedFault) -> Result<Lease, FaultError> {
         let label = &fault.label;
-        if self.guardian.is_lost() {
-            return Err(GuardianError::Lost.into());
-        }
-        self.may_act()?;
         if self.active.contains_key(&index) {
             return Err(FaultError::Twice { label: label.clone() });
         }
-        let located = locate(&self.service, fault, self.seed)?;
-        located.must_run()?;
-        if let Some(least) = self.radius.min_healthy {
-            located.must_leave(least)?;
-        }
-        let hits = located.hits;
-        let mark = format!("{}/{index}", self.run);
-        let plan = aim(fault, &mark, self.seed, &hits).plan();
-        let plan = plan.map_err(|error| FaultError::Plan { label: label.clone(), error })?;
+        let (hits, plan) = self.aim_at(index, fault, self.seed)?;
         let lease = Lease {
             fault: label.clone(),
             release: plan.release,
@@ -187,24 +202,58 @@ impl Faults {
             until: since_boot() + (fault.to - fault.from),
         };
         self.write(|it| it.acts(index, &lease))?;
-        let mut active = Active {
-            fault: fault.fault.clone(),
-            hits,
-            deeds: Vec::new(),
-            undos: Vec::new(),
-            began: since_boot(),
-            began_ticks: ticks_since_boot(),
-        };
-        for step in plan.steps {
-            if let Err(error) = self.apply(index, step, label, &mut active, &mark).await {
-                self.active.insert(index, active);
-                // What could not be taken back stays in the journal, and `close` tries again.
-                let (_, _) = self.end(index).await;
-                return Err(error);
-            }
-        }
+        let mut active = Active::of(fault, hits);
+        let done = self.carry_out(index, plan, label, &mut active).await;
         self.active.insert(index, active);
+        if let Err(error) = done {
+            // What could not be taken back stays in the journal, and `close` tries again.
+            let (_, _) = self.end(index).await;
+            return Err(error);
+        }
         Ok(lease)
+    }
+
+    /// Who is hit now, and what will be done to them, if that may be.
+    fn aim_at(
+        &self,
+        index: usize,
+        fault: &PlannedFault,
+        seed: Seed,
+    ) -> Result<(Vec<Hit>, Plan), FaultError> {
+        if self.guardian.is_lost() {
+            return Err(GuardianError::Lost.into());
+        }
+        self.may_act()?;
+        let located = locate(&self.service, fault, seed)?;
+        located.must_run()?;
+        if let Some(least) = self.radius.min_healthy {
+            located.must_leave(least)?;
+        }
+        if let Some(most) = self.radius.max_instances.filter(|_| fault.fault.every().is_some()) {
+            located.must_spare(most)?;
+        }
+        let (hits, mark) = (located.hits, self.mark_of(index));
+        let plan = aim(fault, &mark, seed, &hits).plan();
+        let label = || fault.label.clone();
+        Ok((hits, plan.map_err(|error| FaultError::Plan { label: label(), error })?))
+    }
+
+    fn mark_of(&self, index: usize) -> String {
+        format!("{}/{index}", self.run)
+    }
+
+    async fn carry_out(
+        &mut self,
+        index: usize,
+        plan: Plan,
+        label: &str,
+        active: &mut Active,
+    ) -> Result<(), FaultError> {
+        let mark = self.mark_of(index);
+        for step in plan.steps {
+            self.apply(index, step, label, active, &mark).await?;
+        }
+        Ok(())
     }
 
     async fn apply(

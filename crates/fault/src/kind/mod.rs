@@ -88,10 +88,10 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::Refuse => &refuse::KIND,
         Fault::Reset => &reset::KIND,
         Fault::HttpErrors { .. } => &http_errors::KIND,
-        Fault::Kill => &kill::KIND,
+        Fault::Kill { .. } => &kill::KIND,
         Fault::Pause { by: PauseBy::Signal } => &pause::KIND,
         Fault::Pause { by: PauseBy::Trace } => &trace::KIND,
-        Fault::Restart => &restart::KIND,
+        Fault::Restart { .. } => &restart::KIND,
         Fault::Cpu { .. } => &cpu::KIND,
         Fault::Memory { .. } => &memory::KIND,
         Fault::Loss { .. } => &loss::KIND,
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_fault_finds_its_own_kind() {
-        for fault in [Fault::BlackHole, Fault::Refuse, Fault::Reset, Fault::Kill, Fault::Restart] {
+        for fault in [Fault::BlackHole, Fault::Refuse, Fault::Reset, Fault::Kill { every: None }] {
             assert_eq!(of(&fault).name, fault.kind());
         }
     }

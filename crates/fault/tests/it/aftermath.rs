@@ -96,7 +96,7 @@ async fn the_tool_of_another_test() {
     // It runs until it is killed, as does this test.
     std::thread::spawn(move || stray.wait());
     let deed = match std::env::var("DEED").as_deref() {
-        Ok("restart") => Fault::Restart,
+        Ok("restart") => Fault::Restart { every: None },
         Ok("trace") => Fault::Pause { by: PauseBy::Trace },
         _ => PAUSE,
     };
@@ -304,7 +304,7 @@ async fn a_tool_that_loses_its_guardian_is_told_and_breaks_nothing_more() {
     let lost = faults.guardian_lost();
     kill(guardian_in(state.path()).pid);
     tokio::time::timeout(crate::stage::PATIENCE, lost).await.expect("it is told");
-    let error = faults.begin(1, &on_workers(Fault::Kill)).await.unwrap_err();
+    let error = faults.begin(1, &on_workers(Fault::Kill { every: None })).await.unwrap_err();
     assert!(error.to_string().contains("the guardian is gone"), "{error}");
     assert_eq!(faults.end_all().await.len(), 1);
     assert_eq!(victim.process().state(), State::Running);

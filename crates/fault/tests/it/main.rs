@@ -10,6 +10,7 @@ mod links;
 mod network;
 mod pauses;
 mod processes;
+mod rounds;
 mod stage;
 mod toxics;
 mod toxiproxy;

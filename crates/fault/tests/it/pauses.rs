@@ -62,8 +62,9 @@ async fn every_thread_of_a_traced_process_stands_still_and_goes_on_at_the_end() 
     signal("CONT", victim.0.id());
     let (evidence, error) = faults.end(0).await;
     assert_eq!(error, None);
-    let stopped = ["threads_stopped", "threads_stopped_to_the_end"].map(|it| evidence.counters[it]);
-    assert_eq!(stopped, [states.len() as f64; 2], "{evidence:?}");
+    let stopped =
+        ["threads_stopped", "threads_stopped_to_the_end"].map(|it| evidence.counters[it] as usize);
+    assert_eq!(stopped, [states.len(); 2], "{evidence:?}");
     assert!(evidence.acted && evidence.summary.contains("stopped by tracing for"), "{evidence:?}");
     let before = [0, 1, 2, 3].map(number);
     until(|| (0..4).all(|it| number(it) > before[it])).await;

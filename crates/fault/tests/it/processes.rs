@@ -59,7 +59,7 @@ async fn a_process_that_others_have_stopped_is_not_ours_to_pause() {
 async fn a_killed_process_is_gone_and_did_not_come_back() {
     let (mut victim, state) = (Victim::sleep(), state_dir());
     let mut faults = open(&service(None, &[&victim]), state.path()).await;
-    faults.begin(0, &on_workers(Fault::Kill)).await.unwrap();
+    faults.begin(0, &on_workers(Fault::Kill { every: None })).await.unwrap();
     assert!(!victim.0.wait().unwrap().success());
     let (evidence, error) = faults.end(0).await;
     assert_eq!(error, None);
@@ -75,7 +75,7 @@ async fn a_process_that_is_restarted_runs_again_with_its_arguments_and_environme
     let mut victim = Victim::of(command.arg("301").env("SECRET", "of-the-victim"));
     let old = victim.process();
     let mut faults = open(&service(None, &[&victim]), state.path()).await;
-    faults.begin(0, &on_workers(Fault::Restart)).await.unwrap();
+    faults.begin(0, &on_workers(Fault::Restart { every: None })).await.unwrap();
     for entry in std::fs::read_dir(state.path()).unwrap() {
         let journal = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         assert!(journal.contains("start_again") && !journal.contains("of-the-victim"), "{journal}");
@@ -129,7 +129,7 @@ async fn a_dry_run_of_a_service_that_the_drill_starts_names_who_will_be_hit() {
         service: None,
         pattern: "gateway-*".to_owned(),
     };
-    let faults = vec![crate::stage::fault(Fault::Kill, Some(select))];
+    let faults = vec![crate::stage::fault(Fault::Kill { every: None }, Some(select))];
     let mut plan = evenkeel_model::Plan { service, faults, ..empty_plan() };
     let error = preview(&plan).unwrap_err().to_string();
     assert_eq!(error, "`kill`: gateway-1 is not running");

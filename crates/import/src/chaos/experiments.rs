@@ -75,7 +75,12 @@ fn fault(of: &Entry, mut config: Fields<'_>, made: &mut ChaosExperiment, draft: 
         if let Some(share) = draft.percent(share).filter(|it| *it != Ratio::ZERO) {
             let target = draft::instances(service, Mode::Share(share));
             draft.whereabouts(of.key_place, &target);
-            made.method.push(draft::step(Fault::Kill, target, Duration::ZERO, None));
+            made.method.push(draft::step(
+                Fault::Kill { every: None },
+                target,
+                Duration::ZERO,
+                None,
+            ));
             draft.leave_at(
                 of.key_place,
                 format!("at least one instance, however few {share} are"),

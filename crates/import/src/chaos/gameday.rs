@@ -120,18 +120,18 @@ fn item(line: &str) -> Option<&str> {
 /// What a step breaks, and to what it is done.
 fn fault(sentence: &str) -> Option<(Fault, &str)> {
     const WORDS: [(&str, Fault); 12] = [
-        ("stop", Fault::Kill),
-        ("stopping", Fault::Kill),
-        ("kill", Fault::Kill),
-        ("killing", Fault::Kill),
-        ("terminate", Fault::Kill),
-        ("terminating", Fault::Kill),
-        ("shut down", Fault::Kill),
-        ("shutting down", Fault::Kill),
-        ("crash", Fault::Kill),
-        ("crashing", Fault::Kill),
-        ("restart", Fault::Restart),
-        ("restarting", Fault::Restart),
+        ("stop", Fault::Kill { every: None }),
+        ("stopping", Fault::Kill { every: None }),
+        ("kill", Fault::Kill { every: None }),
+        ("killing", Fault::Kill { every: None }),
+        ("terminate", Fault::Kill { every: None }),
+        ("terminating", Fault::Kill { every: None }),
+        ("shut down", Fault::Kill { every: None }),
+        ("shutting down", Fault::Kill { every: None }),
+        ("crash", Fault::Kill { every: None }),
+        ("crashing", Fault::Kill { every: None }),
+        ("restart", Fault::Restart { every: None }),
+        ("restarting", Fault::Restart { every: None }),
     ];
     let lower = sentence.to_ascii_lowercase();
     let fits = |word: &str| lower.strip_prefix(word).is_some_and(|it| it.starts_with(' '));

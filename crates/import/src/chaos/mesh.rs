@@ -352,7 +352,12 @@ fn machine(
             draft.wrong(entry.key_place, "it names no process", "Write its name or number.");
             return;
         };
-        made.method.push(draft::step(Fault::Kill, draft::processes(find), Duration::ZERO, None));
+        made.method.push(draft::step(
+            Fault::Kill { every: None },
+            draft::processes(find),
+            Duration::ZERO,
+            None,
+        ));
         return;
     }
     let fault = match action {

@@ -42,7 +42,7 @@ fn groups(mut fields: Fields<'_>, draft: &mut Draft) {
         draft.whereabouts(group.place, &target);
         let mut made = experiment(&format!("{name}-loses-one"));
         made.hypothesis = Some(format!("{name} survives the loss of one instance"));
-        made.method.push(draft::step(Fault::Kill, target, Duration::ZERO, None));
+        made.method.push(draft::step(Fault::Kill { every: None }, target, Duration::ZERO, None));
         draft.add(group.place, made);
     }
     if let Some(entry) = fields.take("opt_out") {

@@ -91,7 +91,12 @@ fn parameters(fault: &Fault) -> Map {
             map.put_list("run", run, Tree::text);
             map.put_list("undo", undo, Tree::text);
         }
-        Fault::BlackHole | Fault::Refuse | Fault::Reset | Fault::Kill | Fault::Restart => {}
+        Fault::BlackHole | Fault::Refuse | Fault::Reset => {}
+        Fault::Kill { every } | Fault::Restart { every } => {
+            if let Some(it) = every {
+                map.put("every", duration(*it));
+            }
+        }
     }
     map
 }

@@ -132,8 +132,23 @@ method:
     EK-D004 11:7 the field `duration` is missing | For how long.
     EK-D021 12:39 the jitter is larger than the delay | Make the jitter at most as long as the delay.
     EK-D007 12:56 `0s` is no time at all | Nothing can happen in no time; give a duration such as `30s`.
-    EK-D003 13:14 unknown field `duration` | The fields here are target, at.
+    EK-D004 13:24 `duration` without `every` | Give both `every` and `duration`, or neither for a fault that acts once.
     EK-D005 14:7 expected a fault we know, found a list
+    ");
+}
+
+#[test]
+fn a_fault_that_acts_again_and_again_says_how_often_and_for_how_long() {
+    let spec = r"
+method:
+  - kill: {every: 10s}
+  - kill: {every: 500ms, duration: 5s}
+  - restart: {every: 10s, duration: 5s}
+";
+    insta::assert_snapshot!(decoding("ChaosExperiment", spec), @r"
+    EK-D004 8:21 `every` without `duration` | Give both `every` and `duration`, or neither for a fault that acts once.
+    EK-D007 9:21 it acts more often than every second | Leave a second or more in between.
+    EK-D007 10:24 it would act only once | Make `every` shorter than `duration`.
     ");
 }
 

@@ -7,6 +7,13 @@
 //! - kill: {target: {instances: gateway-*, mode: one}, at: 12s}
 //! ```
 //!
+//! With `every` it is done again and again for its `duration`, each time to targets that the seed picks anew and within
+//! the blast radius: those who are not back yet count as hit. A round in which they are too many is left out, and told.
+//!
+//! ```yaml
+//! - kill: {every: 10s, target: {instances: gateway-*, mode: one}, at: 12s, duration: 1m}
+//! ```
+//!
 //! Needs: the same user as the process, or root. Release class D: there is nothing to undo. Evidence: the
 //! process was there before and is gone; and, if somebody took its place, how long after.
 

@@ -9,6 +9,12 @@
 //! - restart: {target: {instances: gateway-*, mode: one}, at: 10s}
 //! ```
 //!
+//! With `every` it is done again and again for its `duration`, as with `kill`; nobody is restarted again amid a restart.
+//!
+//! ```yaml
+//! - restart: {every: 20s, target: {instances: gateway-*, mode: one}, at: 10s, duration: 2m}
+//! ```
+//!
 //! Needs: the same user as the process, or root. Release class C: when we are gone amid it, the guardian
 //! starts it again. The environment is a secret and never on disk: if tool *and* guardian are killed
 //! amid a restart, `recover` can only say what to start by hand. Evidence: a new process runs in its place.

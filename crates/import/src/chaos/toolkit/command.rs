@@ -98,7 +98,7 @@ fn signal(program: &str, words: &[String]) -> Result<Does, String> {
         Signal::Pause => Fault::Pause { by: PauseBy::Signal },
         Signal::Kill(other) => {
             unread.extend(other.map(|it| (it.to_owned(), "a kill is always SIGKILL".to_owned())));
-            Fault::Kill
+            Fault::Kill { every: None }
         }
     };
     let faults = found.into_iter().map(|it| draft::step(fault.clone(), it, Duration::ZERO, None));

@@ -1,6 +1,11 @@
 //! What the steps of an experiment are made of: a fault, its target and its times.
 
+use std::time::Duration;
+
+use serde_json::json;
+
 use crate::decode::codec::{Any, Object, OneKey};
+use crate::decode::codes;
 use crate::decode::fields::Fields;
 use crate::decode::values::{duration, length, mode, name, request};
 use crate::document::{Fault, Finder, Mode, Selector, Step, Target};
@@ -47,14 +52,14 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
 struct Of {
     /// Whether it acts on this whole host, and needs no target.
     host: bool,
-    /// Whether it lasts.
+    /// Whether it lasts; else it does beside `every` only.
     lasts: bool,
 }
 
 /// It acts on what its target is, for some time.
 const AIMED: Of = Of { host: false, lasts: true };
-/// It acts once on what its target is.
-const ONCE: Of = Of { host: false, lasts: false };
+/// It acts once on what its target is, or again and again for some time.
+const AGAIN: Of = Of { host: false, lasts: false };
 /// It acts on this host for some time.
 const HOST: Of = Of { host: true, lasts: true };
 
@@ -65,14 +70,24 @@ fn step(f: &mut Fields<'_>, fault: Option<Fault>, of: &Of) -> Option<Step> {
     let sentence = "When, after the start of the phase that the experiment belongs to.";
     let at = f.default("at", sentence, duration(), "0s");
     let duration = match of.lasts {
-        true => Some(f.required("duration", "For how long.", length())),
-        false => None,
-    };
-    let duration = match duration {
-        Some(given) => Some(given?),
-        None => None,
+        true => Some(f.required("duration", "For how long.", length())?),
+        false => again(f),
     };
     Some(Step { fault: fault?, target, at: at?, duration })
+}
+
+/// For how long a fault acts again and again, which it does beside `every` only.
+fn again(f: &mut Fields<'_>) -> Option<Duration> {
+    let sentence = "For how long it acts again and again: beside `every`, and only there.";
+    let duration = f.optional("duration", sentence, length());
+    let help = "Give both `every` and `duration`, or neither for a fault that acts once.";
+    for (given, missing) in [("every", "duration"), ("duration", "every")] {
+        if f.has(given) && !f.has(missing) {
+            f.refuse(given, codes::MISSING_FIELD, format!("`{given}` without `{missing}`"), help);
+        }
+        f.rule(|| json!({"dependentRequired": {given: [missing]}}));
+    }
+    duration
 }
 
 /// A kind of fault: its name, what it is, and how it is read.

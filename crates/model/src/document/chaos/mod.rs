@@ -93,7 +93,7 @@ pub struct Step {
     /// When, after the start of the phase that the experiment belongs to. Default 0 s.
     #[serde(rename = "at_seconds", with = "seconds")]
     pub at: Duration,
-    /// For how long. `None` for `kill` and `restart`, which act once.
+    /// For how long. `None` for `kill` and `restart` that act once.
     #[serde(rename = "duration_seconds", with = "seconds_option")]
     pub duration: Option<Duration>,
 }

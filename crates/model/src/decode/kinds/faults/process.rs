@@ -1,10 +1,43 @@
 //! Faults of processes.
 
-use super::{AIMED, Kind, ONCE, body, step};
+use std::time::Duration;
+
+use super::{AGAIN, AIMED, Kind, body, step};
 use crate::decode::codec::Integer;
+use crate::decode::codes;
 use crate::decode::fields::Fields;
 use crate::decode::kinds::words;
+use crate::decode::values::length;
 use crate::document::{Fault, PauseBy, Step};
+
+/// More often than this nobody comes back in between.
+const EVERY_LEAST: Duration = Duration::from_secs(1);
+
+fn kill(f: &mut Fields<'_>) -> Option<Step> {
+    again(f, |every| Fault::Kill { every })
+}
+
+fn restart(f: &mut Fields<'_>) -> Option<Step> {
+    again(f, |every| Fault::Restart { every })
+}
+
+/// A fault that acts once, or every so often.
+fn again(f: &mut Fields<'_>, fault: fn(Option<Duration>) -> Fault) -> Option<Step> {
+    let sentence =
+        "How long after one time the next, each with targets that are picked anew. Default: once.";
+    let every = f.optional("every", sentence, length());
+    let step = step(f, Some(fault(every)), &AGAIN)?;
+    if let (Some(every), Some(duration)) = (every, step.duration) {
+        let mut refuse = |message, help| f.refuse("every", codes::RANGE, message, help);
+        if every < EVERY_LEAST {
+            refuse("it acts more often than every second", "Leave a second or more in between.");
+        }
+        if every >= duration {
+            refuse("it would act only once", "Make `every` shorter than `duration`.");
+        }
+    }
+    Some(step)
+}
 
 fn pause(f: &mut Fields<'_>) -> Option<Step> {
     let means = [("signal", PauseBy::Signal), ("trace", PauseBy::Trace)];
@@ -24,16 +57,12 @@ fn file_descriptors(f: &mut Fields<'_>) -> Option<Step> {
 /// Every kind of this family, in the order of the manual.
 pub(super) fn kinds() -> Vec<Kind> {
     vec![
-        (
-            "kill",
-            "Processes are killed (SIGKILL).",
-            body("KillFault", |f| step(f, Some(Fault::Kill), &ONCE)),
-        ),
+        ("kill", "Processes are killed (SIGKILL).", body("KillFault", kill)),
         ("pause", "Processes are stopped, and continued at the end.", body("PauseFault", pause)),
         (
             "restart",
             "Processes are terminated and, when nobody else does, started again.",
-            body("RestartFault", |f| step(f, Some(Fault::Restart), &ONCE)),
+            body("RestartFault", restart),
         ),
         (
             "fileDescriptors",

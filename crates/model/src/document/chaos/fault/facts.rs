@@ -1,4 +1,6 @@
-//! Facts: what is known about each kind of fault, whatever its parameters.
+//! Facts: what is known about each kind of fault.
+
+use std::time::Duration;
 
 use super::Fault;
 use crate::document::{ActsOn, Step};
@@ -18,12 +20,13 @@ const fn lasts(kind: &'static str, acts_on: &'static [ActsOn]) -> Facts {
     Facts { kind, acts_on, lasts: true }
 }
 
-const fn acts_once(kind: &'static str, acts_on: &'static [ActsOn]) -> Facts {
-    Facts { kind, acts_on, lasts: false }
+/// It acts once, or again and again for as long as it lasts.
+const fn repeats(kind: &'static str, acts_on: &'static [ActsOn], lasts: bool) -> Facts {
+    Facts { kind, acts_on, lasts }
 }
 
 impl Fault {
-    /// What is known about its kind.
+    /// What is known about it, its parameters included.
     pub const fn facts(&self) -> Facts {
         use ActsOn::{Host, Link, Process, Traffic};
         match self {
@@ -38,9 +41,9 @@ impl Fault {
             Self::Reorder { .. } => lasts("reorder", &[Traffic]),
             Self::Partition { .. } => lasts("partition", &[Host]),
             Self::Dns { .. } => lasts("dns", &[Host]),
-            Self::Kill => acts_once("kill", &[Process]),
+            Self::Kill { every } => repeats("kill", &[Process], every.is_some()),
             Self::Pause { .. } => lasts("pause", &[Process]),
-            Self::Restart => acts_once("restart", &[Process]),
+            Self::Restart { every } => repeats("restart", &[Process], every.is_some()),
             Self::Cpu { .. } => lasts("cpu", &[Host]),
             Self::Memory { .. } => lasts("memory", &[Host]),
             Self::DiskFill { .. } => lasts("diskFill", &[Host]),
@@ -79,6 +82,14 @@ impl Fault {
     /// Kind in documents, and in `allowFaults`.
     pub const fn kind(&self) -> &'static str {
         self.facts().kind
+    }
+
+    /// How long after one time it acts the next, when it acts again and again.
+    pub const fn every(&self) -> Option<Duration> {
+        match self {
+            Self::Kill { every } | Self::Restart { every } => *every,
+            _ => None,
+        }
     }
 
     /// Whether it acts once and has no end of its own.

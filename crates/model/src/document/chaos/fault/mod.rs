@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use evenkeel_units::duration::seconds;
+use evenkeel_units::duration::{seconds, seconds_option};
 use evenkeel_units::{Bytes, Ratio};
 use serde::{Deserialize, Serialize};
 
@@ -82,14 +82,22 @@ pub enum Fault {
         answer: DnsAnswer,
     },
     /// Processes are killed (SIGKILL).
-    Kill,
+    Kill {
+        /// How long after one time the next, each with targets of its own; `None`: once.
+        #[serde(rename = "every_seconds", with = "seconds_option")]
+        every: Option<Duration>,
+    },
     /// Processes are stopped, and continued at the end.
     Pause {
         /// By what means. Default: by signal.
         by: PauseBy,
     },
     /// Processes are terminated and, when nobody else does, started again.
-    Restart,
+    Restart {
+        /// How long after one time the next, each with targets of its own; `None`: once.
+        #[serde(rename = "every_seconds", with = "seconds_option")]
+        every: Option<Duration>,
+    },
     /// A child of ours burns CPU on this host.
     Cpu {
         /// Share of each core.
