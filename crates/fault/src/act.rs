@@ -11,13 +11,14 @@ use tokio::task::JoinHandle;
 
 use crate::holder::{Counters, Holder, HolderError};
 use crate::image::{Image, start};
-use crate::kind::{Limited, Paused, Restarted};
+use crate::kind::{Down, Limited, Paused, Restarted};
 use crate::mend::{TERMINATE_MAX, successor, until};
 use crate::plan::Argv;
 use crate::process::stat::{since_boot, ticks_since_boot};
 use crate::process::{Process, State};
 use crate::proxy::{Counts, Proxy, Toxic};
 use crate::run::RunError;
+use crate::unit::Unit;
 
 /// How long a signal may take to act.
 const SIGNAL_MAX: Duration = Duration::from_secs(2);
@@ -36,6 +37,7 @@ pub(crate) enum Deed {
     Held(Box<Holder>),
     Limited { process: Process, limit: u64 },
     Ran { said: String },
+    Down { unit: Unit, since: Duration },
 }
 
 /// What a deed did, once it is over.
@@ -51,6 +53,7 @@ pub(crate) enum Did {
     Restarted(Restarted),
     Held(Counters),
     Limited(Limited),
+    Down(Down),
     Ran {
         said: String,
     },
@@ -92,6 +95,10 @@ impl Deed {
                 open: process.open_files(),
             })),
             Self::Ran { said } => Some(Did::Ran { said }),
+            Self::Down { unit, since } => Some(Did::Down(Down {
+                held: unit.is_down().unwrap_or(false),
+                time: since_boot().saturating_sub(since),
+            })),
             Self::Restarting(work) => match work.await {
                 Ok(it) => {
                     errors.extend(it.error.clone());
@@ -144,6 +151,9 @@ pub enum ActError {
     /// The child of ours does not hold it.
     #[error(transparent)]
     Holder(#[from] HolderError),
+    /// It was stopped, and runs.
+    #[error("{0} was stopped, and runs: something starts it again")]
+    Up(Unit),
     /// The program did not do as told.
     #[error("{0}")]
     Run(#[from] RunError),
@@ -200,6 +210,14 @@ pub(crate) fn limit_files(process: Process, limit: u64) -> Result<Deed, ActError
         Ok(true) => Ok(Deed::Limited { process, limit }),
         Ok(false) => Err(ActError::Gone(process)),
         Err(error) => Err(ActError::Limit { process, error }),
+    }
+}
+
+pub(crate) async fn stop_unit(unit: Unit) -> Result<Deed, ActError> {
+    unit.stop().await?;
+    match until(SIGNAL_MAX, || unit.is_down().unwrap_or(false)).await {
+        true => Ok(Deed::Down { unit, since: since_boot() }),
+        false => Err(ActError::Up(unit)),
     }
 }
 

@@ -17,6 +17,7 @@
 //! mend       carrying out an undo, and reading back that it worked
 //! guardian   a second process that mends when the first one is gone
 //! run        programs with arguments, run to their end
+//! unit       units of systemd
 //! recover    mending what both of them left behind
 //! status     which runs there are, and what acts
 //! halt       ending all of them, and forbidding new ones
@@ -52,6 +53,7 @@ mod sample;
 pub mod status;
 pub mod target;
 pub mod toxiproxy;
+mod unit;
 
 pub use act::ActError;
 pub use faults::{FaultError, Faults, Preview, lacking, preview};

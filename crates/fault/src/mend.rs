@@ -16,6 +16,7 @@ use crate::plan::{MARK, Undo};
 use crate::process::stat::{self, Stat};
 use crate::process::{Process, State, find};
 use crate::run::RunError;
+use crate::unit::Unit;
 
 /// How often it is looked whether something has come about.
 const LOOK: Duration = Duration::from_millis(5);
@@ -57,6 +58,8 @@ pub(crate) enum MendError {
     Start { process: Process, error: io::Error },
     #[error("cannot limit {process}: {error}")]
     Limit { process: Process, error: io::Error },
+    #[error("{unit} was started, and is down after 2s")]
+    Down { unit: Unit },
     #[error(transparent)]
     Run(#[from] RunError),
     #[error("cannot look through the processes of this host: {0}")]
@@ -72,6 +75,7 @@ pub(crate) async fn mend(undo: &Undo, secret: Option<&Secret>) -> Result<Mended,
         Undo::KillMarked { mark } => kill_marked(mark).await,
         Undo::EndStopped { process } => end_stopped(process).await,
         Undo::LimitFiles { process, ours, before } => limit_files(process, *ours, *before),
+        Undo::StartUnit(unit) => start_unit(unit).await,
         // Whether there was anything to undo only the program knows.
         Undo::Run(argv) => Ok(argv.run(None).await.map(|_| Mended::Undone)?),
         Undo::StartAgain { process, program, arguments, directory, finder, after } => {
@@ -158,6 +162,19 @@ async fn kill_group(leader: &Process, pgid: u32) -> Result<Mended, MendError> {
     match until(SIGNAL_MAX, || alive().is_ok_and(|it| !it)).await {
         true => Ok(Mended::Undone),
         false => Err(MendError::StillThere { what: format!("process group {pgid}") }),
+    }
+}
+
+/// A run of ours is started again also while it still ends; starting one that goes on does nothing.
+async fn start_unit(unit: &Unit) -> Result<Mended, MendError> {
+    if !unit.runs()? && !unit.is_down()? {
+        return Ok(Mended::WasFine);
+    }
+    unit.start().await?;
+    match until(SIGNAL_MAX, || unit.is_down().is_ok_and(|it| !it)).await {
+        true if unit.runs()? => Ok(Mended::WasFine),
+        true => Ok(Mended::Undone),
+        false => Err(MendError::Down { unit: unit.clone() }),
     }
 }
 

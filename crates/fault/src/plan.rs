@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::holder::Work;
 use crate::process::Process;
 use crate::proxy::Toxic;
+use crate::unit::Unit;
 
 /// Steps in the order they are applied; undone in reverse.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,6 +94,8 @@ pub enum Op {
     },
     /// Run a program to its end.
     Run(Argv),
+    /// Stop a unit of systemd.
+    StopUnit(Unit),
 }
 
 /// A program with its arguments, as the kernel is told it; no shell sees them.
@@ -174,6 +177,8 @@ pub enum Undo {
     },
     /// Run a program to its end. It has to be harmless to run it twice.
     Run(Argv),
+    /// Start a unit of systemd again, unless another run of it goes on.
+    StartUnit(Unit),
 }
 
 /// Names the run in the environment of every process that a run starts; children inherit it even when
@@ -201,6 +206,7 @@ impl Undo {
                 Some(format!("prlimit --pid {} --nofile={before}:", process.pid))
             }
             Self::Run(argv) => Some(format!("cd {} && {argv}", argv.directory.display())),
+            Self::StartUnit(unit) => Some(unit.argv("start").to_string()),
         }
     }
 }
@@ -219,6 +225,7 @@ impl fmt::Display for Op {
                 write!(f, "let {process} open no more than {limit} files")
             }
             Self::Run(argv) => write!(f, "run {argv}"),
+            Self::StopUnit(unit) => write!(f, "run {}", unit.argv("stop")),
         }
     }
 }
@@ -246,6 +253,7 @@ impl fmt::Display for Undo {
                 write!(f, "let {process} open as many files as it likes again")
             }
             Self::Run(argv) => write!(f, "run {argv}"),
+            Self::StartUnit(unit) => write!(f, "run {}, unless it runs", unit.argv("start")),
         }
     }
 }

@@ -28,7 +28,7 @@ use self::network::{
     bandwidth, black_hole, corrupt, dns, http_errors, latency, loss, partition, refuse, reorder,
     reset,
 };
-use self::process::{file_descriptors, kill, pause, restart, trace};
+use self::process::{file_descriptors, kill, pause, restart, stop_unit, trace};
 use self::resource::{cpu, disk_fill, inodes, memory, pids};
 use crate::act::Did;
 use crate::holder::{Counters, Work};
@@ -37,7 +37,7 @@ use crate::plan::{Op, Plan, Release, Step, Undo};
 use crate::process::Process;
 use crate::proxy::{Counts, Toxic};
 
-pub(crate) use self::process::{Limited, Paused, Restarted};
+pub(crate) use self::process::{Down, Limited, Paused, Restarted};
 
 /// What is known about a kind of fault before any is planned.
 #[derive(Copy, Clone, Debug)]
@@ -70,6 +70,7 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &kill::KIND,
     &pause::KIND,
     &restart::KIND,
+    &stop_unit::KIND,
     &file_descriptors::KIND,
     &cpu::KIND,
     &memory::KIND,
@@ -92,6 +93,7 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::Pause { by: PauseBy::Signal } => &pause::KIND,
         Fault::Pause { by: PauseBy::Trace } => &trace::KIND,
         Fault::Restart { .. } => &restart::KIND,
+        Fault::StopUnit { .. } => &stop_unit::KIND,
         Fault::Cpu { .. } => &cpu::KIND,
         Fault::Memory { .. } => &memory::KIND,
         Fault::Loss { .. } => &loss::KIND,

@@ -14,3 +14,4 @@ mod rounds;
 mod stage;
 mod toxics;
 mod toxiproxy;
+mod units;

@@ -80,6 +80,7 @@ fn parameters(fault: &Fault) -> Map {
             map.put("path", Tree::text(&path.display()));
             map.put_unless("free", free, &0, Tree::word);
         }
+        Fault::StopUnit { unit } => map.put("unit", Tree::text(unit)),
         Fault::Pids { count } => map.put("count", Tree::word(count)),
         Fault::FileDescriptors { limit } => map.put("limit", Tree::word(limit)),
         Fault::Pause { by } => {

@@ -4,8 +4,10 @@ pub(super) mod file_descriptors;
 pub(super) mod kill;
 pub(super) mod pause;
 pub(super) mod restart;
+pub(super) mod stop_unit;
 pub(super) mod trace;
 
 pub(crate) use self::file_descriptors::Limited;
 pub(crate) use self::pause::Paused;
 pub(crate) use self::restart::Restarted;
+pub(crate) use self::stop_unit::Down;

@@ -415,6 +415,24 @@ fn argument_text(text: &str) -> Result<String, Problem> {
     }
 }
 
+/// A unit of systemd by its whole name.
+pub(in crate::decode) fn unit() -> Word<String> {
+    let parse = |text: &str| {
+        let plain = |it: u8| it.is_ascii_alphanumeric() || b":_.\\@-".contains(&it);
+        let named = text.split_once('.').is_some_and(|(name, _)| !name.is_empty());
+        match named && !text.starts_with('-') && text.len() < 256 && text.bytes().all(plain) {
+            true => Ok(text.to_owned()),
+            false => Err(Problem::new(
+                codes::NAME,
+                format!("`{}` is no name of a unit", cut(text)),
+                "Write it with its suffix, such as `nginx.service`.",
+            )),
+        }
+    };
+    let schema = || json!({"pattern": "^[A-Za-z0-9:_\\\\@][A-Za-z0-9:_.\\\\@-]*$", "examples": ["nginx.service"]});
+    Word { expected: "the name of a unit", takes: Takes::Text, parse, schema }
+}
+
 /// A folder of this host.
 pub(in crate::decode) fn folder() -> Word<PathBuf> {
     let parse = |text: &str| match text.starts_with('/') && !text.contains('\0') {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{AGAIN, AIMED, Kind, body, step};
+use super::{AGAIN, AIMED, HOST, Kind, body, step};
 use crate::decode::codec::Integer;
 use crate::decode::codes;
 use crate::decode::fields::Fields;
 use crate::decode::kinds::words;
-use crate::decode::values::length;
+use crate::decode::values::{length, request};
 use crate::document::{Fault, PauseBy, Step};
 
 /// More often than this nobody comes back in between.
@@ -19,6 +19,11 @@ fn kill(f: &mut Fields<'_>) -> Option<Step> {
 
 fn restart(f: &mut Fields<'_>) -> Option<Step> {
     again(f, |every| Fault::Restart { every })
+}
+
+fn stop_unit(f: &mut Fields<'_>) -> Option<Step> {
+    let unit = f.required("unit", "Its name, such as `nginx.service`.", request::unit());
+    step(f, unit.map(|unit| Fault::StopUnit { unit }), &HOST)
 }
 
 /// A fault that acts once, or every so often.
@@ -63,6 +68,11 @@ pub(super) fn kinds() -> Vec<Kind> {
             "restart",
             "Processes are terminated and, when nobody else does, started again.",
             body("RestartFault", restart),
+        ),
+        (
+            "stopUnit",
+            "A unit of systemd is stopped, and started again at the end.",
+            body("StopUnitFault", stop_unit),
         ),
         (
             "fileDescriptors",

@@ -44,6 +44,7 @@ impl Fault {
             Self::Kill { every } => repeats("kill", &[Process], every.is_some()),
             Self::Pause { .. } => lasts("pause", &[Process]),
             Self::Restart { every } => repeats("restart", &[Process], every.is_some()),
+            Self::StopUnit { .. } => lasts("stopUnit", &[Host]),
             Self::Cpu { .. } => lasts("cpu", &[Host]),
             Self::Memory { .. } => lasts("memory", &[Host]),
             Self::DiskFill { .. } => lasts("diskFill", &[Host]),
@@ -55,7 +56,7 @@ impl Fault {
     }
 
     /// Every kind, in the order of the manual.
-    pub const KINDS: [&str; 21] = [
+    pub const KINDS: [&str; 22] = [
         "latency",
         "bandwidth",
         "blackHole",
@@ -70,6 +71,7 @@ impl Fault {
         "kill",
         "pause",
         "restart",
+        "stopUnit",
         "fileDescriptors",
         "cpu",
         "memory",

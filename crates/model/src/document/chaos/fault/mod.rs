@@ -98,6 +98,11 @@ pub enum Fault {
         #[serde(rename = "every_seconds", with = "seconds_option")]
         every: Option<Duration>,
     },
+    /// A unit of systemd is stopped, and started again at the end.
+    StopUnit {
+        /// Its name, such as `nginx.service`.
+        unit: String,
+    },
     /// A child of ours burns CPU on this host.
     Cpu {
         /// Share of each core.
