@@ -16,6 +16,10 @@ pub(super) enum Here {
     Refuse,
     /// `kill`.
     Kill,
+    /// `loss` of packets.
+    Loss,
+    /// `diskFill` on the host.
+    DiskFill,
     /// `cpu` on the host.
     Cpu,
     /// `memory` on the host.
@@ -26,7 +30,9 @@ pub(super) enum Here {
     NoFault(&'static str),
 }
 
-use Here::{Bandwidth, BlackHole, Cpu, Kill, Latency, Memory, NoFault, NotYet, Refuse};
+use Here::{
+    Bandwidth, BlackHole, Cpu, DiskFill, Kill, Latency, Loss, Memory, NoFault, NotYet, Refuse,
+};
 
 impl Here {
     /// Why nothing is written for it; `None` when something is.
@@ -51,16 +57,15 @@ const TABLE: &[(&str, Here)] = &[
     (
         "network/everything",
         NotYet(
-            "network faults of all traffic of a process or a host (towards a target that is named, it is one of the link)",
+            "network faults of all traffic of a process or a host (write whom it talks to: a link, or `traffic`)",
         ),
     ),
-    ("memory/percent", NotYet("memory as a share of what there is; write an `amount`")),
     // Chaos Mesh
     ("mesh/NetworkChaos/delay", Latency),
     ("mesh/NetworkChaos/bandwidth", Bandwidth),
     ("mesh/NetworkChaos/rate", Bandwidth),
     ("mesh/NetworkChaos/partition", BlackHole),
-    ("mesh/NetworkChaos/loss", NotYet("loss of packets")),
+    ("mesh/NetworkChaos/loss", Loss),
     ("mesh/NetworkChaos/duplicate", NotYet("packets that arrive twice")),
     ("mesh/NetworkChaos/corrupt", NotYet("packets that arrive damaged")),
     ("mesh/NetworkChaos/reorder", NotYet("packets out of order")),
@@ -73,12 +78,17 @@ const TABLE: &[(&str, Here)] = &[
     ("mesh/PhysicalMachineChaos/stress-mem", Memory),
     ("mesh/PhysicalMachineChaos/process", Kill),
     ("mesh/PhysicalMachineChaos/network-*", NotYet("network faults of a whole host")),
-    ("mesh/PhysicalMachineChaos/disk-fill", NotYet("filling a disk")),
+    ("mesh/PhysicalMachineChaos/disk-fill", DiskFill),
     ("mesh/PhysicalMachineChaos/disk-*", NotYet("load on a disk")),
     ("mesh/PhysicalMachineChaos/clock", NotYet("clock skew")),
     ("mesh/PhysicalMachineChaos/http-*", NotYet("HTTP faults in front of a service")),
     ("mesh/PhysicalMachineChaos/redis-*", NotYet("faults of a Redis")),
-    ("mesh/PhysicalMachineChaos/user_defined", NotYet("any command with its undo")),
+    (
+        "mesh/PhysicalMachineChaos/user_defined",
+        NoFault(
+            "it is written for a shell: write its program and arguments as `command`, with what takes it back",
+        ),
+    ),
     ("mesh/IOChaos", NotYet("errors and delays of files")),
     ("mesh/DNSChaos", NotYet("failing and wrong answers of DNS")),
     ("mesh/HTTPChaos", NotYet("HTTP faults in front of a service")),
@@ -94,7 +104,7 @@ const TABLE: &[(&str, Here)] = &[
     // Litmus
     ("litmus/pod-network-latency", Latency),
     ("litmus/pod-network-partition", BlackHole),
-    ("litmus/pod-network-loss", NotYet("loss of packets")),
+    ("litmus/pod-network-loss", Loss),
     ("litmus/pod-network-corruption", NotYet("packets that arrive damaged")),
     ("litmus/pod-network-duplication", NotYet("packets that arrive twice")),
     ("litmus/pod-network-rate-limit", NotYet("bandwidth of all traffic of a pod")),
@@ -111,12 +121,12 @@ const TABLE: &[(&str, Here)] = &[
     ("litmus/pod-http-*", NotYet("HTTP faults in front of a service")),
     ("litmus/pod-io-stress", NotYet("load on a disk")),
     ("litmus/node-io-stress", NotYet("load on a disk")),
-    ("litmus/disk-fill", NotYet("filling a disk")),
+    ("litmus/disk-fill", DiskFill),
     ("litmus/disk-loss", NotYet("losing a disk")),
     ("litmus/node-drain", NotYet("draining of nodes")),
     ("litmus/node-taint", NotYet("draining of nodes")),
     ("litmus/node-*", NotYet("restarting of nodes")),
-    ("litmus/*-service-kill", NotYet("stopping a unit of systemd")),
+    ("litmus/*-service-kill", NoFault("it is of a node: write `stopUnit` and run it there")),
     ("litmus/ec2-*", NotYet("machines of a cloud")),
     ("litmus/ebs-*", NotYet("disks of a cloud")),
     ("litmus/aws-*", NotYet("machines of a cloud")),
@@ -131,17 +141,41 @@ const TABLE: &[(&str, Here)] = &[
     ("toolkit/command/stress", Cpu),
     ("toolkit/command/stress-ng", Cpu),
     ("toolkit/command/tc", NotYet("latency, loss and bandwidth of a whole interface")),
-    ("toolkit/command/iptables", NotYet("blocking of ports and addresses")),
-    ("toolkit/command/ip6tables", NotYet("blocking of ports and addresses")),
-    ("toolkit/command/nft", NotYet("blocking of ports and addresses")),
-    ("toolkit/command/systemctl", NotYet("stopping a unit of systemd")),
-    ("toolkit/command/service", NotYet("stopping a unit of systemd")),
+    (
+        "toolkit/command/iptables",
+        NoFault(
+            "its rule stays until somebody removes it: write `blackHole`, `refuse` or `loss` with `traffic`",
+        ),
+    ),
+    (
+        "toolkit/command/ip6tables",
+        NoFault(
+            "its rule stays until somebody removes it: write `blackHole`, `refuse` or `loss` with `traffic`",
+        ),
+    ),
+    (
+        "toolkit/command/nft",
+        NoFault(
+            "its rule stays until somebody removes it: write `blackHole`, `refuse` or `loss` with `traffic`",
+        ),
+    ),
+    (
+        "toolkit/command/systemctl",
+        NoFault("it lasts until somebody starts it again: write `stopUnit`"),
+    ),
+    (
+        "toolkit/command/service",
+        NoFault("it lasts until somebody starts it again: write `stopUnit`"),
+    ),
     ("toolkit/command/docker", NotYet("containers of Docker and Podman")),
     ("toolkit/command/podman", NotYet("containers of Docker and Podman")),
     ("toolkit/command/pumba", NotYet("containers of Docker and Podman")),
     ("toolkit/command/kubectl", NotYet("deleting, scaling and draining in Kubernetes")),
-    ("toolkit/command/fallocate", NotYet("filling a disk")),
-    ("toolkit/command/dd", NotYet("filling a disk")),
+    (
+        "toolkit/command/fallocate",
+        NoFault("it fills a disk until somebody empties it: write `diskFill`"),
+    ),
+    ("toolkit/command/dd", NoFault("it fills a disk until somebody empties it: write `diskFill`")),
     ("toolkit/command/date", NotYet("clock skew")),
     (
         "toolkit/command/toxiproxy-cli",
@@ -149,7 +183,10 @@ const TABLE: &[(&str, Here)] = &[
             "it lasts until somebody ends it; write `latency` or another fault of a link, with its `duration`",
         ),
     ),
-    ("toolkit/command/*", NotYet("any command with its undo")),
+    (
+        "toolkit/command/*",
+        NoFault("write its program and arguments as `command`, with an `undo` that takes it back"),
+    ),
     ("toolkit/http", NoFault("calls are no faults; load tests send them")),
     ("toolkit/python/chaosk8s.*", NotYet("deleting, scaling and draining in Kubernetes")),
     ("toolkit/python/chaosaws.*", NotYet("machines of a cloud")),
@@ -186,7 +223,7 @@ mod tests {
         assert_eq!(counterpart("litmus/node-restart"), Some(NotYet("restarting of nodes")));
         assert_eq!(
             counterpart("litmus/kubelet-service-kill"),
-            Some(NotYet("stopping a unit of systemd"))
+            Some(NoFault("it is of a node: write `stopUnit` and run it there"))
         );
         assert_eq!(counterpart("litmus/made-up"), None);
     }

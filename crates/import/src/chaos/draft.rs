@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use evenkeel_model::decode::{Code, Findings, codes};
 use evenkeel_model::document::{
-    Amount, ChaosExperiment, Comparison, Criterion, Fault, Finder, Metric, Mode, Probe, Safety,
-    Selector, Step, Target,
+    Amount, ChaosExperiment, Comparison, Criterion, Direction, Fault, Finder, Metric, Mode,
+    Network, Probe, Protocol, Safety, Selector, Step, Target, Traffic,
 };
 use evenkeel_model::yaml::{Entry, Place};
 use evenkeel_units::{Bytes, Ratio};
@@ -215,8 +215,14 @@ pub(super) const fn cpu(load: Ratio, cores: u32) -> Fault {
 }
 
 /// `memory`.
-pub(super) const fn memory(amount: Bytes) -> Fault {
-    Fault::Memory { amount: Amount::Bytes(amount) }
+pub(super) const fn memory(amount: Amount) -> Fault {
+    Fault::Memory { amount }
+}
+
+/// Packets to and from an address.
+pub(super) fn traffic(host: Network, port: Option<u16>, direction: Direction) -> Target {
+    let traffic = Traffic { host: Some(host), port, protocol: Protocol::Any, direction };
+    Target { select: Selector::Traffic(traffic), mode: Mode::All }
 }
 
 /// A process by its number, or else by its program; `None` when it is neither.

@@ -1,14 +1,18 @@
 //! What the documents of Litmus and Chaos Mesh share: names, labels, amounts and the links between applications.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use evenkeel_model::document::{ChaosExperiment, Fault, Safety};
+use evenkeel_model::document::{
+    ActsOn, Amount, ChaosExperiment, Direction, Fault, Network, Safety,
+};
 use evenkeel_model::yaml::{Entry, Node, Place};
-use evenkeel_units::Bytes;
+use evenkeel_units::{Bytes, Ratio};
 
 use super::counterpart::{Here, counterpart};
 use super::draft::{self, Draft};
 use super::fields::{Fields, shown};
+use crate::notes::cut;
 
 /// What is said of ways to choose among pods.
 pub(super) const NO_PODS: &str =
@@ -83,6 +87,16 @@ pub(super) struct Link {
     pub(super) place: Place,
     /// What it is called.
     pub(super) name: String,
+    /// Where it is, when it is an address that is named, and its port.
+    at: Option<(Network, Option<u16>)>,
+}
+
+/// The address and port that a text is.
+fn address(text: &str) -> Option<(Network, Option<u16>)> {
+    if let Ok(it) = text.parse::<SocketAddr>() {
+        return Some((it.ip().to_string().parse().ok()?, Some(it.port())));
+    }
+    Some((text.parse().ok()?, None))
 }
 
 /// A link for each host that is named; its port does not tell it apart.
@@ -96,12 +110,22 @@ pub(super) fn links<'a>(hosts: impl Iterator<Item = (Place, &'a str)>) -> Vec<Li
         if links.len() > MOST_LINKS {
             break;
         }
-        let name = name(host.trim());
+        let at = address(host.trim());
+        let name = if at.is_some_and(|it| it.1.is_none()) {
+            host.trim().to_owned()
+        } else {
+            name(host.trim())
+        };
         if links.iter().all(|it| crate::draft::label(&it.name) != crate::draft::label(&name)) {
-            links.push(Link { place, name });
+            links.push(Link { place, name, at });
         }
     }
     links
+}
+
+/// Whether they are all addresses.
+pub(super) fn are_addresses(links: &[Link]) -> bool {
+    links.iter().all(|it| it.at.is_some())
 }
 
 /// Where and when a fault of links acts.
@@ -112,6 +136,8 @@ pub(super) struct Reach<'a> {
     pub(super) app: Option<&'a str>,
     /// The links; without any, all traffic is meant.
     pub(super) links: Vec<Link>,
+    /// Which way packets to an address go that are meant.
+    pub(super) direction: Direction,
     /// From when on.
     pub(super) from: Duration,
     /// For how long.
@@ -126,7 +152,18 @@ impl Reach<'_> {
             draft.leave_at(self.place, format!("`{fault}`"), here.unwrap_or_default());
         }
         for link in &self.links {
-            let target = draft::dependency(self.app, &link.name);
+            let can = |what: ActsOn| fault.facts().acts_on.contains(&what);
+            let target = match link.at.filter(|_| can(ActsOn::Traffic)) {
+                Some((host, port)) => draft::traffic(host, port, self.direction),
+                None if can(ActsOn::Link) => draft::dependency(self.app, &link.name),
+                None => {
+                    let what = format!("`{fault}` towards `{}`", cut(&link.name));
+                    let why =
+                        "packets are told by address: write it with `target: {traffic: {host}}`";
+                    draft.leave_at(link.place, what, why);
+                    continue;
+                }
+            };
             draft.whereabouts(link.place, &target);
             made.method.push(draft::step(fault.clone(), target, self.from, Some(self.duration)));
         }
@@ -146,9 +183,13 @@ pub(super) fn ending(
     })
 }
 
-/// An amount of memory, also in the units of stress-ng (`256M`, `1g`).
-pub(super) fn amount(text: &str) -> Option<Bytes> {
+/// An amount of memory or of a disk, also in the units of stress-ng (`256M`, `1g`), or a share of all there is.
+pub(super) fn amount(text: &str) -> Option<Amount> {
     let text = text.trim();
+    if let Some(number) = text.strip_suffix('%') {
+        let share = number.trim().parse::<f64>().ok().and_then(|it| Ratio::new(it / 100.0));
+        return share.filter(|it| *it != Ratio::ZERO).map(Amount::Share);
+    }
     let read = text.parse::<Bytes>().ok().or_else(|| {
         let split = text.find(|it: char| it.is_ascii_alphabetic()).unwrap_or(text.len());
         let (number, unit) = text.split_at_checked(split)?;
@@ -163,20 +204,14 @@ pub(super) fn amount(text: &str) -> Option<Bytes> {
         let number: f64 = number.trim().parse().ok()?;
         (number >= 0.0).then(|| Bytes((number * (1u64 << scale) as f64).round() as u64))
     });
-    read.filter(|it| (1..=MOST_BYTES).contains(&it.0))
+    read.filter(|it| (1..=MOST_BYTES).contains(&it.0)).map(Amount::Bytes)
 }
 
-/// Leaves an amount out that is a share; a mistake when it is none.
+/// A mistake: what should be an amount is none.
 pub(super) fn no_amount(entry: &Entry, draft: &mut Draft) {
-    let text = entry.value.text().unwrap_or_default();
-    if text.trim_end().ends_with('%') {
-        let why = counterpart("memory/percent").and_then(Here::why_not);
-        draft.leave(entry, why.unwrap_or_default());
-        return;
-    }
     let place = super::fields::at(entry.value.place, entry.key_place);
-    let message = format!("{} is no amount of memory", shown(entry));
-    draft.wrong(place, message, "Write one such as `256MiB`.");
+    let message = format!("{} is no amount", shown(entry));
+    draft.wrong(place, message, "Write one such as `256MiB`, or `50%`.");
 }
 
 /// A map out of a list of names and values, as containers get their environment.

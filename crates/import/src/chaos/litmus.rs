@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::{ChaosExperiment, Fault, Probe, ProbeKind};
+use evenkeel_model::document::{Amount, ChaosExperiment, Direction, Fault, Probe, ProbeKind};
 use evenkeel_model::yaml::{Entry, Node, Place};
 use evenkeel_units::{Bytes, Ratio};
 
@@ -128,12 +128,14 @@ fn fault(
         Some(Here::Memory) => consumption(&mut env, place, draft).map(draft::memory),
         Some(Here::Latency) => latency(&mut env, place, draft),
         Some(Here::BlackHole) => Some(Fault::BlackHole),
+        Some(Here::Loss) => loss(&mut env, place, draft),
+        Some(Here::DiskFill) => disk_fill(&mut env, place, draft),
         _ => None,
     };
     let Some(fault) = step else { return env.finish(draft) };
     let duration = k8s::ending(duration, place, &format!("`{fault}`"), draft);
     match fault {
-        fault @ (Fault::Cpu { .. } | Fault::Memory { .. }) => {
+        fault @ (Fault::Cpu { .. } | Fault::Memory { .. } | Fault::DiskFill { .. }) => {
             made.method.push(draft::host_step(fault, from, duration));
             env.leave_all(&PODS, k8s::THIS_HOST, draft);
         }
@@ -145,7 +147,8 @@ fn fault(
                 hosts.extend(list.flat_map(|(place, it)| it.split(',').map(move |it| (place, it))));
             }
             let links = k8s::links(hosts.into_iter());
-            Reach { place, app, links, from, duration }.lay(&fault, made, draft);
+            let direction = Direction::To;
+            Reach { place, app, links, direction, from, duration }.lay(&fault, made, draft);
             env.leave_all(&PODS, k8s::NO_PODS, draft);
         }
     }
@@ -190,7 +193,7 @@ fn latency(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Faul
 }
 
 /// How much memory is held.
-fn consumption(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Bytes> {
+fn consumption(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Amount> {
     let mut amount = None;
     for (key, unit) in [("MEMORY_CONSUMPTION", 1e6), ("MEMORY_CONSUMPTION_MEBIBYTES", 1_048_576.0)]
     {
@@ -206,15 +209,59 @@ fn consumption(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<
     if let Some(it) = env.take("MEMORY_CONSUMPTION_PERCENTAGE")
         && it.value.text() != Some("0")
     {
-        let why = counterpart("memory/percent").and_then(Here::why_not);
-        draft.leave(it, why.unwrap_or_default());
-        return amount;
+        env.leave("NUMBER_OF_WORKERS", "one child holds all of it", draft);
+        return draft.percent(it).map(Amount::Share);
     }
     env.leave("NUMBER_OF_WORKERS", "one child holds all of it", draft);
-    amount.or_else(|| {
+    let amount = amount.unwrap_or_else(|| {
         assume("MEMORY_CONSUMPTION", "500MB", place, draft);
-        Some(Bytes(USUAL_MEMORY))
-    })
+        Bytes(USUAL_MEMORY)
+    });
+    Some(Amount::Bytes(amount))
+}
+
+fn loss(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Fault> {
+    let share = match env.take("NETWORK_PACKET_LOSS_PERCENTAGE") {
+        Some(it) => draft.percent(it)?,
+        None => {
+            assume("NETWORK_PACKET_LOSS_PERCENTAGE", "100%", place, draft);
+            Ratio::ONE
+        }
+    };
+    (share != Ratio::ZERO).then_some(Fault::Loss { share })
+}
+
+/// Where containers keep what they write, as a rule.
+const CONTAINERS: &str = "/var/lib";
+
+/// How full the file system of the containers is made.
+fn disk_fill(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Fault> {
+    let share = env.take("FILL_PERCENTAGE");
+    let size = env.take("EPHEMERAL_STORAGE_MEBIBYTES");
+    let mebibytes = match size {
+        Some(it) => draft.count(it)?,
+        None => 0,
+    };
+    let amount = match share.map(|it| draft.percent(it)) {
+        Some(None) => return None,
+        Some(Some(it)) if it != Ratio::ZERO => {
+            let why = "it is of the limit of a pod there, and how full the file system is here";
+            draft.leave_at(place, format!("of what `FILL_PERCENTAGE` is {it}"), why);
+            Amount::Share(it)
+        }
+        _ if mebibytes > 0 => Amount::Bytes(Bytes(u64::from(mebibytes) << 20)),
+        _ => {
+            assume("FILL_PERCENTAGE", "80%", place, draft);
+            Amount::Share(Ratio::percent(80))
+        }
+    };
+    env.leave("DATA_BLOCK_SIZE", "room is taken without anything being written", draft);
+    let path = env.take("CONTAINER_PATH").and_then(|it| it.value.text());
+    let path = path.filter(|it| it.starts_with('/') && !it.contains('\0')).unwrap_or_else(|| {
+        assume("CONTAINER_PATH", CONTAINERS, place, draft);
+        CONTAINERS
+    });
+    Some(Fault::DiskFill { path: path.into(), amount })
 }
 
 /// A probe of HTTP as a question about the steady state.

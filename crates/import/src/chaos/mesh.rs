@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::{ChaosExperiment, Fault};
+use evenkeel_model::document::{ChaosExperiment, Direction, Fault};
 use evenkeel_model::yaml::{Entry, Node, Place};
 use evenkeel_units::{Bytes, Ratio};
 
@@ -69,7 +69,7 @@ fn chaos(kind: &str, name: &str, place: Place, mut spec: Fields<'_>, draft: &mut
         "NetworkChaos" => network(word, place, &mut spec, &mut made, draft),
         "StressChaos" => stress(place, &mut spec, &mut made, draft),
         "PodChaos" | "PhysicalMachineChaos" => match counterpart(&format!("mesh/{kind}/{word}")) {
-            Some(Here::Cpu | Here::Memory | Here::Kill) => {
+            Some(Here::Cpu | Here::Memory | Here::DiskFill | Here::Kill) => {
                 machine(word, place, &mut spec, &mut made, draft);
             }
             Some(here) => {
@@ -132,6 +132,7 @@ fn network(
         faults.extend(match (here, entry) {
             (Here::Latency, Some(it)) => delay(it, draft),
             (Here::Bandwidth, Some(it)) => rate(it, draft),
+            (Here::Loss, Some(it)) => loss(it, draft),
             (Here::BlackHole, _) => Some(Fault::BlackHole),
             _ => None,
         });
@@ -154,16 +155,20 @@ fn network(
     }
     let others = spec.take("externalTargets").map(|it| items(&it.value)).unwrap_or_default();
     named.extend(others.iter().filter_map(|it| Some((it.place, it.text()?))));
-    if let Some(it) = spec.take("direction")
-        && it.value.text() != Some("to")
-    {
+    let links = k8s::links(named.into_iter());
+    let entry = spec.take("direction");
+    let direction = match entry.and_then(|it| it.value.text()) {
+        Some("both") => Direction::Both,
+        Some("from") => Direction::From,
+        _ => Direction::To,
+    };
+    if let Some(it) = entry.filter(|_| direction != Direction::To && !k8s::are_addresses(&links)) {
         let why = "a link carries both directions, and a delay is added once a round trip";
         draft.leave(it, why);
     }
     let duration = spec.take("duration").and_then(|it| draft.seconds(it));
     let duration = k8s::ending(duration, place, "the fault", draft);
-    let reach =
-        Reach { place, app, links: k8s::links(named.into_iter()), from: Duration::ZERO, duration };
+    let reach = Reach { place, app, links, direction, from: Duration::ZERO, duration };
     // One link bears one fault at a time.
     let mut faults = faults.into_iter();
     if let Some(first) = faults.next() {
@@ -221,6 +226,23 @@ fn no_correlation(fields: &mut Fields<'_>, draft: &mut Draft) {
     {
         draft.leave(it, "each piece of data is decided by itself");
     }
+}
+
+fn loss(entry: &Entry, draft: &mut Draft) -> Option<Fault> {
+    let mut fields = Fields::of(&entry.value, entry.key_place, draft);
+    let share = fields.take("loss");
+    no_correlation(&mut fields, draft);
+    fields.finish(draft);
+    let Some(share) = share else {
+        draft.wrong(entry.key_place, "a `loss` without `loss`", "Write a percentage such as `25`.");
+        return None;
+    };
+    let read = draft.percent(share)?;
+    if read == Ratio::ZERO {
+        draft.leave(share, "no loss loses nothing");
+        return None;
+    }
+    Some(Fault::Loss { share: read })
 }
 
 /// Bytes a second: `bps` are bytes and count by 1024, `bit` are bits and count by 1000.
@@ -362,7 +384,31 @@ fn machine(
     }
     let fault = match action {
         "stress-cpu" => cpu(fields, draft),
+        "disk-fill" => disk_fill(fields, draft),
         _ => memory(entry, draft),
     };
     load(Vec::from_iter(fault), duration, place, made, draft);
+}
+
+/// A file that is written: the folder it is in is in the file system that is filled.
+fn disk_fill(mut fields: Fields<'_>, draft: &mut Draft) -> Option<Fault> {
+    let (path, size) = (fields.take("path"), fields.take("size"));
+    fields.leave("fill-by-fallocate", "room is taken without anything being written", draft);
+    fields.finish(draft);
+    let (Some(path), Some(size)) = (path, size) else {
+        let why = "it does not say where and how much: write `diskFill` with `path` and `amount`";
+        let entry = path.or(size)?;
+        draft.leave(entry, why);
+        return None;
+    };
+    let amount = size.value.text().and_then(k8s::amount);
+    if amount.is_none() {
+        k8s::no_amount(size, draft);
+    }
+    let folder = path.value.text().filter(|it| it.starts_with('/') && !it.contains('\0'));
+    let Some(folder) = folder.and_then(|it| std::path::Path::new(it).parent()) else {
+        draft.leave(path, "it is not the absolute path of a file");
+        return None;
+    };
+    Some(Fault::DiskFill { path: folder.to_owned(), amount: amount? })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::{Fault, Finder, PauseBy, Step, Target};
+use evenkeel_model::document::{Amount, Fault, Finder, PauseBy, Step, Target};
 use evenkeel_units::{Bytes, Ratio, parse_duration};
 
 use super::super::draft::{self, finder};
@@ -150,7 +150,11 @@ fn stress(words: &[String]) -> Result<Does, String> {
             "-t" | "--timeout" => {
                 lasts = Some(time(value).filter(|it| !it.is_zero()).ok_or_else(wrong)?);
             }
-            _ => held = amount(value).ok_or_else(wrong)?,
+            _ => match amount(value) {
+                Some(Amount::Bytes(it)) => held = it,
+                // It is one of what is free at that moment, not of all there is.
+                Some(Amount::Share(_)) | None => return Err(wrong()),
+            },
         }
     }
     let Some(lasts) = lasts else {
@@ -163,7 +167,11 @@ fn stress(words: &[String]) -> Result<Does, String> {
         if all > 1 << 50 {
             return Err("no host has that much memory".to_owned());
         }
-        faults.push(draft::host_step(draft::memory(Bytes(all)), Duration::ZERO, lasts));
+        faults.push(draft::host_step(
+            draft::memory(Amount::Bytes(Bytes(all))),
+            Duration::ZERO,
+            lasts,
+        ));
     }
     match faults.is_empty() {
         true => Err("it loads neither CPU nor memory".to_owned()),
