@@ -54,14 +54,14 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
         ),
         of(
             "signals",
-            "kill, pause and restart processes of other users, too",
-            &["kill", "pause", "restart"],
+            "kill, pause, restart and limit processes of other users, too",
+            &["kill", "pause", "restart", "fileDescriptors"],
             [host.capability("CAP_KILL")],
         ),
         of(
             "nft",
-            "lose, block and refuse packets; partitions",
-            &["loss", "blackHole", "refuse", "partition"],
+            "lose, block, refuse and redirect packets; partitions",
+            &["loss", "blackHole", "refuse", "partition", "dns"],
             [net_admin(), host.program("nft", "nftables"), host.owned_tables()],
         ),
         of(
