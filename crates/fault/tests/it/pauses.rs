@@ -1,5 +1,6 @@
 //! Processes that are stopped by tracing: every thread of them, and only as long as a child of ours traces them.
 
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,9 +33,10 @@ fn with_threads(file: &Path) -> Victim {
 fn the_victim_of_another_test() {
     let Some(file) = std::env::var_os("COUNT_IN") else { return };
     let count = |thread: usize| {
-        let file = format!("{}.{thread}", file.display());
+        let file = std::fs::File::create(format!("{}.{thread}", file.display())).unwrap();
         for number in 0_u64.. {
-            std::fs::write(&file, number.to_string()).unwrap();
+            // In place: a file that is emptied first is empty for most of the time.
+            file.write_all_at(format!("{number:020}").as_bytes(), 0).unwrap();
         }
     };
     std::thread::scope(|it| {
