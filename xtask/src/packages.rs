@@ -55,7 +55,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
         name: "postgresql",
         // The server itself is on nobody's path.
         program: "pg_ctlcluster",
-        used_by: "the tests of agents that meet in a database, in crates/evenkeel/tests",
+        used_by: "the tests of agents that meet in a database, in crates/evenkeel/tests, and of faults of one, in crates/fault/tests",
     },
     Package {
         name: "prometheus",

@@ -5,6 +5,7 @@
 //! process: {port: 5432}  families of processes on this host
 //! dependency: payment    one link
 //! traffic: {port: 5432}  packets that pass this host
+//! postgres: URL          one server
 //! nothing                this host
 //! ```
 //!
@@ -143,7 +144,9 @@ pub fn resolve(
             (of_drill(named)?, instances.collect())
         }
         Some(select @ Selector::Process(_)) => (Some(select.to_string()), processes.to_vec()),
-        Some(Selector::Traffic(it)) => (None, vec![Candidate::named(&it.to_string())]),
+        Some(select @ (Selector::Traffic(_) | Selector::Postgres(_))) => {
+            (None, vec![Candidate::named(&select.to_string())])
+        }
     };
     if candidates.is_empty() {
         let what = target.map(|it| it.select.to_string()).unwrap_or_default();

@@ -11,6 +11,7 @@
 //! that the guardian ends it when the tool is stopped. The first line of its input says what to do: an argument could
 //! be read by everybody on the host, and some of it are addresses with passwords.
 
+mod access;
 mod cpu;
 mod disk;
 mod dns;
@@ -19,6 +20,7 @@ mod life;
 mod memory;
 mod pids;
 mod pipe;
+mod postgres;
 mod table;
 mod trace;
 
@@ -31,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use self::life::{Life, say};
 
+pub(crate) use self::access::Access;
 pub(crate) use self::cpu::Cpu;
 pub(crate) use self::disk::Disk;
 pub(crate) use self::dns::Dns;
@@ -38,6 +41,7 @@ pub(crate) use self::inodes::Inodes;
 pub(crate) use self::memory::{Memory, available, reserve, total};
 pub(crate) use self::pids::Pids;
 pub(crate) use self::pipe::{Holder, HolderError};
+pub(crate) use self::postgres::{Lock, Postgres, Task, Terminate};
 pub(crate) use self::table::Table;
 pub(crate) use self::trace::Trace;
 use crate::netlink::Disturbance;
@@ -67,6 +71,8 @@ pub enum Work {
     Packets(Disturbance),
     /// Stop processes by tracing them.
     Trace(Trace),
+    /// Do something in a PostgreSQL.
+    Postgres(Postgres),
 }
 
 impl Work {
@@ -83,6 +89,7 @@ impl Work {
                 it.run(life.input(), life.left(), || life.ready()).map(|did| did.counters())
             }
             Self::Trace(it) => it.run(life),
+            Self::Postgres(it) => it.run(life),
         }
     }
 }
@@ -99,6 +106,7 @@ impl fmt::Display for Work {
             Self::Dns(it) => it.fmt(f),
             Self::Packets(it) => it.fmt(f),
             Self::Trace(it) => it.fmt(f),
+            Self::Postgres(it) => it.fmt(f),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! network    links to dependencies, and packets that pass this host
 //! process    processes of a service
 //! resource   what a host has only so much of
+//! database   sessions, connections and tables of a database server
 //! command    whatever a program of the user's does and takes back
 //! ```
 //!
@@ -12,6 +13,7 @@
 //! host ([`Op`]), so nothing else has to know it.
 
 mod command;
+mod database;
 mod network;
 mod process;
 mod resource;
@@ -24,6 +26,7 @@ use evenkeel_model::document::{Fault, Finder, PauseBy, Selector, Target, Traffic
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Seed;
 
+use self::database::{lock_table, take_connections, terminate_backends};
 use self::network::{
     bandwidth, black_hole, corrupt, dns, http_errors, latency, loss, partition, refuse, reorder,
     reset,
@@ -78,6 +81,9 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &inodes::KIND,
     &pids::KIND,
     &command::KIND,
+    &terminate_backends::KIND,
+    &take_connections::KIND,
+    &lock_table::KIND,
 ];
 
 /// The kind of a fault. One that can be done by several means is as many kinds, since what ends it differs.
@@ -105,6 +111,9 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::Inodes { .. } => &inodes::KIND,
         Fault::Pids { .. } => &pids::KIND,
         Fault::FileDescriptors { .. } => &file_descriptors::KIND,
+        Fault::TerminateBackends { .. } => &terminate_backends::KIND,
+        Fault::TakeConnections { .. } => &take_connections::KIND,
+        Fault::LockTable { .. } => &lock_table::KIND,
         Fault::Command { .. } => &command::KIND,
     }
 }

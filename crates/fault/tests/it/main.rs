@@ -9,6 +9,7 @@ mod host;
 mod links;
 mod network;
 mod pauses;
+mod postgres;
 mod processes;
 mod rounds;
 mod stage;

@@ -20,6 +20,8 @@ pub(super) enum Here {
     Loss,
     /// `diskFill` on the host.
     DiskFill,
+    /// `terminateBackends` of a database.
+    TerminateBackends,
     /// `cpu` on the host.
     Cpu,
     /// `memory` on the host.
@@ -32,6 +34,7 @@ pub(super) enum Here {
 
 use Here::{
     Bandwidth, BlackHole, Cpu, DiskFill, Kill, Latency, Loss, Memory, NoFault, NotYet, Refuse,
+    TerminateBackends,
 };
 
 impl Here {
@@ -52,7 +55,7 @@ const TABLE: &[(&str, Here)] = &[
     ("experiments/latency_ms", Latency),
     ("experiments/complete_outage", Refuse),
     ("experiments/timeout", BlackHole),
-    ("experiments/connection_kill_percentage", NotYet("ending connections of a database")),
+    ("experiments/connection_kill_percentage", TerminateBackends),
     // what several tools have
     (
         "network/everything",

@@ -128,6 +128,10 @@ impl Draft {
         };
         let (what, why) = match &target.select {
             Selector::Process(_) | Selector::Traffic(_) => return,
+            Selector::Postgres(_) => (
+                "where the database is".to_owned(),
+                format!("write its URL in place of `{DATABASE}`, or put it there"),
+            ),
             Selector::Instances { service: of, .. } => (
                 "where the instances run".to_owned(),
                 format!(
@@ -192,6 +196,15 @@ pub(super) fn instances(service: Option<&str>, mode: Mode) -> Target {
 pub(super) fn dependency(service: Option<&str>, name: &str) -> Target {
     let select = Selector::Dependency { service: service.map(label), name: label(name) };
     Target { select, mode: Mode::All }
+}
+
+/// Where a database is whose URL nobody told.
+const DATABASE: &str = "${env:DATABASE_URL}";
+
+/// A PostgreSQL, somewhere.
+pub(super) fn database() -> Target {
+    let url = DATABASE.parse().unwrap_or_else(|_| unreachable!("a reference is a URL"));
+    Target { select: Selector::Postgres(url), mode: Mode::All }
 }
 
 /// Processes of this host.

@@ -115,6 +115,17 @@ fn fault(of: &Entry, mut config: Fields<'_>, made: &mut ChaosExperiment, draft: 
             }
         };
         lay(of, fault, service, link, lasting(draft), made, draft);
+    } else if let Some(share) = config.take("connection_kill_percentage") {
+        if let Some(share) = draft.percent(share).filter(|it| *it != Ratio::ZERO) {
+            let (user, database, application) = (None, None, None);
+            let fault = Fault::TerminateBackends { share, user, database, application };
+            let target = draft::database();
+            draft.whereabouts(of.key_place, &target);
+            made.method.push(draft::step(fault, target, Duration::ZERO, None));
+        }
+        if let Some(it) = duration {
+            draft.leave(it, "sessions are ended at once");
+        }
     } else {
         for entry in config.rest() {
             let here = counterpart(&format!("experiments/{}", entry.key));

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use evenkeel_model::document::{
-    Amount, BlastRadius, ChaosExperiment, Direction, Fault, Finder, Mode, OnNoData, PartitionShape,
-    PauseBy, Probe, ProbeKind, Protocol, Release, Safety, Selector, Step, Target, Traffic,
+    Amount, BlastRadius, ChaosExperiment, Direction, Fault, Finder, LockMode, Mode, OnNoData,
+    PartitionShape, PauseBy, Probe, ProbeKind, Protocol, Release, Safety, Selector, Step, Target,
+    Traffic,
 };
 
 use crate::figures::{bytes, criterion, duration};
@@ -88,6 +89,22 @@ fn parameters(fault: &Fault) -> Map {
                 |by: &PauseBy| Tree::text(if *by == PauseBy::Trace { "trace" } else { "signal" });
             map.put_unless("by", by, &PauseBy::default(), word);
         }
+        Fault::TerminateBackends { share, user, database, application } => {
+            map.put("share", Tree::text(share));
+            map.put_text("user", user.as_ref());
+            map.put_text("database", database.as_ref());
+            map.put_text("application", application.as_ref());
+        }
+        Fault::TakeConnections { free } => map.put_unless("free", free, &0, Tree::word),
+        Fault::LockTable { table, mode } => {
+            map.put("table", Tree::text(table));
+            map.put_unless("mode", mode, &LockMode::AccessExclusive, |it| {
+                Tree::text(match it {
+                    LockMode::AccessExclusive => "accessExclusive",
+                    LockMode::Exclusive => "exclusive",
+                })
+            });
+        }
         Fault::Command { run, undo } => {
             map.put_list("run", run, Tree::text);
             map.put_list("undo", undo, Tree::text);
@@ -124,6 +141,10 @@ fn target(target: &Target) -> Tree {
         Selector::Dependency { service, name } => {
             map.put_text("service", service.as_ref());
             map.put("dependency", Tree::text(name));
+            Mode::All
+        }
+        Selector::Postgres(it) => {
+            map.put("postgres", Tree::Text(it.clone().into()));
             Mode::All
         }
         Selector::Traffic(it) => {

@@ -57,6 +57,9 @@ const fn aimed_at(acts_on: ActsOn) -> &'static str {
     match acts_on {
         ActsOn::Link => "Aim it at a `dependency`, such as `target: {dependency: payment}`.",
         ActsOn::Traffic => "Aim it at `traffic`, such as `target: {traffic: {port: 5432}}`.",
+        ActsOn::Postgres => {
+            "Aim it at a database, such as `target: {postgres: \"postgres://app@10.0.0.7/orders\"}`."
+        }
         ActsOn::Process => {
             "Aim it at `instances`, a `pid`, an `executable` or a `port`, such as `target: {instances: gateway-*}`."
         }
@@ -241,7 +244,7 @@ fn exists(lint: &mut Lint<'_>, acting: &Acting<'_>, service: &Service, target: &
             None => format!("`{}` has {}.", service.name, few(&names)),
         };
     match &target.select {
-        Selector::Process(_) | Selector::Traffic(_) => {}
+        Selector::Process(_) | Selector::Traffic(_) | Selector::Postgres(_) => {}
         Selector::Dependency { name, .. } => {
             let names: Vec<_> = service.dependencies.iter().map(|it| it.name.as_str()).collect();
             if !names.contains(&name.as_str()) {

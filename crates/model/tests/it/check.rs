@@ -163,8 +163,8 @@ method:
   - kill: {target: {instances: a, mode: 0%}}
 ";
     insta::assert_snapshot!(decoding("ChaosExperiment", spec), @r"
-    EK-D025 7:39 `dependency` beside `instances` | Give exactly one of `instances`, `dependency`, `traffic`, `pid`, `executable`, `port`.
-    EK-D025 8:14 one of `instances`, `dependency`, `traffic`, `pid`, `executable`, `port` is missing | Give exactly one of them.
+    EK-D025 7:39 `dependency` beside `instances` | Give exactly one of `instances`, `dependency`, `traffic`, `postgres`, `pid`, `executable`, `port`.
+    EK-D025 8:14 one of `instances`, `dependency`, `traffic`, `postgres`, `pid`, `executable`, `port` is missing | Give exactly one of them.
     EK-D025 9:23 `service` beside `pid` | A process is found by itself; `service` goes with `instances` or `dependency`.
     EK-D007 10:28 `1` is not a whole number between 2 and 4194304 | Give the number of a process; 1 is the mother of all others.
     EK-D013 10:37 `some` does not say how many | Write `one`, `all`, a number such as `2`, a share such as `30%`, or `random max 30%`.
@@ -256,6 +256,32 @@ fn a_secret_stays_a_reference_everywhere() {
     let shown = format!("{:?}", library.load_test("it").unwrap());
     assert!(shown.contains("CARGO_MANIFEST_DIR"), "{shown}");
     assert!(!shown.contains(env!("CARGO_MANIFEST_DIR")), "{shown}");
+}
+
+#[test]
+fn a_database_is_named_by_a_url_without_its_password() {
+    let spec = r#"method:
+  - terminateBackends: {share: 0%, target: {postgres: "postgres://app:secret@db/shop"}}
+  - takeConnections: {free: -1, target: {postgres: "mysql://db/shop"}, duration: 5s}
+  - lockTable: {table: " orders", mode: shared, target: {postgres: "postgres://app:${env:PW@db"}, duration: 5s}
+  - lockTable: {table: orders, target: {postgres: "postgres://app:${env:PW}@db/shop", port: 5432}, duration: 5s}
+safety: {abort: ["error_rate > 50% for 5s"]}
+"#;
+    insta::assert_snapshot!(decoding("ChaosExperiment", spec), @r"
+    EK-D007 6:34 `0%` is none at all | Give a share above 0%.
+    EK-D023 6:57 a password stands in the document | Write `${env:NAME}` or `${file:PATH}` in its place: documents and reports are shown around.
+    EK-D007 7:31 `-1` is not a whole number between 0 and 262143 | Give the number of connections.
+    EK-D027 7:54 this is no URL of such a database | Write it such as `postgres://app@10.0.0.7/orders`.
+    EK-D010 8:26 ` orders` is not the name of a table | Use 1 to 255 printable characters, without blanks at the ends.
+    EK-D013 8:43 `shared` is not `accessExclusive` or `exclusive` | Use one of accessExclusive, exclusive.
+    EK-D023 8:70 `${` is not closed | Write `${env:NAME}` or `${file:PATH}`.
+    EK-D025 9:89 `port` beside `postgres` | Give exactly one of `instances`, `dependency`, `traffic`, `postgres`, `pid`, `executable`, `port`.
+    ");
+    let misaimed = "method:\n  - lockTable: {table: orders, target: {port: 5432}, duration: 5s}\n\
+                    safety: {abort: [\"error_rate > 50% for 5s\"]}";
+    let found = findings(&document("ChaosExperiment", misaimed));
+    assert!(found.contains("`lockTable` acts on a PostgreSQL, and its target is none"), "{found}");
+    assert!(found.contains("Aim it at a database, such as"), "{found}");
 }
 
 #[test]

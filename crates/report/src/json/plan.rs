@@ -175,6 +175,7 @@ fn target() -> Value {
                 ("direction", one_of(&["both", "to", "from"], "Seen from whoever talks to it.")),
             ]),
         ),
+        kind("postgres", text("URL of a server; a password in it is a reference.")),
     ]);
     let mode = any(vec![
         one_of(&["one", "all"], "How many of the candidates."),

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::{Codec, Definitions};
 use crate::decode::Findings;
-use crate::document::{FileName, Template};
+use crate::document::{DatabaseUrl, FileName, Template};
 use crate::yaml::{Node, Place};
 
 /// A value that may name files.
@@ -20,6 +20,12 @@ impl Names for FileName {
 }
 
 impl Names for Template {
+    fn files(&mut self) -> Vec<&mut FileName> {
+        self.files_mut().collect()
+    }
+}
+
+impl Names for DatabaseUrl {
     fn files(&mut self) -> Vec<&mut FileName> {
         self.files_mut().collect()
     }

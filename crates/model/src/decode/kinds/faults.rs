@@ -7,9 +7,11 @@ use serde_json::json;
 use crate::decode::codec::{Any, Object, OneKey};
 use crate::decode::codes;
 use crate::decode::fields::Fields;
+use crate::decode::values::database::postgres_url;
 use crate::decode::values::{duration, length, mode, name, request};
 use crate::document::{Fault, Finder, Mode, Selector, Step, Target};
 
+mod database;
 mod network;
 mod process;
 mod resource;
@@ -24,26 +26,30 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
     let traffic = Object { title: "Traffic", fields: network::traffic };
     let sentence = "Packets to or from an endpoint, as they pass this host.";
     let traffic = f.optional("traffic", sentence, traffic);
+    let sentence = "A server of PostgreSQL, by its URL; a password stands there as a reference.";
+    let postgres = f.optional("postgres", sentence, postgres_url());
     let process = super::service::finder_fields(f);
     let sentence = "How many of the candidates: `one`, `all`, a number, or a share that is never rounded up. \
-                    Default: `all` for a link, traffic or a pid, else `one`.";
+                    Default: `all` for a link, traffic, a database or a pid, else `one`.";
     let mode = f.optional("mode", sentence, mode());
-    f.exactly_one(&["instances", "dependency", "traffic", "pid", "executable", "port"]);
+    f.exactly_one(&["instances", "dependency", "traffic", "postgres", "pid", "executable", "port"]);
     let help = "A process is found by itself; `service` goes with `instances` or `dependency`.";
     f.never_beside("service", &super::service::FINDERS, help);
-    f.never_beside("service", &["traffic"], help);
+    f.never_beside("service", &["traffic", "postgres"], help);
     let of_service =
         pattern.map(|pattern| Selector::Instances { service: service.clone(), pattern });
     let link = dependency.map(|name| Selector::Dependency { service, name });
     let select = of_service.or(link).or(traffic.map(Selector::Traffic));
+    let select = select.or(postgres.map(Selector::Postgres));
     let select = select.or(process.map(Selector::Process))?;
     let usual = match select {
         Selector::Instances { .. } | Selector::Process(Finder::Executable(_) | Finder::Port(_)) => {
             Mode::One
         }
-        Selector::Dependency { .. } | Selector::Traffic(_) | Selector::Process(Finder::Pid(_)) => {
-            Mode::All
-        }
+        Selector::Dependency { .. }
+        | Selector::Traffic(_)
+        | Selector::Postgres(_)
+        | Selector::Process(Finder::Pid(_)) => Mode::All,
     };
     Some(Target { select, mode: mode.unwrap_or(usual) })
 }
@@ -52,16 +58,27 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
 struct Of {
     /// Whether it acts on this whole host, and needs no target.
     host: bool,
-    /// Whether it lasts; else it does beside `every` only.
-    lasts: bool,
+    times: Times,
+}
+
+/// How long a fault acts.
+enum Times {
+    /// For some time.
+    Lasts,
+    /// Once, or for some time beside `every`.
+    Again,
+    /// Once.
+    Once,
 }
 
 /// It acts on what its target is, for some time.
-const AIMED: Of = Of { host: false, lasts: true };
+const AIMED: Of = Of { host: false, times: Times::Lasts };
 /// It acts once on what its target is, or again and again for some time.
-const AGAIN: Of = Of { host: false, lasts: false };
+const AGAIN: Of = Of { host: false, times: Times::Again };
+/// It acts once on what its target is.
+const ONCE: Of = Of { host: false, times: Times::Once };
 /// It acts on this host for some time.
-const HOST: Of = Of { host: true, lasts: true };
+const HOST: Of = Of { host: true, times: Times::Lasts };
 
 /// What every step has beside its fault.
 fn step(f: &mut Fields<'_>, fault: Option<Fault>, of: &Of) -> Option<Step> {
@@ -69,9 +86,10 @@ fn step(f: &mut Fields<'_>, fault: Option<Fault>, of: &Of) -> Option<Step> {
     let target = if of.host { None } else { f.optional("target", sentence, TARGET) };
     let sentence = "When, after the start of the phase that the experiment belongs to.";
     let at = f.default("at", sentence, duration(), "0s");
-    let duration = match of.lasts {
-        true => Some(f.required("duration", "For how long.", length())?),
-        false => again(f),
+    let duration = match of.times {
+        Times::Lasts => Some(f.required("duration", "For how long.", length())?),
+        Times::Again => again(f),
+        Times::Once => None,
     };
     Some(Step { fault: fault?, target, at: at?, duration })
 }
@@ -99,7 +117,7 @@ fn body(title: &'static str, fields: fn(&mut Fields<'_>) -> Option<Step>) -> Any
 
 /// A fault with its target and times.
 pub(super) fn steps() -> OneKey<Step> {
-    let families = [network::kinds(), process::kinds(), resource::kinds()];
+    let families = [network::kinds(), process::kinds(), resource::kinds(), database::kinds()];
     OneKey { expected: "a fault we know", kinds: families.into_iter().flatten().collect() }
 }
 

@@ -27,6 +27,7 @@
 //!   observe: 20s   # by itself, it goes on for so long after its last fault
 //! ```
 
+mod database;
 mod fault;
 mod hours;
 mod probe;
@@ -40,7 +41,8 @@ use std::time::Duration;
 use evenkeel_units::duration::{seconds, seconds_option};
 use serde::{Deserialize, Serialize};
 
-pub use self::fault::{ActsOn, Amount, DnsAnswer, Facts, Fault, PartitionShape, PauseBy};
+pub use self::database::{DatabaseUrl, DatabaseUrlError};
+pub use self::fault::{ActsOn, Amount, DnsAnswer, Facts, Fault, LockMode, PartitionShape, PauseBy};
 pub use self::hours::Hours;
 pub use self::probe::{Probe, ProbeKind};
 pub use self::release::Release;

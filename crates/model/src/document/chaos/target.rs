@@ -5,7 +5,7 @@ use std::fmt;
 use evenkeel_units::Ratio;
 use serde::{Deserialize, Serialize};
 
-use super::{ActsOn, Traffic};
+use super::{ActsOn, DatabaseUrl, Traffic};
 use crate::document::Finder;
 
 /// Who is hit.
@@ -39,6 +39,8 @@ pub enum Selector {
     },
     /// Packets that pass this host.
     Traffic(Traffic),
+    /// A server of PostgreSQL, asked over a connection of ours.
+    Postgres(DatabaseUrl),
 }
 
 impl Selector {
@@ -48,6 +50,7 @@ impl Selector {
             Self::Process(_) | Self::Instances { .. } => ActsOn::Process,
             Self::Dependency { .. } => ActsOn::Link,
             Self::Traffic(_) => ActsOn::Traffic,
+            Self::Postgres(_) => ActsOn::Postgres,
         }
     }
 }
@@ -59,6 +62,7 @@ impl fmt::Display for Selector {
             Self::Process(Finder::Port(port)) => write!(f, "port {port}"),
             Self::Instances { pattern, .. } => f.write_str(pattern),
             Self::Traffic(it) => it.fmt(f),
+            Self::Postgres(it) => it.fmt(f),
             Self::Process(Finder::Executable(name)) | Self::Dependency { name, .. } => {
                 f.write_str(name)
             }

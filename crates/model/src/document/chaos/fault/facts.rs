@@ -28,7 +28,7 @@ const fn repeats(kind: &'static str, acts_on: &'static [ActsOn], lasts: bool) ->
 impl Fault {
     /// What is known about it, its parameters included.
     pub const fn facts(&self) -> Facts {
-        use ActsOn::{Host, Link, Process, Traffic};
+        use ActsOn::{Host, Link, Postgres, Process, Traffic};
         match self {
             Self::Latency { .. } => lasts("latency", &[Link, Traffic]),
             Self::Bandwidth { .. } => lasts("bandwidth", &[Link]),
@@ -51,12 +51,15 @@ impl Fault {
             Self::Inodes { .. } => lasts("inodes", &[Host]),
             Self::Pids { .. } => lasts("pids", &[Host]),
             Self::FileDescriptors { .. } => lasts("fileDescriptors", &[Process]),
+            Self::TerminateBackends { .. } => repeats("terminateBackends", &[Postgres], false),
+            Self::TakeConnections { .. } => lasts("takeConnections", &[Postgres]),
+            Self::LockTable { .. } => lasts("lockTable", &[Postgres]),
             Self::Command { .. } => lasts("command", &[Host]),
         }
     }
 
     /// Every kind, in the order of the manual.
-    pub const KINDS: [&str; 22] = [
+    pub const KINDS: [&str; 25] = [
         "latency",
         "bandwidth",
         "blackHole",
@@ -79,6 +82,9 @@ impl Fault {
         "inodes",
         "pids",
         "command",
+        "terminateBackends",
+        "takeConnections",
+        "lockTable",
     ];
 
     /// Kind in documents, and in `allowFaults`.

@@ -49,6 +49,10 @@ impl fmt::Display for Fault {
             Self::Inodes { free, .. } => write!(f, "{free} inodes free"),
             Self::Pids { count } => write!(f, "{count} pids taken"),
             Self::FileDescriptors { limit } => write!(f, "at most {limit} file descriptors"),
+            Self::TerminateBackends { share, .. } => write!(f, "{share} of the sessions ended"),
+            Self::TakeConnections { free: 0 } => f.write_str("no connections free"),
+            Self::TakeConnections { free } => write!(f, "{free} connections free"),
+            Self::LockTable { table, .. } => write!(f, "{table} locked"),
             Self::Command { run, .. } => {
                 let program = run.first().map_or("nothing", String::as_str);
                 write!(f, "command {}", program.rsplit('/').next().unwrap_or(program))

@@ -139,6 +139,29 @@ pub enum Fault {
         /// The limit.
         limit: u64,
     },
+    /// A share of the sessions of a database is ended.
+    TerminateBackends {
+        /// The share, of those that match.
+        share: Ratio,
+        /// Only sessions of this role.
+        user: Option<String>,
+        /// Only sessions in this database.
+        database: Option<String>,
+        /// Only sessions of the application of this name.
+        application: Option<String>,
+    },
+    /// Sessions of ours take up the connections of a database.
+    TakeConnections {
+        /// How many are left to others.
+        free: u32,
+    },
+    /// A session of ours locks a table.
+    LockTable {
+        /// As SQL names it.
+        table: String,
+        /// What others cannot do meanwhile.
+        mode: LockMode,
+    },
     /// A program of the user's, and one that takes back what it did.
     Command {
         /// Program and arguments, run when the fault begins.
@@ -199,6 +222,16 @@ pub enum PauseBy {
     Trace,
 }
 
+/// How a table is locked.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LockMode {
+    /// Nobody reads or writes, as while a migration changes the table.
+    AccessExclusive,
+    /// Others read, and nobody writes.
+    Exclusive,
+}
+
 /// How much of something: so many bytes, or a share of all there is.
 #[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -235,6 +268,8 @@ pub enum ActsOn {
     Link,
     /// Packets that pass this host.
     Traffic,
+    /// A server of PostgreSQL.
+    Postgres,
     /// Processes.
     Process,
     /// This host.
@@ -246,6 +281,7 @@ impl fmt::Display for ActsOn {
         f.write_str(match self {
             Self::Link => "a link",
             Self::Traffic => "traffic",
+            Self::Postgres => "a PostgreSQL",
             Self::Process => "processes",
             Self::Host => "this host",
         })

@@ -1,0 +1,59 @@
+//! Faults of databases.
+
+use super::{AIMED, Kind, ONCE, body, step};
+use crate::decode::codec::Integer;
+use crate::decode::fields::Fields;
+use crate::decode::kinds::words;
+use crate::decode::values::database::{identifier, table};
+use crate::decode::values::some_share;
+use crate::document::{Fault, LockMode, Step};
+
+fn terminate_backends(f: &mut Fields<'_>) -> Option<Step> {
+    let sentence = "The share of the sessions that match, rounded down.";
+    let share = f.required("share", sentence, some_share());
+    let user = f.optional("user", "Only sessions of this role.", identifier());
+    let database = f.optional("database", "Only sessions in this database.", identifier());
+    let sentence = "Only sessions of the application of this name.";
+    let application = f.optional("application", sentence, identifier());
+    let fault = share.map(|share| Fault::TerminateBackends { share, user, database, application });
+    step(f, fault, &ONCE)
+}
+
+fn take_connections(f: &mut Fields<'_>) -> Option<Step> {
+    let free = Integer { min: 0, max: 262_143, reason: "Give the number of connections." };
+    let free = f.default("free", "How many are left to others.", free, "0");
+    step(f, free.map(|it| Fault::TakeConnections { free: it as u32 }), &AIMED)
+}
+
+fn lock_table(f: &mut Fields<'_>) -> Option<Step> {
+    let sentence = "The table as SQL names it, best with its schema.";
+    let table = f.required("table", sentence, table());
+    let modes =
+        [("accessExclusive", LockMode::AccessExclusive), ("exclusive", LockMode::Exclusive)];
+    let sentence = "`accessExclusive`: nobody reads or writes. `exclusive`: others read.";
+    let modes = words("`accessExclusive` or `exclusive`", &modes);
+    let mode = f.default("mode", sentence, modes, "accessExclusive");
+    let fault = table.zip(mode).map(|(table, mode)| Fault::LockTable { table, mode });
+    step(f, fault, &AIMED)
+}
+
+/// Every kind of this family, in the order of the manual.
+pub(super) fn kinds() -> Vec<Kind> {
+    vec![
+        (
+            "terminateBackends",
+            "A share of the sessions of a PostgreSQL is ended.",
+            body("TerminateBackendsFault", terminate_backends),
+        ),
+        (
+            "takeConnections",
+            "Sessions of ours take up the connections of a PostgreSQL.",
+            body("TakeConnectionsFault", take_connections),
+        ),
+        (
+            "lockTable",
+            "A session of ours locks a table of a PostgreSQL.",
+            body("LockTableFault", lock_table),
+        ),
+    ]
+}
