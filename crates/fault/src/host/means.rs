@@ -52,6 +52,13 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
             &["cpu", "memory", "diskFill", "inodes", "pids"],
             [],
         ),
+        of("programs", "run a command, and the one that takes it back", &["command"], []),
+        of(
+            "sessions",
+            "end, take and lock in a PostgreSQL; its own rights are asked when it acts",
+            &["terminateBackends", "takeConnections", "lockTable"],
+            [],
+        ),
         of(
             "signals",
             "kill, pause, restart and limit processes of other users, too",
@@ -72,7 +79,7 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
         ),
         of("netem", "duplicate packets", &[], [net_admin(), tc(), host.qdisc("netem")]),
         of("shaping", "limit the bandwidth of packets", &[], [net_admin(), tc(), host.shaping()]),
-        of("tracing", "pause a process until the tool ends", &[], [host.tracing()]),
+        of("tracing", "pause a process until the tool ends", &["pause"], [host.tracing()]),
         of("cgroups", "limit a group's CPU and memory", &[], [host.control_groups()]),
         of(
             "fuse",
@@ -89,7 +96,7 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
         of(
             "systemd",
             "stop and start units",
-            &[],
+            &["stopUnit"],
             [
                 host.program("systemctl", "systemd"),
                 lack(host.systemd, "systemd as PID 1", "the host has to be booted with it"),
@@ -183,6 +190,15 @@ fn untried(what: &str) -> Option<Lack> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use evenkeel_model::document::Fault;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_fault_is_made_of_something() {
+        let means = means(&complete());
+        let named: BTreeSet<&str> = means.iter().flat_map(|it| it.faults).copied().collect();
+        assert_eq!(named, Fault::KINDS.into_iter().collect());
+    }
 
     /// A host that has everything.
     fn complete() -> HostFacts {

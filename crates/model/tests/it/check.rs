@@ -146,9 +146,9 @@ method:
   - restart: {every: 10s, duration: 5s}
 ";
     insta::assert_snapshot!(decoding("ChaosExperiment", spec), @r"
-    EK-D004 8:21 `every` without `duration` | Give both `every` and `duration`, or neither for a fault that acts once.
-    EK-D007 9:21 it acts more often than every second | Leave a second or more in between.
-    EK-D007 10:24 it would act only once | Make `every` shorter than `duration`.
+    EK-D004 7:21 `every` without `duration` | Give both `every` and `duration`, or neither for a fault that acts once.
+    EK-D007 8:21 it acts more often than every second | Leave a second or more in between.
+    EK-D007 9:24 it would act only once | Make `every` shorter than `duration`.
     ");
 }
 
