@@ -92,9 +92,11 @@ pub(crate) fn faults(screen: &Screen) -> Result<Exit, Failure> {
         .map(|it| json!({"name": it.name, "release": it.release.to_string(), "needs": it.needs, "about": it.about}))
         .collect();
     screen.show(&value, || {
+        let width = kind::KINDS.iter().map(|it| it.name.len()).max().unwrap_or_default() + 2;
         let line = |it: &&kind::Kind| {
             let example = it.about.lines().next().unwrap_or_default();
-            format!("{:12}{example}\n{:12}{}; needs {}", it.name, "", it.release, it.needs)
+            let (name, release, needs) = (it.name, it.release, it.needs);
+            format!("{name:width$}{example}\n{:width$}{release}; needs {needs}", "")
         };
         kind::KINDS.iter().map(line).collect::<Vec<_>>().join("\n")
     })?;
