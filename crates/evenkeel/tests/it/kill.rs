@@ -1,4 +1,4 @@
-//! `kill -9` at any moment of a drill: the guardian mends, and nothing is left within a second.
+//! `kill -9` at any moment of a drill or an experiment: what was broken is mended, and the host is as before.
 //!
 //! Eight random moments in an ordinary run of the tests; `EVENKEEL_KILLS=100` asks for more.
 
@@ -10,7 +10,7 @@ use rand::RngExt;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::drill::state_of;
-use crate::world::{World, wait_until};
+use crate::world::{World, said, wait_until};
 
 /// A drill that starts a shop, slows a link, pauses a stranger and burns CPU, all in four seconds.
 pub(crate) fn document(port: u16, victim: u32) -> String {
@@ -99,5 +99,96 @@ fn whenever_it_is_killed_nothing_is_left_within_a_second() {
             mended,
             "kill {kill} of seed {seed} after {after:?}: stranger {state}, left {left:#?}"
         );
+    }
+}
+
+/// Faults of every class at a time, on a host of the test's own: packets, names, numbers, memory, a limit, a pause, and
+/// a command that leaves a file behind until it is undone.
+fn everything(victim: u32, flag: &str) -> String {
+    format!(
+        "apiVersion: evenkeel.dev/v1
+kind: ChaosExperiment
+metadata: {{name: everything}}
+spec:
+  steadyState: [{{process: {{pid: {victim}, every: 100ms}}}}]
+  method:
+    - loss: {{share: 20%, target: {{traffic: {{port: 7}}}}, at: 0s, duration: 1800ms}}
+    - latency: {{delay: 50ms, target: {{traffic: {{port: 9}}}}, at: 100ms, duration: 1700ms}}
+    - partition: {{nodes: [127.0.1.1, 127.0.1.2], at: 200ms, duration: 1600ms}}
+    - dns: {{names: [\"*\"], answer: servfail, at: 300ms, duration: 1500ms}}
+    - pids: {{count: 50, at: 100ms, duration: 1700ms}}
+    - memory: {{amount: 16MiB, at: 100ms, duration: 1700ms}}
+    - pause: {{target: {{pid: {victim}}}, at: 500ms, duration: 1s}}
+    - fileDescriptors: {{limit: 9, target: {{pid: {victim}}}, at: 500ms, duration: 1s}}
+    - command: {{run: [touch, {flag}], undo: [rm, -f, {flag}], at: 400ms, duration: 1s}}
+  safety: {{abort: [\"error_rate > 99% for 20s\"]}}
+  observe: 300ms
+"
+    )
+}
+
+/// How a host is, as far as these faults could have changed it.
+fn host() -> Vec<String> {
+    let listed = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // Counters of packets are in none of them.
+    vec![
+        listed("nft", &["list", "ruleset"]),
+        listed("iptables-save", &[]),
+        listed("tc", &["qdisc", "show"]),
+        std::fs::read_to_string("/proc/self/mounts").unwrap(),
+    ]
+}
+
+#[test]
+fn whenever_it_is_killed_the_host_is_as_before() {
+    const INSIDE: &str = "EVENKEEL_TEST_KILLED";
+    if std::env::var_os(INSIDE).is_none() {
+        let before = host();
+        let output = Command::new("unshare")
+            .args(["--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["kill::whenever_it_is_killed_the_host_is_as_before", "--exact", "--nocapture"])
+            .env(INSIDE, "1")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        assert_eq!(host(), before);
+        return;
+    }
+    let kills: u32 =
+        std::env::var("EVENKEEL_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(5);
+    let seed = Seed(u64::from(std::process::id()));
+    let mut chance = seed.stream("kill");
+    for kill in 0..kills {
+        let after = Duration::from_millis(chance.random_range(0..3_500));
+        let (world, victim) = (World::new(), Victim::start());
+        let limits = || std::fs::read_to_string(format!("/proc/{}/limits", victim.id())).unwrap();
+        let before = (host(), limits());
+        let flag = world.folder().join("flag");
+        world.write("everything.yaml", &everything(victim.id(), flag.to_str().unwrap()));
+        let mut child = world
+            .evenkeel(&["chaos", "run", "everything.yaml", "--yes"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_until(after, || false);
+        kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), Signal::KILL)
+            .unwrap_or_default();
+        let ended = child.wait().unwrap().code();
+        // Nobody asks for names or sends to these ports, so that a run to its end has no evidence of those.
+        assert!(matches!(ended, None | Some(6)), "it did not begin: {ended:?}");
+        let is_mended = || {
+            world.left().is_empty()
+                && state_of(victim.id()) != 'T'
+                && !flag.exists()
+                && (host(), limits()) == before
+        };
+        let mended = wait_until(Duration::from_secs(3), is_mended);
+        let left = (world.left(), state_of(victim.id()), flag.exists(), host(), limits());
+        assert!(mended, "kill {kill} of seed {seed} after {after:?}: {left:#?}");
     }
 }
