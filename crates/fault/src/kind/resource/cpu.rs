@@ -1,8 +1,8 @@
 //! `cpu`: a child of ours burns CPU on this host.
 //!
 //! Simulates a noisy neighbour or a runaway job. The share is held by feedback on the CPU time really got,
-//! also when the host is busy: up to 90 % of the cores it goes before everybody else (nice −19, behind the guardian
-//! alone), where it has the right to. Beyond, or without that right, it gets what the scheduler thinks fair.
+//! also when the host is busy: up to 90 % of the cores it goes before everybody else (nice −14, behind the
+//! guardian), where it has the right to. Beyond, or without that right, it gets what the scheduler thinks fair.
 //!
 //! ```yaml
 //! - cpu: {load: 80%, cores: 2, at: 10s, duration: 60s}
