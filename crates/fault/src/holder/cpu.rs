@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use evenkeel_units::{Clock, Moment, Ratio, SystemClock};
 use rustix::process::setpriority_process;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +26,7 @@ const PERIOD: Duration = Duration::from_millis(10);
 const DEBT_MAX: Duration = Duration::from_millis(200);
 /// Up to this share of the cores the burner goes before everybody else. With more of them the guardian would starve.
 const FIRST_MAX: f64 = 0.9;
-/// Nice value of one that goes first: on a host with twice as many busy threads as cores it keeps half of each. Nearer to
-/// −20, the tool itself was seen to miss its beats.
+/// Nice value of one that goes first; the guardian goes before it, and the tool is left enough for its beats.
 const FIRST: i32 = -14;
 
 /// Burn a share of the cores.
@@ -51,10 +51,20 @@ impl Cpu {
             setpriority_process(None, FIRST).unwrap_or_default();
         }
         let stop = Arc::new(AtomicBool::new(false));
-        let threads: Vec<JoinHandle<()>> = (0..self.cores())
-            .map(|_| {
+        let allowed = sched_getaffinity(None)?;
+        let cores = (0..CpuSet::MAX_CPU).filter(|it| allowed.is_set(*it));
+        let threads: Vec<JoinHandle<()>> = cores
+            .take(self.cores())
+            .map(|core| {
                 let (load, stop) = (self.load, Arc::clone(&stop));
-                thread::Builder::new().spawn(move || burn(load, &stop))
+                // Each on a core of its own: left alone, two of them were seen to share one on a busy host.
+                let burn = move || {
+                    let mut own = CpuSet::new();
+                    own.set(core);
+                    sched_setaffinity(None, &own).unwrap_or_default();
+                    burn(load, &stop);
+                };
+                thread::Builder::new().spawn(burn)
             })
             .collect::<io::Result<_>>()?;
         let clock = SystemClock::start();

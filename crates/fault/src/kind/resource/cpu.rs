@@ -8,8 +8,8 @@
 //! - cpu: {load: 80%, cores: 2, at: 10s, duration: 60s}
 //! ```
 //!
-//! Needs: nothing; on a busy host, the right to go first (CAP_SYS_NICE). Release class A: the child ends when its pipe from us closes; its mark is in the journal
-//! as well. Evidence: CPU seconds that it used, at least half of what was asked.
+//! Needs: nothing; on a busy host, the right to go first (CAP_SYS_NICE). Release class A: the child ends when its pipe
+//! from us closes; its mark is in the journal as well. Evidence: CPU seconds that it used, at least half of what was asked.
 
 use std::time::Duration;
 
