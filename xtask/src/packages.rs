@@ -67,6 +67,11 @@ pub(crate) const FOR_TESTS: &[Package] = &[
         program: "pip3",
         used_by: "the test that asks the proxy as a client of Toxiproxy does, in crates/evenkeel/tests",
     },
+    Package {
+        name: "redis-server",
+        program: "redis-server",
+        used_by: "the tests of faults of a Redis, in crates/fault/tests",
+    },
 ];
 
 /// What `cargo xtask bench load` needs.
@@ -199,6 +204,7 @@ mod tests {
             "postgresql",
             "prometheus",
             "python3-pip",
+            "redis-server",
         ];
         assert_eq!(install_command(&found), packages);
         assert!(missing(FOR_TESTS, |_| true).is_empty());

@@ -5,7 +5,7 @@
 //! process: {port: 5432}  families of processes on this host
 //! dependency: payment    one link
 //! traffic: {port: 5432}  packets that pass this host
-//! postgres: URL          one server
+//! postgres: URL          one server; likewise `redis`
 //! nothing                this host
 //! ```
 //!
@@ -144,7 +144,7 @@ pub fn resolve(
             (of_drill(named)?, instances.collect())
         }
         Some(select @ Selector::Process(_)) => (Some(select.to_string()), processes.to_vec()),
-        Some(select @ (Selector::Traffic(_) | Selector::Postgres(_))) => {
+        Some(select @ (Selector::Traffic(_) | Selector::Postgres(_) | Selector::Redis(_))) => {
             (None, vec![Candidate::named(&select.to_string())])
         }
     };

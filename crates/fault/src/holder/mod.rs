@@ -21,6 +21,7 @@ mod memory;
 mod pids;
 mod pipe;
 mod postgres;
+mod redis;
 mod table;
 mod trace;
 
@@ -42,6 +43,7 @@ pub(crate) use self::memory::{Memory, available, reserve, total};
 pub(crate) use self::pids::Pids;
 pub(crate) use self::pipe::{Holder, HolderError};
 pub(crate) use self::postgres::{Lock, Postgres, Task, Terminate};
+pub(crate) use self::redis::{Address, KillClients, Redis, Task as RedisTask};
 pub(crate) use self::table::Table;
 pub(crate) use self::trace::Trace;
 use crate::netlink::Disturbance;
@@ -73,6 +75,8 @@ pub enum Work {
     Trace(Trace),
     /// Do something in a PostgreSQL.
     Postgres(Postgres),
+    /// Do something in a Redis.
+    Redis(Redis),
 }
 
 impl Work {
@@ -90,6 +94,7 @@ impl Work {
             }
             Self::Trace(it) => it.run(life),
             Self::Postgres(it) => it.run(life),
+            Self::Redis(it) => it.run(life),
         }
     }
 }
@@ -107,6 +112,7 @@ impl fmt::Display for Work {
             Self::Packets(it) => it.fmt(f),
             Self::Trace(it) => it.fmt(f),
             Self::Postgres(it) => it.fmt(f),
+            Self::Redis(it) => it.fmt(f),
         }
     }
 }

@@ -55,8 +55,8 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
         of("programs", "run a command, and the one that takes it back", &["command"], []),
         of(
             "sessions",
-            "end, take and lock in a PostgreSQL; its own rights are asked when it acts",
-            &["terminateBackends", "takeConnections", "lockTable"],
+            "end, take, lock and pause in a PostgreSQL or a Redis; their own rights are asked when it acts",
+            &["terminateBackends", "takeConnections", "lockTable", "killClients", "pauseClients"],
             [],
         ),
         of(

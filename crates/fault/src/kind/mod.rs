@@ -5,7 +5,7 @@
 //! network    links to dependencies, and packets that pass this host
 //! process    processes of a service
 //! resource   what a host has only so much of
-//! database   sessions, connections and tables of a database server
+//! database   sessions, connections, tables and clients of a database server
 //! command    whatever a program of the user's does and takes back
 //! ```
 //!
@@ -26,7 +26,9 @@ use evenkeel_model::document::{Fault, Finder, PauseBy, Selector, Target, Traffic
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Seed;
 
-use self::database::{lock_table, take_connections, terminate_backends};
+use self::database::{
+    kill_clients, lock_table, pause_clients, take_connections, terminate_backends,
+};
 use self::network::{
     bandwidth, black_hole, corrupt, dns, http_errors, latency, loss, partition, refuse, reorder,
     reset,
@@ -84,6 +86,8 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &terminate_backends::KIND,
     &take_connections::KIND,
     &lock_table::KIND,
+    &kill_clients::KIND,
+    &pause_clients::KIND,
 ];
 
 /// The kind of a fault. One that can be done by several means is as many kinds, since what ends it differs.
@@ -114,6 +118,8 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::TerminateBackends { .. } => &terminate_backends::KIND,
         Fault::TakeConnections { .. } => &take_connections::KIND,
         Fault::LockTable { .. } => &lock_table::KIND,
+        Fault::KillClients { .. } => &kill_clients::KIND,
+        Fault::PauseClients { .. } => &pause_clients::KIND,
         Fault::Command { .. } => &command::KIND,
     }
 }

@@ -11,6 +11,7 @@ mod network;
 mod pauses;
 mod postgres;
 mod processes;
+mod redis;
 mod rounds;
 mod stage;
 mod toxics;

@@ -128,7 +128,7 @@ impl Draft {
         };
         let (what, why) = match &target.select {
             Selector::Process(_) | Selector::Traffic(_) => return,
-            Selector::Postgres(_) => (
+            Selector::Postgres(_) | Selector::Redis(_) => (
                 "where the database is".to_owned(),
                 format!("write its URL in place of `{DATABASE}`, or put it there"),
             ),

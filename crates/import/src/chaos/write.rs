@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use evenkeel_model::document::{
-    Amount, BlastRadius, ChaosExperiment, Direction, Fault, Finder, LockMode, Mode, OnNoData,
-    PartitionShape, PauseBy, Probe, ProbeKind, Protocol, Release, Safety, Selector, Step, Target,
-    Traffic,
+    Amount, BlastRadius, ChaosExperiment, ClientType, Direction, Fault, Finder, LockMode, Mode,
+    OnNoData, PartitionShape, PauseBy, PauseMode, Probe, ProbeKind, Protocol, Release, Safety,
+    Selector, Step, Target, Traffic,
 };
 
 use crate::figures::{bytes, criterion, duration};
@@ -105,6 +105,13 @@ fn parameters(fault: &Fault) -> Map {
                 })
             });
         }
+        Fault::KillClients { share, of } => {
+            map.put("share", Tree::text(share));
+            map.put_unless("type", of, &ClientType::Normal, |it| Tree::text(it.name()));
+        }
+        Fault::PauseClients { mode } => {
+            map.put_unless("mode", mode, &PauseMode::All, |_| Tree::text("write"));
+        }
         Fault::Command { run, undo } => {
             map.put_list("run", run, Tree::text);
             map.put_list("undo", undo, Tree::text);
@@ -145,6 +152,10 @@ fn target(target: &Target) -> Tree {
         }
         Selector::Postgres(it) => {
             map.put("postgres", Tree::Text(it.clone().into()));
+            Mode::All
+        }
+        Selector::Redis(it) => {
+            map.put("redis", Tree::Text(it.clone().into()));
             Mode::All
         }
         Selector::Traffic(it) => {

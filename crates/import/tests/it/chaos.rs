@@ -118,7 +118,13 @@ fn drill(experiment: &ChaosExperiment) -> String {
                     "\n    {name}: {{listen: \"127.0.0.1:{port}\", upstream: \"{name}.example:80\"}}"
                 ));
             }
-            Some(Selector::Process(_) | Selector::Traffic(_) | Selector::Postgres(_)) | None => {}
+            Some(
+                Selector::Process(_)
+                | Selector::Traffic(_)
+                | Selector::Postgres(_)
+                | Selector::Redis(_),
+            )
+            | None => {}
         }
     }
     if !dependencies.is_empty() {

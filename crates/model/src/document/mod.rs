@@ -16,10 +16,10 @@ mod service;
 mod slo;
 
 pub use self::chaos::{
-    ActsOn, Amount, BlastRadius, ChaosExperiment, DatabaseUrl, DatabaseUrlError, Direction,
-    DnsAnswer, Facts, Fault, Hours, LockMode, Mode, Network, NetworkError, OnNoData,
-    PartitionShape, PauseBy, Probe, ProbeKind, Protocol, Release, Safety, Selector, Step, Target,
-    Traffic,
+    ActsOn, Amount, BlastRadius, ChaosExperiment, ClientType, DatabaseUrl, DatabaseUrlError,
+    Direction, DnsAnswer, Facts, Fault, Hours, LockMode, Mode, Network, NetworkError, OnNoData,
+    PartitionShape, PauseBy, PauseMode, Probe, ProbeKind, Protocol, Release, Safety, Selector,
+    Step, Target, Traffic,
 };
 pub use self::criterion::{Comparison, Criterion, CriterionError, Metric, Unit};
 pub use self::drill::{Drill, Phase, RegressionLimits, Role};

@@ -160,7 +160,10 @@ impl<'a> Cast<'a> {
     /// The service of a target, by name.
     pub(crate) fn service_of<'t>(&'t self, target: &'t Target) -> Option<&'t str> {
         match &target.select {
-            Selector::Process(_) | Selector::Traffic(_) | Selector::Postgres(_) => None,
+            Selector::Process(_)
+            | Selector::Traffic(_)
+            | Selector::Postgres(_)
+            | Selector::Redis(_) => None,
             Selector::Instances { service, .. } | Selector::Dependency { service, .. } => {
                 Some(service.as_deref().unwrap_or(&self.drill.service))
             }

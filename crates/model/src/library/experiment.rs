@@ -69,7 +69,10 @@ fn service_of(library: &Library, it: &ChaosExperiment) -> Service {
 /// The service that a target names.
 pub(crate) fn service_named(target: &Target) -> Option<&str> {
     match &target.select {
-        Selector::Process(_) | Selector::Traffic(_) | Selector::Postgres(_) => None,
+        Selector::Process(_)
+        | Selector::Traffic(_)
+        | Selector::Postgres(_)
+        | Selector::Redis(_) => None,
         Selector::Instances { service, .. } | Selector::Dependency { service, .. } => {
             service.as_deref()
         }

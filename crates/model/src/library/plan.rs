@@ -172,7 +172,10 @@ pub(super) fn planned_faults(mut acting: Vec<Acting<'_>>, service: &str) -> Vec<
 fn resolved(target: &Target, usual: &str) -> Target {
     let mut target = target.clone();
     match &mut target.select {
-        Selector::Process(_) | Selector::Traffic(_) | Selector::Postgres(_) => {}
+        Selector::Process(_)
+        | Selector::Traffic(_)
+        | Selector::Postgres(_)
+        | Selector::Redis(_) => {}
         Selector::Instances { service, .. } | Selector::Dependency { service, .. } => {
             service.get_or_insert_with(|| usual.to_owned());
         }

@@ -60,6 +60,7 @@ const fn aimed_at(acts_on: ActsOn) -> &'static str {
         ActsOn::Postgres => {
             "Aim it at a database, such as `target: {postgres: \"postgres://app@10.0.0.7/orders\"}`."
         }
+        ActsOn::Redis => "Aim it at a Redis, such as `target: {redis: \"redis://10.0.0.7:6379\"}`.",
         ActsOn::Process => {
             "Aim it at `instances`, a `pid`, an `executable` or a `port`, such as `target: {instances: gateway-*}`."
         }
@@ -244,7 +245,10 @@ fn exists(lint: &mut Lint<'_>, acting: &Acting<'_>, service: &Service, target: &
             None => format!("`{}` has {}.", service.name, few(&names)),
         };
     match &target.select {
-        Selector::Process(_) | Selector::Traffic(_) | Selector::Postgres(_) => {}
+        Selector::Process(_)
+        | Selector::Traffic(_)
+        | Selector::Postgres(_)
+        | Selector::Redis(_) => {}
         Selector::Dependency { name, .. } => {
             let names: Vec<_> = service.dependencies.iter().map(|it| it.name.as_str()).collect();
             if !names.contains(&name.as_str()) {

@@ -27,7 +27,10 @@ fn every_reference_is_resolved() {
         Selector::Instances { service, .. } | Selector::Dependency { service, .. } => {
             service.clone()
         }
-        Selector::Process(_) | Selector::Traffic(_) | Selector::Postgres(_) => None,
+        Selector::Process(_)
+        | Selector::Traffic(_)
+        | Selector::Postgres(_)
+        | Selector::Redis(_) => None,
     });
     assert_eq!(services.collect::<Vec<_>>(), ["shop", "shop"]);
 }

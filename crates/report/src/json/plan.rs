@@ -176,6 +176,7 @@ fn target() -> Value {
             ]),
         ),
         kind("postgres", text("URL of a server; a password in it is a reference.")),
+        kind("redis", text("URL of a server; a password in it is a reference.")),
     ]);
     let mode = any(vec![
         one_of(&["one", "all"], "How many of the candidates."),

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::decode::codec::{Any, Object, OneKey};
 use crate::decode::codes;
 use crate::decode::fields::Fields;
-use crate::decode::values::database::postgres_url;
+use crate::decode::values::database::{postgres_url, redis_url};
 use crate::decode::values::{duration, length, mode, name, request};
 use crate::document::{Fault, Finder, Mode, Selector, Step, Target};
 
@@ -28,19 +28,30 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
     let traffic = f.optional("traffic", sentence, traffic);
     let sentence = "A server of PostgreSQL, by its URL; a password stands there as a reference.";
     let postgres = f.optional("postgres", sentence, postgres_url());
+    let sentence = "A server of Redis, by its URL; a password stands there as a reference.";
+    let redis = f.optional("redis", sentence, redis_url());
     let process = super::service::finder_fields(f);
     let sentence = "How many of the candidates: `one`, `all`, a number, or a share that is never rounded up. \
                     Default: `all` for a link, traffic, a database or a pid, else `one`.";
     let mode = f.optional("mode", sentence, mode());
-    f.exactly_one(&["instances", "dependency", "traffic", "postgres", "pid", "executable", "port"]);
+    f.exactly_one(&[
+        "instances",
+        "dependency",
+        "traffic",
+        "postgres",
+        "redis",
+        "pid",
+        "executable",
+        "port",
+    ]);
     let help = "A process is found by itself; `service` goes with `instances` or `dependency`.";
     f.never_beside("service", &super::service::FINDERS, help);
-    f.never_beside("service", &["traffic", "postgres"], help);
+    f.never_beside("service", &["traffic", "postgres", "redis"], help);
     let of_service =
         pattern.map(|pattern| Selector::Instances { service: service.clone(), pattern });
     let link = dependency.map(|name| Selector::Dependency { service, name });
     let select = of_service.or(link).or(traffic.map(Selector::Traffic));
-    let select = select.or(postgres.map(Selector::Postgres));
+    let select = select.or(postgres.map(Selector::Postgres)).or(redis.map(Selector::Redis));
     let select = select.or(process.map(Selector::Process))?;
     let usual = match select {
         Selector::Instances { .. } | Selector::Process(Finder::Executable(_) | Finder::Port(_)) => {
@@ -49,6 +60,7 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
         Selector::Dependency { .. }
         | Selector::Traffic(_)
         | Selector::Postgres(_)
+        | Selector::Redis(_)
         | Selector::Process(Finder::Pid(_)) => Mode::All,
     };
     Some(Target { select, mode: mode.unwrap_or(usual) })

@@ -18,6 +18,16 @@ pub(in crate::decode) fn postgres_url() -> Naming<Word<DatabaseUrl>> {
     Naming(Word { expected: "a URL of PostgreSQL", takes: Takes::Text, parse, schema })
 }
 
+/// The URL of a server of Redis.
+pub(in crate::decode) fn redis_url() -> Naming<Word<DatabaseUrl>> {
+    let parse = |text: &str| url(text, &["redis"], "redis://10.0.0.7:6379");
+    let schema = || {
+        let example = "redis://chaos:${env:REDIS_PASSWORD}@10.0.0.7:6379";
+        json!({"pattern": r"^(?:redis://\S+|\$\{(?:env|file):[^}]+\}\S*)$", "examples": [example]})
+    };
+    Naming(Word { expected: "a URL of Redis", takes: Takes::Text, parse, schema })
+}
+
 fn url(text: &str, schemes: &[&str], example: &str) -> Result<DatabaseUrl, Problem> {
     let wrong = |code, message: String, help: &str| Err(Problem::new(code, message, help));
     match text.parse::<DatabaseUrl>() {

@@ -42,7 +42,10 @@ use evenkeel_units::duration::{seconds, seconds_option};
 use serde::{Deserialize, Serialize};
 
 pub use self::database::{DatabaseUrl, DatabaseUrlError};
-pub use self::fault::{ActsOn, Amount, DnsAnswer, Facts, Fault, LockMode, PartitionShape, PauseBy};
+pub use self::fault::{
+    ActsOn, Amount, ClientType, DnsAnswer, Facts, Fault, LockMode, PartitionShape, PauseBy,
+    PauseMode,
+};
 pub use self::hours::Hours;
 pub use self::probe::{Probe, ProbeKind};
 pub use self::release::Release;

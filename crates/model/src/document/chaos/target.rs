@@ -41,6 +41,8 @@ pub enum Selector {
     Traffic(Traffic),
     /// A server of PostgreSQL, asked over a connection of ours.
     Postgres(DatabaseUrl),
+    /// A server of Redis, asked over a connection of ours.
+    Redis(DatabaseUrl),
 }
 
 impl Selector {
@@ -51,6 +53,7 @@ impl Selector {
             Self::Dependency { .. } => ActsOn::Link,
             Self::Traffic(_) => ActsOn::Traffic,
             Self::Postgres(_) => ActsOn::Postgres,
+            Self::Redis(_) => ActsOn::Redis,
         }
     }
 }
@@ -62,7 +65,7 @@ impl fmt::Display for Selector {
             Self::Process(Finder::Port(port)) => write!(f, "port {port}"),
             Self::Instances { pattern, .. } => f.write_str(pattern),
             Self::Traffic(it) => it.fmt(f),
-            Self::Postgres(it) => it.fmt(f),
+            Self::Postgres(it) | Self::Redis(it) => it.fmt(f),
             Self::Process(Finder::Executable(name)) | Self::Dependency { name, .. } => {
                 f.write_str(name)
             }

@@ -6,7 +6,7 @@ use crate::decode::fields::Fields;
 use crate::decode::kinds::words;
 use crate::decode::values::database::{identifier, table};
 use crate::decode::values::some_share;
-use crate::document::{Fault, LockMode, Step};
+use crate::document::{ClientType, Fault, LockMode, PauseMode, Step};
 
 fn terminate_backends(f: &mut Fields<'_>) -> Option<Step> {
     let sentence = "The share of the sessions that match, rounded down.";
@@ -37,6 +37,24 @@ fn lock_table(f: &mut Fields<'_>) -> Option<Step> {
     step(f, fault, &AIMED)
 }
 
+fn kill_clients(f: &mut Fields<'_>) -> Option<Step> {
+    let sentence = "The share of the clients of this type, rounded down.";
+    let share = f.required("share", sentence, some_share());
+    let types = [ClientType::Normal, ClientType::Pubsub, ClientType::Replica];
+    let types = types.map(|it| (it.name(), it));
+    let sentence = "`normal`: those that ask. `pubsub`: those that have subscribed. `replica`: those that copy.";
+    let types = words("`normal`, `pubsub` or `replica`", &types);
+    let of = f.default("type", sentence, types, "normal");
+    step(f, share.zip(of).map(|(share, of)| Fault::KillClients { share, of }), &ONCE)
+}
+
+fn pause_clients(f: &mut Fields<'_>) -> Option<Step> {
+    let modes = [("all", PauseMode::All), ("write", PauseMode::Write)];
+    let sentence = "`all`: every command waits. `write`: those that write, or might.";
+    let mode = f.default("mode", sentence, words("`all` or `write`", &modes), "all");
+    step(f, mode.map(|mode| Fault::PauseClients { mode }), &AIMED)
+}
+
 /// Every kind of this family, in the order of the manual.
 pub(super) fn kinds() -> Vec<Kind> {
     vec![
@@ -54,6 +72,16 @@ pub(super) fn kinds() -> Vec<Kind> {
             "lockTable",
             "A session of ours locks a table of a PostgreSQL.",
             body("LockTableFault", lock_table),
+        ),
+        (
+            "killClients",
+            "A share of the clients of a Redis loses its connection.",
+            body("KillClientsFault", kill_clients),
+        ),
+        (
+            "pauseClients",
+            "Commands of the clients of a Redis wait.",
+            body("PauseClientsFault", pause_clients),
         ),
     ]
 }

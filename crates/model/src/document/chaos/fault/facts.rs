@@ -28,7 +28,7 @@ const fn repeats(kind: &'static str, acts_on: &'static [ActsOn], lasts: bool) ->
 impl Fault {
     /// What is known about it, its parameters included.
     pub const fn facts(&self) -> Facts {
-        use ActsOn::{Host, Link, Postgres, Process, Traffic};
+        use ActsOn::{Host, Link, Postgres, Process, Redis, Traffic};
         match self {
             Self::Latency { .. } => lasts("latency", &[Link, Traffic]),
             Self::Bandwidth { .. } => lasts("bandwidth", &[Link]),
@@ -54,12 +54,14 @@ impl Fault {
             Self::TerminateBackends { .. } => repeats("terminateBackends", &[Postgres], false),
             Self::TakeConnections { .. } => lasts("takeConnections", &[Postgres]),
             Self::LockTable { .. } => lasts("lockTable", &[Postgres]),
+            Self::KillClients { .. } => repeats("killClients", &[Redis], false),
+            Self::PauseClients { .. } => lasts("pauseClients", &[Redis]),
             Self::Command { .. } => lasts("command", &[Host]),
         }
     }
 
     /// Every kind, in the order of the manual.
-    pub const KINDS: [&str; 25] = [
+    pub const KINDS: [&str; 27] = [
         "latency",
         "bandwidth",
         "blackHole",
@@ -85,6 +87,8 @@ impl Fault {
         "terminateBackends",
         "takeConnections",
         "lockTable",
+        "killClients",
+        "pauseClients",
     ];
 
     /// Kind in documents, and in `allowFaults`.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use evenkeel_units::Human;
 
-use super::{Fault, PartitionShape, PauseBy};
+use super::{ClientType, Fault, PartitionShape, PauseBy, PauseMode};
 
 impl fmt::Display for Fault {
     /// For people, short enough for a label in a chart.
@@ -53,6 +53,14 @@ impl fmt::Display for Fault {
             Self::TakeConnections { free: 0 } => f.write_str("no connections free"),
             Self::TakeConnections { free } => write!(f, "{free} connections free"),
             Self::LockTable { table, .. } => write!(f, "{table} locked"),
+            Self::KillClients { share, of: ClientType::Normal } => {
+                write!(f, "{share} of the clients killed")
+            }
+            Self::KillClients { share, of } => {
+                write!(f, "{share} of the {} clients killed", of.name())
+            }
+            Self::PauseClients { mode: PauseMode::All } => f.write_str("clients paused"),
+            Self::PauseClients { mode: PauseMode::Write } => f.write_str("writing clients paused"),
             Self::Command { run, .. } => {
                 let program = run.first().map_or("nothing", String::as_str);
                 write!(f, "command {}", program.rsplit('/').next().unwrap_or(program))

@@ -162,6 +162,19 @@ pub enum Fault {
         /// What others cannot do meanwhile.
         mode: LockMode,
     },
+    /// A share of the clients of a Redis loses its connection.
+    KillClients {
+        /// The share, of those of this type.
+        share: Ratio,
+        /// Which.
+        #[serde(rename = "type")]
+        of: ClientType,
+    },
+    /// Commands of the clients of a Redis wait.
+    PauseClients {
+        /// Which commands.
+        mode: PauseMode,
+    },
     /// A program of the user's, and one that takes back what it did.
     Command {
         /// Program and arguments, run when the fault begins.
@@ -232,6 +245,39 @@ pub enum LockMode {
     Exclusive,
 }
 
+/// Clients of a Redis, as it tells them apart.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientType {
+    /// Those that ask.
+    Normal,
+    /// Those that have subscribed to something.
+    Pubsub,
+    /// Those that copy everything.
+    Replica,
+}
+
+impl ClientType {
+    /// As documents and the server name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Pubsub => "pubsub",
+            Self::Replica => "replica",
+        }
+    }
+}
+
+/// Which commands of the clients of a Redis wait.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseMode {
+    /// Every one.
+    All,
+    /// Those that write, and those that might.
+    Write,
+}
+
 /// How much of something: so many bytes, or a share of all there is.
 #[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -270,6 +316,8 @@ pub enum ActsOn {
     Traffic,
     /// A server of PostgreSQL.
     Postgres,
+    /// A server of Redis.
+    Redis,
     /// Processes.
     Process,
     /// This host.
@@ -282,6 +330,7 @@ impl fmt::Display for ActsOn {
             Self::Link => "a link",
             Self::Traffic => "traffic",
             Self::Postgres => "a PostgreSQL",
+            Self::Redis => "a Redis",
             Self::Process => "processes",
             Self::Host => "this host",
         })
