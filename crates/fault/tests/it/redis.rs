@@ -26,19 +26,43 @@ struct Server {
     _folder: TempDir,
 }
 
+/// Whether it is a Redis that listens: a socket that finds nobody there can connect to itself.
+fn answers(port: u16) -> bool {
+    let ask = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"PING\r\n")?;
+        let mut answer = [0; 5];
+        std::io::Read::read_exact(&mut stream, &mut answer)?;
+        Ok::<_, std::io::Error>(&answer == b"+PONG")
+    };
+    ask().unwrap_or(false)
+}
+
 impl Server {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"])
-            .arg(port.to_string())
-            .arg("--dir")
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed by `cargo xtask test`");
-        until(|| TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
+        let (process, port) = loop {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let mut process = Command::new("redis-server")
+                .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"])
+                .arg(port.to_string())
+                .arg("--dir")
+                .arg(folder.path())
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("redis-server is installed by `cargo xtask test`");
+            let mut ended = false;
+            until(|| {
+                ended = process.try_wait().unwrap().is_some();
+                ended || answers(port)
+            })
+            .await;
+            // Somebody else may have taken the port meanwhile.
+            if !ended {
+                break (process, port);
+            }
+        };
         let server = Self { process, port, _folder: folder };
         // Its first connection is gone again before anybody is counted.
         until(|| server.clients("normal") == 0).await;

@@ -429,7 +429,10 @@ pub(in crate::decode) fn unit() -> Word<String> {
             )),
         }
     };
-    let schema = || json!({"pattern": "^[A-Za-z0-9:_\\\\@][A-Za-z0-9:_.\\\\@-]*$", "examples": ["nginx.service"]});
+    let schema = || {
+        let pattern = r"^[A-Za-z0-9:_\\@][A-Za-z0-9:_\\@-]*\.[A-Za-z0-9:_.\\@-]*$";
+        json!({"pattern": pattern, "maxLength": 255, "examples": ["nginx.service"]})
+    };
     Word { expected: "the name of a unit", takes: Takes::Text, parse, schema }
 }
 
