@@ -68,6 +68,17 @@ impl Drop for Victim {
     }
 }
 
+/// Kills a run after some time; how it had ended, when it had ended by itself. Then there is nothing to kill, and still
+/// nothing may be left.
+fn cut_off(world: &World, run: &[&str], after: Duration) -> Option<i32> {
+    let mut command = world.evenkeel(run);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until(after, || false);
+    let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap_or_default();
+    child.wait().unwrap().code()
+}
+
 #[test]
 fn whenever_it_is_killed_nothing_is_left_within_a_second() {
     let kills: u32 =
@@ -79,17 +90,8 @@ fn whenever_it_is_killed_nothing_is_left_within_a_second() {
         let world = World::new();
         let victim = Victim::start();
         let file = world.write("drill.yaml", &document(world.port(), victim.id()));
-        let mut child = world
-            .evenkeel(&["drill", "run", file.to_str().unwrap(), "--yes"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        wait_until(after, || false);
-        // It may have ended by itself by now; then there is nothing to kill, and still nothing may be left.
-        kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), Signal::KILL)
-            .unwrap_or_default();
-        let ended = child.wait().unwrap().code();
+        let run = ["drill", "run", file.to_str().unwrap(), "--yes"];
+        let ended = cut_off(&world, &run, after);
         assert!(matches!(ended, None | Some(0 | 1 | 6)), "it did not begin: {ended:?}");
         let mended = wait_until(Duration::from_secs(1), || {
             world.left().is_empty() && state_of(victim.id()) != 'T'
@@ -133,10 +135,13 @@ fn host() -> Vec<String> {
         let output = Command::new(program).args(arguments).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    // Counters of packets are in none of them.
+    // Its comments have the time, and its chains what they have counted.
+    let iptables = listed("iptables-save", &[]);
+    let rules = iptables.lines().filter(|it| !it.starts_with('#'));
+    let rules: Vec<&str> = rules.map(|it| it.split(" [").next().unwrap_or(it)).collect();
     vec![
-        listed("nft", &["list", "ruleset"]),
-        listed("iptables-save", &[]),
+        listed("nft", &["--stateless", "list", "ruleset"]),
+        rules.join("\n"),
         listed("tc", &["qdisc", "show"]),
         std::fs::read_to_string("/proc/self/mounts").unwrap(),
     ]
@@ -169,16 +174,8 @@ fn whenever_it_is_killed_the_host_is_as_before() {
         let before = (host(), limits());
         let flag = world.folder().join("flag");
         world.write("everything.yaml", &everything(victim.id(), flag.to_str().unwrap()));
-        let mut child = world
-            .evenkeel(&["chaos", "run", "everything.yaml", "--yes"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        wait_until(after, || false);
-        kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), Signal::KILL)
-            .unwrap_or_default();
-        let ended = child.wait().unwrap().code();
+        let run = ["chaos", "run", "everything.yaml", "--yes"];
+        let ended = cut_off(&world, &run, after);
         // Nobody asks for names or sends to these ports, so that a run to its end has no evidence of those.
         assert!(matches!(ended, None | Some(6)), "it did not begin: {ended:?}");
         let is_mended = || {
