@@ -254,6 +254,11 @@ impl Past<'_> {
     }
 }
 
+/// Reads counters by their names; what was not counted is nothing.
+fn reader(counted: &Counters) -> impl Fn(&str) -> f64 {
+    |name| counted.get(name).copied().unwrap_or_default()
+}
+
 fn evidence(acted: bool, summary: String, counters: &[(&str, f64)]) -> Evidence {
     let counters: BTreeMap<String, f64> =
         counters.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();

@@ -41,7 +41,7 @@ fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
 }
 
 fn evidence(counted: &Counters) -> Evidence {
-    let counter = |name: &str| counted.get(name).copied().unwrap_or_default();
+    let counter = crate::kind::reader(counted);
     let [matched, killed, back] =
         ["clients_matched", "clients_killed", "clients_back"].map(counter);
     let after = counted.get("back_after_seconds").copied();

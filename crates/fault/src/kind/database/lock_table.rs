@@ -34,7 +34,7 @@ fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
 }
 
 fn evidence(counted: &Counters) -> Evidence {
-    let counter = |name: &str| counted.get(name).copied().unwrap_or_default();
+    let counter = crate::kind::reader(counted);
     let [waited, most] = ["sessions_that_waited", "most_sessions_at_once"].map(counter);
     let summary = match waited as u64 {
         0 => "nobody waited for the table".to_owned(),

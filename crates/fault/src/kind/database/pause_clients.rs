@@ -43,7 +43,7 @@ fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
 }
 
 fn evidence(fault: &Fault, counted: &Counters) -> Evidence {
-    let counter = |name: &str| counted.get(name).copied().unwrap_or_default();
+    let counter = crate::kind::reader(counted);
     let [longest, usual] = ["longest_wait_seconds", "usual_wait_seconds"].map(counter);
     let command = match fault {
         Fault::PauseClients { mode: PauseMode::Write } => "PUBLISH",

@@ -37,7 +37,7 @@ fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
 }
 
 fn evidence(counted: &Counters) -> Evidence {
-    let counter = |name: &str| counted.get(name).copied().unwrap_or_default();
+    let counter = crate::kind::reader(counted);
     let [held, left, refused] =
         ["connections_held", "connections_left", "connects_refused"].map(counter);
     let seen = if refused > 0.0 { ", and one more was refused" } else { "" };

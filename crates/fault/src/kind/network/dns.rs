@@ -57,7 +57,7 @@ fn name_server(resolv: &str) -> Option<IpAddr> {
 }
 
 fn evidence(counted: &Counters) -> Evidence {
-    let counter = |name: &str| counted.get(name).copied().unwrap_or_default();
+    let counter = crate::kind::reader(counted);
     let [questions, answered] = ["questions", "questions_answered"].map(counter);
     let summary = match questions as u64 {
         0 => "nobody asked".to_owned(),

@@ -23,8 +23,7 @@ pub(super) fn treat(
     treatment: Treatment,
 ) -> Result<Vec<Step>, PlanError> {
     NET_ADMIN.must_be_there()?;
-    // Refuses what nobody may aim at.
-    super::rules::of(&traffic)?;
+    super::rules::may_be_hit(&traffic)?;
     let (traffic, spared) = (vec![traffic], vec![SPARED]);
     let disturbance = Disturbance { traffic, spared, treatment, seed: aim.seed };
     Ok(vec![aim.hold(Work::Packets(disturbance))])
@@ -32,7 +31,7 @@ pub(super) fn treat(
 
 /// What shows that packets were treated: so many in all, and so many of them in the way that was asked for.
 pub(super) fn evidence(counted: &Counters, treated: &str, how: &str) -> Evidence {
-    let counter = |name: &str| counted.get(name).copied().unwrap_or_default();
+    let counter = crate::kind::reader(counted);
     let (packets, treated) = (counter("packets"), counter(treated));
     let mut summary = match packets as u64 {
         0 => "no such packet passed".to_owned(),

@@ -54,24 +54,25 @@ fn body(matches: &[String], actions: &[&str]) -> String {
     format!("chain hit {{ counter comment \"{SEEN}\"; {actions}}}; {arriving}{leaving}{forwarded}")
 }
 
+/// Refuses traffic that nobody may aim at, whatever is done to it.
+pub(super) fn may_be_hit(traffic: &Traffic) -> Result<(), PlanError> {
+    let unfit = |what: &str| Err(PlanError::Unfit(what.to_owned()));
+    match (&traffic.host, traffic.port) {
+        (_, Some(22)) => unfit(
+            "port 22 is how this host is reached when something goes wrong; no fault may hit it",
+        ),
+        (Some(host), None) if host.address().is_loopback() => {
+            unfit("all of the loopback is more than anybody means to break: give a `port`, too")
+        }
+        (None, None) => unfit("traffic needs a `host` or a `port`"),
+        _ => Ok(()),
+    }
+}
+
 /// The packets of some traffic.
 pub(super) fn of(traffic: &Traffic) -> Result<Vec<String>, PlanError> {
+    may_be_hit(traffic)?;
     let Traffic { host, port, protocol, direction } = traffic;
-    let unfit = |what: &str| Err(PlanError::Unfit(what.to_owned()));
-    if *port == Some(22) {
-        return unfit(
-            "port 22 is how this host is reached when something goes wrong; no fault may hit it",
-        );
-    }
-    match (host, port) {
-        (Some(host), None) if host.address().is_loopback() => {
-            return unfit(
-                "all of the loopback is more than anybody means to break: give a `port`, too",
-            );
-        }
-        (None, None) => return unfit("traffic needs a `host` or a `port`"),
-        _ => {}
-    }
     let ends = match direction {
         Direction::Both => &["d", "s"][..],
         Direction::To => &["d"],
@@ -125,7 +126,8 @@ fn plain(mark: &str) -> String {
 
 /// Packets that were seen, and those that something was done to.
 pub(super) fn packets(counted: &Counters) -> [f64; 2] {
-    [SEEN, ACTED].map(|it| counted.get(&format!("{it}_packets")).copied().unwrap_or_default())
+    let counter = crate::kind::reader(counted);
+    [SEEN, ACTED].map(|it| counter(&format!("{it}_packets")))
 }
 
 #[cfg(test)]

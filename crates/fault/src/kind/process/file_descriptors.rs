@@ -14,6 +14,7 @@
 use evenkeel_model::document::Fault;
 use evenkeel_model::event::Evidence;
 
+use super::pause::processes;
 use crate::act::Did;
 use crate::kind::{Aim, Kind, count};
 use crate::need::PlanError;
@@ -63,8 +64,7 @@ pub(crate) struct Limited {
 fn evidence(limited: &[Limited]) -> Evidence {
     let held = limited.iter().filter(|it| it.held).count();
     let most = limited.iter().map(|it| it.open).max().unwrap_or_default();
-    let processes =
-        count(held as u64, "limit").replace("limit", "process").replace("processs", "processes");
+    let processes = processes(held as u64);
     let summary =
         format!("{processes} limited to the end, with at most {} open", count(most as u64, "file"));
     let counters = [

@@ -42,8 +42,8 @@ fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
 }
 
 fn evidence(counted: &Counters) -> Evidence {
-    let counter = |name: &str| counted.get(name).copied().unwrap_or_default();
-    let [all, held] = ["processes_stopped", "processes_stopped_to_the_end"].map(counter);
+    let counter = crate::kind::reader(counted);
+    let [all, held] = ["processes_stopped", "processes_stopped_to_the_end"].map(&counter);
     let threads = counter("threads_stopped");
     let time = Duration::try_from_secs_f64(counter("stopped_seconds")).unwrap_or_default();
     let threads_of = count(threads as u64, "thread");

@@ -40,7 +40,7 @@ fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
 }
 
 fn evidence(asked: Cpu, counted: &Counters) -> Evidence {
-    let counter = |name: &str| counted.get(name).copied().unwrap_or_default();
+    let counter = crate::kind::reader(counted);
     let (used, time, cores) = (counter("cpu_seconds"), counter("seconds"), asked.cores());
     let got = used / (cores as f64 * time).max(f64::MIN_POSITIVE);
     let achieved = Ratio::new((got * 1000.0).round() / 1000.0).unwrap_or(Ratio::ONE);

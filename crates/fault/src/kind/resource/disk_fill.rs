@@ -50,7 +50,7 @@ fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
 }
 
 fn evidence(counted: &Counters) -> Evidence {
-    let counter = |name: &str| counted.get(name).copied().unwrap_or_default();
+    let counter = crate::kind::reader(counted);
     let [held, asked, free] = ["held_bytes", "asked_bytes", "free_bytes"].map(counter);
     let [of_held, of_free] = [held, free].map(|it| Bytes(it as u64));
     let summary = format!("{of_held} taken, {of_free} left");

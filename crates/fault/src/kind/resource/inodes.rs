@@ -52,7 +52,7 @@ fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
 }
 
 fn evidence(counted: &Counters) -> Evidence {
-    let counter = |name: &str| counted.get(name).copied().unwrap_or_default();
+    let counter = crate::kind::reader(counted);
     let [held, free] = ["inodes_held", "inodes_free"].map(counter);
     let summary = format!("{} taken, {free} left", count(held as u64, "inode"));
     crate::kind::evidence(held > 0.0, summary, &[("inodes_held", held), ("inodes_free", free)])

@@ -28,7 +28,8 @@ pub(in crate::kind) const KIND: Kind = Kind {
     plan,
     evidence: |past| {
         past.held(|it| {
-            let of = |name: &str| Bytes(it.get(name).copied().unwrap_or_default() as u64);
+            let counter = crate::kind::reader(it);
+            let of = |name: &str| Bytes(counter(name) as u64);
             evidence(of("asked_bytes"), of("resident_bytes"))
         })
     },

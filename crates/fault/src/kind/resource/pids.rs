@@ -53,7 +53,7 @@ fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
 }
 
 fn evidence(counted: &Counters) -> Evidence {
-    let held = counted.get("pids_held").copied().unwrap_or_default();
+    let held = crate::kind::reader(counted)("pids_held");
     let summary = format!("{} taken", count(held as u64, "process number"));
     crate::kind::evidence(held > 0.0, summary, &[("pids_held", held)])
 }
