@@ -61,6 +61,16 @@ pub(crate) enum Did {
     Lost(String),
 }
 
+impl Did {
+    /// What a child of ours counted.
+    pub(crate) const fn held(&self) -> Option<&Counters> {
+        match self {
+            Self::Held(counters) => Some(counters),
+            _ => None,
+        }
+    }
+}
+
 impl Deed {
     /// Whether nothing of it goes on by itself.
     pub(crate) fn is_over(&self) -> bool {

@@ -68,17 +68,16 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
         of(
             "nft",
             "lose, block, refuse and redirect packets; partitions",
-            &["loss", "blackHole", "refuse", "partition", "dns"],
+            &["loss", "blackHole", "refuse", "reset", "partition", "dns"],
             [net_admin(), host.program("nft", "nftables"), host.owned_tables()],
         ),
         of(
             "queue",
-            "hold back, reorder and damage packets",
-            &["latency", "reorder", "corrupt"],
+            "hold back, reorder and damage packets, and limit their bandwidth",
+            &["latency", "bandwidth", "reorder", "corrupt"],
             [net_admin(), host.owned_tables(), host.queue()],
         ),
         of("netem", "duplicate packets", &[], [net_admin(), tc(), host.qdisc("netem")]),
-        of("shaping", "limit the bandwidth of packets", &[], [net_admin(), tc(), host.shaping()]),
         of("tracing", "pause a process until the tool ends", &["pause"], [host.tracing()]),
         of("cgroups", "limit a group's CPU and memory", &[], [host.control_groups()]),
         of(
@@ -155,12 +154,6 @@ impl HostFacts {
         let Some(qdiscs) = &self.qdiscs else { return untried(&what) };
         let help = format!("the kernel option CONFIG_NET_SCH_{}", name.to_uppercase());
         lack(qdiscs.contains(name), &what, &help)
-    }
-
-    /// One of two disciplines is enough.
-    fn shaping(&self) -> Option<Lack> {
-        let tbf = self.qdisc("tbf")?;
-        self.qdisc("htb").map(|_| tbf)
     }
 
     fn tracing(&self) -> Option<Lack> {
@@ -244,8 +237,6 @@ mod tests {
         queue: packets handed to a process (not known: this is tried in a network namespace, which needs CAP_SYS_ADMIN)
         netem: CAP_NET_ADMIN (run as root, or `setcap cap_net_admin+ep` the binary; in a container, `--cap-add NET_ADMIN`)
         netem: the queueing discipline `netem` (not known: this is tried in a network namespace, which needs CAP_SYS_ADMIN)
-        shaping: CAP_NET_ADMIN (run as root, or `setcap cap_net_admin+ep` the binary; in a container, `--cap-add NET_ADMIN`)
-        shaping: the queueing discipline `tbf` (not known: this is tried in a network namespace, which needs CAP_SYS_ADMIN)
         tracing: CAP_SYS_PTRACE (run as root, or `setcap cap_sys_ptrace+ep` the binary; in a container, `--cap-add SYS_PTRACE`)
         ");
     }
@@ -287,15 +278,5 @@ mod tests {
         let kinds: Vec<&str> = crate::kind::KINDS.iter().map(|it| it.name).collect();
         let all = means(&complete());
         assert!(all.iter().flat_map(|it| it.faults).all(|it| kinds.contains(it)));
-    }
-
-    #[test]
-    fn one_of_two_disciplines_is_enough_for_shaping() {
-        let of = |qdiscs: &[&str]| {
-            let qdiscs = Some(qdiscs.iter().map(|it| (*it).to_owned()).collect());
-            let all = means(&HostFacts { qdiscs, ..complete() });
-            all.iter().find(|it| it.name == "shaping").unwrap().works()
-        };
-        assert!(of(&["tbf"]) && of(&["htb"]) && !of(&["netem"]));
     }
 }

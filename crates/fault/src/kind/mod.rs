@@ -224,11 +224,19 @@ impl Past<'_> {
         }
     }
 
-    /// Evidence of a fault that lived in a child of ours.
+    /// Evidence of a fault that lived in children of ours: what all of them counted.
     fn held(&self, evidence: impl FnOnce(&Counters) -> Evidence) -> Evidence {
-        match self.did {
-            [Did::Held(counters), ..] => evidence(counters),
-            _ => self.nothing(),
+        let counters: Option<Vec<&Counters>> = self.did.iter().map(Did::held).collect();
+        match counters.as_deref() {
+            None | Some([]) => self.nothing(),
+            Some([one]) => evidence(one),
+            Some(several) => {
+                let mut sums = Counters::new();
+                for (name, value) in several.iter().flat_map(|it| it.iter()) {
+                    *sums.entry(name.clone()).or_default() += value;
+                }
+                evidence(&sums)
+            }
         }
     }
 

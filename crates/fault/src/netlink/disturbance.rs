@@ -60,6 +60,8 @@ pub(crate) struct Did {
     /// How many were not held back, so as to overtake.
     pub(crate) reordered: u64,
     pub(crate) corrupted: u64,
+    /// Bytes that passed under a rate.
+    pub(crate) rated_bytes: u64,
     /// How many passed as they were, because the queue was full.
     pub(crate) passed: u64,
     /// Verdicts that found no packet: something had emptied the queue.
@@ -79,6 +81,7 @@ impl Did {
             ("lost", self.lost),
             ("reordered", self.reordered),
             ("corrupted", self.corrupted),
+            ("rated_bytes", self.rated_bytes),
             ("passed", self.passed),
             ("gone", self.gone),
         ];
@@ -234,6 +237,7 @@ fn did(counted: Count, lines: &Lines) -> Did {
         lost: done.lost,
         reordered: done.reordered,
         corrupted: done.corrupted,
+        rated_bytes: done.rated_bytes,
         passed: counted.packets.saturating_sub(done.packets),
         gone: lines.iter().map(Line::gone).sum(),
         delay_median: done.delays.quantile(0.5),
@@ -243,12 +247,13 @@ fn did(counted: Count, lines: &Lines) -> Did {
 
 impl fmt::Display for Disturbance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Treatment { delay, jitter, loss, reorder, corrupt, .. } = self.treatment;
+        let Treatment { delay, jitter, rate, loss, reorder, corrupt, .. } = self.treatment;
         let mut parts = Vec::new();
         if self.treatment.takes_time() {
             let jitter = (jitter > Duration::ZERO).then(|| format!(" ± {}", Human(jitter)));
             parts.push(format!("hold back {}{}", Human(delay), jitter.unwrap_or_default()));
         }
+        parts.extend(rate.map(|it| format!("let pass {it} a second")));
         for (share, what) in [(loss, "lose"), (reorder, "reorder"), (corrupt, "damage")] {
             if share > Ratio::ZERO {
                 parts.push(format!("{what} {share}"));

@@ -36,8 +36,9 @@ pub(super) struct Line {
 
 impl Line {
     fn open(treatment: Treatment, seed: Seed, number: u64) -> Result<Self, Trouble> {
-        let contents = match treatment.corrupt {
-            Ratio::ZERO => Contents::None,
+        let contents = match treatment {
+            Treatment { corrupt: Ratio::ZERO, rate: None, .. } => Contents::None,
+            Treatment { corrupt: Ratio::ZERO, .. } => Contents::Length,
             _ => Contents::Whole,
         };
         let chance = seed.choices("packets").of(number);

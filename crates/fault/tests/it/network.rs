@@ -9,7 +9,7 @@ use evenkeel_model::document::{
     Direction, DnsAnswer, Fault, Network, PartitionShape, Protocol, Selector, Traffic,
 };
 use evenkeel_model::plan::PlannedFault;
-use evenkeel_units::{Clock, Ratio, SystemClock};
+use evenkeel_units::{Bytes, Clock, Ratio, SystemClock};
 use tempfile::TempDir;
 
 use crate::aftermath::{guardian_in, left_by};
@@ -75,6 +75,58 @@ fn a_port_that_is_refused_refuses_and_closes_what_is_open() {
         assert!(evidence.acted && evidence.counters["packets_rejected"] >= 2.0, "{evidence:?}");
         connect(victim).await.unwrap();
         faults.close().await.unwrap();
+    });
+}
+
+#[test]
+fn whoever_sends_data_to_a_port_is_reset_and_may_connect() {
+    alone("network::whoever_sends_data_to_a_port_is_reset_and_may_connect", async {
+        use std::io::{Read, Write};
+        let victim = echo();
+        let (_state, mut faults) = opened().await;
+        faults.begin(0, &on(traffic(victim.port()), Fault::Reset)).await.unwrap();
+        let mut open = connect(victim).await.unwrap();
+        let reset = blocking(move || {
+            open.write_all(b"?").unwrap();
+            open.read(&mut [0]).unwrap_err().kind()
+        });
+        assert_eq!(reset.await, ErrorKind::ConnectionReset);
+        let (evidence, error) = faults.end(0).await;
+        assert_eq!(error, None);
+        assert!(evidence.acted && evidence.counters["segments_reset"] >= 1.0, "{evidence:?}");
+        assert!(round_trip(victim).await < SHORT);
+        faults.close().await.unwrap();
+    });
+}
+
+#[test]
+fn no_more_than_the_bandwidth_passes_in_either_direction() {
+    alone("network::no_more_than_the_bandwidth_passes_in_either_direction", async {
+        let rate = Bytes(400 * 1000);
+        let (receiver, sender) =
+            (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        receiver.set_read_timeout(Some(SHORT)).unwrap();
+        let to = receiver.local_addr().unwrap();
+        let (_state, mut faults) = opened().await;
+        faults.begin(0, &on(traffic(to.port()), Fault::Bandwidth { rate })).await.unwrap();
+        let (arrived, last) = blocking(move || {
+            let clock = SystemClock::start();
+            // With a header of 28 bytes each: 1000 a piece. Half a second of them fits the line.
+            (0..400).for_each(|_| assert!(sender.send_to(&[0; 972], to).is_ok()));
+            let next = || receiver.recv(&mut [0]).ok().map(|_| clock.now().elapsed());
+            let times: Vec<Duration> = std::iter::from_fn(next).collect();
+            (times.len(), *times.last().unwrap())
+        })
+        .await;
+        assert!(arrived >= 200, "{arrived}");
+        assert!(last >= Duration::from_micros(2_500) * (arrived as u32 - 1), "{arrived} {last:?}");
+        let (evidence, error) = faults.end(0).await;
+        assert_eq!(error, None);
+        let counter = |name: &str| evidence.counters[name] as usize;
+        assert_eq!((counter("rated_bytes"), counter("lost")), (arrived * 1000, 400 - arrived));
+        assert!(evidence.acted, "{evidence:?}");
+        faults.close().await.unwrap();
+        assert_eq!(ruleset(), "");
     });
 }
 

@@ -6,7 +6,7 @@
 //! packet    packets and verdicts as bytes
 //! ```
 //!
-//! Only descriptions of packets come here, contents only where they are to be damaged. The kernel lets packets
+//! Only descriptions of packets come here, lengths where these count, contents where they are to be damaged. The kernel lets packets
 //! pass when the queue is full, and when nobody listens.
 
 mod damage;
@@ -53,6 +53,8 @@ const TRIES_MAX: u32 = 64;
 pub(crate) enum Contents {
     /// Nothing of them, and segments that belong together as one.
     None,
+    /// How long each is, and no more than its first byte.
+    Length,
     /// Packets as they go on the wire, with their checksums.
     Whole,
 }
@@ -133,13 +135,14 @@ impl Queue {
 }
 
 fn configure(to: &mut Values<'_>, contents: Contents) {
-    let (copy, segments) = match contents {
-        Contents::None => (COPY_DESCRIPTION, WHOLE_SEGMENTS),
-        Contents::Whole => (COPY_CONTENTS, 0),
+    let (bytes, copy, segments) = match contents {
+        Contents::None => (0, COPY_DESCRIPTION, WHOLE_SEGMENTS),
+        Contents::Length => (1, COPY_CONTENTS, 0),
+        Contents::Whole => (0, COPY_CONTENTS, 0),
     };
     to.bytes(1, &[BIND, 0, 0, 0]);
     // How many bytes; 0 stands for all.
-    to.bytes(2, &[0, 0, 0, 0, copy]);
+    to.bytes(2, &[0, 0, 0, bytes, copy]);
     to.be32(3, PACKETS_MAX);
     to.be32(4, FAIL_OPEN | WHOLE_SEGMENTS);
     to.be32(5, FAIL_OPEN | segments);

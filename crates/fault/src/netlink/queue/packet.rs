@@ -11,6 +11,8 @@ const UP_TO: u16 = SUBSYSTEM << 8 | 3;
 const HEADER: u16 = 1;
 const VERDICT: u16 = 2;
 const PAYLOAD: u16 = 10;
+/// Length of the whole packet, where not all of it is handed out.
+const LENGTH: u16 = 13;
 
 const DROP: u32 = 0;
 const ACCEPT: u32 = 1;
@@ -22,6 +24,8 @@ pub(crate) struct Packet<'a> {
     pub(crate) id: u32,
     /// From the IP header on; empty when the queue hands out no contents.
     pub(crate) payload: &'a [u8],
+    /// How many bytes it has on the way; 0 when the queue hands out no contents.
+    pub(crate) length: u32,
 }
 
 impl<'a> Packet<'a> {
@@ -32,7 +36,10 @@ impl<'a> Packet<'a> {
         }
         let find = |kind| message.attributes().find_map(|it| (it.0 == kind).then_some(it.1));
         let id = be32(find(HEADER)?.get(..4)?)?;
-        Some(Self { id, payload: find(PAYLOAD).unwrap_or_default() })
+        let payload = find(PAYLOAD).unwrap_or_default();
+        let length = find(LENGTH).and_then(be32);
+        let length = length.unwrap_or_else(|| u32::try_from(payload.len()).unwrap_or(u32::MAX));
+        Some(Self { id, payload, length })
     }
 }
 
@@ -86,7 +93,10 @@ mod tests {
                 }
             });
             let message = messages(writer.bytes()).next().unwrap();
-            assert_eq!(Packet::read(&message), Some(Packet { id: 258, payload }));
+            assert_eq!(
+                Packet::read(&message),
+                Some(Packet { id: 258, payload, length: payload.len() as u32 })
+            );
         }
     }
 

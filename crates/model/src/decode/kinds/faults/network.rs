@@ -88,7 +88,7 @@ fn latency(f: &mut Fields<'_>) -> Option<Step> {
 }
 
 fn bandwidth_limit(f: &mut Fields<'_>) -> Option<Step> {
-    let sentence = "The link carries no more than this, each second and direction.";
+    let sentence = "No more than this passes, each second and direction.";
     let fault = f.required("rate", sentence, bandwidth()).map(|rate| Fault::Bandwidth { rate });
     step(f, fault, &AIMED)
 }
@@ -110,7 +110,11 @@ pub(super) fn kinds() -> Vec<Kind> {
             "Every segment through the link, or every packet, is late.",
             body("LatencyFault", latency),
         ),
-        ("bandwidth", "The link carries only so much.", body("BandwidthFault", bandwidth_limit)),
+        (
+            "bandwidth",
+            "The link, or traffic, carries only so much.",
+            body("BandwidthFault", bandwidth_limit),
+        ),
         (
             "blackHole",
             "What is sent disappears: into a link, or as packets.",

@@ -31,10 +31,10 @@ impl Fault {
         use ActsOn::{Host, Link, Postgres, Process, Redis, Traffic};
         match self {
             Self::Latency { .. } => lasts("latency", &[Link, Traffic]),
-            Self::Bandwidth { .. } => lasts("bandwidth", &[Link]),
+            Self::Bandwidth { .. } => lasts("bandwidth", &[Link, Traffic]),
             Self::BlackHole => lasts("blackHole", &[Link, Traffic]),
             Self::Refuse => lasts("refuse", &[Link, Traffic]),
-            Self::Reset => lasts("reset", &[Link]),
+            Self::Reset => lasts("reset", &[Link, Traffic]),
             Self::HttpErrors { .. } => lasts("httpErrors", &[Link]),
             Self::Loss { .. } => lasts("loss", &[Traffic]),
             Self::Corrupt { .. } => lasts("corrupt", &[Traffic]),

@@ -29,7 +29,7 @@ pub enum Fault {
         #[serde(rename = "jitter_seconds", with = "seconds")]
         jitter: Duration,
     },
-    /// The link carries no more than this, each second and direction.
+    /// No more than this passes, each second and direction.
     Bandwidth {
         /// Bytes a second.
         rate: Bytes,
