@@ -21,6 +21,7 @@ mod memory;
 mod pids;
 mod pipe;
 mod postgres;
+mod redirect;
 mod redis;
 mod table;
 mod trace;
@@ -43,6 +44,7 @@ pub(crate) use self::memory::{Memory, available, reserve, total};
 pub(crate) use self::pids::Pids;
 pub(crate) use self::pipe::{Holder, HolderError};
 pub(crate) use self::postgres::{Lock, Postgres, Task, Terminate};
+pub(crate) use self::redirect::Redirect;
 pub(crate) use self::redis::{Address, KillClients, Redis, Task as RedisTask};
 pub(crate) use self::table::Table;
 pub(crate) use self::trace::Trace;
@@ -67,6 +69,8 @@ pub enum Work {
     Pids(Pids),
     /// Keep up a table of nft.
     Table(Table),
+    /// Lead connections through a link.
+    Redirect(Redirect),
     /// Answer questions of DNS.
     Dns(Dns),
     /// Hold packets back, or damage them.
@@ -88,6 +92,7 @@ impl Work {
             Self::Inodes(it) => it.run(life),
             Self::Pids(it) => it.run(life),
             Self::Table(it) => it.run(life),
+            Self::Redirect(it) => it.run(life),
             Self::Dns(it) => it.run(life),
             Self::Packets(it) => {
                 it.run(life.input(), life.left(), || life.ready()).map(|did| did.counters())
@@ -108,6 +113,7 @@ impl fmt::Display for Work {
             Self::Inodes(it) => it.fmt(f),
             Self::Pids(it) => it.fmt(f),
             Self::Table(it) => it.fmt(f),
+            Self::Redirect(it) => it.fmt(f),
             Self::Dns(it) => it.fmt(f),
             Self::Packets(it) => it.fmt(f),
             Self::Trace(it) => it.fmt(f),

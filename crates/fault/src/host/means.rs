@@ -68,7 +68,7 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
         of(
             "nft",
             "lose, block, refuse and redirect packets; partitions",
-            &["loss", "blackHole", "refuse", "reset", "partition", "dns"],
+            &["loss", "blackHole", "refuse", "reset", "httpErrors", "partition", "dns"],
             [net_admin(), host.program("nft", "nftables"), host.owned_tables()],
         ),
         of(

@@ -189,9 +189,12 @@ impl Aim<'_> {
     }
 }
 
-/// One step for each link: nothing is left to undo once our process is gone.
+/// One step for each link: nothing is left to undo once our process is gone. Traffic is led through one.
 fn on_links(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
     let toxic = Toxic::of(aim.fault);
+    if let (Some(traffic), Some(toxic)) = (aim.traffic(), &toxic) {
+        return network::redirect(aim, traffic, toxic);
+    }
     let links = aim.hits.iter().zip(toxic.iter().cycle());
     let lay = |(hit, toxic): (&Hit, &Toxic)| Step {
         apply: Op::Lay { link: hit.name.clone(), toxic: toxic.clone(), limit: aim.limit },
@@ -216,11 +219,11 @@ impl Past<'_> {
         (of(self.fault).evidence)(self)
     }
 
-    /// Evidence of a fault that lay on a link.
+    /// Evidence of a fault that lay on a link, of a dependency or of ours.
     fn link(&self, evidence: impl FnOnce(&Counts) -> Evidence) -> Evidence {
         match self.did {
             [Did::Link { counts, .. }, ..] => evidence(counts),
-            _ => self.nothing(),
+            _ => self.held(|counted| evidence(&Counts::said(counted))),
         }
     }
 

@@ -19,6 +19,7 @@ use super::alarm::Alarm;
 use super::http::Requests;
 use super::lane::Lane;
 use super::toxic::{Laid, Stream, Toxics};
+use super::upstream::Upstream;
 
 /// Read at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -36,7 +37,12 @@ thread_local! {
 pub(crate) type Sight = watch::Receiver<Arc<Toxics>>;
 
 /// Serves one accepted client until both sides are done or the link cuts it off.
-pub(crate) async fn serve(client: TcpStream, upstream: &str, mut sight: Sight, rng: ChaCha8Rng) {
+pub(crate) async fn serve(
+    client: TcpStream,
+    upstream: &Upstream,
+    mut sight: Sight,
+    rng: ChaCha8Rng,
+) {
     let watch = sight.clone();
     let upstream = tokio::select! {
         it = connect(&client, upstream, &mut sight) => it,
@@ -66,12 +72,12 @@ pub(crate) async fn serve(client: TcpStream, upstream: &str, mut sight: Sight, r
 }
 
 /// Connects to the dependency. `None`: the client has nobody to talk to.
-async fn connect(client: &TcpStream, upstream: &str, sight: &mut Sight) -> Option<TcpStream> {
+async fn connect(client: &TcpStream, upstream: &Upstream, sight: &mut Sight) -> Option<TcpStream> {
     if swallow(client, sight).await {
         reset(client);
         return None;
     }
-    let upstream = tokio::time::timeout(CONNECT_MAX, TcpStream::connect(upstream)).await.ok()?;
+    let upstream = tokio::time::timeout(CONNECT_MAX, upstream.connect(client)).await.ok()?;
     let upstream = upstream.ok()?;
     // Without it the kernel would add delays that nobody asked for.
     [client, &upstream].into_iter().try_for_each(|it| it.set_nodelay(true)).ok()?;

@@ -1,5 +1,6 @@
 //! What a toxic did, as counted on the way: evidence of faults.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -30,6 +31,36 @@ impl Counts {
     /// One of them, as it stands.
     pub fn read(count: &AtomicU64) -> u64 {
         count.load(Ordering::Relaxed)
+    }
+
+    /// Each with its name.
+    const fn all(&self) -> [(&'static str, &AtomicU64); 8] {
+        [
+            ("segments", &self.segments),
+            ("bytes", &self.bytes),
+            ("waits", &self.waits),
+            ("reset", &self.reset),
+            ("swallowed", &self.swallowed),
+            ("swallowed_bytes", &self.swallowed_bytes),
+            ("requests", &self.requests),
+            ("answered", &self.answered),
+        ]
+    }
+
+    /// As a child of ours says it.
+    pub(crate) fn counters(&self) -> BTreeMap<String, f64> {
+        let counts = self.all().map(|(name, it)| (name.to_owned(), Self::read(it) as f64));
+        counts.into_iter().collect()
+    }
+
+    /// As it was said.
+    pub(crate) fn said(counters: &BTreeMap<String, f64>) -> Self {
+        let counts = Self::default();
+        for (name, count) in counts.all() {
+            let said = counters.get(name).copied().unwrap_or_default();
+            count.store(said as u64, Ordering::Relaxed);
+        }
+        counts
     }
 
     /// The delay in the middle of those that were really added.
@@ -88,6 +119,15 @@ impl Samples {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_child_says_is_what_it_counted() {
+        let counts = Counts::default();
+        counts.requests.store(7, Ordering::Relaxed);
+        counts.answered.store(3, Ordering::Relaxed);
+        let heard = Counts::said(&counts.counters());
+        assert_eq!((Counts::read(&heard.requests), Counts::read(&heard.answered)), (7, 3));
+    }
 
     #[test]
     fn the_median_survives_more_samples_than_are_kept() {

@@ -6,7 +6,6 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_units::Seed;
@@ -15,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::connection::{Sight, serve};
+use super::upstream::Upstream;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -22,7 +22,7 @@ const BACKLOG: i32 = 1024;
 /// A link as its own task sees it.
 pub(crate) struct Link {
     pub(crate) name: String,
-    pub(crate) upstream: Arc<str>,
+    pub(crate) upstream: Upstream,
     pub(crate) seed: Seed,
     pub(crate) sight: Sight,
     /// Says whether the link listens.

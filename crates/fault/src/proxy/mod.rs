@@ -25,6 +25,7 @@ mod http;
 mod lane;
 mod link;
 mod toxic;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -45,6 +46,8 @@ use self::toxic::{Laid, Toxics};
 
 pub use self::counts::Counts;
 pub use self::toxic::{Placed, Stream, Toxic};
+pub(crate) use self::upstream::MARK;
+pub use self::upstream::Upstream;
 
 /// How long a link may take to stop or to resume listening, or to end.
 const SETTLE_MAX: Duration = Duration::from_secs(2);
@@ -126,7 +129,7 @@ impl Proxy {
     pub fn start(dependencies: &[Dependency], seed: Seed) -> Result<Self, ProxyError> {
         let mut proxy = Self::without_links(seed)?;
         for it in dependencies {
-            proxy.open(&it.name, it.listen, &it.upstream)?;
+            proxy.open(&it.name, it.listen, it.upstream.as_str())?;
         }
         Ok(proxy)
     }
@@ -151,13 +154,12 @@ impl Proxy {
         Ok(Self { links, seed, runtime: handle, stop, thread, thread_id })
     }
 
-    /// Opens a link: from now on it listens, and leads to `upstream`, a host with a port. Returns where it
-    /// listens, which is known only now when the port is 0.
+    /// Opens a link: from now on it listens, and leads to `upstream`. Returns where it listens, which is known only now when the port is 0.
     pub fn open(
         &mut self,
         link: &str,
         listen: SocketAddr,
-        upstream: &str,
+        upstream: impl Into<Upstream>,
     ) -> Result<SocketAddr, ProxyError> {
         let name = link.to_owned();
         if self.links.contains_key(link) {

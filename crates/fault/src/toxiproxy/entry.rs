@@ -75,7 +75,7 @@ impl Entry {
             return Ok(());
         }
         let wanted = spec::address(&self.listen).await?;
-        let listens = proxy.open(name, wanted, &spec::leads_to(&self.upstream))?;
+        let listens = proxy.open(name, wanted, spec::leads_to(&self.upstream).as_str())?;
         (self.listen, self.enabled) = (listens.to_string(), true);
         for toxic in &self.toxics {
             toxic.lay(name, proxy).await?;

@@ -11,6 +11,7 @@ mod network;
 mod pauses;
 mod postgres;
 mod processes;
+mod redirects;
 mod redis;
 mod rounds;
 mod stage;

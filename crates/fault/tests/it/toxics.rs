@@ -24,7 +24,7 @@ const fn millis(millis: u64) -> Duration {
 /// A proxy with the link `x` to `upstream`, and where it listens.
 fn linked(upstream: SocketAddr) -> (Proxy, SocketAddr) {
     let mut proxy = Proxy::without_links(Seed(7)).unwrap();
-    let address = proxy.open("x", ANY, &upstream.to_string()).unwrap();
+    let address = proxy.open("x", ANY, upstream.to_string().as_str()).unwrap();
     (proxy, address)
 }
 
@@ -335,7 +335,7 @@ async fn a_toxicity_is_the_share_of_connections_that_are_hit() {
 #[tokio::test]
 async fn a_link_that_is_closed_ends_its_connections_and_frees_its_port() {
     let (mut proxy, address) = linked(echo());
-    let other = proxy.open("y", ANY, &echo().to_string()).unwrap();
+    let other = proxy.open("y", ANY, echo().to_string().as_str()).unwrap();
     let (mut cut, mut goes_on) = blocking(move || {
         let (mut cut, mut goes_on) = (connect(address), connect(other));
         trip(&mut cut);
@@ -355,7 +355,7 @@ async fn a_link_that_is_closed_ends_its_connections_and_frees_its_port() {
     })
     .await;
     // There again, and nothing lies on it any more.
-    assert_eq!(proxy.open("x", address, &echo().to_string()).unwrap(), address);
+    assert_eq!(proxy.open("x", address, echo().to_string().as_str()).unwrap(), address);
     assert!(matches!(proxy.open("x", ANY, "127.0.0.1:1"), Err(ProxyError::Twice { .. })));
     blocking(move || trip(&mut connect(address))).await;
     proxy.close("nobody").await.unwrap();
@@ -385,7 +385,7 @@ async fn what_waits_uses_no_cpu() {
     for (index, toxic) in laid.into_iter().enumerate() {
         for stream in [Stream::Up, Stream::Down] {
             let name = format!("{index}-{stream:?}");
-            let address = proxy.open(&name, ANY, &echo().to_string()).unwrap();
+            let address = proxy.open(&name, ANY, echo().to_string().as_str()).unwrap();
             proxy.lay(&name, 0, on(stream, toxic.clone()), None).await.unwrap();
             clients.push(blocking(move || {
                 let mut client = connect(address);

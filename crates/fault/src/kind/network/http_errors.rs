@@ -6,9 +6,13 @@
 //!
 //! ```yaml
 //! - httpErrors: {share: 20%, status: 503, at: 10s, duration: 60s}
+//! - httpErrors: {share: 20%, target: {traffic: {host: 10.0.0.7, port: 80}}, at: 10s, duration: 60s}
 //! ```
 //!
-//! Needs: the service calls its dependency through the link. Release class A: it lives in our process.
+//! On a link: the service calls its dependency through it. On traffic: the connections that programs of this host open to
+//! the endpoint are led through a link of ours; those that were open before are reset when they are used next, so that
+//! they are opened anew, and those that were led are closed at the end. That needs `nft` and CAP_NET_ADMIN. Release class
+//! A: link and rules live in processes of ours, and the kernel removes the rules with theirs.
 //! Evidence: requests seen, and those answered with the error.
 
 use evenkeel_model::document::Fault;
@@ -21,7 +25,7 @@ use crate::proxy::Counts;
 pub(in crate::kind) const KIND: Kind = Kind {
     name: "httpErrors",
     release: Release::Lifetime,
-    needs: "a link that carries HTTP/1 in the clear",
+    needs: "a link that carries HTTP/1 in the clear; for traffic nft, CAP_NET_ADMIN",
     about: "- httpErrors: {share: 20%, status: 503, at: 10s, duration: 60s}",
     plan: on_links,
     evidence: |past| past.link(|counts| evidence(counts, past.fault)),

@@ -9,7 +9,10 @@ pub(super) mod latency;
 pub(super) mod loss;
 mod packets;
 pub(super) mod partition;
+mod redirected;
 pub(super) mod refuse;
 pub(super) mod reorder;
 pub(super) mod reset;
 mod rules;
+
+pub(super) use self::redirected::redirect;

@@ -35,7 +35,7 @@ impl Fault {
             Self::BlackHole => lasts("blackHole", &[Link, Traffic]),
             Self::Refuse => lasts("refuse", &[Link, Traffic]),
             Self::Reset => lasts("reset", &[Link, Traffic]),
-            Self::HttpErrors { .. } => lasts("httpErrors", &[Link]),
+            Self::HttpErrors { .. } => lasts("httpErrors", &[Link, Traffic]),
             Self::Loss { .. } => lasts("loss", &[Traffic]),
             Self::Corrupt { .. } => lasts("corrupt", &[Traffic]),
             Self::Reorder { .. } => lasts("reorder", &[Traffic]),
