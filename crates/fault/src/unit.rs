@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::need::{PlanError, program};
 use crate::plan::Argv;
-use crate::process::{Process, stat};
+use crate::process::{Process, cgroup, stat};
 use crate::run::RunError;
 
 /// There when PID 1 is systemd, as in sd_booted(3).
@@ -72,10 +72,7 @@ impl Unit {
 
     /// The processes that run in it.
     pub(crate) fn processes(&self) -> io::Result<Vec<Process>> {
-        let of_it = |pid: &u32| {
-            let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-            within(&text, &self.name)
-        };
+        let of_it = |pid: &u32| cgroup::in_unit(*pid, &self.name);
         Ok(stat::pids()?.into_iter().filter(of_it).filter_map(Process::of).collect())
     }
 }
@@ -94,23 +91,9 @@ fn invocation(name: &str) -> io::Result<Option<String>> {
     }
 }
 
-/// Whether a process with these cgroups runs in a unit.
-fn within(cgroups: &str, unit: &str) -> bool {
-    let paths = cgroups.lines().filter_map(|it| it.splitn(3, ':').nth(2));
-    paths.into_iter().any(|it| it.split('/').any(|it| it == unit))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_process_runs_in_the_unit_that_its_cgroup_names() {
-        let cgroups =
-            "1:name=systemd:/system.slice/nginx.service/worker\n0::/system.slice/nginx.service\n";
-        assert!(within(cgroups, "nginx.service") && within(cgroups, "system.slice"));
-        assert!(!within(cgroups, "inx.service") && !within("", "nginx.service"));
-    }
 
     #[test]
     fn where_systemd_does_not_run_it_is_missing() {

@@ -64,6 +64,9 @@ impl Map {
             Finder::Pid(pid) => self.put("pid", Tree::word(pid)),
             Finder::Executable(name) => self.put("executable", Tree::text(name)),
             Finder::Port(port) => self.put("port", Tree::word(port)),
+            Finder::CommandLine(pattern) => self.put("commandLine", Tree::text(pattern)),
+            Finder::Cgroup(path) => self.put("cgroup", Tree::text(path)),
+            Finder::Unit(name) => self.put("unit", Tree::text(name)),
         }
     }
 

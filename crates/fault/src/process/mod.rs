@@ -1,7 +1,8 @@
 //! Processes: finding those that a fault is aimed at, and telling them from all others.
 //!
 //! ```text
-//! find      pid, program or listening port → families of processes, never ourselves
+//! find      pid, program, listening port, command line, control group or unit → families of processes,
+//!           never ourselves
 //! Process   pid + start time: names one process for as long as the host is up
 //! family    a process and those of its children that were found with it: nginx and its workers
 //! ```
@@ -10,6 +11,7 @@
 //! CI agent), our own guardian and burners, and whoever listens on port 22: the way in by which people mend. A signal goes through a pidfd that is opened first and
 //! compared second, so it cannot reach a stranger who got the number in between.
 
+pub(crate) mod cgroup;
 mod files;
 mod port;
 pub(crate) mod stat;
@@ -27,6 +29,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
 use self::stat::Stat;
+use crate::target::matches;
 
 /// Set in the environment of our own helpers, so that no fault is ever aimed at them.
 pub const HELPER: &str = "EVENKEEL_HELPER";
@@ -129,13 +132,19 @@ pub fn find(finder: &Finder) -> io::Result<Vec<Process>> {
     let own = ourselves(&all);
     let listeners = match finder {
         Finder::Port(port) => port::listeners(*port)?,
-        Finder::Pid(_) | Finder::Executable(_) => BTreeSet::new(),
+        _ => BTreeSet::new(),
     };
     let found = all.into_iter().filter(|it| {
         let hit = match finder {
             Finder::Pid(pid) => it.pid == *pid,
             Finder::Executable(program) => runs(it, program),
             Finder::Port(_) => listeners.contains(&it.pid),
+            Finder::CommandLine(pattern) => {
+                let line = stat::command_line(it.pid);
+                !line.is_empty() && matches(pattern, &line)
+            }
+            Finder::Cgroup(path) => cgroup::paths(it.pid).iter().any(|it| cgroup::below(it, path)),
+            Finder::Unit(name) => cgroup::in_unit(it.pid, name),
         };
         let spared = it.pid == 1 || it.is_kernel_thread || own.contains(&it.pid);
         hit && it.is_alive() && !spared && stat::variable(it.pid, HELPER).is_none()

@@ -102,6 +102,12 @@ pub(crate) fn arguments(pid: u32) -> Vec<OsString> {
     zero_separated(&format!("/proc/{pid}/cmdline"))
 }
 
+/// The arguments of a process with one blank in between; empty for threads of the kernel.
+pub(crate) fn command_line(pid: u32) -> String {
+    let arguments = arguments(pid);
+    arguments.iter().map(|it| it.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
 /// The environment a process was started with; empty when it is not ours to read.
 pub(crate) fn environment(pid: u32) -> Vec<OsString> {
     zero_separated(&format!("/proc/{pid}/environ"))

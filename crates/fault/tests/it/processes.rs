@@ -240,3 +240,38 @@ async fn a_process_may_open_no_more_files_than_its_limit() {
     assert_eq!((evidence.acted, limit().as_str()), (false, "9"), "{evidence:?}");
     faults.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_process_is_found_by_its_command_line_its_cgroup_and_its_unit() {
+    let by_line = |it: &str| find(&Finder::CommandLine(it.to_owned())).unwrap();
+    let victim = Victim::of(Command::new("sleep").args(["307", "0.1234567"]));
+    until(|| by_line("sleep 307 0.1234567").len() == 1).await;
+    let found = vec![victim.process()];
+    assert_eq!((by_line("*307*12345*"), by_line("sleep 307")), (found.clone(), vec![]));
+    // A group of ours below that in which the tests run.
+    let group = group("evenkeel-test.service").expect("control groups that can be written");
+    let (group, path) = group;
+    assert!(find(&Finder::Unit("evenkeel-test.service".to_owned())).unwrap().is_empty());
+    std::fs::write(group.join("cgroup.procs"), victim.0.id().to_string()).unwrap();
+    let by = [Finder::Unit("evenkeel-test.service".to_owned()), Finder::Cgroup(path)];
+    for finder in by {
+        assert_eq!(find(&finder).unwrap(), found, "{finder}");
+    }
+    drop(victim);
+    until(|| std::fs::remove_dir(&group).is_ok()).await;
+}
+
+/// Makes a control group in a hierarchy that can be written: its folder, and its path there.
+fn group(name: &str) -> Option<(std::path::PathBuf, String)> {
+    let text = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    for (mount, prefix) in [("pids", ":pids:"), ("unified", "0::"), ("", "0::")] {
+        let Some(own) = text.lines().find_map(|it| it.split_once(prefix)) else { continue };
+        let path = format!("{}/{name}", own.1.trim_end_matches('/'));
+        let folder =
+            std::path::Path::new("/sys/fs/cgroup").join(mount).join(path.trim_start_matches('/'));
+        if std::fs::create_dir(&folder).is_ok() && folder.join("cgroup.procs").is_file() {
+            return Some((folder, path));
+        }
+    }
+    None
+}

@@ -14,6 +14,7 @@ use crate::yaml::{Node, Place};
 pub(super) mod call;
 pub(super) mod condition;
 pub(super) mod database;
+pub(super) mod process;
 pub(super) mod request;
 
 pub(super) const NUMBER: &str = r"(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)";

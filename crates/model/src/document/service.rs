@@ -19,6 +19,7 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -81,6 +82,24 @@ pub enum Finder {
     Executable(String),
     /// By the TCP port it listens on.
     Port(u16),
+    /// By its whole command line, its arguments with one blank in between; `*` stands for any text.
+    CommandLine(String),
+    /// By the control group it is in, or one below it: its path in a hierarchy of either version.
+    Cgroup(String),
+    /// By the unit of systemd that it runs in, such as `nginx.service`.
+    Unit(String),
+}
+
+impl fmt::Display for Finder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pid(pid) => write!(f, "pid {pid}"),
+            Self::Port(port) => write!(f, "port {port}"),
+            Self::Executable(name) | Self::Unit(name) => f.write_str(name),
+            Self::CommandLine(pattern) => write!(f, "command line {pattern}"),
+            Self::Cgroup(path) => write!(f, "cgroup {path}"),
+        }
+    }
 }
 
 /// A link from the service to something it needs, led through the built-in proxy.

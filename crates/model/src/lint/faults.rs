@@ -62,7 +62,7 @@ const fn aimed_at(acts_on: ActsOn) -> &'static str {
         }
         ActsOn::Redis => "Aim it at a Redis, such as `target: {redis: \"redis://10.0.0.7:6379\"}`.",
         ActsOn::Process => {
-            "Aim it at `instances`, a `pid`, an `executable` or a `port`, such as `target: {instances: gateway-*}`."
+            "Aim it at `instances`, a `pid`, an `executable`, a `port`, a `commandLine`, a `cgroup` or a `unit`, such as `target: {instances: gateway-*}`."
         }
         ActsOn::Host => "It needs no target.",
     }

@@ -83,6 +83,9 @@ pub(super) fn finder() -> Value {
         kind("pid", count("By number.")),
         kind("executable", text("By its program.")),
         kind("port", count("By the TCP port it listens on.")),
+        kind("command_line", text("By its command line.")),
+        kind("cgroup", text("By the control group it is in.")),
+        kind("unit", text("By its unit of systemd.")),
     ])
 }
 

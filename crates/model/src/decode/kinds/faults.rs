@@ -34,16 +34,8 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
     let sentence = "How many of the candidates: `one`, `all`, a number, or a share that is never rounded up. \
                     Default: `all` for a link, traffic, a database or a pid, else `one`.";
     let mode = f.optional("mode", sentence, mode());
-    f.exactly_one(&[
-        "instances",
-        "dependency",
-        "traffic",
-        "postgres",
-        "redis",
-        "pid",
-        "executable",
-        "port",
-    ]);
+    let others = ["instances", "dependency", "traffic", "postgres", "redis"];
+    f.exactly_one(&[others.as_slice(), &super::service::FINDERS].concat());
     let help = "A process is found by itself; `service` goes with `instances` or `dependency`.";
     f.never_beside("service", &super::service::FINDERS, help);
     f.never_beside("service", &["traffic", "postgres", "redis"], help);
@@ -54,14 +46,12 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
     let select = select.or(postgres.map(Selector::Postgres)).or(redis.map(Selector::Redis));
     let select = select.or(process.map(Selector::Process))?;
     let usual = match select {
-        Selector::Instances { .. } | Selector::Process(Finder::Executable(_) | Finder::Port(_)) => {
-            Mode::One
-        }
         Selector::Dependency { .. }
         | Selector::Traffic(_)
         | Selector::Postgres(_)
         | Selector::Redis(_)
         | Selector::Process(Finder::Pid(_)) => Mode::All,
+        Selector::Instances { .. } | Selector::Process(_) => Mode::One,
     };
     Some(Target { select, mode: mode.unwrap_or(usual) })
 }

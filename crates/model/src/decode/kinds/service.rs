@@ -6,7 +6,7 @@ use super::safety::release;
 use crate::decode::codec::{Any, Forms, Integer, List, Mapped, Named, Object};
 use crate::decode::codes;
 use crate::decode::fields::Fields;
-use crate::decode::values::{call::file, length, name, prose, request};
+use crate::decode::values::{call::file, length, name, process, prose, request};
 use crate::document::{AllowFaults, Dependency, Fault, Finder, Instance, Service, Start};
 
 pub(super) const SPEC: Object<Service> = Object { title: "Service", fields: service };
@@ -69,7 +69,8 @@ fn start(f: &mut Fields<'_>) -> Option<Start> {
 }
 
 /// The fields that say how a process is found.
-pub(super) const FINDERS: [&str; 3] = ["pid", "executable", "port"];
+pub(super) const FINDERS: [&str; 6] =
+    ["pid", "executable", "port", "commandLine", "cgroup", "unit"];
 
 /// One of the ways to find a process; `None` when there is none.
 pub(super) fn finder_fields(f: &mut Fields<'_>) -> Option<Finder> {
@@ -77,11 +78,20 @@ pub(super) fn finder_fields(f: &mut Fields<'_>) -> Option<Finder> {
     let pid = Integer { min: 2, max: 4_194_304, reason };
     let pid = f.optional("pid", "The process with this number.", pid);
     let sentence = "Processes of this program, by its path or file name.";
-    let executable = f.optional("executable", sentence, request::executable());
+    let executable = f.optional("executable", sentence, process::executable());
     let port = Integer { min: 1, max: 65_535, reason: "Ports are numbers from 1 to 65535." };
     let port = f.optional("port", "The process that listens on this TCP port.", port);
+    let sentence = "Processes whose command line is this: the arguments with one blank in between, where `*` \
+                    stands for any text, so that `*text*` is a part of it.";
+    let command_line = f.optional("commandLine", sentence, process::command_line());
+    let sentence =
+        "Processes in this control group or one below it, by its path in `/proc/PID/cgroup`.";
+    let cgroup = f.optional("cgroup", sentence, process::cgroup());
+    let sentence = "Processes of this unit of systemd, by its whole name.";
+    let unit = f.optional("unit", sentence, process::unit()).map(Finder::Unit);
     let pid = pid.map(|it| Finder::Pid(it as u32));
-    pid.or(executable).or(port.map(|it| Finder::Port(it as u16)))
+    let port = port.map(|it| Finder::Port(it as u16));
+    pid.or(executable).or(port).or(command_line).or(cgroup).or(unit)
 }
 
 fn finder(f: &mut Fields<'_>) -> Option<Finder> {

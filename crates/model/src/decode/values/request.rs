@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{REFERENCES, cut, parse_text, steady_text};
 use crate::decode::codec::{Naming, Problem, Takes, Word};
 use crate::decode::codes;
-use crate::document::{Finder, Part, StatusCheck, Template};
+use crate::document::{Part, StatusCheck, Template};
 
 const AUTHORITY: &str = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])";
 
@@ -395,45 +395,6 @@ pub(in crate::decode) fn status() -> Word<StatusCheck> {
         ]})
     };
     Word { expected: "a status such as `200` or `2xx`", takes: Takes::Readable, parse, schema }
-}
-
-/// The path or file name of a program.
-pub(in crate::decode) fn executable() -> Word<Finder> {
-    let parse = |text: &str| argument_text(text).map(Finder::Executable);
-    let schema = || json!({"minLength": 1, "examples": ["nginx"]});
-    Word { expected: "the name of a program", takes: Takes::Text, parse, schema }
-}
-
-fn argument_text(text: &str) -> Result<String, Problem> {
-    match text.is_empty() || text.contains('\0') {
-        true => Err(Problem::new(
-            codes::RANGE,
-            "the text is empty or has a NUL character",
-            "Give the path or the file name of a program.",
-        )),
-        false => Ok(text.to_owned()),
-    }
-}
-
-/// A unit of systemd by its whole name.
-pub(in crate::decode) fn unit() -> Word<String> {
-    let parse = |text: &str| {
-        let plain = |it: u8| it.is_ascii_alphanumeric() || b":_.\\@-".contains(&it);
-        let named = text.split_once('.').is_some_and(|(name, _)| !name.is_empty());
-        match named && !text.starts_with('-') && text.len() < 256 && text.bytes().all(plain) {
-            true => Ok(text.to_owned()),
-            false => Err(Problem::new(
-                codes::NAME,
-                format!("`{}` is no name of a unit", cut(text)),
-                "Write it with its suffix, such as `nginx.service`.",
-            )),
-        }
-    };
-    let schema = || {
-        let pattern = r"^[A-Za-z0-9:_\\@][A-Za-z0-9:_\\@-]*\.[A-Za-z0-9:_.\\@-]*$";
-        json!({"pattern": pattern, "maxLength": 255, "examples": ["nginx.service"]})
-    };
-    Word { expected: "the name of a unit", takes: Takes::Text, parse, schema }
 }
 
 /// A folder of this host.

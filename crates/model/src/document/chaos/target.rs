@@ -61,14 +61,11 @@ impl Selector {
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Process(Finder::Pid(pid)) => write!(f, "pid {pid}"),
-            Self::Process(Finder::Port(port)) => write!(f, "port {port}"),
+            Self::Process(it) => it.fmt(f),
             Self::Instances { pattern, .. } => f.write_str(pattern),
             Self::Traffic(it) => it.fmt(f),
             Self::Postgres(it) | Self::Redis(it) => it.fmt(f),
-            Self::Process(Finder::Executable(name)) | Self::Dependency { name, .. } => {
-                f.write_str(name)
-            }
+            Self::Dependency { name, .. } => f.write_str(name),
         }
     }
 }

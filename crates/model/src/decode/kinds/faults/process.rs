@@ -7,7 +7,7 @@ use crate::decode::codec::Integer;
 use crate::decode::codes;
 use crate::decode::fields::Fields;
 use crate::decode::kinds::words;
-use crate::decode::values::{length, request};
+use crate::decode::values::{length, process};
 use crate::document::{Fault, PauseBy, Step};
 
 /// More often than this nobody comes back in between.
@@ -22,7 +22,7 @@ fn restart(f: &mut Fields<'_>) -> Option<Step> {
 }
 
 fn stop_unit(f: &mut Fields<'_>) -> Option<Step> {
-    let unit = f.required("unit", "Its name, such as `nginx.service`.", request::unit());
+    let unit = f.required("unit", "Its name, such as `nginx.service`.", process::unit());
     step(f, unit.map(|unit| Fault::StopUnit { unit }), &HOST)
 }
 
