@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use evenkeel_model::document::{
-    AllowFaults, Call, Checks, Criterion, Fault, Indicator, LoadTest, Probe, ProbeKind,
+    AllowFaults, Call, Checks, Criterion, Fault, Indicator, LoadTest, Parts, Probe, ProbeKind,
     RegressionLimits, Role, Route, Safety, Selector, Service, Shape, Slo, Target, Template,
 };
 use evenkeel_model::event::Evidence;
@@ -40,7 +40,7 @@ pub(crate) fn plan() -> Plan {
         experiment: "slow".to_owned(),
         fault,
         target: Some(Target {
-            select: Selector::Dependency { service: None, name: target.to_owned() },
+            select: Selector::Dependency(Parts::named(target)),
             mode: evenkeel_model::document::Mode::All,
         }),
         from: at(from),

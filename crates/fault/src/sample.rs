@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use evenkeel_model::Plan;
 use evenkeel_model::document::{
-    AllowFaults, Dependency, Fault, Finder, Instance, LoadTest, RegressionLimits, Safety, Service,
-    Target,
+    AllowFaults, Dependency, Fault, Finder, Instance, Labels, LoadTest, RegressionLimits, Safety,
+    Service, Target,
 };
 use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::{Moment, Seed};
@@ -19,12 +19,17 @@ pub(crate) fn service(instances: &[&str]) -> Service {
         instances: instances
             .iter()
             .zip(7401..)
-            .map(|(name, port)| Instance { name: (*name).to_owned(), find: Finder::Port(port) })
+            .map(|(name, port)| Instance {
+                name: (*name).to_owned(),
+                find: Finder::Port(port),
+                labels: Labels::new(),
+            })
             .collect(),
         dependencies: vec![Dependency {
             name: "payment".to_owned(),
             listen: ([127, 0, 0, 1], 0).into(),
             upstream: "127.0.0.1:9".to_owned(),
+            labels: Labels::new(),
         }],
         allow_faults: AllowFaults::All,
         min_release: None,

@@ -23,13 +23,12 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use evenkeel_model::document::Finder;
+use evenkeel_model::document::{Finder, fits};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
 use self::stat::Stat;
-use crate::target::matches;
 
 /// Set in the environment of our own helpers, so that no fault is ever aimed at them.
 pub const HELPER: &str = "EVENKEEL_HELPER";
@@ -141,7 +140,7 @@ pub fn find(finder: &Finder) -> io::Result<Vec<Process>> {
             Finder::Port(_) => listeners.contains(&it.pid),
             Finder::CommandLine(pattern) => {
                 let line = stat::command_line(it.pid);
-                !line.is_empty() && matches(pattern, &line)
+                !line.is_empty() && fits(pattern, &line)
             }
             Finder::Cgroup(path) => cgroup::paths(it.pid).iter().any(|it| cgroup::below(it, path)),
             Finder::Unit(name) => cgroup::in_unit(it.pid, name),

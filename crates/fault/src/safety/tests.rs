@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evenkeel_model::document::{
-    AllowFaults, Fault, Mode, OnNoData, PauseBy, Safety, Selector, Target,
+    AllowFaults, Fault, Mode, OnNoData, Parts, PauseBy, Safety, Selector, Target,
 };
 use evenkeel_units::{Moment, Seed};
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ const NOON: &str = "2026-03-10T12:00:00Z";
 fn plan(instances: usize, mode: Mode, safety: Safety) -> (Plan, Vec<Resolved>) {
     let names: Vec<String> = (0..instances).map(|it| format!("gateway-{it}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let select = Selector::Instances { service: None, pattern: "*".to_owned() };
+    let select = Selector::Instances(Parts::named("*"));
     let fault = sample::fault(Fault::Pause { by: PauseBy::Signal }, Some(Target { select, mode }));
     let mut plan = sample::plan(sample::service(&names), vec![fault]);
     plan.safety = safety;
@@ -93,10 +93,8 @@ fn two_faults_at_once_count_together() {
     let radius = BlastRadius { min_healthy: Some(2), ..BlastRadius::default() };
     let safety = Safety { blast_radius: radius, ..Safety::default() };
     let (mut plan, _) = plan(3, Mode::One, safety);
-    let target = |name: &str| Target {
-        select: Selector::Instances { service: None, pattern: name.to_owned() },
-        mode: Mode::All,
-    };
+    let target =
+        |name: &str| Target { select: Selector::Instances(Parts::named(name)), mode: Mode::All };
     plan.faults[0].target = Some(target("gateway-*"));
     plan.faults[0].target.as_mut().unwrap().mode = Mode::One;
     let mut second = plan.faults[0].clone();
@@ -118,7 +116,7 @@ fn a_link_is_one_and_is_not_held_to_a_share_of_instances() {
         min_healthy: Some(2),
         max_services: Some(1),
     };
-    let select = Selector::Dependency { service: None, name: "payment".to_owned() };
+    let select = Selector::Dependency(Parts::named("payment"));
     let fault = sample::fault(Fault::Refuse, Some(Target { select, mode: Mode::All }));
     let mut plan = sample::plan(sample::service(&["a", "b", "c"]), vec![fault]);
     plan.safety.blast_radius = radius;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use evenkeel_fault::halt::{Halt, halt, lift};
 use evenkeel_fault::process::State;
 use evenkeel_fault::{MARK, Process, find, recover, status};
-use evenkeel_model::document::{Fault, Finder, PauseBy};
+use evenkeel_model::document::{Fault, Finder, Labels, PauseBy};
 use evenkeel_units::{Clock, Ratio, SystemClock};
 
 use crate::stage::{
@@ -87,6 +87,7 @@ async fn the_tool_of_another_test() {
     service.instances.push(evenkeel_model::document::Instance {
         name: "worker-0".to_owned(),
         find: Finder::Pid(victim.parse().unwrap()),
+        labels: Labels::new(),
     });
     let mut faults = open(&service, &evenkeel_fault::state_dir()).await;
     let (mark, run) = faults.mark();

@@ -4,7 +4,9 @@ use std::process::Command;
 
 use evenkeel_fault::process::State;
 use evenkeel_fault::{Process, find, preview};
-use evenkeel_model::document::{BlastRadius, Fault, FileName, Finder, Mode};
+use evenkeel_model::document::{
+    BlastRadius, Fault, FileName, Finder, Labels, Mode, Parts, Selector,
+};
 use evenkeel_units::Seed;
 
 use crate::stage::{PAUSE, Victim, on_workers, open, service, signal, state_dir, until};
@@ -124,11 +126,9 @@ async fn a_dry_run_of_a_service_that_the_drill_starts_names_who_will_be_hit() {
     service.instances = vec![evenkeel_model::document::Instance {
         name: "gateway-1".to_owned(),
         find: Finder::Executable("no-such-program".to_owned()),
+        labels: Labels::new(),
     }];
-    let select = evenkeel_model::document::Selector::Instances {
-        service: None,
-        pattern: "gateway-*".to_owned(),
-    };
+    let select = Selector::Instances(Parts::named("gateway-*"));
     let faults = vec![crate::stage::fault(Fault::Kill { every: None }, Some(select))];
     let mut plan = evenkeel_model::Plan { service, faults, ..empty_plan() };
     let error = preview(&plan).unwrap_err().to_string();

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use evenkeel_fault::{Faults, find, preview};
-use evenkeel_model::document::{BlastRadius, Fault, Finder, Instance, Mode, Selector};
+use evenkeel_model::document::{BlastRadius, Fault, Finder, Instance, Labels, Mode, Selector};
 use evenkeel_units::Ratio;
 
 use crate::stage::{PATIENCE, Victim, fault, on_workers, open, service, signal, state_dir};
@@ -55,7 +55,8 @@ async fn a_process_is_restarted_again_and_again_and_runs_in_the_end() {
     let finder = Finder::Executable(program.display().to_string());
     let runs = || find(&finder).unwrap();
     let mut service = service(None, &[]);
-    service.instances = vec![Instance { name: "worker-0".to_owned(), find: finder.clone() }];
+    service.instances =
+        vec![Instance { name: "worker-0".to_owned(), find: finder.clone(), labels: Labels::new() }];
     let journals = state_dir();
     let mut faults = open(&service, journals.path()).await;
     let restart = Fault::Restart { every: Some(Duration::from_millis(40)) };

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use evenkeel_fault::{Faults, Process, Reexec};
 use evenkeel_model::document::{
-    AllowFaults, Dependency, Fault, Finder, Instance, Mode, PauseBy, Selector, Service, Target,
+    AllowFaults, Dependency, Fault, Finder, Instance, Labels, Mode, Parts, PauseBy, Selector,
+    Service, Target,
 };
 use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::{Moment, Seed};
@@ -37,10 +38,12 @@ pub(crate) fn service(upstream: Option<SocketAddr>, victims: &[&Victim]) -> Serv
         name: "payment".to_owned(),
         listen: ([127, 0, 0, 1], 0).into(),
         upstream: it.to_string(),
+        labels: Labels::new(),
     });
     let instance = |(it, victim): (usize, &&Victim)| Instance {
         name: format!("worker-{it}"),
         find: Finder::Pid(victim.0.id()),
+        labels: Labels::new(),
     };
     Service {
         name: "shop".to_owned(),
@@ -74,11 +77,11 @@ pub(crate) fn fault(fault: Fault, select: Option<Selector>) -> PlannedFault {
 }
 
 pub(crate) fn on_link(it: Fault) -> PlannedFault {
-    fault(it, Some(Selector::Dependency { service: None, name: "payment".to_owned() }))
+    fault(it, Some(Selector::Dependency(Parts::named("payment"))))
 }
 
 pub(crate) fn on_workers(it: Fault) -> PlannedFault {
-    fault(it, Some(Selector::Instances { service: None, pattern: "worker-*".to_owned() }))
+    fault(it, Some(Selector::Instances(Parts::named("worker-*"))))
 }
 
 /// A process to be broken. It is killed, with its group, when the test is over.

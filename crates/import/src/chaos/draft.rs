@@ -5,7 +5,7 @@ use std::time::Duration;
 use evenkeel_model::decode::{Code, Findings, codes};
 use evenkeel_model::document::{
     Amount, ChaosExperiment, Comparison, Criterion, Direction, Fault, Finder, Metric, Mode,
-    Network, Probe, Protocol, Safety, Selector, Step, Target, Traffic,
+    Network, Parts, Probe, Protocol, Safety, Selector, Step, Target, Traffic,
 };
 use evenkeel_model::yaml::{Entry, Place};
 use evenkeel_units::{Bytes, Ratio};
@@ -132,14 +132,14 @@ impl Draft {
                 "where the database is".to_owned(),
                 format!("write its URL in place of `{DATABASE}`, or put it there"),
             ),
-            Selector::Instances { service: of, .. } => (
+            Selector::Instances(Parts { service: of, .. }) => (
                 "where the instances run".to_owned(),
                 format!(
                     "write {} with its `instances`, each by pid, executable or port",
                     service(of)
                 ),
             ),
-            Selector::Dependency { service: of, name } => (
+            Selector::Dependency(Parts { service: of, pattern: name, .. }) => (
                 format!("where `{name}` is"),
                 format!(
                     "write {} with `dependencies: {{{name}: {{listen, upstream}}}}`, and let it call `listen`",
@@ -188,14 +188,14 @@ pub(super) fn host_step(fault: Fault, at: Duration, duration: Duration) -> Step 
 
 /// Every instance of a service is a candidate.
 pub(super) fn instances(service: Option<&str>, mode: Mode) -> Target {
-    let service = service.map(label);
-    Target { select: Selector::Instances { service, pattern: "*".to_owned() }, mode }
+    let parts = Parts { service: service.map(label), ..Parts::named("*") };
+    Target { select: Selector::Instances(parts), mode }
 }
 
 /// A link of a service.
 pub(super) fn dependency(service: Option<&str>, name: &str) -> Target {
-    let select = Selector::Dependency { service: service.map(label), name: label(name) };
-    Target { select, mode: Mode::All }
+    let parts = Parts { service: service.map(label), ..Parts::named(&label(name)) };
+    Target { select: Selector::Dependency(parts), mode: Mode::All }
 }
 
 /// Where a database is whose URL nobody told.

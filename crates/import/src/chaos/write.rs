@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use evenkeel_model::document::{
     Amount, BlastRadius, ChaosExperiment, ClientType, Direction, Fault, Finder, LockMode, Mode,
-    OnNoData, PartitionShape, PauseBy, PauseMode, Probe, ProbeKind, Protocol, Release, Safety,
-    Selector, Step, Target, Traffic,
+    OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Probe, ProbeKind, Protocol, Release,
+    Safety, Selector, Step, Target, Traffic,
 };
 
 use crate::figures::{bytes, criterion, duration};
@@ -133,6 +133,18 @@ fn some(amount: Amount) -> Tree {
     }
 }
 
+fn parts(map: &mut Map, field: &'static str, parts: &Parts) {
+    map.put_text("service", parts.service.as_ref());
+    map.put(field, Tree::text(&parts.pattern));
+    let mut labels = Map::default();
+    for (key, value) in &parts.labels {
+        labels.put(key, Tree::text(value));
+    }
+    if !parts.labels.is_empty() {
+        map.put("labels", labels.done());
+    }
+}
+
 fn target(target: &Target) -> Tree {
     let mut map = Map::default();
     let usual = match &target.select {
@@ -140,14 +152,12 @@ fn target(target: &Target) -> Tree {
             map.put_finder(finder);
             if matches!(finder, Finder::Pid(_)) { Mode::All } else { Mode::One }
         }
-        Selector::Instances { service, pattern } => {
-            map.put_text("service", service.as_ref());
-            map.put("instances", Tree::text(pattern));
+        Selector::Instances(it) => {
+            parts(&mut map, "instances", it);
             Mode::One
         }
-        Selector::Dependency { service, name } => {
-            map.put_text("service", service.as_ref());
-            map.put("dependency", Tree::text(name));
+        Selector::Dependency(it) => {
+            parts(&mut map, "dependency", it);
             Mode::All
         }
         Selector::Postgres(it) => {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use evenkeel_import::LeftOut;
 use evenkeel_import::chaos::{Format, ImportError, import, to_yaml};
-use evenkeel_model::document::{ChaosExperiment, Document, Fault, Selector};
+use evenkeel_model::document::{ChaosExperiment, Document, Fault, Parts, Selector};
 use evenkeel_model::{Diagnostic, Library};
 use evenkeel_units::Seed;
 
@@ -107,11 +107,11 @@ fn drill(experiment: &ChaosExperiment) -> String {
     let (mut service, mut instances, mut dependencies) = ("any", "", String::new());
     for (n, step) in experiment.method.iter().enumerate() {
         match step.target.as_ref().map(|it| &it.select) {
-            Some(Selector::Instances { service: of, .. }) => {
+            Some(Selector::Instances(Parts { service: of, .. })) => {
                 service = of.as_deref().unwrap_or(service);
                 instances = "\n  instances: {a: {port: 1}, b: {port: 2}, c: {port: 3}, d: {port: 4}, e: {port: 5}}";
             }
-            Some(Selector::Dependency { service: of, name }) => {
+            Some(Selector::Dependency(Parts { service: of, pattern: name, .. })) => {
                 service = of.as_deref().unwrap_or(service);
                 let port = 9_000 + n;
                 dependencies.push_str(&format!(

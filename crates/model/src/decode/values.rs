@@ -317,6 +317,11 @@ pub(super) fn secret() -> Word<Template> {
     Word { expected: "a reference such as `${env:PASSWORD}`", takes: Takes::Text, parse, schema }
 }
 
+/// An address of IPv4 in a schema.
+const IPV4: &str = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}";
+/// What an address of IPv6 looks like; which of them are none, the decoder says.
+const IPV6: &str = r"(?=[^:]*:[^:]*:)[0-9A-Fa-f:.]+";
+
 /// An IP address, or a network.
 pub(super) fn network() -> Word<Network> {
     let parse = |text: &str| {
@@ -325,7 +330,12 @@ pub(super) fn network() -> Word<Network> {
             Problem::new(codes::ADDRESS, it.to_string(), help)
         })
     };
-    let schema = || json!({"pattern": r"^(?:localhost|[0-9.]+|[0-9A-Fa-f:.]+)(?:/[0-9]{1,3})?$", "examples": ["10.0.0.7", "10.0.0.0/8"]});
+    let schema = || {
+        let bits =
+            [r"(?:/(?:[1-9]|[12][0-9]|3[0-2]))?", r"(?:/(?:[1-9][0-9]?|1[01][0-9]|12[0-8]))?"];
+        let pattern = format!("^(?:(?:localhost|{IPV4}){}|{IPV6}{})$", bits[0], bits[1]);
+        json!({"pattern": pattern, "examples": ["10.0.0.7", "10.0.0.0/8"]})
+    };
     Word { expected: "an IP address or a network", takes: Takes::Text, parse, schema }
 }
 
@@ -345,7 +355,7 @@ pub(super) fn dns_answer() -> Word<DnsAnswer> {
     let schema = || {
         json!({"anyOf": [
             {"enum": ["servfail", "nxdomain", "refused", "timeout"]},
-            {"pattern": "^[0-9A-Fa-f:.]+$", "examples": ["192.0.2.7"]},
+            {"pattern": format!("^(?:{IPV4}|{IPV6})$"), "examples": ["192.0.2.7"]},
         ]})
     };
     Word { expected: "an answer of DNS", takes: Takes::Text, parse, schema }

@@ -26,7 +26,7 @@ use std::time::Duration;
 use evenkeel_units::duration::seconds;
 use serde::{Deserialize, Serialize};
 
-use super::{FileName, Release};
+use super::{FileName, Labels, Release};
 
 /// A service that can be loaded and broken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,6 +70,9 @@ pub struct Instance {
     pub name: String,
     /// How its process is found.
     pub find: Finder,
+    /// What it belongs to, such as a zone.
+    #[serde(default)]
+    pub labels: Labels,
 }
 
 /// How a process is found.
@@ -111,6 +114,9 @@ pub struct Dependency {
     pub listen: SocketAddr,
     /// `host:port` of the real dependency.
     pub upstream: String,
+    /// What it belongs to, such as a zone.
+    #[serde(default)]
+    pub labels: Labels,
 }
 
 /// Which faults a service agrees to.

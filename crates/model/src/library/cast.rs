@@ -71,7 +71,7 @@ impl<'a> Acting<'a> {
     /// The link it acts on.
     pub(crate) fn link(&self) -> Option<&str> {
         match self.step.target.as_ref().map(|it| &it.select) {
-            Some(Selector::Dependency { name, .. }) => Some(name),
+            Some(Selector::Dependency(it)) => Some(&it.pattern),
             _ => None,
         }
     }
@@ -159,15 +159,8 @@ impl<'a> Cast<'a> {
 
     /// The service of a target, by name.
     pub(crate) fn service_of<'t>(&'t self, target: &'t Target) -> Option<&'t str> {
-        match &target.select {
-            Selector::Process(_)
-            | Selector::Traffic(_)
-            | Selector::Postgres(_)
-            | Selector::Redis(_) => None,
-            Selector::Instances { service, .. } | Selector::Dependency { service, .. } => {
-                Some(service.as_deref().unwrap_or(&self.drill.service))
-            }
-        }
+        let parts = target.select.parts()?;
+        Some(parts.service.as_deref().unwrap_or(&self.drill.service))
     }
 }
 

@@ -11,7 +11,7 @@ use super::plan::{no_such, planned_faults, unwritten};
 use super::{Acting, Library};
 use crate::Diagnostic;
 use crate::document::{
-    AllowFaults, ChaosExperiment, RegressionLimits, Role, Selector, Service, Target, Threshold,
+    AllowFaults, ChaosExperiment, RegressionLimits, Role, Service, Target, Threshold,
 };
 use crate::plan::{Plan, PlannedPhase};
 
@@ -68,13 +68,5 @@ fn service_of(library: &Library, it: &ChaosExperiment) -> Service {
 
 /// The service that a target names.
 pub(crate) fn service_named(target: &Target) -> Option<&str> {
-    match &target.select {
-        Selector::Process(_)
-        | Selector::Traffic(_)
-        | Selector::Postgres(_)
-        | Selector::Redis(_) => None,
-        Selector::Instances { service, .. } | Selector::Dependency { service, .. } => {
-            service.as_deref()
-        }
-    }
+    target.select.parts()?.service.as_deref()
 }

@@ -171,14 +171,8 @@ pub(super) fn planned_faults(mut acting: Vec<Acting<'_>>, service: &str) -> Vec<
 /// The target with its service said.
 fn resolved(target: &Target, usual: &str) -> Target {
     let mut target = target.clone();
-    match &mut target.select {
-        Selector::Process(_)
-        | Selector::Traffic(_)
-        | Selector::Postgres(_)
-        | Selector::Redis(_) => {}
-        Selector::Instances { service, .. } | Selector::Dependency { service, .. } => {
-            service.get_or_insert_with(|| usual.to_owned());
-        }
+    if let Selector::Instances(parts) | Selector::Dependency(parts) = &mut target.select {
+        parts.service.get_or_insert_with(|| usual.to_owned());
     }
     target
 }

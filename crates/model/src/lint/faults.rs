@@ -4,7 +4,9 @@ use evenkeel_units::Human;
 
 use super::{Lint, few};
 use crate::decode::{codes, nearest};
-use crate::document::{ActsOn, ChaosExperiment, Document, Fault, Selector, Service, Step, Target};
+use crate::document::{
+    ActsOn, ChaosExperiment, Document, Fault, Labels, Selector, Service, Step, Target, fits,
+};
 use crate::library::{Acting, Cast, Item, MAX_FAULTS, service_named};
 
 /// What is wrong with the faults of an experiment whatever drill uses it.
@@ -123,9 +125,7 @@ pub(super) fn by_itself(lint: &mut Lint<'_>, service: &Service, faults: &[Acting
     let is_written = lint.library.service(&service.name).is_some();
     for acting in faults {
         let target = acting.step.target.as_ref();
-        let is_part = |it: &Target| {
-            matches!(it.select, Selector::Instances { .. } | Selector::Dependency { .. })
-        };
+        let is_part = |it: &Target| it.select.parts().is_some();
         let other = |it: &Target| service_named(it).is_some_and(|it| it != service.name);
         match target {
             Some(target) if other(target) => {
@@ -223,55 +223,46 @@ fn allowed(lint: &mut Lint<'_>, acting: &Acting<'_>, service: &Service) {
     lint.report(acting.item, &path, codes::NOT_ALLOWED, message, help);
 }
 
-/// Whether a name fits a pattern in which `*` stands for anything.
-pub(super) fn fits(pattern: &str, name: &str) -> bool {
-    let mut pieces = pattern.split('*');
-    let Some(mut rest) = pieces.next().and_then(|it| name.strip_prefix(it)) else { return false };
-    let Some(last) = pieces.next_back() else { return rest.is_empty() };
-    for piece in pieces {
-        match rest.split_once(piece) {
-            Some((_, after)) => rest = after,
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
-}
-
 fn exists(lint: &mut Lint<'_>, acting: &Acting<'_>, service: &Service, target: &Target) {
-    let known =
-        |names: Vec<&str>, what: &str, name: &str| match nearest(name, names.iter().copied()) {
-            Some(nearest) => format!("Did you mean `{nearest}`?"),
-            None if names.is_empty() => format!("`{}` has no {what}.", service.name),
-            None => format!("`{}` has {}.", service.name, few(&names)),
-        };
-    match &target.select {
-        Selector::Process(_)
-        | Selector::Traffic(_)
-        | Selector::Postgres(_)
-        | Selector::Redis(_) => {}
-        Selector::Dependency { name, .. } => {
-            let names: Vec<_> = service.dependencies.iter().map(|it| it.name.as_str()).collect();
-            if !names.contains(&name.as_str()) {
-                let message = format!("`{}` has no dependency `{name}`", service.name);
-                let help = known(names, "dependencies", name);
-                let path = target_path(acting.item, acting.number, acting.step, "dependency");
-                lint.report(acting.item, &path, codes::NO_SUCH_TARGET, message, help);
-            }
-        }
-        Selector::Instances { pattern, .. } => {
-            let names: Vec<_> = service.instances.iter().map(|it| it.name.as_str()).collect();
-            if !names.iter().any(|it| fits(pattern, it)) {
-                let message = format!("no instance of `{}` is called `{pattern}`", service.name);
-                // The nearest of many is a poor guess at a pattern of them.
-                let help = match pattern.contains('*') && !names.is_empty() {
-                    true => format!("`{}` has {}.", service.name, few(&names)),
-                    false => known(names, "instances", pattern),
-                };
-                let path = target_path(acting.item, acting.number, acting.step, "instances");
-                lint.report(acting.item, &path, codes::NO_SUCH_TARGET, message, help);
-            }
-        }
+    let instances = || service.instances.iter().map(|it| (it.name.as_str(), &it.labels));
+    let links = || service.dependencies.iter().map(|it| (it.name.as_str(), &it.labels));
+    let (parts, known, one, many): (_, Vec<(&str, &Labels)>, _, _) = match &target.select {
+        Selector::Instances(it) => (it, instances().collect(), "instance", "instances"),
+        Selector::Dependency(it) => (it, links().collect(), "dependency", "dependencies"),
+        _ => return,
+    };
+    if known.iter().any(|(name, labels)| parts.fit(name, labels)) {
+        return;
     }
+    let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+    let has_name = names.iter().any(|it| fits(&parts.pattern, it));
+    let message = format!("`{}` has no {one} `{parts}`", service.name);
+    // The nearest of many is a poor guess at a pattern of them.
+    let is_name = !parts.pattern.contains('*');
+    let help = match nearest(&parts.pattern, names.iter().copied()).filter(|_| is_name) {
+        _ if has_name => {
+            let labelled = |(name, labels): &(&str, &Labels)| {
+                let labels: Vec<_> = labels.iter().map(|(key, it)| format!("{key}={it}")).collect();
+                match labels.is_empty() {
+                    true => format!("{name} has none"),
+                    false => format!("{name} {}", labels.join(", ")),
+                }
+            };
+            let known: Vec<String> = known.iter().map(labelled).collect();
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            format!("Of their labels, {}.", few(&known))
+        }
+        Some(nearest) => format!("Did you mean `{nearest}`?"),
+        None if names.is_empty() => format!("`{}` has no {many}.", service.name),
+        None => format!("`{}` has {}.", service.name, few(&names)),
+    };
+    let field = match &target.select {
+        _ if has_name => "labels",
+        Selector::Instances(_) => many,
+        _ => one,
+    };
+    let path = target_path(acting.item, acting.number, acting.step, field);
+    lint.report(acting.item, &path, codes::NO_SUCH_TARGET, message, help);
 }
 
 fn overlaps(lint: &mut Lint<'_>, faults: &[Acting<'_>]) {
@@ -299,20 +290,5 @@ fn overlaps(lint: &mut Lint<'_>, faults: &[Acting<'_>]) {
             }
         }
         latest = Some(acting);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fits;
-
-    #[test]
-    fn a_star_stands_for_anything() {
-        for pattern in ["gateway-1", "gateway-*", "*", "*-1", "g*y*1", "**"] {
-            assert!(fits(pattern, "gateway-1"), "{pattern}");
-        }
-        for pattern in ["gateway", "gateway-2*", "*2", "gateway-1-*", ""] {
-            assert!(!fits(pattern, "gateway-1"), "{pattern}");
-        }
     }
 }

@@ -1,7 +1,6 @@
 //! Limits that are missing, contradict each other, or cannot be met.
 
 use super::Lint;
-use super::faults::fits;
 use crate::decode::codes;
 use crate::document::{
     ActsOn, BlastRadius, Document, Hours, Metric, ProbeKind, Safety, Selector, Service, Target,
@@ -111,15 +110,14 @@ pub(super) fn blast_radius(
     acting: &Acting<'_>,
     radius: BlastRadius,
 ) {
-    let Some(target @ Target { select: Selector::Instances { pattern, .. }, .. }) =
-        &acting.step.target
+    let Some(target @ Target { select: Selector::Instances(parts), .. }) = &acting.step.target
     else {
         return;
     };
     if acting.step.acts_on() != ActsOn::Process {
         return;
     }
-    let candidates = service.instances.iter().filter(|it| fits(pattern, &it.name)).count();
+    let candidates = service.instances.iter().filter(|it| parts.fit(&it.name, &it.labels)).count();
     let hit = target.mode.of(candidates);
     let limit = radius.max_instances.map(|it| (it, it.floor_of(candidates)));
     let healthy = radius.min_healthy.unwrap_or_default() as usize;

@@ -168,7 +168,7 @@ method:
     insta::assert_snapshot!(decoding("ChaosExperiment", spec), @r"
     EK-D025 7:39 `dependency` beside `instances` | Give exactly one of `instances`, `dependency`, `traffic`, `postgres`, `redis`, `pid`, `executable`, `port`, `commandLine`, `cgroup`, `unit`.
     EK-D025 8:14 one of `instances`, `dependency`, `traffic`, `postgres`, `redis`, `pid`, `executable`, `port`, `commandLine`, `cgroup`, `unit` is missing | Give exactly one of them.
-    EK-D025 9:23 `service` beside `pid` | A process is found by itself; `service` goes with `instances` or `dependency`.
+    EK-D025 9:23 `service` beside `pid` | Only what is named by `instances` or `dependency` is of a service and has labels.
     EK-D007 10:28 `1` is not a whole number between 2 and 4194304 | Give the number of a process; 1 is the mother of all others.
     EK-D013 10:37 `some` does not say how many | Write `one`, `all`, a number such as `2`, a share such as `30%`, or `random max 30%`.
     EK-D007 11:43 `0%` is none at all | Give a share above 0%.

@@ -125,7 +125,8 @@ fn only_agreed_faults_on_suitable_targets_that_exist() {
     insta::assert_snapshot!(with(&[("target: {dependency: payment}", "target: {instances: gateway-1}")]), @r"EK-L007 25:3 `latency` acts on a link or traffic, and its target is none | Aim it at a `dependency`, such as `target: {dependency: payment}`. Aim it at `traffic`, such as `target: {traffic: {port: 5432}}`.");
     insta::assert_snapshot!(with(&[("  target: {dependency: payment}\n", "")]), @r"EK-L007 26:7 `latency` has no target | Aim it at a `dependency`, such as `target: {dependency: payment}`. Aim it at `traffic`, such as `target: {traffic: {port: 5432}}`.");
     insta::assert_snapshot!(with(&[("target: {dependency: payment}", "target: {dependency: paymnt}")]), @r"EK-L008 25:24 `shop` has no dependency `paymnt` | Did you mean `payment`?");
-    insta::assert_snapshot!(with(&[("instances: gateway-*", "instances: gatway-*")]), @r"EK-L008 28:34 no instance of `shop` is called `gatway-*` | `shop` has gateway-1, gateway-2, gateway-3.");
+    insta::assert_snapshot!(with(&[("instances: gateway-*", "instances: gatway-*")]), @r"EK-L008 28:34 `shop` has no instance `gatway-*` | `shop` has gateway-1, gateway-2, gateway-3.");
+    insta::assert_snapshot!(with(&[("instances: gateway-*", "instances: gateway-*, labels: {zone: a}")]), @r"EK-L008 28:45 `shop` has no instance `gateway-* (zone=a)` | Of their labels, gateway-1 has none, gateway-2 has none, gateway-3 has none.");
 }
 
 #[test]

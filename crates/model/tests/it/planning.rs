@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::{OnNoData, Release, Selector};
+use evenkeel_model::document::{OnNoData, Release};
 use evenkeel_model::plan::Plan;
 use evenkeel_model::{Library, render};
 use evenkeel_units::{Ratio, Seed};
@@ -23,15 +23,8 @@ fn every_reference_is_resolved() {
     assert_eq!(plan.length(), Duration::from_secs(30));
     let names: Vec<_> = plan.phases.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["faults", "recovery"]);
-    let services = plan.faults.iter().filter_map(|it| match &it.target.as_ref()?.select {
-        Selector::Instances { service, .. } | Selector::Dependency { service, .. } => {
-            service.clone()
-        }
-        Selector::Process(_)
-        | Selector::Traffic(_)
-        | Selector::Postgres(_)
-        | Selector::Redis(_) => None,
-    });
+    let services =
+        plan.faults.iter().filter_map(|it| it.target.as_ref()?.select.parts()?.service.clone());
     assert_eq!(services.collect::<Vec<_>>(), ["shop", "shop"]);
 }
 

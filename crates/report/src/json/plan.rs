@@ -56,11 +56,12 @@ fn service() -> Value {
         ("ready", text("URL that answers 2xx once the service can take requests.")),
         ("timeout_seconds", seconds("How long it may take.")),
     ]);
-    let instance = object([("name", text("Its name.")), ("find", finder())]);
+    let instance = object([("name", text("Its name.")), ("find", finder()), ("labels", labels())]);
     let dependency = object([
         ("name", text("Its name.")),
         ("listen", text("Where the proxy listens.")),
         ("upstream", text("The real dependency.")),
+        ("labels", labels()),
     ]);
     let allow = any(vec![
         one_of(&["none", "all"], "No fault, or every fault."),
@@ -155,20 +156,23 @@ fn snake_case(name: &str) -> String {
     name.chars().map(lower).collect()
 }
 
+fn labels() -> Value {
+    json!({"type": "object", "additionalProperties": text("Its value.")})
+}
+
+fn parts() -> Value {
+    object([
+        ("service", maybe(text("The service."))),
+        ("pattern", text("Names, where `*` stands for anything.")),
+        ("labels", labels()),
+    ])
+}
+
 fn target() -> Value {
     let select = any(vec![
         kind("process", finder()),
-        kind(
-            "instances",
-            object([
-                ("service", maybe(text("The service."))),
-                ("pattern", text("Names, where `*` stands for anything.")),
-            ]),
-        ),
-        kind(
-            "dependency",
-            object([("service", maybe(text("The service."))), ("name", text("Its name."))]),
-        ),
+        kind("instances", parts()),
+        kind("dependency", parts()),
         kind(
             "traffic",
             object([

@@ -3,7 +3,7 @@
 use evenkeel_model::Outcome;
 use evenkeel_model::document::{
     AllowFaults, Amount, Criterion, Direction, Fault, FileName, Finder, Indicator, Metric, Mode,
-    Probe, ProbeKind, Protocol, Selector, Start, Target, Traffic,
+    Parts, Probe, ProbeKind, Protocol, Selector, Start, Target, Traffic,
 };
 use evenkeel_model::outcome::Ending;
 use evenkeel_report::json;
@@ -71,7 +71,10 @@ fn every_variant_of_the_plan_follows_the_schema() {
         it.plan.faults[0].fault = fault;
         assert_fits(&it);
     }
-    let service = || Some("shop".to_owned());
+    let parts = |name| {
+        let labels = [("zone".to_owned(), "a".to_owned())].into();
+        Parts { service: Some("shop".to_owned()), labels, ..Parts::named(name) }
+    };
     let traffic = |host, port| {
         let (protocol, direction) = (Protocol::Udp, Direction::To);
         Selector::Traffic(Traffic { host, port, protocol, direction })
@@ -83,8 +86,8 @@ fn every_variant_of_the_plan_follows_the_schema() {
         (Selector::Process(Finder::CommandLine("*shop*".to_owned())), Mode::One),
         (Selector::Process(Finder::Cgroup("/shop".to_owned())), Mode::One),
         (Selector::Process(Finder::Unit("shop.service".to_owned())), Mode::One),
-        (Selector::Instances { service: service(), pattern: "*".to_owned() }, Mode::Share(half)),
-        (Selector::Dependency { service: service(), name: "payment".to_owned() }, Mode::One),
+        (Selector::Instances(parts("*")), Mode::Share(half)),
+        (Selector::Dependency(parts("payment")), Mode::One),
         (traffic(None, None), Mode::All),
         (traffic("10.0.0.0/8".parse().ok(), Some(53)), Mode::All),
     ];

@@ -9,7 +9,7 @@ use crate::decode::codes;
 use crate::decode::fields::Fields;
 use crate::decode::values::database::{postgres_url, redis_url};
 use crate::decode::values::{duration, length, mode, name, request};
-use crate::document::{Fault, Finder, Mode, Selector, Step, Target};
+use crate::document::{Fault, Finder, Mode, Parts, Selector, Step, Target};
 
 mod database;
 mod network;
@@ -22,7 +22,10 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
     let service = f.optional("service", "The service. Default: that of the drill.", name());
     let sentence = "Instances of the service by name, where `*` stands for anything.";
     let pattern = f.optional("instances", sentence, request::name_pattern());
-    let dependency = f.optional("dependency", "A link of the service.", name());
+    let sentence = "Links of the service by name, where `*` stands for anything.";
+    let dependency = f.optional("dependency", sentence, request::name_pattern());
+    let sentence = "Labels that each of these `instances` or links has, all of them.";
+    let labels = super::service::labels(f, sentence)?;
     let traffic = Object { title: "Traffic", fields: network::traffic };
     let sentence = "Packets to or from an endpoint, as they pass this host.";
     let traffic = f.optional("traffic", sentence, traffic);
@@ -36,22 +39,25 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
     let mode = f.optional("mode", sentence, mode());
     let others = ["instances", "dependency", "traffic", "postgres", "redis"];
     f.exactly_one(&[others.as_slice(), &super::service::FINDERS].concat());
-    let help = "A process is found by itself; `service` goes with `instances` or `dependency`.";
-    f.never_beside("service", &super::service::FINDERS, help);
-    f.never_beside("service", &["traffic", "postgres", "redis"], help);
+    let help = "Only what is named by `instances` or `dependency` is of a service and has labels.";
+    for field in ["service", "labels"] {
+        f.never_beside(field, &super::service::FINDERS, help);
+        f.never_beside(field, &["traffic", "postgres", "redis"], help);
+    }
+    let instances = pattern.map(|it| (it, Selector::Instances as fn(Parts) -> Selector));
+    let links = dependency.map(|it| (it, Selector::Dependency as fn(Parts) -> Selector));
     let of_service =
-        pattern.map(|pattern| Selector::Instances { service: service.clone(), pattern });
-    let link = dependency.map(|name| Selector::Dependency { service, name });
-    let select = of_service.or(link).or(traffic.map(Selector::Traffic));
+        instances.or(links).map(|(pattern, of)| of(Parts { service, pattern, labels }));
+    let select = of_service.or(traffic.map(Selector::Traffic));
     let select = select.or(postgres.map(Selector::Postgres)).or(redis.map(Selector::Redis));
     let select = select.or(process.map(Selector::Process))?;
     let usual = match select {
-        Selector::Dependency { .. }
+        Selector::Dependency(_)
         | Selector::Traffic(_)
         | Selector::Postgres(_)
         | Selector::Redis(_)
         | Selector::Process(Finder::Pid(_)) => Mode::All,
-        Selector::Instances { .. } | Selector::Process(_) => Mode::One,
+        Selector::Instances(_) | Selector::Process(_) => Mode::One,
     };
     Some(Target { select, mode: mode.unwrap_or(usual) })
 }

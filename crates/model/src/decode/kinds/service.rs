@@ -7,7 +7,7 @@ use crate::decode::codec::{Any, Forms, Integer, List, Mapped, Named, Object};
 use crate::decode::codes;
 use crate::decode::fields::Fields;
 use crate::decode::values::{call::file, length, name, process, prose, request};
-use crate::document::{AllowFaults, Dependency, Fault, Finder, Instance, Service, Start};
+use crate::document::{AllowFaults, Dependency, Fault, Finder, Instance, Labels, Service, Start};
 
 pub(super) const SPEC: Object<Service> = Object { title: "Service", fields: service };
 
@@ -21,7 +21,7 @@ fn service(f: &mut Fields<'_>) -> Option<Service> {
         "How a drill starts the service, when nobody else does. Stopped again at the end.";
     let start = f.optional("start", sentence, start);
     let sentence = "The processes that faults may be aimed at by name.";
-    let instance = Object { title: "Instance", fields: finder };
+    let instance = Object { title: "Instance", fields: instance };
     let instances = f.or_empty("instances", sentence, Named { key: name(), of: instance });
     let sentence =
         "The links that faults may be laid on: the drill listens, and forwards to the dependency.";
@@ -33,7 +33,7 @@ fn service(f: &mut Fields<'_>) -> Option<Service> {
     let sentence = "The weakest release class that a fault may have where this service runs.";
     let min_release = f.optional("minRelease", sentence, release());
 
-    let instances = instances?.into_iter().map(|(name, find)| Instance { name, find }).collect();
+    let instances = instances?.into_iter().map(|(name, it)| Instance { name, ..it }).collect();
     let dependencies: Vec<_> =
         dependencies?.into_iter().map(|(name, it)| Dependency { name, ..it }).collect();
     for (n, it) in dependencies.iter().enumerate() {
@@ -94,10 +94,20 @@ pub(super) fn finder_fields(f: &mut Fields<'_>) -> Option<Finder> {
     pid.or(executable).or(port).or(command_line).or(cgroup).or(unit)
 }
 
-fn finder(f: &mut Fields<'_>) -> Option<Finder> {
+/// What a part belongs to.
+pub(super) fn labels(f: &mut Fields<'_>, sentence: &'static str) -> Option<Labels> {
+    let labels = f.or_empty("labels", sentence, Named { key: name(), of: name() })?;
+    Some(labels.into_iter().collect())
+}
+
+/// What labels of parts are for.
+const LABELS: &str = "What it belongs to, such as `zone: a`.";
+
+fn instance(f: &mut Fields<'_>) -> Option<Instance> {
     let find = finder_fields(f);
     f.exactly_one(&FINDERS);
-    find
+    let labels = labels(f, LABELS);
+    Some(Instance { name: String::new(), find: find?, labels: labels? })
 }
 
 fn dependency(f: &mut Fields<'_>) -> Option<Dependency> {
@@ -105,7 +115,8 @@ fn dependency(f: &mut Fields<'_>) -> Option<Dependency> {
     let listen = f.required("listen", sentence, request::loopback());
     let upstream =
         f.required("upstream", "`host:port` of the real dependency.", request::address());
-    Some(Dependency { name: String::new(), listen: listen?, upstream: upstream? })
+    let (name, labels) = (String::new(), labels(f, LABELS));
+    Some(Dependency { name, listen: listen?, upstream: upstream?, labels: labels? })
 }
 
 fn allow_faults() -> Forms<AllowFaults> {

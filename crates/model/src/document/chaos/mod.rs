@@ -30,6 +30,7 @@
 mod database;
 mod fault;
 mod hours;
+mod parts;
 mod probe;
 mod release;
 mod safety;
@@ -47,6 +48,7 @@ pub use self::fault::{
     PauseMode,
 };
 pub use self::hours::Hours;
+pub use self::parts::{Labels, Parts, fits};
 pub use self::probe::{Probe, ProbeKind};
 pub use self::release::Release;
 pub use self::safety::{BlastRadius, OnNoData, Safety};

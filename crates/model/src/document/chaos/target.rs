@@ -5,7 +5,7 @@ use std::fmt;
 use evenkeel_units::Ratio;
 use serde::{Deserialize, Serialize};
 
-use super::{ActsOn, DatabaseUrl, Traffic};
+use super::{ActsOn, DatabaseUrl, Parts, Traffic};
 use crate::document::Finder;
 
 /// Who is hit.
@@ -24,19 +24,9 @@ pub enum Selector {
     /// Processes that match on this host.
     Process(Finder),
     /// Instances of a service.
-    Instances {
-        /// The service; `None`: that of the drill.
-        service: Option<String>,
-        /// Names, where `*` stands for anything.
-        pattern: String,
-    },
-    /// A link of a service.
-    Dependency {
-        /// The service; `None`: that of the drill.
-        service: Option<String>,
-        /// Its name.
-        name: String,
-    },
+    Instances(Parts),
+    /// Links of a service.
+    Dependency(Parts),
     /// Packets that pass this host.
     Traffic(Traffic),
     /// A server of PostgreSQL, asked over a connection of ours.
@@ -46,11 +36,19 @@ pub enum Selector {
 }
 
 impl Selector {
+    /// The parts of a service that it means, if it means any.
+    pub const fn parts(&self) -> Option<&Parts> {
+        match self {
+            Self::Instances(it) | Self::Dependency(it) => Some(it),
+            _ => None,
+        }
+    }
+
     /// What its candidates are.
     pub const fn is(&self) -> ActsOn {
         match self {
-            Self::Process(_) | Self::Instances { .. } => ActsOn::Process,
-            Self::Dependency { .. } => ActsOn::Link,
+            Self::Process(_) | Self::Instances(_) => ActsOn::Process,
+            Self::Dependency(_) => ActsOn::Link,
             Self::Traffic(_) => ActsOn::Traffic,
             Self::Postgres(_) => ActsOn::Postgres,
             Self::Redis(_) => ActsOn::Redis,
@@ -62,10 +60,9 @@ impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Process(it) => it.fmt(f),
-            Self::Instances { pattern, .. } => f.write_str(pattern),
+            Self::Instances(it) | Self::Dependency(it) => it.fmt(f),
             Self::Traffic(it) => it.fmt(f),
             Self::Postgres(it) | Self::Redis(it) => it.fmt(f),
-            Self::Dependency { name, .. } => f.write_str(name),
         }
     }
 }
