@@ -104,6 +104,14 @@ async fn swallow(client: &TcpStream, sight: &mut Sight) -> bool {
     }
 }
 
+/// What a socket had to say; `None`: nothing yet.
+fn received(read: io::Result<usize>) -> io::Result<Option<usize>> {
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        read => read.map(Some),
+    }
+}
+
 fn note_swallowed(laid: &Laid, bytes: usize, swallowed: &mut bool) {
     if !std::mem::replace(swallowed, true) {
         laid.counts.swallowed.fetch_add(1, Ordering::Relaxed);
@@ -193,7 +201,7 @@ impl Connection {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         for lane in [&mut self.up, &mut self.down] {
-            lane.see(&self.toxics, now, &mut self.rng);
+            lane.see(&self.toxics, now, &mut self.rng)?;
         }
         if !self.toxics.has_http_errors() {
             let head = self.requests.leave();
@@ -205,27 +213,37 @@ impl Connection {
     /// Does what can be done at once. `true`: something moved, so there may be more.
     fn turn(&mut self, scratch: &mut [u8], now: Instant) -> io::Result<bool> {
         let mut moved = false;
+        let is_lost = self.toxics.black_hole().is_some();
+        let is_sorted = self.toxics.has_http_errors() || self.requests.is_within();
         if self.up.wants_read() {
-            match self.client.try_read(scratch) {
-                Ok(bytes) => {
-                    self.take_request(scratch.get(..bytes).unwrap_or_default(), now)?;
-                    moved = true;
+            let flows = self.up.flows() && !is_lost && !is_sorted;
+            let read = match flows {
+                true => self.up.flow(&self.client),
+                false => self.client.try_read(scratch),
+            };
+            if let Some(bytes) = received(read)? {
+                match flows && bytes > 0 {
+                    true => self.quiet = false,
+                    false => self.take_request(scratch.get(..bytes).unwrap_or_default(), now)?,
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+                moved = true;
             }
         }
         if self.down.wants_read() {
-            match self.upstream.try_read(scratch) {
-                Ok(bytes) => {
-                    self.take_answer(scratch.get(..bytes).unwrap_or_default(), now)?;
-                    moved = true;
+            let flows = self.down.flows() && !is_lost;
+            let read = match flows {
+                true => self.down.flow(&self.upstream),
+                false => self.upstream.try_read(scratch),
+            };
+            if let Some(bytes) = received(read)? {
+                match flows && bytes > 0 {
+                    true => self.quiet = true,
+                    false => self.take_answer(scratch.get(..bytes).unwrap_or_default(), now)?,
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+                moved = true;
             }
         }
-        if self.toxics.black_hole().is_some() {
+        if is_lost {
             self.up.hold(now)?;
             self.down.hold(now)?;
             return Ok(moved);

@@ -8,6 +8,9 @@
 //! A segment is stamped when it arrives and leaves at that moment plus the delay, in order. Many are
 //! under way at a time, so a delay costs time and not throughput, up to the bound of the lane. Whatever
 //! lies on the link acts in this order, whichever of it was laid first.
+//!
+//! On a stream on which nothing acts, what comes in large pieces flows through a pipe of the kernel instead
+//! and is never copied. What is still in the pipe when something is laid becomes a segment like any other.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,17 +26,24 @@ use tokio::time::Instant;
 use super::bucket::Allowance;
 use super::counts::Counts;
 use super::dose::Doses;
+use super::pipe::Pipe;
 use super::toxic::{Stream, Toxics};
 
 /// What one stream may hold before its sender has to wait.
 const LANE_BYTES_MAX: usize = 1024 * 1024;
 /// Segments are small when a client writes byte by byte; their number is bounded, too.
 const LANE_SEGMENTS_MAX: usize = 4096;
+/// Less than this at a time is copied faster than it is led through a pipe.
+const FLOW_BYTES_MIN: usize = 32 * 1024;
 
 /// One stream.
 #[derive(Debug)]
 pub(crate) struct Lane {
     doses: Doses,
+    /// What flows, before all segments; nothing comes in until it is empty.
+    pipe: Option<Pipe>,
+    /// How much came last, which is what to expect next.
+    came: usize,
     queue: VecDeque<Segment>,
     bytes: usize,
     end: Option<End>,
@@ -72,6 +82,8 @@ impl Lane {
     pub(crate) const fn new(stream: Stream) -> Self {
         Self {
             doses: Doses::new(stream),
+            pipe: None,
+            came: 0,
             queue: VecDeque::new(),
             bytes: 0,
             end: None,
@@ -85,11 +97,16 @@ impl Lane {
 
     pub(crate) fn wants_read(&self) -> bool {
         let has_room = self.bytes < LANE_BYTES_MAX && self.queue.len() < LANE_SEGMENTS_MAX;
-        has_room && !self.read_ended && self.doomed.is_none()
+        has_room && !self.read_ended && self.doomed.is_none() && self.pipe.is_none()
     }
 
     /// Takes in what lies on the link now.
-    pub(crate) fn see(&mut self, toxics: &Toxics, now: Instant, rng: &mut ChaCha8Rng) {
+    pub(crate) fn see(
+        &mut self,
+        toxics: &Toxics,
+        now: Instant,
+        rng: &mut ChaCha8Rng,
+    ) -> io::Result<()> {
         let before = self.doses.swallows(0, now);
         self.doses.see(toxics, now, rng);
         match (before, self.doses.swallows(0, now)) {
@@ -98,6 +115,54 @@ impl Lane {
             (true, false) => self.cut(now),
             (false, false) | (true, true) => {}
         }
+        if self.doses.act()
+            && let Some(pipe) = self.pipe.take()
+        {
+            let data = pipe.into_bytes()?;
+            self.bytes += data.len();
+            let segment = Segment { arrived: now, due: now, data, sent: 0, noted: false };
+            self.queue.push_front(segment);
+        }
+        Ok(())
+    }
+
+    /// Whether what comes next may flow: there is much of it, and nothing of ours is to see it.
+    pub(crate) fn flows(&self) -> bool {
+        self.came >= FLOW_BYTES_MIN && self.queue.is_empty() && !self.doses.act()
+    }
+
+    /// Lets in what has come, and flows; 0 at the end of the stream. [`flush`](Self::flush) lets it out.
+    pub(crate) fn flow(&mut self, from: &TcpStream) -> io::Result<usize> {
+        let Ok(mut pipe) = Pipe::take() else {
+            // Out of descriptors, most likely. The next turn reads instead, which needs none.
+            self.came = 0;
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        let filled = pipe.fill(from);
+        match pipe.bytes() {
+            0 => pipe.give_back(),
+            _ => self.pipe = Some(pipe),
+        }
+        self.came = filled?;
+        Ok(self.came)
+    }
+
+    /// Lets out what flows. `None`: the receiver has no room for all of it. `true`: something moved.
+    fn drain(&mut self, to: &TcpStream) -> io::Result<Option<bool>> {
+        let Some(mut pipe) = self.pipe.take() else { return Ok(Some(false)) };
+        while pipe.bytes() > 0 {
+            match pipe.empty(to) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    (self.pipe, self.wants_write) = (Some(pipe), true);
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        pipe.give_back();
+        Ok(Some(true))
     }
 
     /// Whether bytes that arrive get any further.
@@ -145,6 +210,7 @@ impl Lane {
             },
             false => 0,
         };
+        self.came = bytes.len();
         self.push(bytes.get(written..).unwrap_or_default().to_vec(), now, rng);
         Ok(())
     }
@@ -186,8 +252,9 @@ impl Lane {
 
     /// Forgets what is on its way.
     pub(crate) fn clear(&mut self) -> usize {
+        let flowing = self.pipe.take().map_or(0, |it| it.bytes());
         self.queue.clear();
-        std::mem::take(&mut self.bytes)
+        std::mem::take(&mut self.bytes) + flowing
     }
 
     /// Keeps what is on its way, and sees whether the connection is to be reset or closed by now.
@@ -220,7 +287,7 @@ impl Lane {
         rng: &mut ChaCha8Rng,
     ) -> io::Result<bool> {
         self.hold(now)?;
-        let mut moved = false;
+        let Some(mut moved) = self.drain(to)? else { return Ok(false) };
         while let Some(segment) = self.queue.front_mut() {
             // Once a delay is lifted, what it held goes at once.
             if segment.due > now && self.doses.has_latency() {

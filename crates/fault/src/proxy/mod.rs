@@ -24,6 +24,7 @@ mod dose;
 mod http;
 mod lane;
 mod link;
+mod pipe;
 mod toxic;
 mod upstream;
 

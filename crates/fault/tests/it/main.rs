@@ -5,6 +5,7 @@
 
 mod aftermath;
 mod alone;
+mod flows;
 mod host;
 mod links;
 mod network;
