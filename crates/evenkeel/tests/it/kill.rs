@@ -130,7 +130,7 @@ spec:
 }
 
 /// How a host is, as far as these faults could have changed it.
-fn host() -> Vec<String> {
+pub(crate) fn host() -> Vec<String> {
     let listed = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
@@ -147,22 +147,32 @@ fn host() -> Vec<String> {
     ]
 }
 
+/// Runs the body in a network of its own, with mounts of its own: the test runs itself again, alone. `test`: path of the test itself.
+pub(crate) fn alone(test: &str, body: impl FnOnce()) {
+    const INSIDE: &str = "EVENKEEL_TEST_ALONE";
+    if std::env::var_os(INSIDE).is_some() {
+        return body();
+    }
+    let before = host();
+    let output = Command::new("unshare")
+        .args(["--net", "--mount", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    // What others mount meanwhile is theirs.
+    assert_eq!(host()[..3], before[..3]);
+}
+
 #[test]
 fn whenever_it_is_killed_the_host_is_as_before() {
-    const INSIDE: &str = "EVENKEEL_TEST_KILLED";
-    if std::env::var_os(INSIDE).is_none() {
-        let before = host();
-        let output = Command::new("unshare")
-            .args(["--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"])
-            .arg(std::env::current_exe().unwrap())
-            .args(["kill::whenever_it_is_killed_the_host_is_as_before", "--exact", "--nocapture"])
-            .env(INSIDE, "1")
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", said(&output));
-        assert_eq!(host(), before);
-        return;
-    }
+    let test = "kill::whenever_it_is_killed_the_host_is_as_before";
+    alone(test, kills_at_random_moments);
+}
+
+fn kills_at_random_moments() {
     let kills: u32 =
         std::env::var("EVENKEEL_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(5);
     let seed = Seed(u64::from(std::process::id()));

@@ -39,6 +39,11 @@ impl World {
         self.folder.path()
     }
 
+    /// Where journals are.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder().join("state")
+    }
+
     /// The first of twenty free ports.
     pub(crate) const fn port(&self) -> u16 {
         self.port
@@ -63,7 +68,7 @@ impl World {
         command
             .current_dir(self.folder())
             .env(MARK, &self.mark)
-            .env("EVENKEEL_STATE_DIR", self.folder().join("state"))
+            .env("EVENKEEL_STATE_DIR", self.state())
             .env_remove("NO_COLOR")
             .stdin(Stdio::null())
             .process_group(0);

@@ -1,83 +1,15 @@
 //! Agents and their coordinator meet in a PostgreSQL of the test's own.
 
-use std::fs::Permissions;
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-
-use tempfile::TempDir;
+use std::path::Path;
+use std::process::Command;
 
 use super::lost::{HANDED_ON, a_is_killed, one_is_killed};
 use super::{Agent, PATIENCE, Sink, TOKEN, begin, document, json, judged, routes};
+use crate::server::Postgres;
 use crate::world::{World, said, wait_until};
 
-/// PostgreSQL does not run as root; this is who it is then.
-const NOBODY: u32 = 65_534;
-
-/// A server that listens at a socket in a folder of its own.
-struct Postgres {
-    server: Child,
-    folder: TempDir,
-    port: u16,
-}
-
+/// How agents and loads meet in it.
 impl Postgres {
-    fn start() -> Self {
-        Self::of(tempfile::tempdir().unwrap(), 5432, &["-c", "listen_addresses="])
-    }
-
-    /// One that also listens at a port of loopback, with the certificate of its folder.
-    fn with_tls(port: u16) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let [certificate, key] = ["server.crt", "server.key"].map(|it| folder.path().join(it));
-        std::fs::write(&certificate, made.cert.pem()).unwrap();
-        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
-        own(&key);
-        let [certificate, key] = [("cert", certificate), ("key", key)]
-            .map(|(it, at)| format!("ssl_{it}_file={}", at.display()));
-        let addresses = "listen_addresses=127.0.0.1";
-        let settings = [addresses, "ssl=on", &certificate, &key];
-        Self::of(folder, port, &settings.map(|it| ["-c", it]).concat())
-    }
-
-    fn of(folder: TempDir, port: u16, settings: &[&str]) -> Self {
-        own(folder.path());
-        let data = folder.path().join("data");
-        let made = command("initdb", folder.path())
-            .args(["--no-sync", "--auth=trust", "--username=evenkeel", "-D"])
-            .arg(&data)
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", said(&made));
-        let server = command("postgres", folder.path())
-            .arg("-D")
-            .arg(&data)
-            .args(settings)
-            .args(["-F", "-p", &port.to_string(), "-k"])
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let postgres = Self { server, folder, port };
-        assert!(wait_until(PATIENCE, || postgres.psql("select 1").status.success()));
-        postgres
-    }
-
-    fn url(&self) -> String {
-        let folder = self.folder.path().display();
-        format!("postgres://evenkeel@localhost:{}/postgres?host={folder}", self.port)
-    }
-
-    fn psql(&self, query: &str) -> Output {
-        let mut asks = command("psql", self.folder.path());
-        asks.arg("-h").arg(self.folder.path()).args(["-U", "evenkeel", "-d", "postgres"]);
-        asks.args(["-p", &self.port.to_string()]).args(["-A", "-t", "-c", query]).output().unwrap()
-    }
-
     fn looking(&self, world: &World, name: &str) -> Command {
         world.evenkeel(&["agent", "--postgres", &self.url(), "--name", name])
     }
@@ -92,37 +24,6 @@ impl Postgres {
         load.args(fleet).env("EVENKEEL_AGENT_TOKEN", TOKEN);
         load
     }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        self.server.kill().unwrap();
-        self.server.wait().unwrap();
-    }
-}
-
-/// Gives a file or a folder to whoever PostgreSQL runs as.
-fn own(path: &Path) {
-    if rustix::process::geteuid().is_root() {
-        chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-    }
-}
-
-/// A program of PostgreSQL, as somebody who may run it.
-fn command(program: &str, folder: &Path) -> Command {
-    let path = std::env::var_os("PATH").unwrap();
-    let found = std::env::split_paths(&path).map(|it| it.join(program)).find(|it| it.is_file());
-    let found: Option<PathBuf> = found.or_else(|| {
-        // Where Debian has it, one folder for each version.
-        let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
-        versions.map(|it| it.path().join("bin").join(program)).find(|it| it.is_file())
-    });
-    let mut command = Command::new(found.expect("PostgreSQL is installed by `cargo xtask test`"));
-    command.current_dir(folder);
-    if rustix::process::geteuid().is_root() {
-        command.uid(NOBODY).gid(NOBODY);
-    }
-    command
 }
 
 #[test]
@@ -229,7 +130,7 @@ fn a_database_is_used_only_if_it_shows_the_certificate_that_was_asked_for() {
     let (world, another) = (World::new(), rcgen::generate_simple_self_signed(Vec::new()).unwrap());
     let (port, postgres) = (world.port(), Postgres::with_tls(world.port()));
     let another = world.write("another.crt", &another.cert.pem());
-    let right = postgres.folder.path().join("server.crt");
+    let right = postgres.certificate();
     let agent = |host: &str, root: &Path| {
         let url = format!("postgres://evenkeel@{host}:{port}/postgres?sslmode=verify-full");
         let url = format!("{url}&sslrootcert={}", root.display());
