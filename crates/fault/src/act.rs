@@ -13,6 +13,7 @@ use crate::holder::{Counters, Holder, HolderError};
 use crate::image::{Image, start};
 use crate::kind::{Down, Limited, Paused, Restarted};
 use crate::mend::{TERMINATE_MAX, successor, until};
+use crate::netem::Netem;
 use crate::plan::Argv;
 use crate::process::stat::{since_boot, ticks_since_boot};
 use crate::process::{Process, State};
@@ -38,6 +39,7 @@ pub(crate) enum Deed {
     Limited { process: Process, limit: u64 },
     Ran { said: String },
     Down { unit: Unit, since: Duration },
+    Emulated(Netem),
 }
 
 /// What a deed did, once it is over.
@@ -54,6 +56,10 @@ pub(crate) enum Did {
     Held(Counters),
     Limited(Limited),
     Down(Down),
+    /// Packets that the emulator treated.
+    Emulated {
+        packets: u64,
+    },
     Ran {
         said: String,
     },
@@ -105,6 +111,10 @@ impl Deed {
                 open: process.open_files(),
             })),
             Self::Ran { said } => Some(Did::Ran { said }),
+            Self::Emulated(netem) => match netem.packets() {
+                Ok(packets) => Some(Did::Emulated { packets }),
+                Err(error) => Some(Did::Lost(error.to_string())),
+            },
             Self::Down { unit, since } => Some(Did::Down(Down {
                 held: unit.is_down().unwrap_or(false),
                 time: since_boot().saturating_sub(since),
@@ -229,6 +239,11 @@ pub(crate) async fn stop_unit(unit: Unit) -> Result<Deed, ActError> {
         true => Ok(Deed::Down { unit, since: since_boot() }),
         false => Err(ActError::Up(unit)),
     }
+}
+
+pub(crate) async fn emulate(netem: Netem) -> Result<Deed, ActError> {
+    netem.add().await?;
+    Ok(Deed::Emulated(netem))
 }
 
 pub(crate) async fn run(argv: Argv, mark: &str) -> Result<Deed, ActError> {

@@ -13,6 +13,7 @@
 //! holder     what is held, burnt or kept up in a child of ours, on a pipe
 //! journal    every undo on disk before its step
 //! need       what a fault needs of the host: programs, capabilities
+//! netem      packets treated by the kernel's emulator
 //! netlink    packets held back, lost or damaged, by rules that go when their process does
 //! mend       carrying out an undo, and reading back that it worked
 //! guardian   a second process that mends when the first one is gone
@@ -41,6 +42,7 @@ mod journal;
 pub mod kind;
 mod mend;
 mod need;
+mod netem;
 mod netlink;
 pub mod plan;
 pub mod process;

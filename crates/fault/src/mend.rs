@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::image::{Secret, start};
 use crate::journal::Journal;
+use crate::netem::Netem;
 use crate::plan::{MARK, Undo};
 use crate::process::stat::{self, Stat};
 use crate::process::{Process, State, find};
@@ -76,6 +77,7 @@ pub(crate) async fn mend(undo: &Undo, secret: Option<&Secret>) -> Result<Mended,
         Undo::EndStopped { process } => end_stopped(process).await,
         Undo::LimitFiles { process, ours, before } => limit_files(process, *ours, *before),
         Undo::StartUnit(unit) => start_unit(unit).await,
+        Undo::RemoveNetem(netem) => remove_netem(netem).await,
         // Whether there was anything to undo only the program knows.
         Undo::Run(argv) => Ok(argv.run(None).await.map(|_| Mended::Undone)?),
         Undo::StartAgain { process, program, arguments, directory, finder, after } => {
@@ -175,6 +177,17 @@ async fn start_unit(unit: &Unit) -> Result<Mended, MendError> {
         true if unit.runs()? => Ok(Mended::WasFine),
         true => Ok(Mended::Undone),
         false => Err(MendError::Down { unit: unit.clone() }),
+    }
+}
+
+async fn remove_netem(netem: &Netem) -> Result<Mended, MendError> {
+    if !netem.is_there()? {
+        return Ok(Mended::WasFine);
+    }
+    netem.remove().await?;
+    match netem.is_there()? {
+        true => Err(MendError::StillThere { what: format!("netem on {}", netem.interface) }),
+        false => Ok(Mended::Undone),
     }
 }
 

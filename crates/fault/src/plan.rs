@@ -26,6 +26,7 @@ use evenkeel_units::duration::seconds;
 use serde::{Deserialize, Serialize};
 
 use crate::holder::Work;
+use crate::netem::Netem;
 use crate::process::Process;
 use crate::proxy::Toxic;
 use crate::unit::Unit;
@@ -96,6 +97,8 @@ pub enum Op {
     Run(Argv),
     /// Stop a unit of systemd.
     StopUnit(Unit),
+    /// Have the kernel's emulator treat packets that leave.
+    Emulate(Netem),
 }
 
 /// A program with its arguments, as the kernel is told it; no shell sees them.
@@ -179,6 +182,8 @@ pub enum Undo {
     Run(Argv),
     /// Start a unit of systemd again, unless another run of it goes on.
     StartUnit(Unit),
+    /// Take the emulator away, if it is ours.
+    RemoveNetem(Netem),
 }
 
 /// Names the run in the environment of every process that a run starts; children inherit it even when
@@ -207,6 +212,7 @@ impl Undo {
             }
             Self::Run(argv) => Some(format!("cd {} && {argv}", argv.directory.display())),
             Self::StartUnit(unit) => Some(unit.argv("start").to_string()),
+            Self::RemoveNetem(netem) => Some(netem.removal().to_string()),
         }
     }
 }
@@ -226,6 +232,7 @@ impl fmt::Display for Op {
             }
             Self::Run(argv) => write!(f, "run {argv}"),
             Self::StopUnit(unit) => write!(f, "run {}", unit.argv("stop")),
+            Self::Emulate(netem) => write!(f, "run {netem}"),
         }
     }
 }
@@ -254,6 +261,7 @@ impl fmt::Display for Undo {
             }
             Self::Run(argv) => write!(f, "run {argv}"),
             Self::StartUnit(unit) => write!(f, "run {}, unless it runs", unit.argv("start")),
+            Self::RemoveNetem(netem) => write!(f, "run {}, if it is ours", netem.removal()),
         }
     }
 }

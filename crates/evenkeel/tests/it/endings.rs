@@ -53,6 +53,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("terminateBackends", "it leaves nothing to undo"),
     ("killClients", "it leaves nothing to undo"),
     ("stopUnit", "it needs systemd; the fault crate has a stand-in for it"),
+    ("duplicate", "it needs netem, which not every kernel has"),
     ("inodes", "it would take all that the file system has; the fault crate has one of its own"),
 ];
 

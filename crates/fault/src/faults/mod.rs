@@ -280,6 +280,7 @@ impl Faults {
             Op::LimitFiles { process, limit } => act::limit_files(process, limit),
             Op::Run(argv) => act::run(argv, mark).await,
             Op::StopUnit(unit) => act::stop_unit(unit).await,
+            Op::Emulate(netem) => act::emulate(netem).await,
             Op::Hold { work, limit } => {
                 let held = Holder::start(&self.holder, work, mark, limit).await;
                 held.map(Box::new).map(Deed::Held).map_err(ActError::from)

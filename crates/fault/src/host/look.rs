@@ -17,11 +17,7 @@ use crate::netlink;
 const PROGRAMS: [&str; 7] = ["docker", "fusermount3", "ip", "nft", "podman", "systemctl", "tc"];
 
 /// Queueing disciplines, with the least that each needs.
-const QDISCS: [(&str, &[&str]); 3] = [
-    ("htb", &[]),
-    ("netem", &["delay", "1ms"]),
-    ("tbf", &["rate", "1mbit", "burst", "10kb", "latency", "10ms"]),
-];
+const QDISCS: [(&str, &[&str]); 2] = [("netem", &["delay", "1ms"]), ("prio", &[])];
 
 /// Bits of `CapEff`, as in capabilities(7), of what faults may need.
 const CAPABILITIES: [(&str, u32); 7] = [
@@ -74,6 +70,12 @@ fn apart<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> Option<
 
 fn tried() -> Netfilter {
     Netfilter { owned_tables: netlink::has_owned_tables(), queue: netlink::queue_words() }
+}
+
+/// Whether the kernel has a queueing discipline. What could not be tried is taken for missing.
+pub(crate) fn has_discipline(tc: &Path, name: &str) -> bool {
+    let (tc, name) = (tc.to_owned(), name.to_owned());
+    apart(move || qdiscs(&tc).contains(&name)).unwrap_or_default()
 }
 
 fn qdiscs(tc: &Path) -> BTreeSet<String> {

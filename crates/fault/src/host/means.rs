@@ -77,7 +77,12 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
             &["latency", "bandwidth", "reorder", "corrupt"],
             [net_admin(), host.owned_tables(), host.queue()],
         ),
-        of("netem", "duplicate packets", &[], [net_admin(), tc(), host.qdisc("netem")]),
+        of(
+            "netem",
+            "send packets twice",
+            &["duplicate"],
+            [net_admin(), tc(), host.qdisc("netem"), host.qdisc("prio")],
+        ),
         of("tracing", "pause a process until the tool ends", &["pause"], [host.tracing()]),
         of("cgroups", "limit a group's CPU and memory", &[], [host.control_groups()]),
         of(
@@ -203,7 +208,7 @@ mod tests {
                 "tc": "/usr/sbin/tc"
             },
             "netfilter": {"owned_tables": true, "queue": "nft"},
-            "qdiscs": ["htb", "netem", "tbf"],
+            "qdiscs": ["netem", "prio"],
             "cgroup_v2": ["cpu", "io", "memory", "pids"],
             "fuse": true, "ptrace_scope": 1, "systemd": true,
             "container_engine": "/run/docker.sock"
@@ -237,6 +242,7 @@ mod tests {
         queue: packets handed to a process (not known: this is tried in a network namespace, which needs CAP_SYS_ADMIN)
         netem: CAP_NET_ADMIN (run as root, or `setcap cap_net_admin+ep` the binary; in a container, `--cap-add NET_ADMIN`)
         netem: the queueing discipline `netem` (not known: this is tried in a network namespace, which needs CAP_SYS_ADMIN)
+        netem: the queueing discipline `prio` (not known: this is tried in a network namespace, which needs CAP_SYS_ADMIN)
         tracing: CAP_SYS_PTRACE (run as root, or `setcap cap_sys_ptrace+ep` the binary; in a container, `--cap-add SYS_PTRACE`)
         ");
     }
@@ -252,7 +258,7 @@ mod tests {
     fn on_a_minimal_kernel_its_options_are_named() {
         let host = HostFacts {
             netfilter: Some(super::super::Netfilter::default()),
-            qdiscs: Some(["tbf".to_owned()].into()),
+            qdiscs: Some([].into()),
             fuse: false,
             systemd: false,
             container_engine: None,
@@ -265,6 +271,7 @@ mod tests {
         queue: tables of nft with an owner (Linux 5.12 or later, with CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET)
         queue: packets handed to a process (the kernel options CONFIG_NETFILTER_NETLINK_QUEUE and CONFIG_NFT_QUEUE, or CONFIG_NFT_COMPAT with CONFIG_NETFILTER_XT_TARGET_NFQUEUE)
         netem: the queueing discipline `netem` (the kernel option CONFIG_NET_SCH_NETEM)
+        netem: the queueing discipline `prio` (the kernel option CONFIG_NET_SCH_PRIO)
         tracing: ptrace (kernel.yama.ptrace_scope is 3, which only a reboot changes)
         cgroups: the controllers `cpu` and `memory` (mount control groups; in a container, `--cgroupns host` and a writable /sys/fs/cgroup)
         fuse: /dev/fuse (the kernel option CONFIG_FUSE_FS; in a container, `--device /dev/fuse`)

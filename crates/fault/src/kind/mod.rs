@@ -30,8 +30,8 @@ use self::database::{
     kill_clients, lock_table, pause_clients, take_connections, terminate_backends,
 };
 use self::network::{
-    bandwidth, black_hole, corrupt, dns, http_errors, latency, loss, partition, refuse, reorder,
-    reset,
+    bandwidth, black_hole, corrupt, dns, duplicate, http_errors, latency, loss, partition, refuse,
+    reorder, reset,
 };
 use self::process::{file_descriptors, kill, pause, restart, stop_unit, trace};
 use self::resource::{cpu, disk_fill, inodes, memory, pids};
@@ -70,6 +70,7 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &loss::KIND,
     &corrupt::KIND,
     &reorder::KIND,
+    &duplicate::KIND,
     &partition::KIND,
     &dns::KIND,
     &kill::KIND,
@@ -110,6 +111,7 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::Dns { .. } => &dns::KIND,
         Fault::Corrupt { .. } => &corrupt::KIND,
         Fault::Reorder { .. } => &reorder::KIND,
+        Fault::Duplicate { .. } => &duplicate::KIND,
         Fault::Partition { .. } => &partition::KIND,
         Fault::DiskFill { .. } => &disk_fill::KIND,
         Fault::Inodes { .. } => &inodes::KIND,

@@ -60,7 +60,7 @@ fn flood() -> (Proxy, SocketAddr, Arc<AtomicUsize>) {
     let progress = sent.clone();
     let upstream = serve(move |mut client| send(&mut client, MUCH, &progress));
     let mut proxy = Proxy::without_links(Seed(7)).unwrap();
-    let address = proxy.open("x", ANY, &upstream.to_string()).unwrap();
+    let address = proxy.open("x", ANY, upstream.to_string().as_str()).unwrap();
     (proxy, address, sent)
 }
 
@@ -85,7 +85,7 @@ async fn what_flows_both_ways_at_once_arrives_as_it_was_sent() {
         sends.join().unwrap()
     });
     let mut proxy = Proxy::without_links(Seed(7)).unwrap();
-    let address = proxy.open("x", ANY, &upstream.to_string()).unwrap();
+    let address = proxy.open("x", ANY, upstream.to_string().as_str()).unwrap();
     let client = connect(address);
     let mut up = client.try_clone().unwrap();
     let sends = blocking(move || send(&mut up, MUCH, &AtomicUsize::new(0)).unwrap());

@@ -303,6 +303,34 @@ fn datagrams_that_are_damaged_do_not_arrive_and_others_overtake() {
 }
 
 #[test]
+fn datagrams_arrive_twice_where_the_kernel_can_and_else_it_says_what_is_missing() {
+    let test =
+        "network::datagrams_arrive_twice_where_the_kernel_can_and_else_it_says_what_is_missing";
+    alone(test, async {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = receiver.local_addr().unwrap().port();
+        let (_state, mut faults) = opened().await;
+        let twice = on(traffic(port), Fault::Duplicate { share: Ratio::ONE });
+        match faults.begin(0, &twice).await {
+            Err(FaultError::Plan { error, .. }) => {
+                let said = error.to_string();
+                assert!(said.contains("this needs the queueing discipline `prio`"), "{said}");
+            }
+            begun => {
+                begun.unwrap();
+                let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+                (0..10).for_each(|_| assert!(sender.send_to(b"x", ("127.0.0.1", port)).is_ok()));
+                receiver.set_read_timeout(Some(SHORT)).unwrap();
+                let arrived = std::iter::from_fn(|| receiver.recv(&mut [0]).ok()).count();
+                let (evidence, error) = faults.end(0).await;
+                assert_eq!((arrived, evidence.acted, error), (20, true, None), "{evidence:?}");
+            }
+        }
+        faults.close().await.unwrap();
+    });
+}
+
+#[test]
 fn a_name_that_is_meant_is_answered_by_us_and_others_by_the_name_server() {
     alone("network::a_name_that_is_meant_is_answered_by_us_and_others_by_the_name_server", async {
         // A name server of the kind that echoes: whoever asks it gets the question back as it is.

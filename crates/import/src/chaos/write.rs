@@ -59,7 +59,9 @@ fn parameters(fault: &Fault) -> Map {
             map.put_unless("cores", cores, &0, Tree::word);
         }
         Fault::Memory { amount } => map.put("amount", some(*amount)),
-        Fault::Loss { share } | Fault::Corrupt { share } => map.put("share", Tree::text(share)),
+        Fault::Loss { share } | Fault::Corrupt { share } | Fault::Duplicate { share } => {
+            map.put("share", Tree::text(share));
+        }
         Fault::Reorder { share, delay } => {
             map.put("share", Tree::text(share));
             map.put_unless("delay", delay, &Duration::from_millis(10), |it| duration(*it));

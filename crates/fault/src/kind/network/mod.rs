@@ -4,6 +4,7 @@ pub(super) mod bandwidth;
 pub(super) mod black_hole;
 pub(super) mod corrupt;
 pub(super) mod dns;
+pub(super) mod duplicate;
 pub(super) mod http_errors;
 pub(super) mod latency;
 pub(super) mod loss;

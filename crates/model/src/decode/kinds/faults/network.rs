@@ -44,6 +44,11 @@ fn reorder(f: &mut Fields<'_>) -> Option<Step> {
     step(f, share.zip(delay).map(|(share, delay)| Fault::Reorder { share, delay }), &AIMED)
 }
 
+fn duplicate(f: &mut Fields<'_>) -> Option<Step> {
+    let share = f.required("share", "The share of the packets.", some_share());
+    step(f, share.map(|share| Fault::Duplicate { share }), &AIMED)
+}
+
 fn dns(f: &mut Fields<'_>) -> Option<Step> {
     let sentence =
         "Names, in lower case; `*.example` is everything below `example`, and `*` is everything.";
@@ -141,6 +146,11 @@ pub(super) fn kinds() -> Vec<Kind> {
             "reorder",
             "Packets are late, but for a share, which overtakes the others.",
             body("ReorderFault", reorder),
+        ),
+        (
+            "duplicate",
+            "A share of the packets is sent twice, by the kernel's netem.",
+            body("DuplicateFault", duplicate),
         ),
         (
             "partition",

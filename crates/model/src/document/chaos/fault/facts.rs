@@ -39,6 +39,7 @@ impl Fault {
             Self::Loss { .. } => lasts("loss", &[Traffic]),
             Self::Corrupt { .. } => lasts("corrupt", &[Traffic]),
             Self::Reorder { .. } => lasts("reorder", &[Traffic]),
+            Self::Duplicate { .. } => lasts("duplicate", &[Traffic]),
             Self::Partition { .. } => lasts("partition", &[Host]),
             Self::Dns { .. } => lasts("dns", &[Host]),
             Self::Kill { every } => repeats("kill", &[Process], every.is_some()),
@@ -61,7 +62,7 @@ impl Fault {
     }
 
     /// Every kind, in the order of the manual.
-    pub const KINDS: [&str; 27] = [
+    pub const KINDS: [&str; 28] = [
         "latency",
         "bandwidth",
         "blackHole",
@@ -71,6 +72,7 @@ impl Fault {
         "loss",
         "corrupt",
         "reorder",
+        "duplicate",
         "partition",
         "dns",
         "kill",

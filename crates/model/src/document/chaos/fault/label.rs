@@ -26,6 +26,7 @@ impl fmt::Display for Fault {
             Self::Reorder { share, delay } => {
                 write!(f, "reorder {share} by {}", Human(*delay))
             }
+            Self::Duplicate { share } => write!(f, "duplicates of {share}"),
             Self::Partition { nodes, shape, one_way } => {
                 let way = if *one_way { ", one way" } else { "" };
                 write!(f, "partition of {} nodes, {shape}{way}", nodes.len())

@@ -65,6 +65,11 @@ pub enum Fault {
         #[serde(rename = "delay_seconds", with = "seconds")]
         delay: Duration,
     },
+    /// A share of the packets is sent twice.
+    Duplicate {
+        /// The share.
+        share: Ratio,
+    },
     /// Nodes cannot reach each other: packets between them that pass this host are dropped.
     Partition {
         /// The nodes, by address.
