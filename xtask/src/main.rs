@@ -3,6 +3,7 @@
 //! Deliberately absent: anything that a plain `cargo` command does already.
 
 mod bench;
+mod guest;
 mod packages;
 mod tidy;
 
@@ -16,6 +17,7 @@ use anyhow::{Context as _, Result, bail};
 const USAGE: &str = "\
 usage: cargo xtask test [-- ARGUMENTS OF CARGO TEST]   install what the tests need, run them all
        cargo xtask tidy                               check the rules of the house alone
+       cargo xtask guest                              run the tests of packets on Debian's kernel, in qemu
        cargo xtask bench load [CASE…]                 what a request costs our generator, and its peers
                    [--rounds N] [--seconds S] [--minutes M] [--quick] [--evenkeel PROGRAM] [--write]
        cargo xtask bench drill                        what conducting a drill costs
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let done = match (chore, rest) {
         ("test", extra) => test(extra),
         ("tidy", []) => tidy(),
+        ("guest", []) => guest::run(),
         ("bench", which) => bench::run(which).and_then(|done| match done {
             Some(code) => Ok(code),
             None => say(USAGE).map(|()| 2),

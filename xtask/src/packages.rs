@@ -95,6 +95,21 @@ pub(crate) const NGINX: &[Package] = &[Package {
     used_by: "the bench of the load, as a server of another make",
 }];
 
+/// What `cargo xtask guest` needs beside.
+pub(crate) const FOR_GUEST: &[Package] = &[
+    Package {
+        name: "busybox-static",
+        program: "busybox",
+        used_by: "the guest, as its shell and for its modules",
+    },
+    Package { name: "cpio", program: "cpio", used_by: "the guest, whose files it packs" },
+    Package {
+        name: "qemu-system-x86",
+        program: "qemu-system-x86_64",
+        used_by: "the guest, which it runs",
+    },
+];
+
 /// Where daemons live on Debian, which is not on the path of an ordinary user.
 const SBIN: &str = "/usr/sbin";
 

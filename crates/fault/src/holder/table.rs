@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use evenkeel_units::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
 
 use super::{Counters, Life};
@@ -45,10 +46,9 @@ impl Table {
             it.read_to_string(&mut said)?;
         }
         owner.wait()?;
-        match said.trim() {
-            "" => done,
-            said => Err(io::Error::other(format!("nft: {}", said.lines().next().unwrap_or(said)))),
-        }
+        // It also tells what it thinks of the terminal, which it has none of; only a table that is not there is an error.
+        let told = said.lines().find(|it| it.starts_with("Error"));
+        done.map_err(|error| told.map_or(error, |it| io::Error::other(format!("nft: {it}"))))
     }
 
     fn keep_up(&self, owner: &mut Child, life: &Life) -> io::Result<Counters> {
@@ -56,15 +56,14 @@ impl Table {
         let pipe = owner.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         writeln!(pipe, "add table inet {name} {{ flags owner; {body}}}")?;
         pipe.flush()?;
-        let mut waited = Duration::ZERO;
+        let clock = SystemClock::start();
         while self.read()?.is_none() {
-            if waited >= MAX {
+            if clock.now().elapsed() >= MAX {
                 return Err(io::Error::other("nft did not bring its table about"));
             }
             if life.wait_for(LOOK)? {
                 return Ok(Counters::new());
             }
-            waited += LOOK;
         }
         life.ready()?;
         life.wait()?;
