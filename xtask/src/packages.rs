@@ -27,6 +27,11 @@ pub(crate) const FOR_TESTS: &[Package] = &[
         used_by: "the tests that open a report in a browser, in crates/evenkeel/tests",
     },
     Package {
+        name: "fuse3",
+        program: "fusermount3",
+        used_by: "the tests of files that fail and wait, in crates/fault/tests",
+    },
+    Package {
         name: "iproute2",
         program: "ip",
         used_by: "the tests that break a network of their own, in crates/fault/tests and crates/evenkeel/tests",
@@ -211,6 +216,7 @@ mod tests {
             "install",
             "-y",
             "--no-install-recommends",
+            "fuse3",
             "iproute2",
             "iptables",
             "kcat",

@@ -41,6 +41,7 @@ mod image;
 mod journal;
 pub mod kind;
 mod mend;
+mod mount;
 mod need;
 mod netem;
 mod netlink;

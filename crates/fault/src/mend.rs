@@ -4,6 +4,7 @@
 //! there first: a second time is harmless. Whoever is gone, or somebody else by now, is left alone.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use evenkeel_model::document::Finder;
@@ -12,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::image::{Secret, start};
 use crate::journal::Journal;
+use crate::mount;
 use crate::netem::Netem;
 use crate::plan::{MARK, Undo};
 use crate::process::stat::{self, Stat};
@@ -61,6 +63,8 @@ pub(crate) enum MendError {
     Limit { process: Process, error: io::Error },
     #[error("{unit} was started, and is down after 2s")]
     Down { unit: Unit },
+    #[error("cannot take the mount away from {path}: {error}")]
+    Unmount { path: PathBuf, error: io::Error },
     #[error(transparent)]
     Run(#[from] RunError),
     #[error("cannot look through the processes of this host: {0}")]
@@ -78,6 +82,7 @@ pub(crate) async fn mend(undo: &Undo, secret: Option<&Secret>) -> Result<Mended,
         Undo::LimitFiles { process, ours, before } => limit_files(process, *ours, *before),
         Undo::StartUnit(unit) => start_unit(unit).await,
         Undo::RemoveNetem(netem) => remove_netem(netem).await,
+        Undo::Unmount { path, source } => unmount(path, source),
         // Whether there was anything to undo only the program knows.
         Undo::Run(argv) => Ok(argv.run(None).await.map(|_| Mended::Undone)?),
         Undo::StartAgain { process, program, arguments, directory, finder, after } => {
@@ -188,6 +193,17 @@ async fn remove_netem(netem: &Netem) -> Result<Mended, MendError> {
     match netem.is_there()? {
         true => Err(MendError::StillThere { what: format!("netem on {}", netem.interface) }),
         false => Ok(Mended::Undone),
+    }
+}
+
+fn unmount(path: &Path, source: &str) -> Result<Mended, MendError> {
+    let failed = |error| MendError::Unmount { path: path.to_owned(), error };
+    match mount::detach(path, source).map_err(failed)? {
+        false => Ok(Mended::WasFine),
+        true if mount::is_there(path, source).map_err(failed)? => {
+            Err(MendError::StillThere { what: format!("{source} on {}", path.display()) })
+        }
+        true => Ok(Mended::Undone),
     }
 }
 

@@ -184,6 +184,13 @@ pub enum Undo {
     StartUnit(Unit),
     /// Take the emulator away, if it is ours.
     RemoveNetem(Netem),
+    /// Take a mount of ours away; files that are open in it stay so.
+    Unmount {
+        /// Where it is.
+        path: PathBuf,
+        /// What tells it from others.
+        source: String,
+    },
 }
 
 /// Names the run in the environment of every process that a run starts; children inherit it even when
@@ -213,6 +220,10 @@ impl Undo {
             Self::Run(argv) => Some(format!("cd {} && {argv}", argv.directory.display())),
             Self::StartUnit(unit) => Some(unit.argv("start").to_string()),
             Self::RemoveNetem(netem) => Some(netem.removal().to_string()),
+            Self::Unmount { path, source } => Some(format!(
+                "umount --lazy '{}'   # if `{source}` is mounted there",
+                path.display()
+            )),
         }
     }
 }
@@ -262,6 +273,9 @@ impl fmt::Display for Undo {
             Self::Run(argv) => write!(f, "run {argv}"),
             Self::StartUnit(unit) => write!(f, "run {}, unless it runs", unit.argv("start")),
             Self::RemoveNetem(netem) => write!(f, "run {}, if it is ours", netem.removal()),
+            Self::Unmount { path, source } => {
+                write!(f, "take {source} away from {}, if it is there", path.display())
+            }
         }
     }
 }

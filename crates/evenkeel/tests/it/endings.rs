@@ -39,6 +39,8 @@ const FAULTS: &[(&str, &str)] = &[
     ("cpu", "load: 5%, cores: 1"),
     ("memory", "amount: 16MiB"),
     ("diskFill", "path: FOLDER, amount: 16MiB"),
+    ("ioErrors", "path: FOLDER/data"),
+    ("ioLatency", "path: FOLDER/data, delay: 5ms"),
     ("pids", "count: 50"),
     ("command", "run: [touch, FOLDER/flag], undo: [rm, -f, FOLDER/flag]"),
     ("takeConnections", "free: 4, target: {postgres: \"POSTGRES\"}"),
@@ -122,6 +124,7 @@ struct Stage {
 impl Stage {
     fn ends(&self, kind: &str, parameters: &str, who: Who, signal: Signal, what: &str) {
         let (world, victim) = (World::new(), Victim::start());
+        std::fs::create_dir(world.folder().join("data")).unwrap();
         let limits = || std::fs::read_to_string(format!("/proc/{}/limits", victim.id())).unwrap();
         let before = (host(), limits());
         let parameters = parameters

@@ -15,6 +15,7 @@ mod access;
 mod cpu;
 mod disk;
 mod dns;
+mod files;
 mod inodes;
 mod life;
 mod memory;
@@ -33,12 +34,14 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 
+use self::files::Rest;
 use self::life::{Life, say};
 
 pub(crate) use self::access::Access;
 pub(crate) use self::cpu::Cpu;
 pub(crate) use self::disk::Disk;
 pub(crate) use self::dns::Dns;
+pub(crate) use self::files::{Files, Meddling};
 pub(crate) use self::inodes::Inodes;
 pub(crate) use self::memory::{Memory, available, reserve, total};
 pub(crate) use self::pids::Pids;
@@ -65,6 +68,8 @@ pub enum Work {
     Disk(Disk),
     /// Take inodes of a file system.
     Inodes(Inodes),
+    /// Make operations on files fail or wait.
+    Files(Files),
     /// Take process numbers.
     Pids(Pids),
     /// Keep up a table of nft.
@@ -84,8 +89,14 @@ pub enum Work {
 }
 
 impl Work {
-    fn run(self, life: &Life) -> io::Result<Counters> {
-        match self {
+    /// Whether it goes on once it is over, for those who still have something of it open. Then it must not be killed.
+    pub(crate) const fn may_stay(&self) -> bool {
+        matches!(self, Self::Files(_))
+    }
+
+    fn run(self, life: &Life) -> io::Result<(Counters, Rest)> {
+        let counted = match self {
+            Self::Files(it) => return it.run(life),
             Self::Cpu(it) => it.run(life),
             Self::Memory(it) => it.run(life),
             Self::Disk(it) => it.run(life),
@@ -100,7 +111,8 @@ impl Work {
             Self::Trace(it) => it.run(life),
             Self::Postgres(it) => it.run(life),
             Self::Redis(it) => it.run(life),
-        }
+        }?;
+        Ok((counted, None))
     }
 }
 
@@ -111,6 +123,7 @@ impl fmt::Display for Work {
             Self::Memory(it) => it.fmt(f),
             Self::Disk(it) => it.fmt(f),
             Self::Inodes(it) => it.fmt(f),
+            Self::Files(it) => it.fmt(f),
             Self::Pids(it) => it.fmt(f),
             Self::Table(it) => it.fmt(f),
             Self::Redirect(it) => it.fmt(f),
@@ -137,16 +150,16 @@ enum Said {
 
 /// Main function of a holder's process. What to do is on its standard input.
 pub fn run() -> ExitCode {
-    let said = match Life::begin() {
-        Ok((work, life)) => {
-            work.run(&life).map_or_else(|it| Said::Failed(it.to_string()), Said::Did)
-        }
-        Err(error) => Said::Failed(error.to_string()),
+    let done = Life::begin().and_then(|(work, life)| work.run(&life));
+    let (said, rest) = match done {
+        Ok((counted, rest)) => (Said::Did(counted), rest),
+        Err(error) => (Said::Failed(error.to_string()), None),
     };
     let failed = matches!(said, Said::Failed(_));
     // Nobody may be there to hear it.
     let told = say(&io::stdout(), &said);
-    if failed || told.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let rested = rest.is_none_or(|it| it.join().is_ok_and(|it| it.is_ok()));
+    if failed || told.is_err() || !rested { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Counters of fixed names.

@@ -40,6 +40,8 @@ pub(crate) struct Holder {
     child: Child,
     life: Option<ChildStdin>,
     said: Lines<BufReader<ChildStdout>>,
+    /// It ends by itself, when others let go of what they have of it.
+    stays: bool,
 }
 
 impl Holder {
@@ -51,7 +53,11 @@ impl Holder {
         limit: Duration,
     ) -> Result<Self, HolderError> {
         let mut command = reexec.command("holder");
-        command.env(MARK, mark).process_group(0).kill_on_drop(true);
+        let stays = work.may_stay();
+        command.process_group(0).kill_on_drop(!stays);
+        if !stays {
+            command.env(MARK, mark);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn()?;
         let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
@@ -60,7 +66,8 @@ impl Holder {
         let mut errand = serde_json::to_vec(&Errand { work, limit }).map_err(io::Error::from)?;
         errand.push(b'\n');
         life.write_all(&errand).await?;
-        let mut holder = Self { child, life: Some(life), said: BufReader::new(said).lines() };
+        let mut holder =
+            Self { child, life: Some(life), said: BufReader::new(said).lines(), stays };
         match tokio::time::timeout(READY_MAX, holder.hear()).await {
             Ok(Ok(Said::Ready)) => return Ok(holder),
             Ok(Ok(Said::Failed(reason))) => return Err(HolderError::Failed(reason)),
@@ -86,6 +93,9 @@ impl Holder {
             Ok(Err(error)) => Err(error),
             Ok(Ok(Said::Ready)) | Err(_) => Err(HolderError::Ended),
         };
+        if self.stays && heard.is_ok() {
+            return Ok(heard);
+        }
         if tokio::time::timeout(END_MAX, self.child.wait()).await.is_err() {
             self.child.kill().await?;
         }

@@ -88,8 +88,12 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
         of(
             "fuse",
             "errors and delays of files",
-            &[],
-            [lack(host.fuse, "/dev/fuse", dev_fuse), host.program("fusermount3", "fuse3")],
+            &["ioErrors", "ioLatency"],
+            [
+                host.capability("CAP_SYS_ADMIN"),
+                lack(host.fuse, "/dev/fuse", dev_fuse),
+                host.program("fusermount3", "fuse3"),
+            ],
         ),
         of(
             "containers",
@@ -244,6 +248,7 @@ mod tests {
         netem: the queueing discipline `netem` (not known: this is tried in a network namespace, which needs CAP_SYS_ADMIN)
         netem: the queueing discipline `prio` (not known: this is tried in a network namespace, which needs CAP_SYS_ADMIN)
         tracing: CAP_SYS_PTRACE (run as root, or `setcap cap_sys_ptrace+ep` the binary; in a container, `--cap-add SYS_PTRACE`)
+        fuse: CAP_SYS_ADMIN (run as root, or `setcap cap_sys_admin+ep` the binary; in a container, `--cap-add SYS_ADMIN`)
         ");
     }
 

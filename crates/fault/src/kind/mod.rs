@@ -34,7 +34,7 @@ use self::network::{
     reorder, reset,
 };
 use self::process::{file_descriptors, kill, pause, restart, stop_unit, trace};
-use self::resource::{cpu, disk_fill, inodes, memory, pids};
+use self::resource::{cpu, disk_fill, inodes, io_errors, io_latency, memory, pids};
 use crate::act::Did;
 use crate::holder::{Counters, Work};
 use crate::need::PlanError;
@@ -82,6 +82,8 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &memory::KIND,
     &disk_fill::KIND,
     &inodes::KIND,
+    &io_errors::KIND,
+    &io_latency::KIND,
     &pids::KIND,
     &command::KIND,
     &terminate_backends::KIND,
@@ -115,6 +117,8 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::Partition { .. } => &partition::KIND,
         Fault::DiskFill { .. } => &disk_fill::KIND,
         Fault::Inodes { .. } => &inodes::KIND,
+        Fault::IoErrors { .. } => &io_errors::KIND,
+        Fault::IoLatency { .. } => &io_latency::KIND,
         Fault::Pids { .. } => &pids::KIND,
         Fault::FileDescriptors { .. } => &file_descriptors::KIND,
         Fault::TerminateBackends { .. } => &terminate_backends::KIND,

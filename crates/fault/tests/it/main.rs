@@ -5,6 +5,7 @@
 
 mod aftermath;
 mod alone;
+mod files;
 mod flows;
 mod host;
 mod links;

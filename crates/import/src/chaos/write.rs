@@ -1,11 +1,15 @@
 //! Experiments as YAML: what is not the default, in the words people write it in.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
+use evenkeel_units::Ratio;
+
 use evenkeel_model::document::{
-    Amount, BlastRadius, ChaosExperiment, ClientType, Direction, Fault, Finder, LockMode, Mode,
-    OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Probe, ProbeKind, Protocol, Release,
-    Safety, Selector, Step, Target, Traffic,
+    Amount, BlastRadius, ChaosExperiment, ClientType, Direction, Fault, FileError, FileOperation,
+    Finder, LockMode, Mode, OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Probe, ProbeKind,
+    Protocol, Release, Safety, Selector, Step, Target, Traffic,
 };
 
 use crate::figures::{bytes, criterion, duration};
@@ -83,6 +87,14 @@ fn parameters(fault: &Fault) -> Map {
             map.put("path", Tree::text(&path.display()));
             map.put_unless("free", free, &0, Tree::word);
         }
+        Fault::IoErrors { path, error, share, operations } => {
+            files(&mut map, path, *share, operations);
+            map.put_unless("error", error, &FileError::Io, Tree::text);
+        }
+        Fault::IoLatency { path, delay, share, operations } => {
+            files(&mut map, path, *share, operations);
+            map.put("delay", duration(*delay));
+        }
         Fault::StopUnit { unit } => map.put("unit", Tree::text(unit)),
         Fault::Pids { count } => map.put("count", Tree::word(count)),
         Fault::FileDescriptors { limit } => map.put("limit", Tree::word(limit)),
@@ -126,6 +138,14 @@ fn parameters(fault: &Fault) -> Map {
         }
     }
     map
+}
+
+fn files(map: &mut Map, path: &Path, share: Ratio, operations: &BTreeSet<FileOperation>) {
+    map.put("path", Tree::text(&path.display()));
+    map.put_unless("share", &share, &Ratio::percent(100), Tree::text);
+    let usual = BTreeSet::from(FileOperation::USUAL);
+    let list = |it: &BTreeSet<_>| Tree::List(it.iter().map(Tree::text).collect());
+    map.put_unless("operations", operations, &usual, list);
 }
 
 fn some(amount: Amount) -> Tree {

@@ -9,7 +9,10 @@ use crate::need::PlanError;
 pub(super) mod cpu;
 pub(super) mod disk_fill;
 pub(super) mod inodes;
+pub(super) mod io_errors;
+pub(super) mod io_latency;
 pub(super) mod memory;
+mod overlay;
 pub(super) mod pids;
 
 /// Why a folder cannot be used.

@@ -1,10 +1,16 @@
 //! Faults of what a host has only so much of, and of the user's own making.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use evenkeel_units::Ratio;
+
 use super::{HOST, Kind, body, step};
 use crate::decode::codec::{Integer, List};
 use crate::decode::fields::Fields;
-use crate::decode::values::{request, some_amount, some_share};
-use crate::document::{Fault, Step};
+use crate::decode::kinds::words;
+use crate::decode::values::{length, request, some_amount, some_share};
+use crate::document::{Fault, FileError, FileOperation, Step};
 
 fn cpu(f: &mut Fields<'_>) -> Option<Step> {
     let load = f.required("load", "Share of each core.", some_share());
@@ -39,6 +45,45 @@ fn inodes(f: &mut Fields<'_>) -> Option<Step> {
     step(f, fault, &HOST)
 }
 
+fn io_errors(f: &mut Fields<'_>) -> Option<Step> {
+    let files = files(f);
+    let errors = words("an error we know", &FileError::NAMES);
+    let error = f.default("error", "How it fails, as errno(3) names it.", errors, "EIO");
+    let fault = files.zip(error).map(|((path, share, operations), error)| Fault::IoErrors {
+        path,
+        error,
+        share,
+        operations,
+    });
+    step(f, fault, &HOST)
+}
+
+fn io_latency(f: &mut Fields<'_>) -> Option<Step> {
+    let files = files(f);
+    let delay = f.required("delay", "How much longer each takes.", length());
+    let fault = files.zip(delay).map(|((path, share, operations), delay)| Fault::IoLatency {
+        path,
+        delay,
+        share,
+        operations,
+    });
+    step(f, fault, &HOST)
+}
+
+/// What is done to which files.
+fn files(f: &mut Fields<'_>) -> Option<(PathBuf, Ratio, BTreeSet<FileOperation>)> {
+    let sentence = "The folder; everything below it is met.";
+    let path = f.required("path", sentence, request::folder());
+    let sentence = "The share of the operations that is met, each by chance.";
+    let share = f.default("share", sentence, some_share(), "100%");
+    let names = words("an operation on files", &FileOperation::NAMES);
+    let sentence = "Which operations. Default: `read`, `write` and `fsync`.";
+    let operations = f.optional("operations", sentence, List { of: names, min: 1 });
+    let usual = || FileOperation::USUAL.to_vec();
+    let operations = operations.unwrap_or_else(usual).into_iter().collect();
+    Some((path?, share?, operations))
+}
+
 fn pids(f: &mut Fields<'_>) -> Option<Step> {
     let count = Integer { min: 1, max: 4_194_304, reason: "Give the number of process numbers." };
     let count = f.required("count", "How many process numbers are taken.", count);
@@ -69,6 +114,16 @@ pub(super) fn kinds() -> Vec<Kind> {
             "inodes",
             "Files without a name take up the inodes of a file system.",
             body("InodesFault", inodes),
+        ),
+        (
+            "ioErrors",
+            "A share of what is done to the files of a folder fails.",
+            body("IoErrorsFault", io_errors),
+        ),
+        (
+            "ioLatency",
+            "A share of what is done to the files of a folder takes longer.",
+            body("IoLatencyFault", io_latency),
         ),
         ("pids", "Threads of a child of ours take process numbers.", body("PidsFault", pids)),
         (

@@ -50,6 +50,8 @@ impl Fault {
             Self::Memory { .. } => lasts("memory", &[Host]),
             Self::DiskFill { .. } => lasts("diskFill", &[Host]),
             Self::Inodes { .. } => lasts("inodes", &[Host]),
+            Self::IoErrors { .. } => lasts("ioErrors", &[Host]),
+            Self::IoLatency { .. } => lasts("ioLatency", &[Host]),
             Self::Pids { .. } => lasts("pids", &[Host]),
             Self::FileDescriptors { .. } => lasts("fileDescriptors", &[Process]),
             Self::TerminateBackends { .. } => repeats("terminateBackends", &[Postgres], false),
@@ -62,7 +64,7 @@ impl Fault {
     }
 
     /// Every kind, in the order of the manual.
-    pub const KINDS: [&str; 28] = [
+    pub const KINDS: [&str; 30] = [
         "latency",
         "bandwidth",
         "blackHole",
@@ -84,6 +86,8 @@ impl Fault {
         "memory",
         "diskFill",
         "inodes",
+        "ioErrors",
+        "ioLatency",
         "pids",
         "command",
         "terminateBackends",

@@ -48,6 +48,10 @@ impl fmt::Display for Fault {
             Self::DiskFill { amount, .. } => write!(f, "disk fill {amount}"),
             Self::Inodes { free: 0, .. } => f.write_str("no inodes"),
             Self::Inodes { free, .. } => write!(f, "{free} inodes free"),
+            Self::IoErrors { error, share, .. } => {
+                write!(f, "{error} on {share} of file operations")
+            }
+            Self::IoLatency { delay, .. } => write!(f, "file operations +{}", Human(*delay)),
             Self::Pids { count } => write!(f, "{count} pids taken"),
             Self::FileDescriptors { limit } => write!(f, "at most {limit} file descriptors"),
             Self::TerminateBackends { share, .. } => write!(f, "{share} of the sessions ended"),

@@ -1,8 +1,10 @@
 //! What can be broken.
 
 mod facts;
+mod files;
 mod label;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::Network;
 
 pub use self::facts::Facts;
+pub use self::files::{FileError, FileOperation};
 
 /// What can be broken. In documents: a map with one key, the kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -133,6 +136,29 @@ pub enum Fault {
         path: PathBuf,
         /// How many are left.
         free: u64,
+    },
+    /// A share of what is done to the files of a folder fails.
+    IoErrors {
+        /// The folder.
+        path: PathBuf,
+        /// How it fails. Default `EIO`.
+        error: FileError,
+        /// The share. Default 100 %.
+        share: Ratio,
+        /// Of which operations. Default: read, write, fsync.
+        operations: BTreeSet<FileOperation>,
+    },
+    /// A share of what is done to the files of a folder takes longer.
+    IoLatency {
+        /// The folder.
+        path: PathBuf,
+        /// By how much.
+        #[serde(rename = "delay_seconds", with = "seconds")]
+        delay: Duration,
+        /// The share. Default 100 %.
+        share: Ratio,
+        /// Of which operations. Default: read, write, fsync.
+        operations: BTreeSet<FileOperation>,
     },
     /// A child of ours has so many threads, each of which takes a process number.
     Pids {
