@@ -5,15 +5,19 @@
 //!
 //! ```text
 //! load     the generator, in turns with its peers
+//! faults   the proxy, in turns with its peers, and how strong faults are
 //! drill    what conducting a drill costs beside its load
 //! figures  rows of figures, their spread, and their bars
 //! machine  cores, processor time and memory of processes, load and steal
 //! built    programs of the workspace, built for release
+//! cargo    programs of others that Cargo builds
 //! options  how a bench is run
 //! ```
 
 mod built;
+mod cargo;
 mod drill;
+mod faults;
 mod figures;
 mod load;
 mod machine;
@@ -31,10 +35,13 @@ use self::figures::Row;
 use self::machine::Noise;
 use self::options::{Options, Output};
 
-/// The page with the numbers, and what stands around those of `bench load` in it.
+/// The page with the numbers.
 const PAGE: &str = "docs/performance.md";
-const FIRST: &str = "<!-- cargo xtask bench load --write: from here -->\n";
-const LAST: &str = "<!-- cargo xtask bench load --write: to here -->\n";
+
+/// What stands around those of a bench in it.
+fn marks(bench: &str) -> [String; 2] {
+    ["from here", "to here"].map(|it| format!("<!-- cargo xtask bench {bench} --write: {it} -->\n"))
+}
 
 /// What a bench has found.
 struct Found {
@@ -51,12 +58,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<Option<u8>> {
     let Some((which, rest)) = arguments.split_first() else { return Ok(None) };
     let cases = match which.as_str() {
         "load" => load::names(),
+        "faults" => faults::names(),
         "drill" => Vec::new(),
         _ => return Ok(None),
     };
     let Some(options) = Options::read(rest, &cases)? else { return Ok(None) };
     let found = match which.as_str() {
         "load" => load::run(&options)?,
+        "faults" => faults::run(&options)?,
         _ => drill::run()?,
     };
     let text = match options.output {
@@ -68,21 +77,22 @@ pub(crate) fn run(arguments: &[String]) -> Result<Option<u8>> {
         let page = crate::root().join(PAGE);
         let text = fs::read_to_string(&page).with_context(|| format!("cannot read {PAGE}"))?;
         let command = format!("cargo xtask bench {}", arguments.join(" "));
-        let text = replaced(&text, &found.to_markdown(&command))?;
+        let text = replaced(&text, which, &found.to_markdown(&command))?;
         fs::write(&page, text).with_context(|| format!("cannot write {PAGE}"))?;
     }
     Ok(Some(u8::from(found.rows.iter().any(|it| it.holds() == Some(false) || it.is_open()))))
 }
 
-/// The page with another block between its marks.
-fn replaced(page: &str, block: &str) -> Result<String> {
-    let cut = page.split_once(FIRST).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(LAST)?;
-        Some(format!("{before}{FIRST}\n{block}\n{LAST}{after}"))
+/// The page with another block between the marks of a bench.
+fn replaced(page: &str, bench: &str, block: &str) -> Result<String> {
+    let [first, last] = marks(bench);
+    let cut = page.split_once(&first).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(&last)?;
+        Some(format!("{before}{first}\n{block}\n{last}{after}"))
     });
     cut.with_context(|| {
         format!(
-            "{PAGE} says nowhere where the numbers go: write these two lines there\n{FIRST}{LAST}"
+            "{PAGE} says nowhere where the numbers go: write these two lines there\n{first}{last}"
         )
     })
 }
@@ -167,16 +177,20 @@ mod tests {
 
     #[test]
     fn only_what_stands_between_the_marks_is_replaced() {
-        let page = format!("before\n{FIRST}old\n{LAST}after\n");
-        let new = format!("before\n{FIRST}\nnew\n\n{LAST}after\n");
-        assert_eq!(replaced(&page, "new\n").unwrap(), new);
-        assert_eq!(replaced(&new, "new\n").unwrap(), new);
+        let [first, last] = marks("faults");
+        let page = format!("before\n{first}old\n{last}after\n");
+        let new = format!("before\n{first}\nnew\n\n{last}after\n");
+        assert_eq!(replaced(&page, "faults", "new\n").unwrap(), new);
+        assert_eq!(replaced(&new, "faults", "new\n").unwrap(), new);
     }
 
     #[test]
     fn a_page_without_marks_is_left_alone() {
-        for page in ["before\nafter\n".to_owned(), format!("{LAST}{FIRST}")] {
-            assert!(replaced(&page, "new\n").unwrap_err().to_string().contains(FIRST));
+        let [first, last] = marks("load");
+        for page in
+            ["before\nafter\n".to_owned(), format!("{last}{first}"), marks("faults").concat()]
+        {
+            assert!(replaced(&page, "load", "new\n").unwrap_err().to_string().contains(&first));
         }
     }
 }

@@ -20,6 +20,8 @@ usage: cargo xtask test [-- ARGUMENTS OF CARGO TEST]   install what the tests ne
        cargo xtask guest                              run the tests of packets on Debian's kernel, in qemu
        cargo xtask bench load [CASE…]                 what a request costs our generator, and its peers
                    [--rounds N] [--seconds S] [--minutes M] [--quick] [--evenkeel PROGRAM] [--write]
+       cargo xtask bench faults [CASE…]               what the proxy costs, and its peers; how strong faults are
+                   [--rounds N] [--seconds S] [--quick] [--evenkeel PROGRAM] [--write]
        cargo xtask bench drill                        what conducting a drill costs
                    bench takes --output json; its exit code is 1 when a bar is missed";
 

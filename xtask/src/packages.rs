@@ -13,7 +13,7 @@ use crate::say;
 /// A Debian package that something here needs.
 pub(crate) struct Package {
     name: &'static str,
-    /// The program it brings, by which its presence is known.
+    /// The program it brings, or the path of another file, by which its presence is known.
     program: &'static str,
     /// What uses it.
     used_by: &'static str,
@@ -115,6 +115,22 @@ pub(crate) const FOR_GUEST: &[Package] = &[
     },
 ];
 
+pub(crate) const HAPROXY: &[Package] = &[Package {
+    name: "haproxy",
+    program: "haproxy",
+    used_by: "the bench of the faults, as a peer",
+}];
+pub(crate) const NGINX_STREAM: &[Package] = &[Package {
+    name: "libnginx-mod-stream",
+    program: "/usr/lib/nginx/modules/ngx_stream_module.so",
+    used_by: "the bench of the faults, as a peer",
+}];
+/// What lays faults of packets, and shows them.
+pub(crate) const NETWORK: &[Package] = &[
+    Package { name: "iproute2", program: "ip", used_by: "the bench of the faults" },
+    Package { name: "nftables", program: "nft", used_by: "the bench of the faults" },
+];
+
 /// Where daemons live on Debian, which is not on the path of an ordinary user.
 const SBIN: &str = "/usr/sbin";
 
@@ -140,7 +156,10 @@ pub(crate) fn find(program: &str) -> Result<Option<PathBuf>> {
 pub(crate) fn install_missing(table: &[Package]) -> Result<()> {
     let path = search_path()?;
     let folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    let missing = missing(table, |program| folders.iter().any(|it| runs(&it.join(program))));
+    let missing = missing(table, |program| match Path::new(program) {
+        file if file.is_absolute() => file.is_file(),
+        program => folders.iter().any(|it| runs(&it.join(program))),
+    });
     if missing.is_empty() {
         return Ok(());
     }

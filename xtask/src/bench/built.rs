@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
+use crate::packages;
+
 /// Builds with `arguments` for release, and says where the program `name` is.
 pub(super) fn program(name: &str, arguments: &[&str]) -> Result<PathBuf> {
     let output = Command::new(env!("CARGO"))
@@ -33,6 +35,14 @@ pub(super) fn first_line_of(program: &str, argument: &str) -> String {
     let output = Command::new(program).arg(argument).output().map(|it| it.stdout);
     let text = String::from_utf8_lossy(&output.unwrap_or_default()).into_owned();
     text.lines().next().unwrap_or("unknown").to_owned()
+}
+
+/// What nginx says it is, which it says on standard error.
+pub(super) fn version_of_nginx() -> Result<String> {
+    let nginx = packages::find("nginx")?.context("there is no nginx")?;
+    let output = Command::new(nginx).arg("-v").output().context("cannot run nginx")?;
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Ok(said.split_once('/').map_or(said.as_str(), |it| it.1).to_owned())
 }
 
 #[cfg(test)]

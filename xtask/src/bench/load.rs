@@ -232,7 +232,7 @@ impl<'a> Bench<'a> {
             Site::NginxSecure | Site::NginxH2c => {
                 let server = Server::nginx(&self.server, &self.sink, &self.folder.0)?;
                 if self.versions.iter().all(|(name, _)| *name != "nginx") {
-                    self.versions.push(("nginx", server::version_of_nginx()?));
+                    self.versions.push(("nginx", built::version_of_nginx()?));
                 }
                 Ok(Some(server))
             }

@@ -50,6 +50,20 @@ pub(super) fn processor() -> String {
     name.to_owned()
 }
 
+/// How many cores the host has, for whoever stays on one of them.
+pub(super) fn all_core_count() -> usize {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let is_core = |it: &&str| {
+        it.strip_prefix("cpu").is_some_and(|it| it.starts_with(|it: char| it.is_ascii_digit()))
+    };
+    stat.lines().filter(is_core).count().max(1)
+}
+
+/// All of them, as taskset takes them.
+pub(super) fn all_cores() -> String {
+    format!("0-{}", all_core_count() - 1)
+}
+
 /// How many cores this process may run on.
 pub(super) fn core_count() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -77,14 +91,51 @@ fn own_time(stat: &str) -> Option<f64> {
     Some((fields.next()? + fields.next()?) / TICKS_PER_SECOND)
 }
 
-/// The most memory that a running process has had resident, in bytes.
-pub(super) fn peak_memory_of(process: u32) -> Option<f64> {
-    peak(&fs::read_to_string(format!("/proc/{process}/status")).ok()?)
+/// The same to the nanosecond, as the scheduler counts it; time of threads that have ended is not in it.
+pub(super) fn precise_cpu_of(process: u32) -> Result<f64> {
+    let folder = format!("/proc/{process}/task");
+    let threads = fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))?;
+    let mut seconds = 0.0;
+    for thread in threads.flatten() {
+        // One that ends just now has none.
+        let Ok(text) = fs::read_to_string(thread.path().join("schedstat")) else { continue };
+        let nanos = text.split(' ').next().and_then(|it| it.parse::<f64>().ok());
+        seconds += nanos.context("schedstat is not as the kernel says")? / 1e9;
+    }
+    Ok(seconds)
 }
 
-fn peak(status: &str) -> Option<f64> {
-    let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"))?;
+/// A process and all that it has started, and those have, as long as they run.
+pub(super) fn family_of(process: u32) -> Result<Vec<u32>> {
+    let mut parents = Vec::new();
+    for entry in fs::read_dir("/proc").context("cannot read /proc")?.flatten() {
+        let Ok(id) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(')').and_then(|(_, it)| it.split_whitespace().nth(1));
+        parents.extend(parent.and_then(|it| it.parse::<u32>().ok()).map(|it| (it, id)));
+    }
+    let mut family = vec![process];
+    let mut at = 0;
+    while let Some(parent) = family.get(at).copied() {
+        family.extend(parents.iter().filter(|(of, _)| *of == parent).map(|(_, id)| *id));
+        at += 1;
+    }
+    Ok(family)
+}
+
+/// A line of a file of /proc in which memory is told, such as `RssAnon:` of `status`, in bytes.
+pub(super) fn memory_of(process: u32, file: &str, name: &str) -> Option<f64> {
+    kilobytes(&fs::read_to_string(format!("/proc/{process}/{file}")).ok()?, name)
+}
+
+fn kilobytes(text: &str, name: &str) -> Option<f64> {
+    let line = text.lines().find_map(|it| it.strip_prefix(name))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? * 1024.0)
+}
+
+/// The most memory that a running process has had resident, in bytes.
+pub(super) fn peak_memory_of(process: u32) -> Option<f64> {
+    memory_of(process, "status", "VmHWM:")
 }
 
 /// Lets this process and its children have as many files as the system allows; says how many.
@@ -191,8 +242,18 @@ mod tests {
     #[test]
     fn the_peak_of_memory_is_read_in_bytes() {
         let status = "VmPeak:\t  9000 kB\nVmHWM:\t    1024 kB\nVmRSS:\t     512 kB\n";
-        assert_eq!(peak(status), Some(1_048_576.0));
-        assert_eq!(peak("Name:\tzombie\n"), None);
+        assert_eq!(kilobytes(status, "VmHWM:"), Some(1_048_576.0));
+        assert_eq!(kilobytes("Name:\tzombie\n", "VmHWM:"), None);
+    }
+
+    #[test]
+    fn a_family_is_whoever_was_started() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let family = family_of(std::process::id()).unwrap();
+        assert!(family.contains(&child.id()) && !family.contains(&1), "{family:?}");
+        assert!(precise_cpu_of(std::process::id()).unwrap() > 0.0);
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! oha: how it is had, and what it prints about one load.
 
-use std::env;
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::peer::Answered;
-use crate::{packages, say};
+use crate::bench::cargo;
 
 const VERSION: &str = "1.16.0";
 
@@ -18,29 +16,9 @@ const PROFILE: &str = "release-ci";
 /// What it says of requests that were under way when the time was over.
 const CUT_OFF: &str = "aborted due to deadline";
 
-/// Where the program is. It is no package of Debian: where it is missing, Cargo builds it once into the
-/// user's cache, which takes some minutes.
+/// Where the program is. It is no package of Debian.
 pub(super) fn program() -> Result<PathBuf> {
-    if let Some(found) = packages::find("oha")? {
-        return Ok(found);
-    }
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || env::var_os("HOME").map(|it| PathBuf::from(it).join(".cache"));
-    let cache = cache.or_else(home).context("there is no HOME to keep oha in")?;
-    let root = cache.join("evenkeel-bench").join("oha");
-    let program = root.join("bin").join("oha");
-    if program.is_file() {
-        return Ok(program);
-    }
-    say(&format!("missing: oha, needed by the bench of the load, as a peer; building {VERSION}"))?;
-    let status = Command::new(env!("CARGO"))
-        .args(["install", "oha", "--quiet", "--locked", "--version", VERSION])
-        .args(["--profile", PROFILE, "--root"])
-        .arg(&root)
-        .status()
-        .context("cannot run cargo")?;
-    ensure!(status.success(), "cargo install oha failed ({status})");
-    Ok(program)
+    cargo::installed("oha", "oha", VERSION, &["--profile", PROFILE])
 }
 
 /// Reads its summary. A load with errors is no measure of anything.

@@ -132,14 +132,6 @@ impl Drop for Server {
     }
 }
 
-/// What nginx says it is, which it says on standard error.
-pub(super) fn version_of_nginx() -> Result<String> {
-    let nginx = packages::find("nginx")?.context("there is no nginx")?;
-    let output = Command::new(nginx).arg("-v").output().context("cannot run nginx")?;
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Ok(said.split_once('/').map_or(said.as_str(), |it| it.1).to_owned())
-}
-
 /// A port that nobody has right now.
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("there is no free port")?;
