@@ -3,6 +3,9 @@
 //! When a fault arrives, its line changes from [`Here::NotYet`] to the fault, and the importer of the tool reads
 //! its parameters. What no line names is listed as unknown.
 
+use evenkeel_model::document::Fault;
+use evenkeel_units::Ratio;
+
 /// What something is here.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Here {
@@ -18,6 +21,12 @@ pub(super) enum Here {
     Kill,
     /// `loss` of packets.
     Loss,
+    /// `corrupt` of packets.
+    Corrupt,
+    /// `duplicate` of packets.
+    Duplicate,
+    /// `reorder` of packets.
+    Reorder,
     /// `diskFill` on the host.
     DiskFill,
     /// `terminateBackends` of a database.
@@ -33,11 +42,21 @@ pub(super) enum Here {
 }
 
 use Here::{
-    Bandwidth, BlackHole, Cpu, DiskFill, Kill, Latency, Loss, Memory, NoFault, NotYet, Refuse,
-    TerminateBackends,
+    Bandwidth, BlackHole, Corrupt, Cpu, DiskFill, Duplicate, Kill, Latency, Loss, Memory, NoFault,
+    NotYet, Refuse, Reorder, TerminateBackends,
 };
 
 impl Here {
+    /// What is done to a share of the packets, where that is all there is to say.
+    pub(super) fn of_packets(self, share: Ratio) -> Option<Fault> {
+        match self {
+            Loss => Some(Fault::Loss { share }),
+            Corrupt => Some(Fault::Corrupt { share }),
+            Duplicate => Some(Fault::Duplicate { share }),
+            _ => None,
+        }
+    }
+
     /// Why nothing is written for it; `None` when something is.
     pub(super) fn why_not(self) -> Option<String> {
         match self {
@@ -69,9 +88,9 @@ const TABLE: &[(&str, Here)] = &[
     ("mesh/NetworkChaos/rate", Bandwidth),
     ("mesh/NetworkChaos/partition", BlackHole),
     ("mesh/NetworkChaos/loss", Loss),
-    ("mesh/NetworkChaos/duplicate", NotYet("packets that arrive twice")),
-    ("mesh/NetworkChaos/corrupt", NotYet("packets that arrive damaged")),
-    ("mesh/NetworkChaos/reorder", NotYet("packets out of order")),
+    ("mesh/NetworkChaos/duplicate", Duplicate),
+    ("mesh/NetworkChaos/corrupt", Corrupt),
+    ("mesh/NetworkChaos/reorder", Reorder),
     ("mesh/PodChaos/pod-kill", NotYet("deleting pods")),
     ("mesh/PodChaos/pod-failure", NotYet("pods that stay away")),
     ("mesh/PodChaos/container-kill", NotYet("killing containers")),
@@ -108,9 +127,9 @@ const TABLE: &[(&str, Here)] = &[
     ("litmus/pod-network-latency", Latency),
     ("litmus/pod-network-partition", BlackHole),
     ("litmus/pod-network-loss", Loss),
-    ("litmus/pod-network-corruption", NotYet("packets that arrive damaged")),
-    ("litmus/pod-network-duplication", NotYet("packets that arrive twice")),
-    ("litmus/pod-network-rate-limit", NotYet("bandwidth of all traffic of a pod")),
+    ("litmus/pod-network-corruption", Corrupt),
+    ("litmus/pod-network-duplication", Duplicate),
+    ("litmus/pod-network-rate-limit", Bandwidth),
     ("litmus/pod-cpu-hog", Cpu),
     ("litmus/pod-cpu-hog-exec", Cpu),
     ("litmus/node-cpu-hog", Cpu),

@@ -128,9 +128,10 @@ fn fault(
         Some(Here::Memory) => consumption(&mut env, place, draft).map(draft::memory),
         Some(Here::Latency) => latency(&mut env, place, draft),
         Some(Here::BlackHole) => Some(Fault::BlackHole),
-        Some(Here::Loss) => loss(&mut env, place, draft),
+        Some(Here::Bandwidth) => bandwidth(&mut env, place, draft),
         Some(Here::DiskFill) => disk_fill(&mut env, place, draft),
-        _ => None,
+        Some(here) => share(here, &mut env, place, draft),
+        None => None,
     };
     let Some(fault) = step else { return env.finish(draft) };
     let duration = k8s::ending(duration, place, &format!("`{fault}`"), draft);
@@ -220,15 +221,35 @@ fn consumption(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<
     Some(Amount::Bytes(amount))
 }
 
-fn loss(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Fault> {
-    let share = match env.take("NETWORK_PACKET_LOSS_PERCENTAGE") {
+/// What is done to a share of the packets.
+fn share(here: Here, env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Fault> {
+    let key = match here {
+        Here::Loss => "NETWORK_PACKET_LOSS_PERCENTAGE",
+        Here::Corrupt => "NETWORK_PACKET_CORRUPTION_PERCENTAGE",
+        Here::Duplicate => "NETWORK_PACKET_DUPLICATION_PERCENTAGE",
+        _ => return None,
+    };
+    let share = match env.take(key) {
         Some(it) => draft.percent(it)?,
         None => {
-            assume("NETWORK_PACKET_LOSS_PERCENTAGE", "100%", place, draft);
+            assume(key, "100%", place, draft);
             Ratio::ONE
         }
     };
-    (share != Ratio::ZERO).then_some(Fault::Loss { share })
+    here.of_packets(share).filter(|_| share != Ratio::ZERO)
+}
+
+fn bandwidth(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Fault> {
+    let of_queue = "it is of a queue in the kernel, and here there is none";
+    env.leave_all(&["BURST", "LIMIT", "MIN_BURST", "PEAK_RATE"], of_queue, draft);
+    let rate = match env.take("NETWORK_BANDWIDTH") {
+        Some(it) => super::mesh::bytes_a_second(Some(it), it.key_place, draft)?,
+        None => {
+            assume("NETWORK_BANDWIDTH", "1mbit", place, draft);
+            Bytes(125_000)
+        }
+    };
+    Some(draft::bandwidth(rate))
 }
 
 /// Where containers keep what they write, as a rule.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::{ChaosExperiment, Direction, Fault};
+use evenkeel_model::document::{ActsOn, ChaosExperiment, Direction, Fault};
 use evenkeel_model::yaml::{Entry, Node, Place};
 use evenkeel_units::{Bytes, Ratio};
 
@@ -111,7 +111,7 @@ fn network(
         "netem" => &["delay", "loss", "duplicate", "corrupt", "rate"],
         _ => &[action],
     };
-    let mut faults = Vec::new();
+    let (mut faults, mut overtakes) = (Vec::new(), None);
     for part in parts {
         let Some(here) = counterpart(&format!("mesh/NetworkChaos/{part}")) else {
             return unknown(spec.take("action"), "NetworkChaos", place, draft);
@@ -130,10 +130,14 @@ fn network(
             continue;
         }
         faults.extend(match (here, entry) {
-            (Here::Latency, Some(it)) => delay(it, draft),
+            (Here::Latency, Some(it)) => {
+                let (delay, reorder) = delay(it, draft);
+                overtakes = reorder;
+                delay
+            }
             (Here::Bandwidth, Some(it)) => rate(it, draft),
-            (Here::Loss, Some(it)) => loss(it, draft),
             (Here::BlackHole, _) => Some(Fault::BlackHole),
+            (here, Some(it)) => share(part, here, it, draft),
             _ => None,
         });
     }
@@ -169,39 +173,70 @@ fn network(
     let duration = spec.take("duration").and_then(|it| draft.seconds(it));
     let duration = k8s::ending(duration, place, "the fault", draft);
     let reach = Reach { place, app, links, direction, from: Duration::ZERO, duration };
-    // One link bears one fault at a time.
-    let mut faults = faults.into_iter();
-    if let Some(first) = faults.next() {
-        reach.lay(&first, made, draft);
+    // One link bears one fault at a time; packets take any number.
+    let of_packets = k8s::are_addresses(&reach.links) && !reach.links.is_empty();
+    if let Some((it, share)) = overtakes {
+        for fault in &mut faults {
+            match *fault {
+                Fault::Latency { delay, jitter: Duration::ZERO } if of_packets => {
+                    *fault = Fault::Reorder { share, delay };
+                }
+                Fault::Latency { .. } if of_packets => {
+                    draft.leave(
+                        it,
+                        "those that others overtake are all equally late: take no jitter",
+                    );
+                }
+                Fault::Latency { .. } => {
+                    draft.leave(it, "a link keeps the order of what it carries");
+                }
+                _ => {}
+            }
+        }
     }
+    let mut is_taken = false;
     for fault in faults {
-        let why =
-            "a link bears one fault at a time: write it as a step of its own, after the other";
-        draft.leave_at(place, format!("`{fault}`"), why);
+        let is_of_link = fault.facts().acts_on.contains(&ActsOn::Link);
+        if is_of_link && is_taken && !of_packets {
+            let why =
+                "a link bears one fault at a time: write it as a step of its own, after the other";
+            draft.leave_at(place, format!("`{fault}`"), why);
+            continue;
+        }
+        is_taken |= is_of_link;
+        reach.lay(&fault, made, draft);
     }
 }
 
-fn delay(entry: &Entry, draft: &mut Draft) -> Option<Fault> {
+/// A delay, and where it is said that a share of the packets overtakes the others.
+fn delay<'a>(entry: &'a Entry, draft: &mut Draft) -> (Option<Fault>, Option<(&'a Entry, Ratio)>) {
     let mut fields = Fields::of(&entry.value, entry.key_place, draft);
     let latency = fields.take("latency");
     let jitter = fields.take("jitter");
     no_correlation(&mut fields, draft);
-    if let Some(it) = fields.take("reorder") {
-        let why = counterpart("mesh/NetworkChaos/reorder").and_then(Here::why_not);
-        draft.leave(it, why.unwrap_or_default());
-    }
+    let reorder = fields.take("reorder").and_then(|it| Some((it, overtaking(it, draft)?)));
     fields.finish(draft);
     let Some(latency) = latency else {
         draft.wrong(entry.key_place, "a `delay` without `latency`", "Write one such as `100ms`.");
-        return None;
+        return (None, None);
     };
-    let delay = draft.seconds(latency)?;
+    let Some(delay) = draft.seconds(latency) else { return (None, None) };
     let spread = jitter.and_then(|it| draft.seconds(it)).unwrap_or_default();
     if delay.is_zero() {
         draft.leave(latency, "no time at all delays nothing");
-        return None;
+        return (None, None);
     }
-    Some(draft::latency(delay, within(delay, spread, jitter, draft)))
+    (Some(draft::latency(delay, within(delay, spread, jitter, draft))), reorder)
+}
+
+/// The share of the packets that overtakes those that are late.
+fn overtaking(entry: &Entry, draft: &mut Draft) -> Option<Ratio> {
+    let mut fields = Fields::of(&entry.value, entry.key_place, draft);
+    let share = fields.take("reorder");
+    fields.leave("gap", "each packet is decided by itself", draft);
+    no_correlation(&mut fields, draft);
+    fields.finish(draft);
+    draft.percent(share?).filter(|it| *it != Ratio::ZERO)
 }
 
 /// The jitter, no larger than the delay.
@@ -228,28 +263,35 @@ fn no_correlation(fields: &mut Fields<'_>, draft: &mut Draft) {
     }
 }
 
-fn loss(entry: &Entry, draft: &mut Draft) -> Option<Fault> {
+/// What is done to a share of the packets; it stands under a field of the same name.
+fn share(name: &str, here: Here, entry: &Entry, draft: &mut Draft) -> Option<Fault> {
     let mut fields = Fields::of(&entry.value, entry.key_place, draft);
-    let share = fields.take("loss");
+    let share = fields.take(name);
     no_correlation(&mut fields, draft);
     fields.finish(draft);
     let Some(share) = share else {
-        draft.wrong(entry.key_place, "a `loss` without `loss`", "Write a percentage such as `25`.");
+        let message = format!("a `{name}` without `{name}`");
+        draft.wrong(entry.key_place, message, "Write a percentage such as `25`.");
         return None;
     };
     let read = draft.percent(share)?;
     if read == Ratio::ZERO {
-        draft.leave(share, "no loss loses nothing");
+        draft.leave(share, "a share of nothing does nothing");
         return None;
     }
-    Some(Fault::Loss { share: read })
+    here.of_packets(read)
 }
 
-/// Bytes a second: `bps` are bytes and count by 1024, `bit` are bits and count by 1000.
+/// So much a second.
 fn rate(entry: &Entry, draft: &mut Draft) -> Option<Fault> {
     let mut fields = Fields::of(&entry.value, entry.key_place, draft);
     let rate = fields.take("rate");
     fields.finish_as("it is of a queue in the kernel, and a link has none", draft);
+    bytes_a_second(rate, entry.key_place, draft).map(draft::bandwidth)
+}
+
+/// `bps` are bytes and count by 1024, `bit` are bits and count by 1000.
+pub(super) fn bytes_a_second(rate: Option<&Entry>, of: Place, draft: &mut Draft) -> Option<Bytes> {
     let text = rate.and_then(|it| it.value.text()).unwrap_or_default().trim().to_ascii_lowercase();
     let units = ["bps", "kbps", "mbps", "gbps", "tbps"]
         .into_iter()
@@ -265,11 +307,11 @@ fn rate(entry: &Entry, draft: &mut Draft) -> Option<Fault> {
     });
     let read = read.last().filter(|it| (1.0..1e15).contains(it));
     if read.is_none() {
-        let place = rate.map_or(entry.key_place, |it| at(it.value.place, it.key_place));
+        let place = rate.map_or(of, |it| at(it.value.place, it.key_place));
         let message = format!("`{}` is no rate above nothing", cut(&text));
         draft.wrong(place, message, "Write one such as `1mbps` (bytes) or `8mbit`.");
     }
-    read.map(|it| draft::bandwidth(Bytes(it as u64)))
+    read.map(|it| Bytes(it as u64))
 }
 
 fn stress(place: Place, spec: &mut Fields<'_>, made: &mut ChaosExperiment, draft: &mut Draft) {
