@@ -241,12 +241,15 @@ fn meaning(run: &Run, together: &[usize]) -> Option<String> {
         Fault::BlackHole if hung => {
             format!("Likely cause: no timeout on the call to {name}, which hung.")
         }
-        Fault::Latency { .. } | Fault::Bandwidth { .. } if !failed => {
+        Fault::Latency { .. } | Fault::HttpDelay { .. } | Fault::Bandwidth { .. } if !failed => {
             format!("Likely cause: users wait for {name}, though not for all of the delay.")
         }
         Fault::Refuse
         | Fault::Reset
         | Fault::HttpErrors { .. }
+        | Fault::HttpAbort { .. }
+        | Fault::HttpDelay { .. }
+        | Fault::HttpChange { .. }
         | Fault::BlackHole
         | Fault::Latency { .. }
         | Fault::Bandwidth { .. }

@@ -52,6 +52,9 @@ const FAULTS: &[(&str, &str)] = &[
 const ELSEWHERE: &[(&str, &str)] = &[
     ("kill", "it leaves nothing to undo"),
     ("restart", "it is over before anybody can end it; the fault crate ends it amid the act"),
+    ("httpAbort", "it is laid as `httpErrors` is"),
+    ("httpDelay", "it is laid as `httpErrors` is"),
+    ("httpChange", "it is laid as `httpErrors` is"),
     ("terminateBackends", "it leaves nothing to undo"),
     ("killClients", "it leaves nothing to undo"),
     ("stopUnit", "it needs systemd; the fault crate has a stand-in for it"),

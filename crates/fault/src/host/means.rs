@@ -43,7 +43,17 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
         of(
             "links",
             "disturb connections to dependencies that are declared as links",
-            &["latency", "bandwidth", "blackHole", "refuse", "reset", "httpErrors"],
+            &[
+                "latency",
+                "bandwidth",
+                "blackHole",
+                "refuse",
+                "reset",
+                "httpErrors",
+                "httpAbort",
+                "httpDelay",
+                "httpChange",
+            ],
             [],
         ),
         of(
@@ -68,7 +78,18 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
         of(
             "nft",
             "lose, block, refuse and redirect packets; partitions",
-            &["loss", "blackHole", "refuse", "reset", "httpErrors", "partition", "dns"],
+            &[
+                "loss",
+                "blackHole",
+                "refuse",
+                "reset",
+                "httpErrors",
+                "httpAbort",
+                "httpDelay",
+                "httpChange",
+                "partition",
+                "dns",
+            ],
             [net_admin(), host.program("nft", "nftables"), host.owned_tables()],
         ),
         of(

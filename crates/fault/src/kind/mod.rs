@@ -30,8 +30,8 @@ use self::database::{
     kill_clients, lock_table, pause_clients, take_connections, terminate_backends,
 };
 use self::network::{
-    bandwidth, black_hole, corrupt, dns, duplicate, http_errors, latency, loss, partition, refuse,
-    reorder, reset,
+    bandwidth, black_hole, corrupt, dns, duplicate, http_abort, http_change, http_delay,
+    http_errors, latency, loss, partition, refuse, reorder, reset,
 };
 use self::process::{file_descriptors, kill, pause, restart, stop_unit, trace};
 use self::resource::{cpu, disk_fill, inodes, io_errors, io_latency, memory, pids};
@@ -67,6 +67,9 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &refuse::KIND,
     &reset::KIND,
     &http_errors::KIND,
+    &http_abort::KIND,
+    &http_delay::KIND,
+    &http_change::KIND,
     &loss::KIND,
     &corrupt::KIND,
     &reorder::KIND,
@@ -102,6 +105,9 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::Refuse => &refuse::KIND,
         Fault::Reset => &reset::KIND,
         Fault::HttpErrors { .. } => &http_errors::KIND,
+        Fault::HttpAbort { .. } => &http_abort::KIND,
+        Fault::HttpDelay { .. } => &http_delay::KIND,
+        Fault::HttpChange { .. } => &http_change::KIND,
         Fault::Kill { .. } => &kill::KIND,
         Fault::Pause { by: PauseBy::Signal } => &pause::KIND,
         Fault::Pause { by: PauseBy::Trace } => &trace::KIND,

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
-use super::http::Requests;
+use super::http::{Exchanges, Sorted};
 use super::lane::Lane;
 use super::toxic::{Laid, Stream, Toxics};
 use super::upstream::Upstream;
@@ -57,7 +57,7 @@ pub(crate) async fn serve(
         upstream,
         up: Lane::new(Stream::Up),
         down: Lane::new(Stream::Down),
-        requests: Requests::default(),
+        exchanges: Exchanges::default(),
         quiet: true,
         swallowed: false,
         toxics: Arc::default(),
@@ -139,7 +139,7 @@ struct Connection {
     upstream: TcpStream,
     up: Lane,
     down: Lane,
-    requests: Requests,
+    exchanges: Exchanges,
     /// Every request so far seems to have its answer: the last bytes came from the dependency.
     quiet: bool,
     swallowed: bool,
@@ -203,10 +203,7 @@ impl Connection {
         for lane in [&mut self.up, &mut self.down] {
             lane.see(&self.toxics, now, &mut self.rng)?;
         }
-        if !self.toxics.has_http_errors() {
-            let head = self.requests.leave();
-            self.up.push(head, now, &mut self.rng);
-        }
+        self.step_aside(now);
         Ok(())
     }
 
@@ -214,7 +211,7 @@ impl Connection {
     fn turn(&mut self, scratch: &mut [u8], now: Instant) -> io::Result<bool> {
         let mut moved = false;
         let is_lost = self.toxics.black_hole().is_some();
-        let is_sorted = self.toxics.has_http_errors() || self.requests.is_within();
+        let is_sorted = self.toxics.has_http() || self.exchanges.is_within();
         if self.up.wants_read() {
             let flows = self.up.flows() && !is_lost && !is_sorted;
             let read = match flows {
@@ -230,7 +227,7 @@ impl Connection {
             }
         }
         if self.down.wants_read() {
-            let flows = self.down.flows() && !is_lost;
+            let flows = self.down.flows() && !is_lost && !is_sorted;
             let read = match flows {
                 true => self.down.flow(&self.upstream),
                 false => self.upstream.try_read(scratch),
@@ -267,26 +264,35 @@ impl Connection {
             self.up.end(now, &mut self.rng);
             return Ok(());
         }
-        if !self.toxics.has_http_errors() && !self.requests.is_within() {
+        if !self.toxics.has_http() && !self.exchanges.is_within() {
             self.quiet = false;
             return self.up.pass(bytes, &self.upstream, now, &mut self.rng);
         }
-        let toxics = self.toxics.clone();
-        let sorted = self.requests.sort(bytes, self.quiet, |free| toxics.answers(free));
-        if !toxics.has_http_errors() {
-            let head = self.requests.leave();
-            self.up.push(head, now, &mut self.rng);
+        let sorted = self.exchanges.request(bytes, self.quiet, &self.toxics);
+        self.quiet &= sorted.up.is_empty();
+        self.carry(sorted, now);
+        Ok(())
+    }
+
+    /// Puts on their way what has become of bytes.
+    fn carry(&mut self, sorted: Sorted, now: Instant) {
+        self.up.push(sorted.up, now, &mut self.rng);
+        for piece in sorted.down {
+            self.down.push_late(piece, now, &mut self.rng);
         }
-        if !sorted.forward.is_empty() {
-            self.quiet = false;
-        }
-        self.up.push(sorted.forward, now, &mut self.rng);
-        self.down.push(sorted.answer, now, &mut self.rng);
         if sorted.close {
             self.up.end(now, &mut self.rng);
             self.down.end(now, &mut self.rng);
         }
-        Ok(())
+        self.step_aside(now);
+    }
+
+    /// Nothing is parsed for longer than it has to be.
+    fn step_aside(&mut self, now: Instant) {
+        if !self.toxics.has_http() {
+            let head = self.exchanges.leave();
+            self.up.push(head, now, &mut self.rng);
+        }
     }
 
     fn take_answer(&mut self, bytes: &[u8], now: Instant) -> io::Result<()> {
@@ -298,9 +304,15 @@ impl Connection {
             return Ok(());
         }
         self.quiet = true;
-        match bytes.is_empty() {
-            true => self.down.end(now, &mut self.rng),
-            false => return self.down.pass(bytes, &self.client, now, &mut self.rng),
+        let is_end = bytes.is_empty();
+        if self.exchanges.is_within() {
+            let sorted = self.exchanges.answer(bytes, &self.toxics);
+            self.carry(sorted, now);
+        } else if !is_end {
+            return self.down.pass(bytes, &self.client, now, &mut self.rng);
+        }
+        if is_end {
+            self.down.end(now, &mut self.rng);
         }
         Ok(())
     }

@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+/// The name of the delay in the middle, in seconds.
+const MEDIAN_DELAY: &str = "median_delay_seconds";
+
 /// What a toxic did, as counted on the way.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -23,8 +26,16 @@ pub struct Counts {
     pub swallowed_bytes: AtomicU64,
     /// Requests seen.
     pub requests: AtomicU64,
-    /// Requests that the link answered with an error.
-    pub answered: AtomicU64,
+    /// Requests among them that could be hit.
+    pub matched: AtomicU64,
+    /// Requests that were hit: answered, broken off, or changed.
+    pub hit: AtomicU64,
+    /// Answers that were changed.
+    pub changed: AtomicU64,
+    /// Answers into which nothing could be merged.
+    pub unfit: AtomicU64,
+    /// Connections that passed untouched, since they speak something else.
+    pub foreign: AtomicU64,
 }
 
 impl Counts {
@@ -34,7 +45,7 @@ impl Counts {
     }
 
     /// Each with its name.
-    const fn all(&self) -> [(&'static str, &AtomicU64); 8] {
+    const fn all(&self) -> [(&'static str, &AtomicU64); 12] {
         [
             ("segments", &self.segments),
             ("bytes", &self.bytes),
@@ -43,19 +54,27 @@ impl Counts {
             ("swallowed", &self.swallowed),
             ("swallowed_bytes", &self.swallowed_bytes),
             ("requests", &self.requests),
-            ("answered", &self.answered),
+            ("matched", &self.matched),
+            ("hit", &self.hit),
+            ("changed", &self.changed),
+            ("unfit", &self.unfit),
+            ("foreign", &self.foreign),
         ]
     }
 
     /// As a child of ours says it.
     pub(crate) fn counters(&self) -> BTreeMap<String, f64> {
         let counts = self.all().map(|(name, it)| (name.to_owned(), Self::read(it) as f64));
-        counts.into_iter().collect()
+        let delay = (MEDIAN_DELAY.to_owned(), self.median_delay().as_secs_f64());
+        counts.into_iter().chain([delay]).collect()
     }
 
     /// As it was said.
     pub(crate) fn said(counters: &BTreeMap<String, f64>) -> Self {
         let counts = Self::default();
+        let delay = counters.get(MEDIAN_DELAY).copied().unwrap_or_default();
+        let delay = Duration::try_from_secs_f64(delay).unwrap_or_default();
+        counts.delays.lock().unwrap_or_else(PoisonError::into_inner).add(delay);
         for (name, count) in counts.all() {
             let said = counters.get(name).copied().unwrap_or_default();
             count.store(said as u64, Ordering::Relaxed);
@@ -124,9 +143,9 @@ mod tests {
     fn what_a_child_says_is_what_it_counted() {
         let counts = Counts::default();
         counts.requests.store(7, Ordering::Relaxed);
-        counts.answered.store(3, Ordering::Relaxed);
+        counts.hit.store(3, Ordering::Relaxed);
         let heard = Counts::said(&counts.counters());
-        assert_eq!((Counts::read(&heard.requests), Counts::read(&heard.answered)), (7, 3));
+        assert_eq!((Counts::read(&heard.requests), Counts::read(&heard.hit)), (7, 3));
     }
 
     #[test]

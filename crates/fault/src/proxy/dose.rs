@@ -45,11 +45,13 @@ pub(crate) struct Doses {
     stream: Stream,
     all: Vec<Dose>,
     acts: bool,
+    /// Something else than a dose makes segments late.
+    holds: bool,
 }
 
 impl Doses {
     pub(crate) const fn new(stream: Stream) -> Self {
-        Self { stream, all: Vec::new(), acts: false }
+        Self { stream, all: Vec::new(), acts: false, holds: false }
     }
 
     /// Takes in what lies on the link now.
@@ -71,6 +73,7 @@ impl Doses {
             self.all.push(dose);
         }
         self.acts = self.all.iter().any(|it| it.acts);
+        self.holds = self.stream == Stream::Down && toxics.holds_answers();
     }
 
     /// Whether anything acts on this stream.
@@ -79,7 +82,7 @@ impl Doses {
     }
 
     pub(crate) fn has_latency(&self) -> bool {
-        self.latencies().next().is_some()
+        self.holds || self.latencies().next().is_some()
     }
 
     /// How late a segment leaves that arrives now.

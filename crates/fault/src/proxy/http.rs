@@ -1,32 +1,64 @@
-//! Requests on a link, so that a share of them can be answered with an error.
+//! Exchanges on a link: requests and their answers, so that something can be done to a share of them.
 //!
 //! ```text
-//!            bytes of a client
-//!                   │ first bytes after an answer that look like a request
-//!   Aside ─────────▶ Head ──whole head──▶ Body (length or chunks) ──end──▶ Head …
-//!     ▲               │                        forwarded, or thrown away when answered
-//!     └─ no fault     └─ not HTTP/1, upgrade ─▶ Tunnel, for ever
+//!  bytes of a client ─▶ Head ─ whole head ─▶ Body ─ end ─▶ Head …    forwarded, changed, or thrown away
+//!                              │ one exchange each, in order
+//!                              ▼
+//!                        exchanges that wait for their answer
+//!                              │ the first of them
+//!  to the client ◀─ Head ◀─ end ─ Body ◀─ whole head ─ bytes of the dependency    passed, late, changed, cut
 //! ```
 //!
-//! Without a fault nothing is parsed. A fault that begins finds connections in the middle of their life;
-//! it joins at the first bytes that follow an answer and look like a request, which is where a request
-//! begins when requests are not pipelined. Pipelined requests are counted and passed on, because an
-//! answer of ours could land in the middle of another. Limits: HTTP/1.0 and 1.1 in the clear; heads up
-//! to 64 KiB and 128 headers; HTTP/2, TLS and upgraded connections pass untouched, so a link of those
-//! leaves no evidence.
+//! An exchange is hit, or not, when its request comes. Answers of ours take their turn among those of the dependency, so
+//! pipelined requests are hit as well. Bodies pass as they come; only one into which JSON is merged is gathered.
+//!
+//! Without a fault nothing is parsed. A fault that begins finds connections in the middle of their life; it joins at the
+//! first bytes that follow an answer and look like a request, which is where a request begins when requests are not
+//! pipelined. When it ends, what has been begun (an answer of other length, a request that is thrown away) is carried
+//! through, and nothing else is done. Then we step aside.
+//!
+//! Limits: HTTP/1.0 and 1.1 in the clear; heads up to 64 KiB and 128 headers. HTTP/2, TLS and all else pass untouched,
+//! and such connections are counted. A request that asks for another protocol is not hit; once the dependency agrees to
+//! it, or to a tunnel, the connection passes untouched.
 
-/// A larger head passes unparsed.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
-const HEADERS_MAX: usize = 128;
+mod body;
+mod head;
+mod hit;
+mod rewrite;
 
-/// Where in the client's stream of requests we are.
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_model::document::{Amid, BodyChange};
+
+use self::body::Body;
+use self::head::{Answered, Asked, Found};
+use self::hit::{Hit, tell_foreign};
+use self::rewrite::Rewriting;
+use super::counts::Counts;
+use super::toxic::Toxics;
+
+pub use self::hit::{Act, Http};
+
+/// A client that asks for more at a time, without waiting for answers, is not followed.
+const EXCHANGES_MAX: usize = 1024;
+
+/// What goes on between a client and a dependency.
 #[derive(Debug, Default)]
-pub(crate) struct Requests {
-    stage: Stage,
+pub(crate) struct Exchanges {
+    up: Up,
+    down: Down,
+    /// Those whose answer has not begun, in order.
+    waiting: VecDeque<Exchange>,
+    /// Toxics that know that this connection is not followed.
+    told: Vec<usize>,
 }
 
+/// Where in the client's stream we are.
 #[derive(Debug, Default)]
-enum Stage {
+enum Up {
+    /// Nothing is parsed, until a request can be recognized.
     #[default]
     Aside,
     Head(Vec<u8>),
@@ -34,114 +66,215 @@ enum Stage {
         body: Body,
         thrown_away: bool,
     },
+    /// Nothing is parsed any more.
     Tunnel,
+    /// Nothing is listened to any more: the connection ends after an answer.
+    Deaf,
 }
 
-/// How much of a body is still to come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Body {
-    Length(u64),
-    Chunks(Chunk),
+/// Where in the dependency's stream we are.
+#[derive(Debug, Default)]
+enum Down {
+    #[default]
+    Aside,
+    Head(Vec<u8>),
+    Body {
+        body: Body,
+        rewriting: Rewriting,
+        late: Duration,
+    },
+    /// So much still passes, of a length or else of what comes next; then the connection ends.
+    Cut {
+        left: Option<u64>,
+        hit: Hit,
+        late: Duration,
+    },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Chunk {
-    Size { size: u64, in_extension: bool },
-    Data { left: u64 },
-    Trailer { line_bytes: u32 },
+/// A request whose answer has not begun.
+#[derive(Debug, Default)]
+struct Exchange {
+    method: String,
+    hits: Vec<Hit>,
+    /// The dependency knows nothing of it.
+    ours: Option<Ours>,
 }
 
-/// What becomes of bytes that a client sent.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// What the link does in place of the dependency.
+#[derive(Debug)]
+struct Ours {
+    /// `None`: it closes the connection.
+    answer: Option<Vec<u8>>,
+    closes: bool,
+    hit: Hit,
+}
+
+/// What becomes of bytes that have arrived.
+#[derive(Debug, Default)]
 pub(crate) struct Sorted {
     /// They go on to the dependency.
-    pub(crate) forward: Vec<u8>,
-    /// The client gets this answer.
-    pub(crate) answer: Vec<u8>,
-    /// The connection ends after the answer.
+    pub(crate) up: Vec<u8>,
+    /// The client gets these.
+    pub(crate) down: Vec<Piece>,
+    /// The connection ends after them.
     pub(crate) close: bool,
 }
 
-impl Requests {
-    /// Whether bytes have to go through [`sort`](Self::sort), fault or not: a request has begun.
+/// Bytes for the client.
+#[derive(Debug, Default)]
+pub(crate) struct Piece {
+    pub(crate) bytes: Vec<u8>,
+    /// How late.
+    pub(crate) late: Duration,
+    /// Where that is counted.
+    pub(crate) counts: Vec<Arc<Counts>>,
+}
+
+impl Sorted {
+    fn pass(&mut self, bytes: Vec<u8>, late: Duration) {
+        if !bytes.is_empty() {
+            self.down.push(Piece { bytes, late, counts: Vec::new() });
+        }
+    }
+}
+
+impl Exchanges {
+    /// Whether bytes have to go through us, fault or not: something has begun.
     pub(crate) fn is_within(&self) -> bool {
-        match &self.stage {
-            Stage::Aside | Stage::Tunnel => false,
-            Stage::Head(head) => !head.is_empty(),
-            Stage::Body { thrown_away, .. } => *thrown_away,
+        match self.up {
+            Up::Aside => false,
+            Up::Tunnel => !matches!(self.down, Down::Aside),
+            Up::Head(_) | Up::Body { .. } | Up::Deaf => true,
         }
     }
 
-    /// Steps aside when no fault lies on the link any more, at a place where that harms nobody.
+    /// Steps aside, when no fault lies on the link any more, at a place where that harms nobody. What has been held back
+    /// goes on to the dependency.
     pub(crate) fn leave(&mut self) -> Vec<u8> {
-        let stage = std::mem::take(&mut self.stage);
-        match stage {
-            Stage::Head(head) => return head,
-            Stage::Body { thrown_away: true, .. } | Stage::Tunnel => self.stage = stage,
-            Stage::Aside | Stage::Body { .. } => {}
+        let is_idle =
+            self.waiting.is_empty() && matches!(&self.down, Down::Head(head) if head.is_empty());
+        match &mut self.up {
+            Up::Head(head) if is_idle => {
+                let head = std::mem::take(head);
+                (self.up, self.down) = (Up::Aside, Down::Aside);
+                head
+            }
+            _ => Vec::new(),
         }
-        Vec::new()
     }
 
-    /// Sorts bytes. `quiet`: every request so far has its answer. `answers` says whether a request is
-    /// answered by us (it is asked once a request, with whether it could be), and with which status.
-    pub(crate) fn sort(
-        &mut self,
-        mut bytes: &[u8],
-        quiet: bool,
-        mut answers: impl FnMut(bool) -> Option<u16>,
-    ) -> Sorted {
+    /// Sorts bytes of the client. `quiet`: every request so far seems to have its answer.
+    pub(crate) fn request(&mut self, mut bytes: &[u8], quiet: bool, toxics: &Toxics) -> Sorted {
         let mut sorted = Sorted::default();
-        if matches!(self.stage, Stage::Aside) && quiet && looks_like_a_request(bytes) {
-            self.stage = Stage::Head(Vec::new());
+        if matches!(self.up, Up::Aside) && quiet {
+            match looks_like_a_request(bytes) {
+                true => (self.up, self.down) = (Up::Head(Vec::new()), Down::Head(Vec::new())),
+                false => tell_foreign(toxics, &mut self.told),
+            }
         }
-        while !bytes.is_empty() && !sorted.close {
-            match &mut self.stage {
-                Stage::Aside | Stage::Tunnel => {
-                    sorted.forward.extend_from_slice(bytes);
+        while !bytes.is_empty() {
+            match &mut self.up {
+                Up::Aside | Up::Tunnel => {
+                    if matches!(self.up, Up::Tunnel) {
+                        tell_foreign(toxics, &mut self.told);
+                    }
+                    sorted.up.extend_from_slice(bytes);
                     bytes = &[];
                 }
-                Stage::Body { body, thrown_away } => {
-                    let (taken, ended) = body.take(bytes);
+                Up::Deaf => bytes = &[],
+                Up::Body { body, thrown_away } => {
+                    let (taken, ended) = body.take(bytes, |_| {});
                     let (part, rest) = bytes.split_at(taken);
                     if !*thrown_away {
-                        sorted.forward.extend_from_slice(part);
+                        sorted.up.extend_from_slice(part);
                     }
                     bytes = rest;
                     if ended {
-                        self.stage = Stage::Head(Vec::new());
+                        self.up = Up::Head(Vec::new());
                     }
                 }
-                Stage::Head(head) => {
+                Up::Head(head) => {
                     let before = head.len();
                     head.extend_from_slice(bytes);
-                    let mut room = [httparse::EMPTY_HEADER; HEADERS_MAX];
-                    let mut request = httparse::Request::new(&mut room);
-                    match request.parse(head) {
-                        Ok(httparse::Status::Complete(length)) => {
+                    match head::asked(head) {
+                        Found::Whole(asked, length) if self.waiting.len() < EXCHANGES_MAX => {
                             bytes = bytes.get(length - before..).unwrap_or_default();
-                            let facts = Facts::of(&request);
-                            let free = quiet && sorted.forward.is_empty() && !facts.is_tunnel;
-                            let status = answers(free);
-                            match status {
-                                Some(status) => {
-                                    sorted.answer.extend(answer(status, facts.close));
-                                    sorted.close = facts.close;
-                                }
-                                None => {
-                                    sorted.forward.extend(head.get(..length).unwrap_or_default());
-                                }
-                            }
-                            self.stage = match facts.is_tunnel {
-                                true => Stage::Tunnel,
-                                false => facts.body.into_stage(status.is_some()),
-                            };
+                            head.truncate(length);
+                            let head = std::mem::take(head);
+                            self.begin(head, asked, toxics, &mut sorted);
                         }
-                        Ok(httparse::Status::Partial) if head.len() < HEAD_BYTES_MAX => bytes = &[],
-                        Ok(httparse::Status::Partial) | Err(_) => {
-                            sorted.forward.append(head);
-                            self.stage = Stage::Tunnel;
+                        Found::Part => bytes = &[],
+                        Found::Whole(..) | Found::Foreign => {
+                            sorted.up.append(head);
+                            tell_foreign(toxics, &mut self.told);
+                            self.tunnel();
                             bytes = &[];
+                        }
+                    }
+                }
+            }
+        }
+        self.settle(toxics, &mut sorted);
+        sorted
+    }
+
+    /// Sorts bytes of the dependency; none: there are no more.
+    pub(crate) fn answer(&mut self, mut bytes: &[u8], toxics: &Toxics) -> Sorted {
+        let mut sorted = Sorted::default();
+        if bytes.is_empty() {
+            self.end(&mut sorted);
+        }
+        while !bytes.is_empty() && !sorted.close {
+            match &mut self.down {
+                Down::Aside => {
+                    sorted.pass(bytes.to_vec(), Duration::ZERO);
+                    bytes = &[];
+                }
+                Down::Body { body, rewriting, late } => {
+                    let (mut out, late) = (Vec::new(), *late);
+                    let (taken, ended) = rewriting.take(bytes, body, &mut out);
+                    bytes = bytes.get(taken..).unwrap_or_default();
+                    if ended {
+                        std::mem::replace(rewriting, Rewriting::Nothing).end(&mut out);
+                    }
+                    sorted.pass(out, late);
+                    if ended {
+                        self.next(toxics, &mut sorted);
+                    }
+                }
+                Down::Cut { left, hit, late } => {
+                    let passes = left.map_or(bytes.len() / 2, |it| {
+                        usize::try_from(it).unwrap_or(usize::MAX).min(bytes.len())
+                    });
+                    let late = *late;
+                    *left = left.map(|it| it - passes as u64);
+                    let is_last = left.is_none_or(|it| it == 0);
+                    if is_last {
+                        hit.count();
+                    }
+                    sorted.pass(bytes.get(..passes).unwrap_or_default().to_vec(), late);
+                    bytes = &[];
+                    if is_last {
+                        self.close(&mut sorted);
+                    }
+                }
+                Down::Head(head) => {
+                    let before = head.len();
+                    head.extend_from_slice(bytes);
+                    match head::answered(head) {
+                        Found::Whole(answered, length) => {
+                            bytes = bytes.get(length - before..).unwrap_or_default();
+                            head.truncate(length);
+                            let head = std::mem::take(head);
+                            self.answered(head, answered, toxics, &mut sorted);
+                        }
+                        Found::Part => bytes = &[],
+                        Found::Foreign => {
+                            let head = std::mem::take(head);
+                            sorted.pass(head, Duration::ZERO);
+                            bytes = &[];
+                            tell_foreign(toxics, &mut self.told);
+                            self.abandon(&mut sorted);
                         }
                     }
                 }
@@ -149,107 +282,198 @@ impl Requests {
         }
         sorted
     }
-}
 
-/// What a head says about how the connection goes on.
-struct Facts {
-    body: Body,
-    close: bool,
-    is_tunnel: bool,
-}
-
-impl Facts {
-    fn of(request: &httparse::Request<'_, '_>) -> Self {
-        let mut facts = Self {
-            body: Body::Length(0),
-            close: request.version == Some(0),
-            is_tunnel: request.method == Some("CONNECT"),
+    /// A request has come as far as its body.
+    fn begin(&mut self, head: Vec<u8>, asked: Asked, toxics: &Toxics, sorted: &mut Sorted) {
+        let mut hits = Hit::all(toxics, &asked, !asked.leaves_http);
+        let answers = hits.iter().position(|it| {
+            matches!(it.act(toxics), Some(Act::Answer { .. } | Act::Abort { amid: Amid::Request }))
+        });
+        let ours = answers.map(|at| hits.remove(at)).and_then(|hit| {
+            let answer = match *hit.act(toxics)? {
+                Act::Answer { status } => Some(head::ours(status, asked.closes)),
+                _ => None,
+            };
+            Some(Ours { closes: asked.closes || answer.is_none(), answer, hit })
+        });
+        if ours.is_none() {
+            sorted.up.extend(changed(head, &asked, &hits, toxics));
+        }
+        self.up = match &ours {
+            Some(it) if it.closes => Up::Deaf,
+            _ if asked.body.is_none() => Up::Head(Vec::new()),
+            _ => Up::Body { body: asked.body, thrown_away: ours.is_some() },
         };
-        for header in request.headers.iter() {
-            let value = String::from_utf8_lossy(header.value).trim().to_ascii_lowercase();
-            match header.name.to_ascii_lowercase().as_str() {
-                "transfer-encoding" if value.ends_with("chunked") => {
-                    facts.body = Body::Chunks(Chunk::Size { size: 0, in_extension: false });
-                }
-                "content-length" if matches!(facts.body, Body::Length(_)) => {
-                    facts.body = Body::Length(value.parse().unwrap_or(0));
-                }
-                "connection" if value == "close" => facts.close = true,
-                // A client that waits for leave to send its body will not send it after our answer,
-                // so nobody could tell where the next request begins.
-                "expect" => facts.close = true,
-                "upgrade" => facts.is_tunnel = true,
-                _ => {}
+        self.waiting.push_back(Exchange { method: asked.method, hits, ours });
+    }
+
+    /// An answer has come as far as its body.
+    fn answered(
+        &mut self,
+        head: Vec<u8>,
+        mut answered: Answered,
+        toxics: &Toxics,
+        sorted: &mut Sorted,
+    ) {
+        let opens = |it: &Exchange| it.method == "CONNECT" && (200..300).contains(&answered.status);
+        if answered.status == 101 || self.waiting.front().is_some_and(opens) {
+            sorted.pass(head, Duration::ZERO);
+            return self.abandon(sorted);
+        }
+        if answered.status < 200 {
+            return sorted.pass(head, Duration::ZERO);
+        }
+        // One that nobody asked for says that the connection ends.
+        let Exchange { method, mut hits, .. } = self.waiting.pop_front().unwrap_or_default();
+        let is_head = method == "HEAD";
+        if is_head {
+            answered.body = Body::NONE;
+        }
+        hits.retain(|it| it.act(toxics).is_some());
+        let (late, counts) = lateness(&hits, toxics);
+        let aborts = |it: &Hit| matches!(it.act(toxics), Some(Act::Abort { .. }));
+        let (mut out, body) = (head, answered.body.clone());
+        if let Some(at) = hits.iter().position(aborts) {
+            let hit = hits.remove(at);
+            let left = match body {
+                Body::Length(bytes) => Some(bytes / 2),
+                Body::Chunks(_) | Body::Rest => None,
+            };
+            if body.is_none() {
+                out.truncate(out.len() / 2);
+            }
+            sorted.down.push(Piece { bytes: out, late, counts });
+            if left == Some(0) {
+                hit.count();
+                return self.close(sorted);
+            }
+            self.down = Down::Cut { left, hit, late };
+            return;
+        }
+        let changes = hits.iter().filter_map(|it| match it.act(toxics) {
+            Some(Act::Change { response, .. }) if !response.is_nothing() => {
+                Some((response, &it.counts))
+            }
+            _ => None,
+        });
+        let mut changes = changes.peekable();
+        let rewriting = match changes.peek() {
+            None => Rewriting::Nothing,
+            Some(_) => {
+                out.clear();
+                Rewriting::begin(changes, &mut answered, is_head, &mut out)
+            }
+        };
+        let is_over = body.is_none();
+        self.down = Down::Body { body, rewriting, late };
+        if is_over && let Down::Body { rewriting, .. } = std::mem::take(&mut self.down) {
+            rewriting.end(&mut out);
+        }
+        sorted.down.push(Piece { bytes: out, late, counts });
+        if is_over {
+            self.next(toxics, sorted);
+        }
+    }
+
+    /// An answer is over.
+    fn next(&mut self, toxics: &Toxics, sorted: &mut Sorted) {
+        self.down = match (&self.up, self.waiting.is_empty()) {
+            (Up::Tunnel, true) => Down::Aside,
+            _ => Down::Head(Vec::new()),
+        };
+        self.settle(toxics, sorted);
+    }
+
+    /// Gives answers of ours whose turn it is.
+    fn settle(&mut self, toxics: &Toxics, sorted: &mut Sorted) {
+        let is_between = matches!(&self.down, Down::Head(head) if head.is_empty());
+        while is_between
+            && !sorted.close
+            && let Some(Exchange { hits, ours, .. }) =
+                self.waiting.pop_front_if(|it| it.ours.is_some())
+            && let Some(ours) = ours
+        {
+            ours.hit.count();
+            let (late, counts) = lateness(&hits, toxics);
+            let bytes = ours.answer.unwrap_or_default();
+            sorted.down.push(Piece { bytes, late, counts });
+            if ours.closes {
+                self.close(sorted);
             }
         }
-        facts
+    }
+
+    /// The dependency says no more.
+    fn end(&mut self, sorted: &mut Sorted) {
+        let mut out = Vec::new();
+        let mut after = Duration::ZERO;
+        match &mut self.down {
+            Down::Head(head) => out.append(head),
+            Down::Body { body, rewriting, late } => {
+                after = *late;
+                let whole = *body == Body::Rest;
+                let rewriting = std::mem::replace(rewriting, Rewriting::Nothing);
+                match whole {
+                    true => rewriting.end(&mut out),
+                    false => rewriting.give_up(&mut out),
+                }
+            }
+            Down::Aside | Down::Cut { .. } => {}
+        }
+        sorted.pass(out, after);
+    }
+
+    /// From here on this is something else than requests and answers.
+    fn abandon(&mut self, sorted: &mut Sorted) {
+        let is_owed = self.waiting.iter().any(|it| it.ours.is_some());
+        match &mut self.up {
+            // Somebody waits for what can never come.
+            _ if is_owed => return self.close(sorted),
+            Up::Body { thrown_away: true, .. } | Up::Deaf => return self.close(sorted),
+            Up::Head(head) => sorted.up.append(head),
+            Up::Aside | Up::Body { .. } | Up::Tunnel => {}
+        }
+        self.waiting.clear();
+        (self.up, self.down) = (Up::Tunnel, Down::Aside);
+    }
+
+    /// What the client says passes; answers that are waited for are still followed.
+    fn tunnel(&mut self) {
+        self.up = Up::Tunnel;
+        if self.waiting.is_empty() && matches!(&self.down, Down::Head(head) if head.is_empty()) {
+            self.down = Down::Aside;
+        }
+    }
+
+    fn close(&mut self, sorted: &mut Sorted) {
+        (self.up, self.down) = (Up::Deaf, Down::Aside);
+        self.waiting.clear();
+        sorted.close = true;
     }
 }
 
-impl Body {
-    fn into_stage(self, thrown_away: bool) -> Stage {
-        match self {
-            Self::Length(0) => Stage::Head(Vec::new()),
-            body => Stage::Body { body, thrown_away },
-        }
-    }
-
-    /// How many of these bytes belong to the body, and whether it ends with them.
-    fn take(&mut self, bytes: &[u8]) -> (usize, bool) {
-        match self {
-            Self::Length(left) => {
-                let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
-                *left -= taken as u64;
-                (taken, *left == 0)
-            }
-            Self::Chunks(chunk) => {
-                let mut at = 0;
-                while let Some(byte) = bytes.get(at) {
-                    if let Chunk::Data { left } = chunk {
-                        let taken =
-                            usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len() - at);
-                        *left -= taken as u64;
-                        at += taken;
-                        if *left == 0 {
-                            *chunk = Chunk::Size { size: 0, in_extension: false };
-                        }
-                        continue;
-                    }
-                    at += 1;
-                    if chunk.step(*byte) {
-                        return (at, true);
-                    }
-                }
-                (at, false)
-            }
-        }
-    }
+/// How late an answer is, and where that is counted.
+fn lateness(hits: &[Hit], toxics: &Toxics) -> (Duration, Vec<Arc<Counts>>) {
+    let delays = |it: &&Hit| matches!(it.act(toxics), Some(Act::Delay { .. }));
+    let late = hits.iter().filter(delays).map(|it| it.late).sum();
+    (late, hits.iter().filter(delays).map(|it| it.counts.clone()).collect())
 }
 
-impl Chunk {
-    /// Takes a byte of a size line or a trailer. `true`: the body has ended.
-    fn step(&mut self, byte: u8) -> bool {
-        match (&mut *self, byte) {
-            (Self::Size { size, .. }, b'\n') => {
-                *self = match size.checked_add(2) {
-                    // The line end after a chunk is part of it.
-                    Some(left) if *size > 0 => Self::Data { left },
-                    _ => Self::Trailer { line_bytes: 0 },
-                };
-            }
-            (Self::Size { size, in_extension }, byte) => match (byte as char).to_digit(16) {
-                Some(digit) if !*in_extension && *size < 1 << 56 => {
-                    *size = (*size << 4) + u64::from(digit);
-                }
-                _ => *in_extension = true,
-            },
-            (Self::Trailer { line_bytes: 0 }, b'\n') => return true,
-            (Self::Trailer { line_bytes }, b'\n') => *line_bytes = 0,
-            (Self::Trailer { .. }, b'\r') | (Self::Data { .. }, _) => {}
-            (Self::Trailer { line_bytes }, _) => *line_bytes = line_bytes.saturating_add(1),
+/// The head of a request as it goes on.
+fn changed(head: Vec<u8>, asked: &Asked, hits: &[Hit], toxics: &Toxics) -> Vec<u8> {
+    let mut lines = None;
+    for hit in hits {
+        let Some(Act::Change { request, response }) = hit.act(toxics) else { continue };
+        if !request.is_nothing() {
+            lines.get_or_insert_with(|| asked.lines.clone()).change(request);
+            hit.count();
         }
-        false
+        // Nothing can be merged into an answer that is compressed.
+        if matches!(response.body, Some(BodyChange::Merge(_))) {
+            lines.get_or_insert_with(|| asked.lines.clone()).remove("accept-encoding");
+        }
     }
+    lines.map_or(head, |it| it.to_bytes())
 }
 
 fn looks_like_a_request(bytes: &[u8]) -> bool {
@@ -260,30 +484,6 @@ fn looks_like_a_request(bytes: &[u8]) -> bool {
         // Perhaps the beginning of one, from a client that writes byte by byte; parsing will tell.
         None => (1..=20).contains(&method),
     }
-}
-
-/// The answer of the link.
-fn answer(status: u16, close: bool) -> Vec<u8> {
-    let reason = match status {
-        400 => "Bad Request",
-        404 => "Not Found",
-        408 => "Request Timeout",
-        429 => "Too Many Requests",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => "Injected",
-    };
-    let connection = if close { "connection: close\r\n" } else { "" };
-    let head =
-        format!("HTTP/1.1 {status} {reason}\r\nx-evenkeel-fault: http-errors\r\n{connection}");
-    // An answer without a body keeps `HEAD` requests in step, too.
-    match status {
-        204 | 304 => format!("{head}\r\n"),
-        _ => format!("{head}content-length: 0\r\n\r\n"),
-    }
-    .into_bytes()
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use tokio::time::Instant;
 use super::bucket::Allowance;
 use super::counts::Counts;
 use super::dose::Doses;
+use super::http::Piece;
 use super::pipe::Pipe;
 use super::toxic::{Stream, Toxics};
 
@@ -66,6 +67,8 @@ struct Segment {
     data: Vec<u8>,
     sent: usize,
     noted: bool,
+    /// Where it counts that it is late on purpose.
+    counts: Vec<Arc<Counts>>,
 }
 
 /// What comes after the last segment.
@@ -120,7 +123,8 @@ impl Lane {
         {
             let data = pipe.into_bytes()?;
             self.bytes += data.len();
-            let segment = Segment { arrived: now, due: now, data, sent: 0, noted: false };
+            let counts = Vec::new();
+            let segment = Segment { arrived: now, due: now, data, sent: 0, noted: false, counts };
             self.queue.push_front(segment);
         }
         Ok(())
@@ -179,7 +183,13 @@ impl Lane {
     }
 
     /// Puts bytes on their way; none are nothing, and not the end.
-    pub(crate) fn push(&mut self, mut data: Vec<u8>, now: Instant, rng: &mut ChaCha8Rng) {
+    pub(crate) fn push(&mut self, data: Vec<u8>, now: Instant, rng: &mut ChaCha8Rng) {
+        self.push_late(Piece { bytes: data, ..Piece::default() }, now, rng);
+    }
+
+    /// As [`push`](Self::push), and late by some time more.
+    pub(crate) fn push_late(&mut self, piece: Piece, now: Instant, rng: &mut ChaCha8Rng) {
+        let Piece { bytes: mut data, late, counts } = piece;
         if data.is_empty() || self.end.is_some() {
             return;
         }
@@ -187,8 +197,9 @@ impl Lane {
         data.truncate(passes);
         if !data.is_empty() {
             self.bytes += data.len();
-            let due = self.due(now, self.doses.delay(rng));
-            self.queue.push_back(Segment { arrived: now, due, data, sent: 0, noted: false });
+            let due = self.due(now, self.doses.delay(rng).saturating_add(late));
+            let segment = Segment { arrived: now, due, data, sent: 0, noted: false, counts };
+            self.queue.push_back(segment);
         }
         if is_last {
             self.cut(now);
@@ -309,7 +320,9 @@ impl Lane {
             };
             // Before the receiver can know, so that whoever asks after an answer finds it counted.
             if segment.due > segment.arrived && !std::mem::replace(&mut segment.noted, true) {
-                self.doses.delayed(now.saturating_duration_since(segment.arrived));
+                let late = now.saturating_duration_since(segment.arrived);
+                self.doses.delayed(late);
+                segment.counts.iter().for_each(|it| it.delayed(late));
             }
             let written = match to.try_write(left.get(..allowed).unwrap_or_default()) {
                 Ok(written) => written,

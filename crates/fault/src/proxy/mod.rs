@@ -46,6 +46,7 @@ use self::link::Link;
 use self::toxic::{Laid, Toxics};
 
 pub use self::counts::Counts;
+pub use self::http::{Act, Http};
 pub use self::toxic::{Placed, Stream, Toxic};
 pub(crate) use self::upstream::MARK;
 pub use self::upstream::Upstream;

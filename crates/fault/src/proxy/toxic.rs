@@ -1,7 +1,7 @@
 //! What can be laid on a link, and where on the link it acts.
 //!
 //! ```text
-//! of the whole link               refuse, black hole, HTTP errors
+//! of the whole link               refuse, black hole; of its exchanges: what is done to HTTP
 //! of a stream of each connection  latency, bandwidth, throttle, slow close, timeout, reset, slicer, limit
 //! ```
 //!
@@ -11,19 +11,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use evenkeel_model::document::Fault;
 use evenkeel_units::duration::{seconds, seconds_option};
 use evenkeel_units::{Bytes, Human, Ratio};
-use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::bucket::Bucket;
 use super::counts::Counts;
+use super::http::Http;
 
 /// A fault of a link.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,13 +57,8 @@ pub enum Toxic {
         #[serde(rename = "after_seconds", with = "seconds")]
         after: Duration,
     },
-    /// The link answers a share of the requests itself.
-    HttpErrors {
-        /// The share.
-        share: Ratio,
-        /// With this status.
-        status: u16,
-    },
+    /// Something is done to a share of the exchanges of HTTP.
+    Http(Box<Http>),
     /// The end of a stream arrives late.
     SlowClose {
         /// By this much.
@@ -96,21 +90,20 @@ pub enum Toxic {
 
 impl Toxic {
     /// What a fault lays on a link; `None` for faults of other things.
-    pub const fn of(fault: &Fault) -> Option<Self> {
-        Some(match *fault {
-            Fault::Latency { delay, jitter } => Self::Latency { delay, jitter },
-            Fault::Bandwidth { rate } => Self::Bandwidth { rate },
+    pub fn of(fault: &Fault) -> Option<Self> {
+        Some(match fault {
+            Fault::Latency { delay, jitter } => Self::Latency { delay: *delay, jitter: *jitter },
+            Fault::Bandwidth { rate } => Self::Bandwidth { rate: *rate },
             Fault::BlackHole => Self::BlackHole,
             Fault::Refuse => Self::Refuse,
             Fault::Reset => Self::Reset { after: Duration::ZERO },
-            Fault::HttpErrors { share, status } => Self::HttpErrors { share, status },
-            _ => return None,
+            _ => Self::Http(Box::new(Http::of(fault)?)),
         })
     }
 
     /// Whether it acts on the link as a whole, and not on streams.
     pub(crate) const fn is_of_link(&self) -> bool {
-        matches!(self, Self::BlackHole | Self::Refuse | Self::HttpErrors { .. })
+        matches!(self, Self::BlackHole | Self::Refuse | Self::Http(_))
     }
 }
 
@@ -122,7 +115,7 @@ impl fmt::Display for Toxic {
             Self::BlackHole => Fault::BlackHole,
             Self::Refuse => Fault::Refuse,
             Self::Reset { after: Duration::ZERO } => Fault::Reset,
-            Self::HttpErrors { share, status } => Fault::HttpErrors { share, status },
+            Self::Http(ref http) => http.as_fault(),
             Self::Throttle { rate } => return write!(f, "{rate}/s a connection"),
             Self::Reset { after } => return write!(f, "reset after {}", Human(after)),
             Self::SlowClose { delay } => return write!(f, "slow close +{}", Human(delay)),
@@ -185,6 +178,11 @@ impl Laid {
         }
     }
 
+    /// What decides whom it hits.
+    pub(crate) fn chance(&self) -> MutexGuard<'_, ChaCha8Rng> {
+        self.chance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The bucket that all connections share.
     pub(crate) fn bucket(&self, stream: Stream) -> MutexGuard<'_, Bucket> {
         let [up, down] = &*self.buckets;
@@ -209,22 +207,15 @@ impl Toxics {
         self.first(|it| *it == Toxic::BlackHole)
     }
 
-    pub(crate) fn has_http_errors(&self) -> bool {
-        self.first(|it| matches!(it, Toxic::HttpErrors { .. })).is_some()
+    /// Whether exchanges of HTTP are of interest.
+    pub(crate) fn has_http(&self) -> bool {
+        self.first(|it| matches!(it, Toxic::Http(_))).is_some()
     }
 
-    /// Whether the link answers this request itself, and with which status.
-    pub(crate) fn answers(&self, may_answer: bool) -> Option<u16> {
-        self.0.values().find_map(|laid| {
-            let Toxic::HttpErrors { share, status } = laid.placed.toxic else { return None };
-            laid.counts.requests.fetch_add(1, Ordering::Relaxed);
-            let mut chance = laid.chance.lock().unwrap_or_else(PoisonError::into_inner);
-            let answers = chance.random::<f64>() < share.get() && may_answer;
-            answers.then(|| {
-                laid.counts.answered.fetch_add(1, Ordering::Relaxed);
-                status
-            })
-        })
+    /// Whether answers wait that need not otherwise.
+    pub(crate) fn holds_answers(&self) -> bool {
+        let delays = |it: &Toxic| matches!(it, Toxic::Http(it) if it.delays());
+        self.first(delays).is_some()
     }
 
     fn first(&self, wanted: impl Fn(&Toxic) -> bool) -> Option<&Laid> {

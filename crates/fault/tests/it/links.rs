@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use evenkeel_fault::Faults;
-use evenkeel_model::document::Fault;
+use evenkeel_model::document::{Fault, Requests};
 use evenkeel_units::{Bytes, Clock, Ratio, SystemClock};
 
 use crate::stage::{blocking, connect, echo, on_link, open, serve, service, state_dir};
@@ -167,48 +167,6 @@ async fn a_black_hole_swallows_and_resets_at_the_end_who_lost_something() {
 }
 
 #[tokio::test]
-async fn a_share_of_the_requests_on_one_open_connection_is_answered_by_the_link() {
-    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-    let upstream = serve(move |mut client| {
-        let mut bytes = [0; 4096];
-        loop {
-            let read = client.read(&mut bytes)?;
-            if read == 0 {
-                return Ok(());
-            }
-            client.write_all(answer)?;
-        }
-    });
-    let (mut faults, address, _state) = opened(upstream).await;
-    let get = |stream: &mut TcpStream| {
-        stream.write_all(b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
-        let mut bytes = Vec::new();
-        let failed = |bytes: &[u8]| bytes.starts_with(b"HTTP/1.1 503");
-        while !bytes.ends_with(if failed(&bytes) { &b"\r\n\r\n"[..] } else { b"\r\nok" }) {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            bytes.push(byte[0]);
-        }
-        failed(&bytes)
-    };
-    let mut stream = connect(address);
-    assert!(!get(&mut stream));
-    let share = Ratio::percent(25);
-    faults.begin(0, &on_link(Fault::HttpErrors { share, status: 503 })).await.unwrap();
-    let errors = blocking(move || {
-        let errors = (0..400).filter(|_| get(&mut stream)).count();
-        drop(stream);
-        errors
-    })
-    .await;
-    // 100 expected; four standard deviations are 35.
-    assert!((65..=135).contains(&errors), "{errors} of 400");
-    let (evidence, _) = faults.end(0).await;
-    assert_eq!(evidence.summary, format!("{errors} of 400 requests answered with 503"));
-    faults.close().await.unwrap();
-}
-
-#[tokio::test]
 async fn half_closed_connections_work_and_ends_are_passed_on() {
     let upstream = serve(|mut client| {
         let mut all = Vec::new();
@@ -268,7 +226,7 @@ async fn a_link_on_which_nothing_happens_uses_no_cpu() {
     let laid = [
         Fault::Latency { delay, jitter: delay },
         Fault::Bandwidth { rate: Bytes(1000) },
-        Fault::HttpErrors { share: Ratio::ONE, status: 500 },
+        Fault::HttpErrors { share: Ratio::ONE, status: 500, of: Requests::default() },
         Fault::Reset,
         Fault::BlackHole,
     ];

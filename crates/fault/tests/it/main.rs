@@ -8,6 +8,7 @@ mod alone;
 mod files;
 mod flows;
 mod host;
+mod http;
 mod links;
 mod network;
 mod pauses;

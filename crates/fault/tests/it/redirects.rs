@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use evenkeel_model::document::{Direction, Fault, Protocol, Selector, Traffic};
+use evenkeel_model::document::{Direction, Fault, Protocol, Requests, Selector, Traffic};
 use evenkeel_units::Ratio;
 
 use crate::aftermath::{guardian_in, left_by};
@@ -44,7 +44,7 @@ fn errors(port: u16) -> (Fault, Option<Selector>) {
         protocol: Protocol::Any,
         direction: Direction::Both,
     };
-    let errors = Fault::HttpErrors { share: Ratio::ONE, status: 503 };
+    let errors = Fault::HttpErrors { share: Ratio::ONE, status: 503, of: Requests::default() };
     (errors, Some(Selector::Traffic(traffic)))
 }
 

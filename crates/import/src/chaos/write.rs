@@ -1,5 +1,7 @@
 //! Experiments as YAML: what is not the default, in the words people write it in.
 
+mod http;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -54,10 +56,10 @@ fn parameters(fault: &Fault) -> Map {
             map.put_unless("jitter", jitter, &Duration::ZERO, |it| duration(*it));
         }
         Fault::Bandwidth { rate } => map.put("rate", Tree::Text(format!("{}/s", bytes(*rate)))),
-        Fault::HttpErrors { share, status } => {
-            map.put("share", Tree::text(share));
-            map.put_unless("status", status, &503, Tree::word);
-        }
+        Fault::HttpErrors { .. }
+        | Fault::HttpAbort { .. }
+        | Fault::HttpDelay { .. }
+        | Fault::HttpChange { .. } => return http::parameters(fault),
         Fault::Cpu { load, cores } => {
             map.put("load", Tree::text(load));
             map.put_unless("cores", cores, &0, Tree::word);

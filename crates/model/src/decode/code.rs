@@ -97,7 +97,7 @@ codes! {
     OUTLIVES_LIMIT = new("EK-L004", "A fault lasts longer than `safety.maxDuration` allows; the guardian would take it back too early and the drill would prove nothing.");
     FEW_SAMPLES = new("EK-L005", "A percentile needs answers beyond it to mean anything. We ask for ten: expected requests x (1 - q) >= 10, so 1,000 requests for p99 and 10,000 for p99.9. With fewer, the figure is one unlucky request.");
     NOT_ALLOWED = new("EK-L006", "The owners of the service did not agree to this kind of fault. `allowFaults` of the service lists those they agree to; by default there are none.");
-    UNSUITABLE_TARGET = new("EK-L007", "Faults of links (latency, bandwidth, blackHole, refuse, reset, httpErrors) need a target with `dependency`; faults of processes (kill, pause, restart) need one with `instances`, `pid`, `executable` or `port`.");
+    UNSUITABLE_TARGET = new("EK-L007", "Faults of links (latency, bandwidth, blackHole, refuse, reset, and those of HTTP) need a target with `dependency`; faults of processes (kill, pause, restart) need one with `instances`, `pid`, `executable` or `port`.");
     NO_SUCH_TARGET = new("EK-L008", "The target names a dependency that the service does not have, or a pattern that matches none of its instances.");
     BLAST_RADIUS = new("EK-L009", "The fault could never act within the blast radius: it would hit nothing, or more than the limit allows. Percentages never round above the limit: 30% of 3 instances is none.");
     NO_ABORT = new("EK-L010", "The drill breaks something and has no condition that stops it when too much breaks. Give `safety.abort`, such as `error_rate > 50% for 5s`.");

@@ -16,10 +16,11 @@ mod service;
 mod slo;
 
 pub use self::chaos::{
-    ActsOn, Amount, BlastRadius, ChaosExperiment, ClientType, DatabaseUrl, DatabaseUrlError,
-    Direction, DnsAnswer, Facts, Fault, FileError, FileOperation, Hours, Labels, LockMode, Mode,
-    Network, NetworkError, OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Probe, ProbeKind,
-    Protocol, Release, Safety, Selector, Step, Target, Traffic, fits,
+    ActsOn, Amid, Amount, AnswerChange, BlastRadius, BodyChange, ChaosExperiment, ClientType,
+    DatabaseUrl, DatabaseUrlError, Direction, DnsAnswer, Facts, Fault, FileError, FileOperation,
+    HeaderChange, Hours, Labels, LockMode, Mode, Network, NetworkError, OnNoData, PartitionShape,
+    Parts, PauseBy, PauseMode, Probe, ProbeKind, Protocol, Release, Requests, Safety, Selector,
+    Step, Target, Traffic, fits,
 };
 pub use self::criterion::{Comparison, Criterion, CriterionError, Metric, Unit};
 pub use self::drill::{Drill, Phase, RegressionLimits, Role};

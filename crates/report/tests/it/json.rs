@@ -2,8 +2,9 @@
 
 use evenkeel_model::Outcome;
 use evenkeel_model::document::{
-    AllowFaults, Amount, Criterion, Direction, Fault, FileName, Finder, Indicator, Metric, Mode,
-    Parts, Probe, ProbeKind, Protocol, Selector, Start, Target, Traffic,
+    AllowFaults, Amount, AnswerChange, Criterion, Direction, Fault, FileName, Finder, HeaderChange,
+    Indicator, Metric, Mode, Parts, Probe, ProbeKind, Protocol, Requests, Selector, Start, Target,
+    Traffic,
 };
 use evenkeel_model::outcome::Ending;
 use evenkeel_report::json;
@@ -63,7 +64,13 @@ fn every_variant_of_the_plan_follows_the_schema() {
     let (half, status) = (Ratio::percent(50), 503);
     let faults = [
         Fault::BlackHole,
-        Fault::HttpErrors { share: half, status },
+        Fault::HttpErrors { share: half, status, of: Requests::default() },
+        Fault::HttpChange {
+            request: HeaderChange::default(),
+            response: AnswerChange { status: Some(200), ..AnswerChange::default() },
+            share: half,
+            of: Requests { path: Some("/users/*".to_owned()), ..Requests::default() },
+        },
         Fault::Memory { amount: Amount::Bytes(Bytes(64)) },
         Fault::DiskFill { path: "/var/tmp".into(), amount: Amount::Share(half) },
     ];

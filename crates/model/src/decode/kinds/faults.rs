@@ -12,6 +12,7 @@ use crate::decode::values::{duration, length, mode, name, request};
 use crate::document::{Fault, Finder, Mode, Parts, Selector, Step, Target};
 
 mod database;
+mod http;
 mod network;
 mod process;
 mod resource;
@@ -125,7 +126,14 @@ fn body(title: &'static str, fields: fn(&mut Fields<'_>) -> Option<Step>) -> Any
 
 /// A fault with its target and times.
 pub(super) fn steps() -> OneKey<Step> {
-    let families = [network::kinds(), process::kinds(), resource::kinds(), database::kinds()];
+    let families = [
+        network::connections(),
+        http::kinds(),
+        network::packets(),
+        process::kinds(),
+        resource::kinds(),
+        database::kinds(),
+    ];
     OneKey { expected: "a fault we know", kinds: families.into_iter().flatten().collect() }
 }
 

@@ -44,8 +44,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::database::{DatabaseUrl, DatabaseUrlError};
 pub use self::fault::{
-    ActsOn, Amount, ClientType, DnsAnswer, Facts, Fault, FileError, FileOperation, LockMode,
-    PartitionShape, PauseBy, PauseMode,
+    ActsOn, Amid, Amount, AnswerChange, BodyChange, ClientType, DnsAnswer, Facts, Fault, FileError,
+    FileOperation, HeaderChange, LockMode, PartitionShape, PauseBy, PauseMode, Requests,
 };
 pub use self::hours::Hours;
 pub use self::parts::{Labels, Parts, fits};

@@ -2,7 +2,6 @@
 
 use super::{AIMED, HOST, Kind, body, step};
 use crate::decode::codec::{Flag, Integer, List};
-use crate::decode::codes;
 use crate::decode::fields::Fields;
 use crate::decode::kinds::words;
 use crate::decode::values::{
@@ -84,10 +83,7 @@ fn latency(f: &mut Fields<'_>) -> Option<Step> {
     let sentence = "Largest random deviation from the delay; not more than it.";
     let jitter = f.default("jitter", sentence, duration(), "0s");
     let both = delay.zip(jitter);
-    if both.is_some_and(|(delay, jitter)| jitter > delay) {
-        let help = "Make the jitter at most as long as the delay.";
-        f.refuse("jitter", codes::JITTER, "the jitter is larger than the delay", help);
-    }
+    super::http::refuse_jitter(f, both);
     let fault = both.map(|(delay, jitter)| Fault::Latency { delay, jitter });
     step(f, fault, &AIMED)
 }
@@ -98,17 +94,8 @@ fn bandwidth_limit(f: &mut Fields<'_>) -> Option<Step> {
     step(f, fault, &AIMED)
 }
 
-fn http_errors(f: &mut Fields<'_>) -> Option<Step> {
-    let share = f.required("share", "The share of the requests on the link.", some_share());
-    let status = Integer { min: 400, max: 599, reason: "Errors are the status codes 400 to 599." };
-    let status = f.default("status", "The status code.", status, "503");
-    let fault =
-        share.zip(status).map(|(share, status)| Fault::HttpErrors { share, status: status as u16 });
-    step(f, fault, &AIMED)
-}
-
-/// Every kind of this family, in the order of the manual.
-pub(super) fn kinds() -> Vec<Kind> {
+/// What happens to connections, in the order of the manual.
+pub(super) fn connections() -> Vec<Kind> {
     vec![
         (
             "latency",
@@ -135,11 +122,12 @@ pub(super) fn kinds() -> Vec<Kind> {
             "Connections are reset as soon as data flows on them.",
             body("ResetFault", |f| step(f, Some(Fault::Reset), &AIMED)),
         ),
-        (
-            "httpErrors",
-            "A share of the requests on the link is answered with an error by the link.",
-            body("HttpErrorsFault", http_errors),
-        ),
+    ]
+}
+
+/// What happens to packets and names, in the order of the manual.
+pub(super) fn packets() -> Vec<Kind> {
+    vec![
         ("loss", "A share of the packets is lost.", body("LossFault", loss)),
         ("corrupt", "In a share of the packets one bit is turned.", body("CorruptFault", corrupt)),
         (

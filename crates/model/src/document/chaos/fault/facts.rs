@@ -36,6 +36,9 @@ impl Fault {
             Self::Refuse => lasts("refuse", &[Link, Traffic]),
             Self::Reset => lasts("reset", &[Link, Traffic]),
             Self::HttpErrors { .. } => lasts("httpErrors", &[Link, Traffic]),
+            Self::HttpAbort { .. } => lasts("httpAbort", &[Link, Traffic]),
+            Self::HttpDelay { .. } => lasts("httpDelay", &[Link, Traffic]),
+            Self::HttpChange { .. } => lasts("httpChange", &[Link, Traffic]),
             Self::Loss { .. } => lasts("loss", &[Traffic]),
             Self::Corrupt { .. } => lasts("corrupt", &[Traffic]),
             Self::Reorder { .. } => lasts("reorder", &[Traffic]),
@@ -64,13 +67,16 @@ impl Fault {
     }
 
     /// Every kind, in the order of the manual.
-    pub const KINDS: [&str; 30] = [
+    pub const KINDS: [&str; 33] = [
         "latency",
         "bandwidth",
         "blackHole",
         "refuse",
         "reset",
         "httpErrors",
+        "httpAbort",
+        "httpDelay",
+        "httpChange",
         "loss",
         "corrupt",
         "reorder",

@@ -20,7 +20,12 @@ impl fmt::Display for Fault {
             Self::BlackHole => f.write_str("black hole"),
             Self::Refuse => f.write_str("refused"),
             Self::Reset => f.write_str("reset"),
-            Self::HttpErrors { share, status } => write!(f, "HTTP {status} on {share}"),
+            Self::HttpErrors { share, status, of } => write!(f, "HTTP {status} on {share}{of}"),
+            Self::HttpAbort { share, of, .. } => write!(f, "HTTP abort on {share}{of}"),
+            Self::HttpDelay { delay, share, of, .. } => {
+                write!(f, "HTTP +{} on {share}{of}", Human(*delay))
+            }
+            Self::HttpChange { share, of, .. } => write!(f, "HTTP changed on {share}{of}"),
             Self::Loss { share } => write!(f, "loss {share}"),
             Self::Corrupt { share } => write!(f, "damage {share}"),
             Self::Reorder { share, delay } => {

@@ -2,6 +2,7 @@
 
 mod facts;
 mod files;
+mod http;
 mod label;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use super::Network;
 
 pub use self::facts::Facts;
 pub use self::files::{FileError, FileOperation};
+pub use self::http::{Amid, AnswerChange, BodyChange, HeaderChange, Requests};
 
 /// What can be broken. In documents: a map with one key, the kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +51,45 @@ pub enum Fault {
         share: Ratio,
         /// The status code. Default 503.
         status: u16,
+        /// Of which requests.
+        #[serde(default, rename = "match")]
+        of: Requests,
+    },
+    /// A share of the exchanges on the link is broken off: the connection is closed.
+    HttpAbort {
+        /// The share.
+        share: Ratio,
+        /// Where.
+        amid: Amid,
+        /// Of which requests.
+        #[serde(rename = "match")]
+        of: Requests,
+    },
+    /// The answers to a share of the requests on the link are late.
+    HttpDelay {
+        /// By this much.
+        #[serde(rename = "delay_seconds", with = "seconds")]
+        delay: Duration,
+        /// Largest random deviation from the delay; not more than it.
+        #[serde(rename = "jitter_seconds", with = "seconds")]
+        jitter: Duration,
+        /// The share.
+        share: Ratio,
+        /// Of which requests.
+        #[serde(rename = "match")]
+        of: Requests,
+    },
+    /// A share of the requests on the link, or their answers, are not what was sent.
+    HttpChange {
+        /// What becomes of the requests.
+        request: HeaderChange,
+        /// What becomes of the answers.
+        response: AnswerChange,
+        /// The share.
+        share: Ratio,
+        /// Of which requests.
+        #[serde(rename = "match")]
+        of: Requests,
     },
     /// A share of the packets is lost, each by itself.
     Loss {
