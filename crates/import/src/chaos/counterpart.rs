@@ -113,7 +113,6 @@ const TABLE: &[(&str, Here)] = &[
     ),
     ("mesh/IOChaos", NotYet("errors and delays of files")),
     ("mesh/DNSChaos", NotYet("failing and wrong answers of DNS")),
-    ("mesh/HTTPChaos", NotYet("HTTP faults in front of a service")),
     ("mesh/TimeChaos", NotYet("clock skew")),
     ("mesh/BlockChaos", NotYet("slow block devices")),
     ("mesh/JVMChaos", NotYet("faults inside of a Java machine")),

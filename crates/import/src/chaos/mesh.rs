@@ -1,7 +1,9 @@
-//! Chaos Mesh: NetworkChaos, PodChaos, StressChaos, PhysicalMachineChaos, and Schedule around them.
+//! Chaos Mesh: NetworkChaos, HTTPChaos, PodChaos, StressChaos, PhysicalMachineChaos, and Schedule around them.
 //!
 //! A network fault between two applications becomes one of the link between them; the labels name the Service
 //! and the dependency. Stress acts on the host. Of the older form, `scheduler:` inside of a fault is read too.
+
+mod http;
 
 use std::time::Duration;
 
@@ -33,10 +35,16 @@ pub(super) fn import(root: &Node, draft: &mut Draft) {
     let keys = ["historyLimit", "concurrencyPolicy", "startingDeadlineSeconds"];
     spec.leave_all(&keys, super::NO_SCHEDULE, draft);
     let of = spec.text("type", draft).unwrap_or_default();
-    let key: String = of
-        .char_indices()
-        .map(|(n, it)| if n == 0 { it.to_ascii_lowercase() } else { it })
-        .collect();
+    // `NetworkChaos` stands under `networkChaos`, and `HTTPChaos` under `httpChaos`.
+    let key = match of.strip_suffix("Chaos") {
+        Some(it) if it.bytes().all(|it| it.is_ascii_uppercase()) => {
+            format!("{}Chaos", it.to_ascii_lowercase())
+        }
+        _ => of
+            .char_indices()
+            .map(|(n, it)| if n == 0 { it.to_ascii_lowercase() } else { it })
+            .collect(),
+    };
     match spec.take(&key) {
         Some(entry) => {
             let inner = Fields::of(&entry.value, entry.key_place, draft);
@@ -67,6 +75,7 @@ fn chaos(kind: &str, name: &str, place: Place, mut spec: Fields<'_>, draft: &mut
     let word = action.and_then(|it| it.value.text()).unwrap_or_default();
     match kind {
         "NetworkChaos" => network(word, place, &mut spec, &mut made, draft),
+        "HTTPChaos" => http::http(place, &mut spec, &mut made, draft),
         "StressChaos" => stress(place, &mut spec, &mut made, draft),
         "PodChaos" | "PhysicalMachineChaos" => match counterpart(&format!("mesh/{kind}/{word}")) {
             Some(Here::Cpu | Here::Memory | Here::DiskFill | Here::Kill) => {

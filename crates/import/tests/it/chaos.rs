@@ -66,6 +66,7 @@ fn groups_of_a_chaos_monkey() {
 fn documents_of_chaos_mesh() {
     check(Format::ChaosMesh, "seeds/chaos-mesh.yaml");
     check(Format::ChaosMesh, "mesh/network.yaml");
+    check(Format::ChaosMesh, "mesh/http.yaml");
 }
 
 #[test]

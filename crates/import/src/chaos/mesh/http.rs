@@ -1,0 +1,214 @@
+//! HTTPChaos: what is done to exchanges with a service.
+//!
+//! It stands in front of the pods of a server; here a link stands in front of the same, and the labels name it.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use evenkeel_model::document::{
+    Amid, AnswerChange, BodyChange, ChaosExperiment, Fault, HeaderChange, Requests,
+};
+use evenkeel_model::yaml::{Entry, Node, Place, Value};
+use evenkeel_units::Ratio;
+
+use super::super::draft::{self, Draft};
+use super::super::fields::{Fields, items};
+use super::super::kubernetes as k8s;
+use crate::secrets;
+
+/// Headers that follow from a message, or from where it goes.
+const FRAMING: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "upgrade"];
+const SECRET: &str = "its value may be a secret, which is not written down";
+const REQUEST_STAYS: &str = "of a request only headers are changed here";
+
+pub(super) fn http(
+    place: Place,
+    spec: &mut Fields<'_>,
+    made: &mut ChaosExperiment,
+    draft: &mut Draft,
+) {
+    let is_request = match spec.text("target", draft) {
+        Some("Request") => true,
+        Some("Response") => false,
+        _ => {
+            let help = "Write `target: Request` or `target: Response`.";
+            draft.wrong(place, "an HTTPChaos does not say what its `target` is", help);
+            return;
+        }
+    };
+    let of = requests(spec, draft);
+    let abort = spec.take("abort").is_some_and(|it| it.value.text() == Some("true"));
+    let delay = spec.take("delay").and_then(|it| draft.seconds(it)).filter(|it| !it.is_zero());
+    let (mut request, mut response) = (HeaderChange::default(), AnswerChange::default());
+    for part in ["replace", "patch"] {
+        if let Some(entry) = spec.take(part) {
+            let fields = Fields::of(&entry.value, entry.key_place, draft);
+            match is_request {
+                true => of_request(fields, &mut request, draft),
+                false => of_response(fields, &mut response, draft),
+            }
+        }
+    }
+    let app = spec.map("selector", draft).and_then(|it| k8s::selected(it, draft));
+    if spec.take("mode").is_some_and(|it| it.value.text() != Some("all")) {
+        let why = "a link leads to all instances of the other end";
+        draft.leave_at(place, "`mode` of the selector", why);
+        spec.leave("value", why, draft);
+    }
+    spec.leave("port", "it is that of the `upstream` of the link", draft);
+    spec.leave("tls", "a link passes TLS as it is: aim it at what speaks HTTP in the clear", draft);
+    let share = Ratio::ONE;
+    let mut faults = Vec::new();
+    let amid = if is_request { Amid::Request } else { Amid::Answer };
+    faults.extend(abort.then(|| Fault::HttpAbort { share, amid, of: of.clone() }));
+    if !request.is_nothing() || !response.is_nothing() {
+        faults.push(Fault::HttpChange { request, response, share, of: of.clone() });
+    }
+    let jitter = Duration::ZERO;
+    faults.extend(delay.map(|delay| Fault::HttpDelay { delay, jitter, share, of }));
+    let duration = spec.take("duration").and_then(|it| draft.seconds(it));
+    let mut faults = faults.into_iter();
+    let Some(first) = faults.next() else { return };
+    let Some(app) = app else {
+        draft.leave_at(place, format!("`{first}`"), "no label says whom it is in front of");
+        return;
+    };
+    let duration = k8s::ending(duration, place, "the fault", draft);
+    let target = draft::dependency(None, app);
+    draft.whereabouts(place, &target);
+    made.method.push(draft::step(first, target, Duration::ZERO, Some(duration)));
+    for fault in faults {
+        let why =
+            "a link bears one fault at a time: write it as a step of its own, after the other";
+        draft.leave_at(place, format!("`{fault}`"), why);
+    }
+}
+
+/// Which requests.
+fn requests(spec: &mut Fields<'_>, draft: &mut Draft) -> Requests {
+    let method = spec.take("method").filter(|it| it.value.text() != Some(""));
+    let text = |it: &Entry| it.value.text().unwrap_or_default().to_ascii_uppercase();
+    let is_method = |it: &String| {
+        (1..=20).contains(&it.len())
+            && it.bytes().all(|it| it.is_ascii_uppercase())
+            && !["CONNECT", "TRACE"].contains(&it.as_str())
+    };
+    let known = method.map(text).filter(is_method);
+    if let (Some(entry), None) = (method, &known) {
+        draft.leave(entry, "it is no method that is matched here");
+    }
+    let path = spec.take("path").filter(|it| !["", "*"].contains(&it.value.text().unwrap_or("")));
+    let is_pattern = |it: &&str| {
+        let plain = |it: u8| it.is_ascii_graphic() && !b"?#".contains(&it);
+        it.starts_with(['/', '*']) && it.bytes().all(plain)
+    };
+    let pattern = path.and_then(|it| it.value.text()).filter(is_pattern);
+    if let (Some(entry), None) = (path, pattern) {
+        draft.leave(entry, "a pattern of paths begins with `/`, has no query, and knows only `*`");
+    }
+    let mut of =
+        Requests { method: known, path: pattern.map(str::to_owned), ..Requests::default() };
+    if let Some(entry) = spec.take("request_headers") {
+        for (name, value) in pairs(&entry.value) {
+            match secrets::is_secret(&name) {
+                false => drop(of.headers.insert(name, value)),
+                true => draft.leave_at(entry.key_place, format!("the header `{name}`"), SECRET),
+            }
+        }
+    }
+    let why = "what is hit is decided by the request";
+    spec.leave_all(&["code", "response_headers"], why, draft);
+    of
+}
+
+fn of_request(mut fields: Fields<'_>, change: &mut HeaderChange, draft: &mut Draft) {
+    headers(&mut fields, change, draft);
+    fields.leave_all(&["path", "method", "queries", "body"], REQUEST_STAYS, draft);
+    fields.finish(draft);
+}
+
+fn of_response(mut fields: Fields<'_>, change: &mut AnswerChange, draft: &mut Draft) {
+    headers(&mut fields, &mut change.headers, draft);
+    if let Some(entry) = fields.take("code") {
+        let code = draft.count(entry);
+        change.status = code.filter(|it| (200..600).contains(it)).map(|it| it as u16);
+        if code.is_some() && change.status.is_none() {
+            draft.leave(entry, "answers have the status codes 200 to 599");
+        }
+    }
+    if let Some(entry) = fields.take("body") {
+        let read = match &entry.value.value {
+            // A patch says of what type it is.
+            Value::Map(_) => patch(entry, draft),
+            _ => replacement(entry, draft),
+        };
+        match (read, &change.body) {
+            (Some(_), Some(_)) => draft.leave(entry, "only one thing can become of a body"),
+            (Some(it), None) => change.body = Some(it),
+            (None, _) => {}
+        }
+    }
+    fields.finish(draft);
+}
+
+fn patch(entry: &Entry, draft: &mut Draft) -> Option<BodyChange> {
+    let mut fields = Fields::of(&entry.value, entry.key_place, draft);
+    let kind = fields.take("type").and_then(|it| it.value.text());
+    let value = fields.take("value").and_then(|it| it.value.text());
+    fields.finish(draft);
+    let patch = value.and_then(|it| serde_json::from_str(it).ok());
+    if patch.is_none() || kind != Some("JSON") {
+        draft.leave(entry, "only JSON is merged into a body");
+        return None;
+    }
+    patch.map(BodyChange::Merge)
+}
+
+fn replacement(entry: &Entry, draft: &mut Draft) -> Option<BodyChange> {
+    let bytes = entry.value.text().and_then(|it| STANDARD.decode(it.trim()).ok());
+    let text = bytes.and_then(|it| String::from_utf8(it).ok());
+    if text.is_none() {
+        draft.leave(entry, "it is no text in base64");
+    }
+    text.map(BodyChange::Replace)
+}
+
+/// Headers that are set: a map for `replace`, pairs for `patch`.
+fn headers(fields: &mut Fields<'_>, change: &mut HeaderChange, draft: &mut Draft) {
+    let Some(entry) = fields.take("headers") else { return };
+    for (name, value) in pairs(&entry.value) {
+        let token = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
+        let is_ours = FRAMING.contains(&name.as_str());
+        let is_plain = (1..=128).contains(&name.len())
+            && name.bytes().all(token)
+            && !value.chars().any(char::is_control);
+        match is_plain && !is_ours {
+            true if secrets::is_secret(&name) => {
+                draft.leave_at(entry.key_place, format!("the header `{name}`"), SECRET);
+            }
+            true => drop(change.set.insert(name, value)),
+            false => {
+                let why = "it follows from the message, or cannot be sent";
+                draft.leave_at(entry.key_place, format!("the header `{name}`"), why);
+            }
+        }
+    }
+}
+
+/// Names in lower case with their values.
+fn pairs(node: &Node) -> Vec<(String, String)> {
+    let pair = |name: &str, value: &Node| {
+        (name.to_ascii_lowercase(), value.text().unwrap_or_default().to_owned())
+    };
+    match &node.value {
+        Value::Map(entries) => entries.iter().map(|it| pair(&it.key, &it.value)).collect(),
+        _ => items(node)
+            .iter()
+            .filter_map(|it| match items(it) {
+                [name, value] => Some(pair(name.text()?, value)),
+                _ => None,
+            })
+            .collect(),
+    }
+}
