@@ -80,7 +80,7 @@ pub use judge::judge;
 pub use regression::compare;
 pub use run::Run;
 pub use sending::AgentFigures;
-pub use shell::{ConductError, Setup, conduct};
+pub use shell::{ConductError, Setup, Signals, conduct};
 pub use standing::Standing;
 pub use tally::Tally;
 pub use watched::Reading;

@@ -115,6 +115,8 @@ pub(crate) fn plan() -> Plan {
         success: vec![Criterion::parse("recovery_time < 10s").unwrap().into()],
         regression: RegressionLimits::default(),
         seed: Seed(7),
+        schedule: None,
+        monkey: None,
     }
 }
 

@@ -352,10 +352,15 @@ const fn is_result(event: &Event) -> bool {
 }
 
 /// The signals that ask a run to end.
-struct Signals([(Signal, &'static str); 4]);
+#[derive(Debug)]
+pub struct Signals([(Signal, &'static str); 4]);
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    /// From here on they are heard, and end nothing by themselves.
+    ///
+    /// # Errors
+    /// When they cannot be watched.
+    pub fn new() -> std::io::Result<Self> {
         let watch = |kind, name| Ok::<_, std::io::Error>((signal(kind)?, name));
         Ok(Self([
             watch(SignalKind::interrupt(), "SIGINT")?,
@@ -366,7 +371,8 @@ impl Signals {
         ]))
     }
 
-    async fn next(&mut self) -> &'static str {
+    /// Waits for one; its name.
+    pub async fn next(&mut self) -> &'static str {
         let [(a, int), (b, term), (c, hup), (d, quit)] = &mut self.0;
         tokio::select! {
             _ = a.recv() => *int,

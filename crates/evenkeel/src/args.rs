@@ -113,6 +113,8 @@ pub(crate) enum Drill {
 pub(crate) enum Chaos {
     /// Run an experiment by itself, without load: its probes say how the service takes it.
     Run(chaos::ChaosRunArgs),
+    /// Wait for the times of experiments that have a `schedule`, and run each when it is due, until this is ended.
+    Schedule(chaos::ChaosScheduleArgs),
     /// Mend what runs that were killed have left behind; exit code 5 when one is alive, which is left alone.
     Recover,
     /// Show which runs there are, what acts, and for how long yet.

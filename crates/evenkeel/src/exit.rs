@@ -23,6 +23,8 @@ impl Exit {
     pub(crate) const REFUSED: Self = Self(5);
     /// Our own mistake.
     pub(crate) const BUG: Self = Self(70);
+    /// Somebody ended it.
+    pub(crate) const INTERRUPTED: Self = Self(130);
 
     /// As the shell sees it.
     pub(crate) const fn code(self) -> u8 {

@@ -65,6 +65,9 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         Verb::Agent(args) => on_runtime(verb::agent::run(args, screen)),
         Verb::Report(args) => verb::runs::report(&args, screen),
         Verb::Chaos(args::Chaos::Run(args)) => on_runtime(verb::chaos::run::run(args, screen)),
+        Verb::Chaos(args::Chaos::Schedule(args)) => {
+            on_runtime(verb::chaos::schedule::run(args, screen))
+        }
         Verb::Chaos(args::Chaos::Recover) => on_runtime(verb::chaos::recover(screen)),
         Verb::Chaos(args::Chaos::Status) => verb::chaos::status::status(screen),
         Verb::Chaos(args::Chaos::Halt(args)) => on_runtime(verb::chaos::halt::run(args, screen)),

@@ -62,5 +62,7 @@ pub(crate) fn plan(service: Service, faults: Vec<PlannedFault>) -> Plan {
         success: Vec::new(),
         regression: RegressionLimits::default(),
         seed: Seed(7),
+        schedule: None,
+        monkey: None,
     }
 }

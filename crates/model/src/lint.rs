@@ -4,6 +4,7 @@
 //! references  names of nothing, documents of another service, documents nobody uses
 //! faults      faults that cannot act, may not act, or could not be told apart
 //! judgement   conditions that could judge nothing
+//! monkey      experiments left to chance that could hit nobody
 //! load        requests of another protocol, criteria of nothing, in load tests by themselves
 //! safety      limits that are missing, contradict each other, or cannot be met
 //! ```
@@ -22,6 +23,7 @@ use crate::library::{Acting, Cast, Item, Library};
 mod faults;
 mod judgement;
 mod load;
+mod monkey;
 mod references;
 mod safety;
 
@@ -148,6 +150,9 @@ pub(crate) fn lint_experiment(
     faults: &[Acting<'_>],
 ) -> Vec<Diagnostic> {
     let mut lint = Lint::new(library);
+    if let Some(monkey) = faults.first().and_then(|it| it.experiment.monkey.as_ref()) {
+        monkey::spared(&mut lint, monkey, service, faults);
+    }
     safety::of_document(&mut lint, item);
     faults::of_experiment(&mut lint, item);
     if faults.iter().any(|it| it.experiment.safety.abort.is_empty()) {

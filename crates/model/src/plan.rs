@@ -9,8 +9,8 @@ use evenkeel_units::{Moment, Seed};
 use serde::{Deserialize, Serialize};
 
 use crate::document::{
-    Fault, LoadTest, Probe, RegressionLimits, Role, Safety, Service, Shape, Slo, Target, Threshold,
-    Watch,
+    Fault, LoadTest, Monkey, Probe, RegressionLimits, Role, Safety, Schedule, Service, Shape, Slo,
+    Target, Threshold, Watch,
 };
 
 /// Everything a run needs to know.
@@ -43,6 +43,12 @@ pub struct Plan {
     pub regression: RegressionLimits,
     /// The seed of every random choice.
     pub seed: Seed,
+    /// When it is run by itself, with its zone.
+    #[serde(default)]
+    pub schedule: Option<Schedule>,
+    /// Chance and groups, when it is left to chance whether it breaks anything.
+    #[serde(default)]
+    pub monkey: Option<Monkey>,
 }
 
 /// A phase with its times.
@@ -83,6 +89,11 @@ pub struct PlannedFault {
 }
 
 impl Plan {
+    /// Whether it breaks anything, where that is left to chance: the seed says so.
+    pub fn is_drawn(&self) -> bool {
+        self.monkey.as_ref().is_none_or(|it| it.draws(self.seed))
+    }
+
     /// How long load is sent.
     pub fn length(&self) -> Duration {
         self.phases.last().map_or(Duration::ZERO, |it| it.to.elapsed())

@@ -1,4 +1,4 @@
-//! Arguments of `chaos run` and `chaos approve`.
+//! Arguments of `chaos run`, `chaos schedule` and `chaos approve`.
 
 use std::path::PathBuf;
 
@@ -25,6 +25,29 @@ pub(crate) struct ChaosRunArgs {
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) requester: Option<String>,
     /// Do not ask before breaking something. Without a terminal nobody is asked.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Folder of the runs.
+    #[arg(long, value_name = "DIR", default_value = RUNS)]
+    pub(crate) dir: PathBuf,
+}
+
+/// Experiments at their times, one after the other.
+#[derive(Args, Debug)]
+pub(crate) struct ChaosScheduleArgs {
+    /// Files with the experiments, and with the Services that they are about.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Only this experiment; may be given several times. Default: all that have a `schedule`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Vec<String>,
+    /// Seed of every random choice, the same in each run. Default: another one each time.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Who runs them; whoever approved them has to be somebody else. Default: the user of the system.
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) requester: Option<String>,
+    /// Do not ask before waiting begins. Without a terminal nobody is asked.
     #[arg(long)]
     pub(crate) yes: bool,
     /// Folder of the runs.

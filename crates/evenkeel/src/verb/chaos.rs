@@ -4,7 +4,9 @@ pub(crate) mod approve;
 pub(crate) mod halt;
 pub(crate) mod import;
 pub(crate) mod run;
+pub(crate) mod schedule;
 pub(crate) mod status;
+mod timetable;
 
 use std::path::Path;
 

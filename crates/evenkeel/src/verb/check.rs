@@ -1,5 +1,8 @@
 //! `check`: every error of every document in one run.
 
+use evenkeel_model::{Library, document::Document};
+use evenkeel_units::{Clock, SystemClock};
+
 use super::documents::{Found, gather, plural, read};
 use crate::args::CheckArgs;
 use crate::exit::{Exit, Failure};
@@ -11,6 +14,7 @@ pub(crate) fn run(args: &CheckArgs, screen: &Screen) -> Result<Exit, Failure> {
     let errors = diagnostics.iter().filter(|it| it.is_error()).count();
     screen.show(&diagnostics, || {
         let mut text = evenkeel_model::render(&diagnostics, screen.color);
+        text.push_str(&times(&library));
         let documents = library.items().iter().filter(|it| !it.is_inline()).count();
         let (read, found) = (plural(documents, "document"), plural(files, "file"));
         text.push_str(&match (errors, diagnostics.len() - errors) {
@@ -24,4 +28,18 @@ pub(crate) fn run(args: &CheckArgs, screen: &Screen) -> Result<Exit, Failure> {
         text
     })?;
     Ok(if errors == 0 { Exit::OK } else { Exit::USAGE })
+}
+
+/// When each experiment runs that has times, a line each.
+fn times(library: &Library) -> String {
+    let now = SystemClock::start().wall();
+    let line = |it: &evenkeel_model::library::Item| match it.document() {
+        Document::ChaosExperiment(it) => {
+            let times = it.schedule.clone()?.in_zone(&it.safety.time_zone);
+            let next = times.shown(times.next(now)?);
+            Some(format!("{} runs at {times}, next {next}\n", it.name))
+        }
+        _ => None,
+    };
+    library.items().iter().filter_map(line).collect()
 }

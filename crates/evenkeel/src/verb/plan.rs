@@ -41,7 +41,7 @@ pub(crate) fn dry_run(
     let refusals: Vec<_> = refusals.chain(halt.map(|it| it.to_string())).chain(approvals).collect();
     let hash = hash(plan);
     let faults: Vec<_> = plan.faults.iter().zip(&previews).map(|(a, b)| fault(a, b)).collect();
-    let value = json!({"plan": plan, "hash": hash, "faults": faults, "refusals": refusals});
+    let value = json!({"plan": plan, "hash": hash, "faults": faults, "refusals": refusals, "due": due(plan), "is_drawn": plan.is_drawn()});
     screen.show(&value, || shown(plan, &hash, &previews, &refusals))?;
     Ok(if refusals.is_empty() { Exit::OK } else { Exit::REFUSED })
 }
@@ -59,6 +59,12 @@ pub(crate) fn nothing_lacks(plan: &Plan) -> Result<(), Failure> {
 /// What tells a plan from others: SHA-256 of its canonical text.
 pub(crate) fn hash(plan: &Plan) -> String {
     Sha256::digest(plan.canonical()).iter().map(|it| format!("{it:02x}")).collect()
+}
+
+/// The next times at which it runs by itself.
+fn due(plan: &Plan) -> Vec<jiff::Timestamp> {
+    let now = jiff::Timestamp::now();
+    plan.schedule.iter().flat_map(|it| it.times(now).take(3)).collect()
 }
 
 fn fault(planned: &PlannedFault, preview: &Preview) -> Value {
@@ -85,6 +91,17 @@ fn fault(planned: &PlannedFault, preview: &Preview) -> Value {
 fn shown(plan: &Plan, hash: &str, previews: &[Preview], refusals: &[String]) -> String {
     let mut lines = vec![format!("{}  seed {}  {}", plan.drill, plan.seed, Human(plan.length()))];
     lines.extend(plan.hypothesis.iter().map(|it| format!("hypothesis: {it}")));
+    lines.extend(plan.monkey.iter().map(|it| {
+        let word = if plan.is_drawn() { "breaks something" } else { "breaks nothing" };
+        format!(
+            "left to chance: {} of the runs break something; with this seed it {word}",
+            it.probability
+        )
+    }));
+    lines.extend(plan.schedule.iter().map(|it| {
+        let times: Vec<_> = due(plan).into_iter().map(|at| it.shown(at)).collect();
+        format!("runs at {it}: {}", times.join(", "))
+    }));
     if plan.load.is_some() {
         lines.push(String::new());
     }

@@ -17,6 +17,7 @@ mod kill;
 mod load;
 mod proxy;
 mod readme;
+mod schedule;
 mod server;
 mod terminal;
 mod web;

@@ -210,6 +210,8 @@ pub(crate) fn empty_plan() -> evenkeel_model::Plan {
         success: Vec::new(),
         regression: evenkeel_model::document::RegressionLimits::default(),
         seed: Seed(1),
+        schedule: None,
+        monkey: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use evenkeel_model::decode::{Code, Findings, codes};
 use evenkeel_model::document::{
     Amount, ChaosExperiment, Comparison, Criterion, Direction, Fault, Finder, Metric, Mode,
-    Network, Parts, Probe, Protocol, Safety, Selector, Step, Target, Traffic,
+    Network, Parts, Probe, Protocol, Safety, Schedule, Selector, Step, Target, Traffic,
 };
 use evenkeel_model::yaml::{Entry, Place};
 use evenkeel_units::{Bytes, Ratio};
@@ -120,6 +120,28 @@ impl Draft {
         self.experiments.push(experiment);
     }
 
+    /// Times at which it runs; what is none of ours is left out.
+    pub(super) fn schedule(&mut self, entry: &Entry) -> Option<Schedule> {
+        let text = entry.value.text().unwrap_or_default().trim();
+        let zone = text.strip_prefix("CRON_TZ=").or_else(|| text.strip_prefix("TZ="));
+        // Others write the zone in front.
+        let ours = zone.and_then(|it| it.split_once(' ')).map(|(zone, it)| format!("{it} {zone}"));
+        match Schedule::parse(ours.as_deref().unwrap_or(text)) {
+            Ok(it) => {
+                if !it.has_zone() {
+                    let why = "it was that of the machine that ran it, and is UTC here: write `timeZone` under `safety`";
+                    self.leave_at(entry.key_place, "the time zone of its times", why);
+                }
+                Some(it)
+            }
+            Err(error) => {
+                let why = format!("{error}: write five fields of cron, or `@every 2h`");
+                self.leave(entry, why);
+                None
+            }
+        }
+    }
+
     /// Says that nobody told where something is.
     pub(super) fn whereabouts(&mut self, place: Place, target: &Target) {
         let service = |it: &Option<String>| match it {
@@ -173,6 +195,8 @@ pub(super) fn experiment(name: &str) -> ChaosExperiment {
         method: Vec::new(),
         safety: Safety::default(),
         success: Vec::new(),
+        schedule: None,
+        monkey: None,
     }
 }
 

@@ -52,7 +52,7 @@ fn one(entry: &Entry, safety: Option<&Safety>, draft: &mut Draft) {
         draft.leave(it, "an experiment runs when it is asked for, and not otherwise");
     }
     made.description = fields.text("description", draft).map(str::to_owned);
-    fields.leave("schedule", super::NO_SCHEDULE, draft);
+    made.schedule = fields.take("schedule").and_then(|it| draft.schedule(it));
     if let Some(config) = fields.map("config", draft) {
         fault(entry, config, &mut made, draft);
     }

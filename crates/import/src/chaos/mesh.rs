@@ -7,7 +7,7 @@ mod http;
 
 use std::time::Duration;
 
-use evenkeel_model::document::{ActsOn, ChaosExperiment, Direction, Fault};
+use evenkeel_model::document::{ActsOn, ChaosExperiment, Direction, Fault, Schedule};
 use evenkeel_model::yaml::{Entry, Node, Place};
 use evenkeel_units::{Bytes, Ratio};
 
@@ -29,11 +29,15 @@ pub(super) fn import(root: &Node, draft: &mut Draft) {
     };
     fields.finish(draft);
     if kind != "Schedule" {
-        return chaos(kind, &name, root.place, spec, draft);
+        return chaos(kind, &name, root.place, spec, None, draft);
     }
-    spec.leave("schedule", super::NO_SCHEDULE, draft);
-    let keys = ["historyLimit", "concurrencyPolicy", "startingDeadlineSeconds"];
-    spec.leave_all(&keys, super::NO_SCHEDULE, draft);
+    let schedule = spec.take("schedule").and_then(|it| draft.schedule(it));
+    spec.leave("historyLimit", "every run is kept", draft);
+    if let Some(it) = spec.take("concurrencyPolicy").filter(|it| it.value.text() != Some("Forbid"))
+    {
+        draft.leave(it, "one experiment runs at a time");
+    }
+    spec.leave("startingDeadlineSeconds", "a time is missed when a minute has passed", draft);
     let of = spec.text("type", draft).unwrap_or_default();
     // `NetworkChaos` stands under `networkChaos`, and `HTTPChaos` under `httpChaos`.
     let key = match of.strip_suffix("Chaos") {
@@ -48,7 +52,7 @@ pub(super) fn import(root: &Node, draft: &mut Draft) {
     match spec.take(&key) {
         Some(entry) => {
             let inner = Fields::of(&entry.value, entry.key_place, draft);
-            chaos(of, &name, root.place, inner, draft);
+            chaos(of, &name, root.place, inner, schedule, draft);
         }
         None => {
             let message = format!("a Schedule of `{}` without `{}`", cut(of), cut(&key));
@@ -62,14 +66,25 @@ pub(super) fn import(root: &Node, draft: &mut Draft) {
     spec.finish(draft);
 }
 
-fn chaos(kind: &str, name: &str, place: Place, mut spec: Fields<'_>, draft: &mut Draft) {
+fn chaos(
+    kind: &str,
+    name: &str,
+    place: Place,
+    mut spec: Fields<'_>,
+    schedule: Option<Schedule>,
+    draft: &mut Draft,
+) {
     let whole = |it: &str| format!("the {} `{}`", cut(it), cut(name));
     if let Some(why) = counterpart(&format!("mesh/{kind}")).and_then(Here::why_not) {
         draft.leave_at(place, whole(kind), why);
         return;
     }
     let mut made = experiment(name);
-    spec.leave("scheduler", super::NO_SCHEDULE, draft);
+    made.schedule = schedule;
+    if let Some(mut scheduler) = spec.map("scheduler", draft) {
+        made.schedule = scheduler.take("cron").and_then(|it| draft.schedule(it));
+        scheduler.finish(draft);
+    }
     spec.leave("remoteCluster", k8s::OF_CLUSTER, draft);
     let action = spec.take("action");
     let word = action.and_then(|it| it.value.text()).unwrap_or_default();

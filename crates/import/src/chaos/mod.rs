@@ -40,8 +40,6 @@ mod write;
 
 pub use self::write::to_yaml;
 
-/// What is said of times at which something would run.
-const NO_SCHEDULE: &str = "there is no schedule yet: let cron or a pipeline run it";
 /// What is said of a fault that would last for ever.
 const NO_END: &str = "it does not say, and nothing here lasts for ever: 5m is written";
 

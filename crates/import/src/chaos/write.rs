@@ -10,8 +10,8 @@ use evenkeel_units::Ratio;
 
 use evenkeel_model::document::{
     Amount, BlastRadius, ChaosExperiment, ClientType, Direction, Fault, FileError, FileOperation,
-    Finder, LockMode, Mode, OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Probe, ProbeKind,
-    Protocol, Release, Safety, Selector, Step, Target, Traffic,
+    Finder, LockMode, Mode, Monkey, OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Probe,
+    ProbeKind, Protocol, Release, Safety, Selector, Step, Target, Traffic,
 };
 
 use crate::figures::{bytes, criterion, duration};
@@ -26,13 +26,29 @@ pub fn to_yaml(experiments: &[ChaosExperiment]) -> String {
 
 fn spec(experiment: &ChaosExperiment) -> Tree {
     let mut spec = Map::default();
+    spec.put_text("title", experiment.title.as_ref());
     spec.put_text("description", experiment.description.as_ref());
     spec.put_text("hypothesis", experiment.hypothesis.as_ref());
     spec.put_list("steadyState", &experiment.steady_state, probe);
     spec.put_list("method", &experiment.method, step);
     spec.put_unless("safety", &experiment.safety, &Safety::default(), safety);
     spec.put_list("success", &experiment.success, |it| Tree::Text(criterion(it)));
+    spec.put_text("schedule", experiment.schedule.as_ref());
+    if let Some(it) = &experiment.monkey {
+        spec.put("monkey", monkey(it));
+    }
+    if let Some(it) = experiment.observe {
+        spec.put("observe", duration(it));
+    }
     spec.done()
+}
+
+fn monkey(monkey: &Monkey) -> Tree {
+    let mut map = Map::default();
+    map.put("probability", Tree::text(&monkey.probability));
+    map.put_list("optIn", &monkey.opt_in, Tree::text);
+    map.put_list("optOut", &monkey.opt_out, Tree::text);
+    map.done()
 }
 
 fn step(step: &Step) -> Tree {

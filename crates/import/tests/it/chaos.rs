@@ -211,16 +211,13 @@ fn every_mistake_of_a_file_is_told_with_line_and_column() {
 
 #[test]
 fn no_key_of_a_seed_is_passed_over_in_silence() {
-    for (file, left_as_a_whole) in [
-        ("seeds/chaos-experiments.yml", &[][..]),
-        ("seeds/chaosmonkey.yaml", &["enabled: true", "frequency: daily", "hour: 10"][..]),
-    ] {
+    for file in ["seeds/chaos-experiments.yml", "seeds/chaosmonkey.yaml"] {
         let text = String::from_utf8(bytes(file)).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         for (n, line) in lines.iter().enumerate() {
             let key = line.trim_start();
             let is_key = key.contains(':') && !key.starts_with(['#', '-']);
-            if !is_key || left_as_a_whole.iter().any(|it| key.starts_with(it)) {
+            if !is_key {
                 continue;
             }
             let indent = " ".repeat(line.len() - key.len());

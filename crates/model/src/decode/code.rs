@@ -90,6 +90,7 @@ codes! {
     UNKNOWN_VALUE = new("EK-D032", "A placeholder asks for a value that nothing gives: `${data:FEEDER.COLUMN}` needs the feeder under `data`, and `${var:NAME}` a step of the same scenario that extracts it.");
     PAYLOAD = new("EK-D033", "The payload is not written in the encoding it is said to be in.");
     TRACE = new("EK-D034", "A recorded trace is a file that begins with `seconds,rate`, has a column `at`, is one moment a line, or is the access log of a server. Moments are seconds or RFC 3339.");
+    SCHEDULE = new("EK-D035", "Times at which an experiment runs are five fields as cron has them (minute, hour, day of the month, month, day of the week), with a time zone of the IANA data base behind them or in that of `safety`; a word for such fields (@hourly, @daily, @weekly, @monthly, @yearly); or `@every` with a duration.");
 
     MISSING = new("EK-L001", "A document refers to another that is in none of the files given. Give the file that has it, or mend the name.");
     TOO_LONG = new("EK-L002", "The phases of the drill take longer than its `duration` allows.");
@@ -107,7 +108,7 @@ codes! {
     TIME_ZONE = new("EK-L014", "Not the name of a time zone of the IANA data base, such as `Europe/Paris` or `UTC`.");
     NO_RECOVERY = new("EK-L015", "A recovery time is asked for, and no phase comes after the faults or the spike in which it could be seen. Add a phase with `role: recovery`, or a `tail` to the spike.");
     NO_SHAPE = new("EK-L016", "Neither the drill has phases nor its load test a shape, so nothing says how many requests to send.");
-    HOURS = new("EK-L017", "The hours of the drill and of its experiments are given in different time zones, or leave no minute of the day in which faults may act.");
+    HOURS = new("EK-L017", "The hours of the drill and of its experiments are given in different time zones, or leave no minute of the day, or no time of the schedule, in which faults may act.");
     OTHER_SERVICE = new("EK-L018", "The drill is about one service, and this is about another.");
     NO_FAULT = new("EK-L019", "Recovery and detection times are counted from faults, and the drill has none.");
     NO_OBJECTIVE = new("EK-L020", "The drill has neither objectives nor success criteria, so nothing could fail.");

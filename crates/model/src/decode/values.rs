@@ -8,7 +8,9 @@ use serde_json::{Value as Json, json};
 
 use super::codec::{Codec, Definitions, Naming, Problem, Takes, Word, choice, cut, quoted};
 use super::{Findings, codes};
-use crate::document::{Amount, DnsAnswer, Hours, Mode, Network, Part, Quantile, Template};
+use crate::document::{
+    Amount, DnsAnswer, Hours, Mode, Network, Part, Quantile, Schedule, Template, WORDS,
+};
 use crate::yaml::{Node, Place};
 
 pub(super) mod call;
@@ -208,6 +210,27 @@ pub(super) fn hours() -> Word<Hours> {
         whole(&format!(r"(?:{days}\s+)?{minute}\s*-\s*(?:{minute}|24:00)"), &examples)
     };
     Word { expected: "hours such as `09:00-17:00`", takes: Takes::Text, parse, schema }
+}
+
+/// Times at which something runs.
+pub(super) fn schedule() -> Word<Schedule> {
+    let parse = |text: &str| {
+        Schedule::parse(text).map_err(|error| {
+            let message = format!("`{}` are no times: {}", cut(text), quoted(&error.to_string(), 160));
+            let help = "Write minute, hour, day, month and day of the week, such as `0 14 * * Mon-Fri`, with \
+                        a time zone behind them if need be; or `@daily`, or `@every 2h`.";
+            Problem::new(codes::SCHEDULE, message, help)
+        })
+    };
+    let schema = || {
+        let words: Vec<_> = WORDS.iter().map(|(word, _)| *word).collect();
+        let named = format!(r"(?:{})(?:\s+\S+)?", words.join("|"));
+        let every = format!(r"@every\s+{}", duration_pattern());
+        let fields = r"[^@\s]\S*(?:\s+\S+){4,5}";
+        let examples = ["0 14 * * Mon-Fri", "30 9 1 * * Europe/Paris", "@daily", "@every 2h"];
+        whole(&format!("(?:{named}|{every}|{fields})"), &examples)
+    };
+    Word { expected: "times such as `0 14 * * Mon-Fri`", takes: Takes::Text, parse, schema }
 }
 
 /// A name that others refer to: a label of RFC 1123.

@@ -21,7 +21,7 @@ pub(super) fn plan(library: &Library, name: &str, seed: Seed) -> Result<Plan, Ve
     let Some((item, it)) = found else {
         return Err(vec![no_such(library, "ChaosExperiment", &library.experiments(), name)]);
     };
-    let service = service_of(library, it);
+    let mut service = service_of(library, it);
     let ends = it.method.iter().map(|it| it.at.saturating_add(it.duration.unwrap_or_default()));
     let length = ends.max().unwrap_or_default().saturating_add(it.observation());
     let faults: Vec<_> = Acting::of(item, it, 0, Duration::ZERO, length).collect();
@@ -29,6 +29,16 @@ pub(super) fn plan(library: &Library, name: &str, seed: Seed) -> Result<Plan, Ve
     let errors: Vec<_> = findings.into_iter().filter(Diagnostic::is_error).collect();
     if !errors.is_empty() {
         return Err(errors);
+    }
+    if let Some(monkey) = &it.monkey {
+        let Service { name, instances, .. } = &mut service;
+        instances.retain(|it| monkey.takes_part(name, &it.name, &it.labels));
+        // Limits are those of the group that is left.
+        let findings = crate::lint::lint_experiment(library, item, &service, &faults);
+        let errors: Vec<_> = findings.into_iter().filter(Diagnostic::is_error).collect();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
     }
     let phase = PlannedPhase {
         name: "experiment".to_owned(),
@@ -51,6 +61,8 @@ pub(super) fn plan(library: &Library, name: &str, seed: Seed) -> Result<Plan, Ve
         success: it.success.iter().map(|it| Threshold::from(*it)).collect(),
         regression: RegressionLimits::default(),
         seed,
+        schedule: it.schedule.clone().map(|of| of.in_zone(&it.safety.time_zone)),
+        monkey: it.monkey.clone(),
     })
 }
 

@@ -38,6 +38,8 @@ pub(super) fn plan(library: &Library, drill: &str, seed: Seed) -> Result<Plan, V
                 success: merge::success(&cast),
                 regression: cast.drill.regression,
                 seed,
+                schedule: None,
+                monkey: None,
             })
         }
         _ if errors.is_empty() => Err(vec![library.finding(
@@ -102,6 +104,8 @@ pub fn plan_of_load(load: LoadTest, seed: Seed) -> Plan {
         success: load.success.clone(),
         regression: RegressionLimits::default(),
         seed,
+        schedule: None,
+        monkey: None,
         load: Some(load),
     }
 }

@@ -23,7 +23,7 @@ fn path(item: &Item, number: usize, step: &Step, field: &str) -> String {
 }
 
 /// Where the target of a step stands: its own, or that of the experiment.
-fn target_path(item: &Item, number: usize, step: &Step, field: &str) -> String {
+pub(super) fn target_path(item: &Item, number: usize, step: &Step, field: &str) -> String {
     let own = format!("method/{number}/{}/target", step.fault.kind());
     let whole = if item.spec().at(&own).is_some() { own } else { "target".to_owned() };
     let exact = format!("{whole}/{field}");

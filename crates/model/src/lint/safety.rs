@@ -1,9 +1,12 @@
 //! Limits that are missing, contradict each other, or cannot be met.
 
+use jiff::tz::TimeZone;
+
 use super::Lint;
 use crate::decode::codes;
 use crate::document::{
-    ActsOn, BlastRadius, Document, Hours, Metric, ProbeKind, Safety, Selector, Service, Target,
+    ActsOn, BlastRadius, Document, Hours, Metric, ProbeKind, Safety, Schedule, Selector, Service,
+    Target,
 };
 use crate::library::{Acting, Cast, Item, givers};
 
@@ -14,7 +17,7 @@ pub(super) fn of_document(lint: &mut Lint<'_>, item: &Item) {
         Document::Drill(it) => (&it.safety, &it.steady_state),
         Document::Service(_) | Document::Slo(_) | Document::LoadTest(_) => return,
     };
-    if jiff::tz::TimeZone::get(&safety.time_zone).is_err() {
+    if TimeZone::get(&safety.time_zone).is_err() {
         let message = format!("`{}` is not a time zone", safety.time_zone);
         let help = "Write a name of the IANA data base, such as `Europe/Paris` or `UTC`.";
         lint.report(item, "safety/timeZone", codes::TIME_ZONE, message, help);
@@ -29,7 +32,40 @@ pub(super) fn of_document(lint: &mut Lint<'_>, item: &Item) {
     }
     if !is_ever_allowed(&safety.allowed_hours, &safety.restricted_hours) {
         never_allowed(lint, item);
+    } else if let Document::ChaosExperiment(it) = item.document()
+        && let Some(schedule) = &it.schedule
+        && is_always_refused(schedule, safety)
+    {
+        let message = format!("at none of the times of `{schedule}` may faults act");
+        let help = "Move them into `allowedHours`, and out of `restrictedHours`.";
+        lint.report(item, "schedule", codes::HOURS, message, help);
     }
+}
+
+/// Whether every time of a schedule lies in hours in which nothing may act. Hours repeat after a week.
+fn is_always_refused(schedule: &Schedule, safety: &Safety) -> bool {
+    const LOOKED_AT: usize = 300;
+    const WEEK: jiff::SignedDuration = jiff::SignedDuration::from_hours(8 * 24);
+    let Safety { allowed_hours: allowed, restricted_hours: restricted, time_zone, .. } = safety;
+    let Ok(zone) = TimeZone::get(time_zone) else { return false };
+    // An interval counts from when somebody begins to wait, and nobody knows yet when that is.
+    if schedule.is_interval() || allowed.is_empty() && restricted.is_empty() {
+        return false;
+    }
+    // Any moment will do, so that the same document is always judged the same.
+    let since = jiff::Timestamp::UNIX_EPOCH;
+    let mut last = since;
+    for due in schedule.clone().in_zone(time_zone).times(since).take(LOOKED_AT) {
+        let at = due.to_zoned(zone.clone());
+        let day = at.weekday().to_monday_zero_offset() as usize;
+        let minute = (i32::from(at.hour()) * 60 + i32::from(at.minute())) as u16;
+        let within = |hours: &[Hours]| hours.iter().any(|it| it.contains(day, minute));
+        if (allowed.is_empty() || within(allowed)) && !within(restricted) {
+            return false;
+        }
+        last = due;
+    }
+    last.duration_since(since) > WEEK
 }
 
 /// Reports a figure that is known only at the end, where one is watched.

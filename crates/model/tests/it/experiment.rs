@@ -133,3 +133,67 @@ fn a_journal_from_before_experiments_ran_alone_is_read() {
     old.as_object_mut().unwrap().remove("load");
     assert_eq!(serde_json::from_value::<Plan>(old).unwrap(), plan);
 }
+
+#[test]
+fn times_are_in_the_zone_of_its_hours() {
+    let text = PAUSE
+        .replace("maxDuration: 10s,", "maxDuration: 10s, timeZone: Asia/Tokyo,")
+        .replace("  success:", "  schedule: \"0 9 * * Mon-Fri\"\n  success:");
+    let schedule = planned(&text, "worker-hangs").unwrap().schedule.unwrap();
+    assert_eq!(schedule.to_string(), "0 9 * * Mon-Fri Asia/Tokyo");
+    let own = text.replace("Mon-Fri\"", "Mon-Fri UTC\"");
+    let schedule = planned(&own, "worker-hangs").unwrap().schedule.unwrap();
+    assert_eq!(schedule.to_string(), "0 9 * * Mon-Fri UTC");
+}
+
+#[test]
+fn times_at_which_nothing_may_act_are_a_mistake() {
+    let found = |times: &str| {
+        let text = PAUSE
+            .replace(
+                "maxDuration: 10s,",
+                "maxDuration: 10s, allowedHours: [\"Mon-Fri 09:00-17:00\"],",
+            )
+            .replace("  success:", &format!("  schedule: \"{times}\"\n  success:"));
+        super::findings(&text)
+    };
+    assert_eq!(
+        found("0 20 * * *"),
+        "EK-L017 14:13 at none of the times of `0 20 * * *` may faults act | Move them into \
+         `allowedHours`, and out of `restrictedHours`."
+    );
+    for times in ["0 14 * * *", "0 14 * * Sat,Mon", "*/5 * * * *", "@every 24h", "* 20 * * *"] {
+        assert_eq!(found(times), "", "{times}");
+    }
+}
+
+#[test]
+fn a_monkey_hits_only_who_opted_in() {
+    let kill = |monkey: &str| {
+        let experiment = PAUSE
+            .replace("target: {executable: worker}", &format!("monkey: {{{monkey}}}"))
+            .replace("pause: {at: 2s, duration: 3s}", "kill: {target: {instances: \"*\"}}");
+        planned(&format!("{experiment}---{SERVICE}"), "worker-hangs")
+    };
+    let left = |monkey: &str| -> Vec<String> {
+        let plan = kill(monkey).unwrap();
+        plan.service.instances.into_iter().map(|it| it.name).collect()
+    };
+    assert_eq!(left("probability: 10%"), ["gateway-1", "gateway-2"]);
+    assert_eq!(left("probability: 10%, optIn: [shop]"), ["gateway-1", "gateway-2"]);
+    assert_eq!(left("probability: 10%, optIn: [shop], optOut: [\"*-1\"]"), ["gateway-2"]);
+    assert_eq!(left("probability: 10%, optIn: [gateway-1]"), ["gateway-1"]);
+    for spared in ["optIn: [web]", "optOut: [shop]", "optOut: [\"gateway-*\"]"] {
+        let error = kill(&format!("probability: 10%, {spared}")).unwrap_err();
+        assert!(error.contains("`kill` could hit nobody: `*` did not opt in"), "{error}");
+    }
+}
+
+#[test]
+fn an_approval_holds_whatever_chance_says() {
+    let text = PAUSE.replace("  success:", "  monkey: {probability: 50%}\n  success:");
+    let plan = planned(&text, "worker-hangs").unwrap();
+    let drawn = |seed| Plan { seed: Seed(seed), ..plan.clone() };
+    assert!((0..20).any(|it| drawn(it).is_drawn()) && (0..20).any(|it| !drawn(it).is_drawn()));
+    assert!((0..20).all(|it| drawn(it).canonical() == plan.canonical()));
+}

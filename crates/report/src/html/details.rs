@@ -196,6 +196,10 @@ pub(super) fn run(view: &View) -> Markup {
         ("Compared with", outcome.baseline_run.clone().unwrap_or_else(|| figure::NONE.to_owned())),
         ("Longest fault", Human(plan.safety.max_duration).to_string()),
     ];
+    facts.extend(plan.schedule.iter().map(|it| ("Runs at", it.to_string())));
+    facts.extend(plan.monkey.iter().map(|it| {
+        ("Left to chance", format!("{} of the runs break something; this one did", it.probability))
+    }));
     facts.extend(plan.load.iter().map(|it| ("Load", it.name.clone())));
     facts.extend(plan.phases.iter().filter_map(|it| {
         Some(("Planned phase", format!("{}: {}", it.name, shape(it.shape.as_ref()?))))

@@ -37,6 +37,16 @@ pub(super) fn plan() -> Value {
         ("success", list(threshold(), "What must hold.")),
         ("regression", regression()),
         ("seed", count("The seed of every random choice.")),
+        ("monkey", maybe(monkey())),
+        ("schedule", maybe(text("When it runs by itself, such as `0 14 * * Mon-Fri UTC`."))),
+    ])
+}
+
+fn monkey() -> Value {
+    object([
+        ("probability", ratio("The share of the runs that break anything.")),
+        ("opt_in", list(text("A name, where `*` stands for anything."), "Only these are hit.")),
+        ("opt_out", list(text("Likewise."), "These are never hit.")),
     ])
 }
 

@@ -25,15 +25,19 @@
 //!     availability: "> 99%"
 //!     recovery_time: "< 120s"
 //!   observe: 20s   # by itself, it goes on for so long after its last fault
+//!   schedule: "0 14 * * Mon-Fri"   # `evenkeel chaos schedule` waits for these times
+//!   monkey: {probability: 10%, optOut: [gateway-1]}   # one run of ten breaks anything
 //! ```
 
 mod database;
 mod fault;
 mod hours;
+mod monkey;
 mod parts;
 mod probe;
 mod release;
 mod safety;
+mod schedule;
 mod target;
 mod traffic;
 
@@ -48,10 +52,13 @@ pub use self::fault::{
     FileOperation, HeaderChange, LockMode, PartitionShape, PauseBy, PauseMode, Requests,
 };
 pub use self::hours::Hours;
+pub use self::monkey::Monkey;
 pub use self::parts::{Labels, Parts, fits};
 pub use self::probe::{Probe, ProbeKind};
 pub use self::release::Release;
 pub use self::safety::{BlastRadius, OnNoData, Safety};
+pub(crate) use self::schedule::WORDS;
+pub use self::schedule::{Schedule, ScheduleError};
 pub use self::target::{Mode, Selector, Target};
 pub use self::traffic::{Direction, Network, NetworkError, Protocol, Traffic};
 use super::Criterion;
@@ -80,6 +87,12 @@ pub struct ChaosExperiment {
     /// recovery can be seen, else 5 s.
     #[serde(rename = "observe_seconds", with = "seconds_option", default)]
     pub observe: Option<Duration>,
+    /// When it is run by itself, as long as somebody waits for that. Without a zone of its own: in that of the hours.
+    #[serde(default)]
+    pub schedule: Option<Schedule>,
+    /// Chance and groups, when it is left to chance whether it breaks anything.
+    #[serde(default)]
+    pub monkey: Option<Monkey>,
 }
 
 impl ChaosExperiment {
