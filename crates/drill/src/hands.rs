@@ -121,6 +121,11 @@ impl Ask {
     }
 }
 
+/// Asks a probe once, outside of any run. `None` for one about load.
+pub async fn ask(probe: &ProbeKind) -> Option<Seen> {
+    evenkeel_probe::ask(probe, look).await
+}
+
 /// Finds processes for a probe.
 fn look(finder: &Finder) -> Vec<ProcessSeen> {
     let found = find(finder).unwrap_or_default();

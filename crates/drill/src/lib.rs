@@ -76,6 +76,7 @@ mod watching;
 pub use conductor::{Command, Conductor, Early, Finish};
 pub use folder::Runs;
 pub use generator::look_up;
+pub use hands::ask;
 pub use judge::judge;
 pub use regression::compare;
 pub use run::Run;

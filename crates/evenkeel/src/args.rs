@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod chaos;
+pub(crate) mod gameday;
 pub(crate) mod load;
 pub(crate) mod proxy;
 
@@ -82,6 +83,9 @@ pub(crate) enum Verb {
     /// Faults: running an experiment by itself, what there is, mending what a crash left behind, and bringing experiments over from other tools.
     #[command(subcommand)]
     Chaos(Chaos),
+    /// Game days: an experiment or a drill with the people around it.
+    #[command(subcommand, name = "gameday")]
+    GameDay(gameday::GameDay),
     /// Say what can be broken on this host, what cannot, and how to get it; changes nothing.
     Doctor,
     /// Start a proxy with the API of Toxiproxy, for tests that were written for it; loopback only.
@@ -188,7 +192,7 @@ pub(crate) struct ExplainArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct SchemaArgs {
-    /// Service, SLO, LoadTest, ChaosExperiment, Drill, or Report for report.json.
+    /// Service, SLO, LoadTest, ChaosExperiment, Drill, GameDay, or Report for report.json.
     pub(crate) kind: Option<String>,
 }
 

@@ -74,6 +74,9 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         Verb::Chaos(args::Chaos::Approve(args)) => verb::chaos::approve::run(&args, screen),
         Verb::Chaos(args::Chaos::Faults) => verb::chaos::faults(screen),
         Verb::Chaos(args::Chaos::Import(args)) => verb::chaos::import::run(&args, screen),
+        Verb::GameDay(args::gameday::GameDay::Run(args)) => {
+            on_runtime(verb::gameday::run(args, screen))
+        }
         Verb::Doctor => verb::doctor::run(screen),
         Verb::Proxy(args) => on_runtime(verb::proxy::run(args, screen)),
         Verb::Shop(args) => verb::shop::run(*args),

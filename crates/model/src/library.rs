@@ -9,7 +9,9 @@ use std::io;
 use evenkeel_units::Seed;
 
 use crate::decode::{Code, Decoded, Findings, MAX_FINDINGS, codes, decode, guess, more};
-use crate::document::{ChaosExperiment, Document, Drill, FileName, LoadTest, Service, Slo};
+use crate::document::{
+    ChaosExperiment, Document, Drill, FileName, GameDay, LoadTest, Service, Slo,
+};
 use crate::yaml::{self, Node, Place, Source};
 use crate::{Diagnostic, Plan, trace};
 
@@ -266,6 +268,19 @@ impl Library {
     /// The names of the experiments, in the order of the files.
     pub fn experiments(&self) -> Vec<&str> {
         self.names("ChaosExperiment").collect()
+    }
+
+    /// The names of the game days, in the order of the files.
+    pub fn game_days(&self) -> Vec<&str> {
+        self.names("GameDay").collect()
+    }
+
+    /// A game day.
+    pub fn game_day(&self, name: &str) -> Option<&GameDay> {
+        match self.get("GameDay", name)?.document() {
+            Document::GameDay(it) => Some(it),
+            _ => None,
+        }
     }
 
     /// What an experiment will do when it is run by itself: nothing is sent but its probes.

@@ -3,6 +3,7 @@
 //! ```text
 //! references  names of nothing, documents of another service, documents nobody uses
 //! faults      faults that cannot act, may not act, or could not be told apart
+//! gameday     game days of nothing, and plans that go backwards
 //! judgement   conditions that could judge nothing
 //! monkey      experiments left to chance that could hit nobody
 //! load        requests of another protocol, criteria of nothing, in load tests by themselves
@@ -21,6 +22,7 @@ use crate::document::{Document, Drill, LoadTest, Service};
 use crate::library::{Acting, Cast, Item, Library};
 
 mod faults;
+mod gameday;
 mod judgement;
 mod load;
 mod monkey;
@@ -112,6 +114,7 @@ pub fn lint(library: &Library) -> Vec<Diagnostic> {
                 safety::of_document(&mut lint, item);
                 faults::of_experiment(&mut lint, item);
             }
+            Document::GameDay(day) => gameday::of_document(&mut lint, item, day),
             Document::Drill(drill) => {
                 if let Some(cast) = Cast::of(library, &drill.name) {
                     lint.about(takes_part(drill));

@@ -38,7 +38,10 @@ pub(crate) fn recall(
     let shapes: Vec<&mut Shape> = match document {
         Document::LoadTest(it) => it.shape.iter_mut().collect(),
         Document::Drill(it) => it.phases.iter_mut().map(|it| &mut it.shape).collect(),
-        Document::Service(_) | Document::Slo(_) | Document::ChaosExperiment(_) => Vec::new(),
+        Document::Service(_)
+        | Document::Slo(_)
+        | Document::ChaosExperiment(_)
+        | Document::GameDay(_) => Vec::new(),
     };
     let before = found.count();
     for shape in shapes {

@@ -7,6 +7,7 @@
 //! json      for programs, with a published schema
 //! junit     for build servers
 //! markdown  for the summary of a build or a comment
+//! gameday   the record of a day on which people watched an experiment together
 //! comparison  two runs, figure by figure
 //! bearing   what a load test found out, in sentences
 //! csv       the seconds of a load, for spreadsheets
@@ -28,6 +29,7 @@ pub mod comparison;
 pub mod csv;
 mod figure;
 pub mod format;
+pub mod gameday;
 pub mod hdr;
 pub mod html;
 pub mod json;

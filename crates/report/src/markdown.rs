@@ -127,7 +127,7 @@ fn faults(faults: &[FaultFigures]) -> String {
 }
 
 /// Text that stays text: nothing in it is read as a table, as HTML, as a link, or as a mention.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

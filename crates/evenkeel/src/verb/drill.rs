@@ -190,13 +190,9 @@ fn write_reports(outcome: &Outcome, folder: &Path) -> (Vec<String>, Option<Failu
     let mut trouble = None;
     for format in formats {
         let path = folder.join(format.file_name());
-        let half = path.with_extension("half");
-        match std::fs::write(&half, render(outcome, format))
-            .and_then(|()| std::fs::rename(&half, &path))
-        {
+        match write_whole(&path, &render(outcome, format)) {
             Ok(()) => files.push(path.display().to_string()),
             Err(error) => {
-                std::fs::remove_file(&half).unwrap_or_default();
                 trouble = Some(Failure::could_not_run(format!(
                     "cannot write {}: {error}",
                     path.display()
@@ -206,4 +202,14 @@ fn write_reports(outcome: &Outcome, folder: &Path) -> (Vec<String>, Option<Failu
     }
     files.push(folder.join(JOURNAL).display().to_string());
     (files, trouble)
+}
+
+/// Writes a file as a whole or not at all.
+pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let half = path.with_extension("half");
+    let written = std::fs::write(&half, text).and_then(|()| std::fs::rename(&half, path));
+    if written.is_err() {
+        std::fs::remove_file(&half).unwrap_or_default();
+    }
+    written
 }

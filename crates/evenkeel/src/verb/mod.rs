@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 mod documents;
 pub(crate) mod drill;
+pub(crate) mod gameday;
 mod import;
 pub(crate) mod init;
 pub(crate) mod load;

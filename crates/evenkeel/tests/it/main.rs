@@ -12,6 +12,7 @@ mod documents;
 mod drill;
 mod endings;
 mod experiment;
+mod gameday;
 mod halt;
 mod kill;
 mod load;

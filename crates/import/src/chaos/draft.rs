@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use evenkeel_model::decode::{Code, Findings, codes};
 use evenkeel_model::document::{
-    Amount, ChaosExperiment, Comparison, Criterion, Direction, Fault, Finder, Metric, Mode,
-    Network, Parts, Probe, Protocol, Safety, Schedule, Selector, Step, Target, Traffic,
+    Amount, ChaosExperiment, Comparison, Criterion, Direction, Fault, Finder, GameDay, Metric,
+    Mode, Network, Parts, Probe, Protocol, Safety, Schedule, Selector, Step, Target, Traffic,
 };
 use evenkeel_model::yaml::{Entry, Place};
 use evenkeel_units::{Bytes, Ratio};
 
+use super::Imported;
 use super::fields::{shown, without_credentials};
+use crate::address;
 use crate::draft::{Names, label};
 use crate::notes::{Notes, cut};
-use crate::{LeftOut, address};
 
 /// How many experiments a file may become, and how many items a list of one may have: no more are read back.
 const MOST: usize = 1_000;
@@ -28,6 +29,8 @@ pub(super) struct Draft {
     left_out: Vec<(Place, String, String)>,
     names: Names,
     experiments: Vec<ChaosExperiment>,
+    /// Game days, whose experiments are among these.
+    pub(super) game_days: Vec<GameDay>,
 }
 
 impl Draft {
@@ -39,11 +42,12 @@ impl Draft {
             left_out: Vec::new(),
             names: Names::default(),
             experiments: Vec::new(),
+            game_days: Vec::new(),
         }
     }
 
-    /// The experiments, and what is left out, from the top of the file to its end.
-    pub(super) fn into_parts(mut self) -> (Vec<ChaosExperiment>, Vec<LeftOut>) {
+    /// The documents, and what is left out, from the top of the file to its end.
+    pub(super) fn into_imported(mut self) -> Imported {
         self.left_out.sort_by_key(|(place, ..)| (place.line, place.column));
         let mut notes = Notes::default();
         for (place, what, why) in self.left_out {
@@ -53,7 +57,8 @@ impl Draft {
             };
             notes.add(place, what, why);
         }
-        (self.experiments, notes.finish())
+        let Self { experiments, game_days, .. } = self;
+        Imported { experiments, game_days, left_out: notes.finish() }
     }
 
     /// Leaves a field out.
@@ -91,16 +96,16 @@ impl Draft {
         }
     }
 
-    /// Adds an experiment under a name of its own, unless there is nothing that it would do.
-    pub(super) fn add(&mut self, place: Place, mut experiment: ChaosExperiment) {
+    /// Adds an experiment under a name of its own, unless there is nothing that it would do; returns the name.
+    pub(super) fn add(&mut self, place: Place, mut experiment: ChaosExperiment) -> Option<String> {
         if experiment.method.is_empty() {
             let what = format!("the experiment `{}`", experiment.name);
             self.leave_at(place, what, "none of its faults carries over");
-            return;
+            return None;
         }
         if self.experiments.len() >= MOST {
             self.leave_at(place, "all experiments that follow", "there are too many for one file");
-            return;
+            return None;
         }
         if experiment.safety.abort.is_empty() {
             experiment.safety.abort.push(usual_abort());
@@ -117,7 +122,9 @@ impl Draft {
         experiment.method = method;
         experiment.steady_state = probes;
         experiment.name = self.names.give(&label(&experiment.name), "-");
+        let name = experiment.name.clone();
         self.experiments.push(experiment);
+        Some(name)
     }
 
     /// Times at which it runs; what is none of ours is left out.

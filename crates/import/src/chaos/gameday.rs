@@ -1,25 +1,30 @@
 //! The plan of a game day, as Markdown: what it says is broken, and by what it is judged.
 //!
 //! ```text
-//! # GameDay Exercise: …   name            ## Scenario          numbered steps: the faults
-//! ## Objective            hypothesis      ## Success Criteria  figures with a limit
+//! # GameDay Exercise: …   name            ## Scenario          numbered steps: for people, and the faults
+//! ## Objective            hypothesis      ## Success Criteria  figures with a limit; the rest is for people
+//! ## Participants         and their roles ## Timeline          what is planned when
+//! ## Prerequisites        to be confirmed
 //! ```
 //!
 //! A step is a fault when it begins with a word for one (stop, kill, restart) and something that it is done to.
-//! What people do on the day has no counterpart yet and is listed.
+//! What comes of it is an experiment, and a `GameDay` that runs it.
 
 use std::time::Duration;
 
-use evenkeel_model::document::{Comparison, Criterion, Fault, Metric, Mode};
+use evenkeel_model::document::{
+    ChaosExperiment, Comparison, Criterion, DayTime, Fault, GameDay, GameDayScenario, Metric, Mode,
+    Participant, Planned, Prerequisite,
+};
 use evenkeel_model::yaml::Place;
 use evenkeel_units::{Ratio, parse_duration};
 
 use super::draft::{self, Draft, experiment};
+use crate::draft::label;
 use crate::notes::cut;
 
 /// What is said of what people do.
-const OF_PEOPLE: &str =
-    "there is no document of a game day yet: what people do stands in their own plan";
+const OF_PEOPLE: &str = "a game day has no part for it";
 
 /// Whether a text is the plan of a game day.
 pub(super) fn is_one(text: &str) -> bool {
@@ -57,55 +62,120 @@ pub(super) fn import(text: &str, draft: &mut Draft) {
         }
     }
     let name = title.split_once(':').map_or(title, |(_, it)| it.trim());
-    let mut made = experiment(if name.is_empty() { "game day" } else { name });
+    let name = if name.is_empty() { "game day" } else { name };
+    let mut made = experiment(name);
     made.description = Some(title.to_owned()).filter(|it| !it.is_empty());
-    for section in sections {
+    let mut day = GameDay {
+        name: label(name),
+        title: Some(name.to_owned()),
+        objective: None,
+        participants: Vec::new(),
+        prerequisites: Vec::new(),
+        steps: Vec::new(),
+        runs: GameDayScenario::Experiment(String::new()),
+        success: Vec::new(),
+        timeline: Vec::new(),
+        time_zone: "UTC".to_owned(),
+    };
+    for mut section in sections {
+        let place = section.place;
+        draft.bound(&mut section.lines, place, "lines of this section");
+        let texts = || section.lines.iter().map(|(_, it)| item(it).unwrap_or(it).to_owned());
         match section.title.as_str() {
             "objective" | "objectives" | "hypothesis" => {
                 let words: Vec<_> = section.lines.iter().map(|(_, it)| *it).collect();
                 made.hypothesis = Some(words.join(" ")).filter(|it| !it.is_empty());
+                day.objective.clone_from(&made.hypothesis);
             }
-            "scenario" => {
-                for (place, line) in section.lines {
-                    let Some(sentence) = item(line) else {
-                        draft.leave_at(place, format!("`{}`", cut(line)), OF_PEOPLE);
-                        continue;
-                    };
-                    match fault(sentence) {
-                        Some((fault, what)) => {
-                            let target = draft::instances(Some(what), Mode::One);
-                            draft.whereabouts(place, &target);
-                            made.method.push(draft::step(fault, target, Duration::ZERO, None));
-                        }
-                        None => draft.leave_at(
-                            place,
-                            format!("the step `{}`", cut(sentence)),
-                            "it begins with no word for a fault: it stays with people",
-                        ),
-                    }
-                }
+            "participants" | "team" | "roles" => day.participants = texts().map(who).collect(),
+            "prerequisites" | "preparation" | "checklist" => {
+                day.prerequisites = texts().map(Prerequisite::Text).collect();
             }
+            "scenario" => scenario(section, &mut made, &mut day, draft),
             "success criteria" => {
-                for (place, line) in section.lines {
-                    let sentence = item(line).unwrap_or(line);
-                    match criterion(sentence).filter(|_| made.success.len() < 1_000) {
+                for sentence in texts() {
+                    match criterion(&sentence) {
                         Some(it) => made.success.push(it),
-                        None => draft.leave_at(
-                            place,
-                            format!("the criterion `{}`", cut(sentence)),
-                            "it has no figure of a run and its limit, such as `availability > 99%`",
-                        ),
+                        None => day.success.push(sentence),
                     }
                 }
             }
-            _ => draft.leave_at(
-                section.place,
-                format!("the section `{}`", cut(&section.title)),
-                OF_PEOPLE,
-            ),
+            "timeline" | "schedule" | "agenda" => timeline(section, &mut day, draft),
+            "observations" | "learnings" => {
+                let why = "they are of a day that is over, or of none yet: `evenkeel gameday run` writes its own";
+                draft.leave_at(place, format!("the section `{}`", cut(&section.title)), why);
+            }
+            _ => {
+                draft.leave_at(place, format!("the section `{}`", cut(&section.title)), OF_PEOPLE);
+            }
         }
     }
-    draft.add(Place { line: 1, column: 1, length: 1 }, made);
+    if let Some(name) = draft.add(Place { line: 1, column: 1, length: 1 }, made) {
+        day.runs = GameDayScenario::Experiment(name);
+        draft.game_days.push(day);
+    }
+}
+
+/// The steps, all of which people read; those that begin with a word for a fault break something.
+fn scenario(
+    section: Section<'_>,
+    made: &mut ChaosExperiment,
+    day: &mut GameDay,
+    draft: &mut Draft,
+) {
+    for (place, line) in section.lines {
+        let Some(sentence) = item(line) else {
+            draft.leave_at(place, format!("`{}`", cut(line)), "it is no step of a list");
+            continue;
+        };
+        day.steps.push(sentence.to_owned());
+        if let Some((fault, what)) = fault(sentence) {
+            let target = draft::instances(Some(what), Mode::One);
+            draft.whereabouts(place, &target);
+            made.method.push(draft::step(fault, target, Duration::ZERO, None));
+        }
+    }
+}
+
+/// `09:45 - Team assembles`, `10:00-10:05 - Observe`.
+fn timeline(section: Section<'_>, day: &mut GameDay, draft: &mut Draft) {
+    for (place, line) in section.lines {
+        let read = item(line).and_then(planned);
+        let last = day.timeline.last().map(|it| it.at);
+        match read.filter(|it| last.is_none_or(|last| last <= it.at)) {
+            Some(it) => day.timeline.push(it),
+            None => {
+                let why = "it does not begin with a time of the day such as `09:45`, after the one before";
+                draft.leave_at(place, format!("`{}`", cut(line)), why);
+            }
+        }
+    }
+    if !day.timeline.is_empty() {
+        let why = "it is that of the people, and UTC here: write `timeZone`";
+        draft.leave_at(section.place, "the time zone of the timeline", why);
+    }
+}
+
+fn planned(line: &str) -> Option<Planned> {
+    let (times, what) = line.split_once(' ')?;
+    let (at, until) = match times.trim_end_matches(':').split_once(['-', '–']) {
+        Some((at, until)) => (DayTime::parse(at)?, Some(DayTime::parse(until)?)),
+        None => (DayTime::parse(times.trim_end_matches(':'))?, None),
+    };
+    let what = what.trim_start_matches(['-', '–', ':', ' ']).trim().to_owned();
+    let in_order = until.is_none_or(|until| at <= until);
+    (in_order && !what.is_empty()).then_some(Planned { at, until, what })
+}
+
+/// A name, with a role in parentheses behind it or none.
+fn who(text: String) -> Participant {
+    let split = text.strip_suffix(')').and_then(|it| it.rsplit_once(" ("));
+    match split {
+        Some((name, role)) => {
+            Participant { name: name.trim().to_owned(), role: Some(role.to_owned()) }
+        }
+        None => Participant { name: text, role: None },
+    }
 }
 
 /// The text of an item of a list.

@@ -20,7 +20,7 @@
 
 use evenkeel_model::Diagnostic;
 use evenkeel_model::decode::{Findings, codes};
-use evenkeel_model::document::ChaosExperiment;
+use evenkeel_model::document::{ChaosExperiment, GameDay};
 use evenkeel_model::yaml::{self, Node, Place, Source};
 
 use self::draft::Draft;
@@ -97,8 +97,19 @@ impl Format {
 pub struct Imported {
     /// The experiments; names differ.
     pub experiments: Vec<ChaosExperiment>,
+    /// The game days, each with one of the experiments.
+    pub game_days: Vec<GameDay>,
     /// What does not carry over, from the top of the file to its end.
     pub left_out: Vec<LeftOut>,
+}
+
+impl Imported {
+    /// All of it, as a file that is read back as the same.
+    pub fn to_yaml(&self) -> String {
+        let days = self.game_days.iter().map(write::game_day);
+        let experiments = (!self.experiments.is_empty()).then(|| to_yaml(&self.experiments));
+        experiments.into_iter().chain(days).collect::<Vec<_>>().join("---\n")
+    }
 }
 
 /// Why nothing could be imported.
@@ -227,10 +238,10 @@ impl Draft {
         if !is_known {
             return Err(ImportError::Unknown);
         }
-        let (experiments, left_out) = self.into_parts();
-        match experiments.is_empty() {
-            true => Err(ImportError::Nothing(left_out)),
-            false => Ok(Imported { experiments, left_out }),
+        let imported = self.into_imported();
+        match imported.experiments.is_empty() {
+            true => Err(ImportError::Nothing(imported.left_out)),
+            false => Ok(imported),
         }
     }
 }

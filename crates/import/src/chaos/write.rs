@@ -10,8 +10,9 @@ use evenkeel_units::Ratio;
 
 use evenkeel_model::document::{
     Amount, BlastRadius, ChaosExperiment, ClientType, Direction, Fault, FileError, FileOperation,
-    Finder, LockMode, Mode, Monkey, OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Probe,
-    ProbeKind, Protocol, Release, Safety, Selector, Step, Target, Traffic,
+    Finder, GameDay, GameDayScenario, LockMode, Mode, Monkey, OnNoData, PartitionShape, Parts,
+    PauseBy, PauseMode, Prerequisite, Probe, ProbeKind, Protocol, Release, Safety, Selector, Step,
+    Target, Traffic,
 };
 
 use crate::figures::{bytes, criterion, duration};
@@ -41,6 +42,41 @@ fn spec(experiment: &ChaosExperiment) -> Tree {
         spec.put("observe", duration(it));
     }
     spec.done()
+}
+
+/// Writes a game day.
+pub(super) fn game_day(day: &GameDay) -> String {
+    let mut spec = Map::default();
+    spec.put_text("title", day.title.as_ref());
+    spec.put_text("objective", day.objective.as_ref());
+    spec.put_list("participants", &day.participants, |it| {
+        let mut map = Map::default().with("name", Tree::text(&it.name));
+        map.put_text("role", it.role.as_ref());
+        map.done()
+    });
+    spec.put_list("prerequisites", &day.prerequisites, |it| match it {
+        Prerequisite::Text(text) => Tree::text(text),
+        Prerequisite::Probe(kind) => {
+            let every = Duration::from_secs(1);
+            probe(&Probe { kind: kind.clone(), every })
+        }
+    });
+    let mut scenario = Map::default();
+    scenario.put_list("steps", &day.steps, Tree::text);
+    match &day.runs {
+        GameDayScenario::Experiment(name) => scenario.put("experiment", Tree::text(name)),
+        GameDayScenario::Drill(name) => scenario.put("drill", Tree::text(name)),
+    }
+    spec.put("scenario", scenario.done());
+    spec.put_list("success", &day.success, Tree::text);
+    spec.put_list("timeline", &day.timeline, |it| {
+        let mut map = Map::default().with("at", Tree::text(&it.at));
+        map.put_text("until", it.until.as_ref());
+        map.put("what", Tree::text(&it.what));
+        map.done()
+    });
+    spec.put_unless("timeZone", &day.time_zone, &"UTC".to_owned(), Tree::text);
+    document("GameDay", &day.name, spec.done()).document()
 }
 
 fn monkey(monkey: &Monkey) -> Tree {

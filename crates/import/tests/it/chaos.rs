@@ -34,7 +34,7 @@ fn bytes(file: &str) -> Vec<u8> {
 fn check(format: Format, file: &str) -> Vec<ChaosExperiment> {
     let imported = import(None, file, &bytes(file)).expect("the corpus can be imported");
     assert_eq!(import(Some(format), file, &bytes(file)).as_ref(), Ok(&imported), "as {format:?}");
-    let yaml = to_yaml(&imported.experiments);
+    let yaml = imported.to_yaml();
     let shown = format!("{yaml}\n=== left out\n{}", left_out(&imported.left_out));
     insta::assert_snapshot!(file.replace(['/', '.'], "_"), shown);
     assert_eq!(read_back(&yaml), imported.experiments);

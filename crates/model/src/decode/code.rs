@@ -63,7 +63,7 @@ codes! {
     TYPE = of_schema("EK-D005", "A value is of another sort than its field wants: a list where a map belongs, or a number where a text belongs. A text that looks like a number, a boolean or nothing must be quoted.");
     UNIT = of_schema("EK-D006", "Every quantity carries its unit: durations `250ms` or `1m30s`, rates `800/s`, shares `99.9%`, amounts `64KiB`, bandwidths `1MiB/s`, hours `18:00-06:00`.");
     RANGE = new("EK-D007", "The value is well formed but cannot be meant; the message says why.");
-    KIND = of_schema("EK-D008", "The kind of a document is one of Service, SLO, LoadTest, ChaosExperiment and Drill.");
+    KIND = of_schema("EK-D008", "The kind of a document is one of Service, SLO, LoadTest, ChaosExperiment, Drill and GameDay.");
     API_VERSION = of_schema("EK-D009", "Every document begins with `apiVersion: evenkeel.dev/v1`, so that later versions can tell which words it means.");
     NAME = of_schema("EK-D010", "Names are labels as RFC 1123 has them: 1 to 63 lowercase letters, digits and `-`, with a letter or digit at both ends. They become names of folders and of metrics.");
     DUPLICATE_NAME = new("EK-D011", "Two documents of one kind have one name, so a reference to it could mean either.");
@@ -120,6 +120,7 @@ codes! {
     OTHER_PROTOCOL = new("EK-L025", "The scheme of the URL is the protocol, and the request is one of another: `path` is of http and https, `grpc` of grpc and grpcs, `message` of ws, wss, tcp, tls and udp, `produce` and `consume` of kafka, `query` of dns.");
     NO_STAIRCASE = new("EK-L026", "Where a service breaks down is seen when load grows step by step: in the shapes `step` (rates) and `scale` (users).");
     OUTLIVES_TIMEOUT = new("EK-L027", "The messages of a stream are sent one after the other for as long as the load waits for its answer, or longer, so that no call could be whole. Give a longer `timeout`, a shorter `every`, or fewer messages.");
+    PLANNED = new("EK-L028", "The timeline of a game day says what is planned when, in order, within one day.");
 
     UNUSED = new("EK-W001", "No drill uses the document. Check that the drill refers to it by the right name.");
     FEW_CONNECTIONS = new("EK-W002", "Each user of the closed model holds a connection while it waits for its answer. With more users than `connections`, some wait for a connection instead, and the load is that of fewer users.");

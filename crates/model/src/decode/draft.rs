@@ -96,6 +96,7 @@ fn fill(kind: &str, spec: &mut Node) {
             vec![("method", list(vec![map(vec![("cpu", map(fields))])]))]
         }
         "Drill" => vec![("service", word("unnamed")), ("load", word("unnamed"))],
+        "GameDay" => vec![("scenario", map(vec![("experiment", word("unnamed"))]))],
         "Phase" => {
             let fields = vec![("rate", word("1/s")), ("duration", word("1ns"))];
             vec![("shape", map(vec![("constant", map(fields))]))]
@@ -115,7 +116,8 @@ fn fill(kind: &str, spec: &mut Node) {
             ("Drill", "load") => "LoadTest",
             ("Drill", "objectives") => "SLO",
             ("Drill", "phases") => "Phase",
-            ("Phase", "chaos") => "ChaosExperiment",
+            ("Phase", "chaos") | ("Scenario", "experiment") => "ChaosExperiment",
+            ("GameDay", "scenario") => "Scenario",
             _ => continue,
         };
         match &mut value.value {

@@ -12,6 +12,7 @@ use crate::yaml::{Node, Place, Sort};
 mod chaos;
 mod drill;
 mod faults;
+mod gameday;
 mod load;
 pub(super) mod performance;
 mod safety;
@@ -28,7 +29,7 @@ pub(crate) struct Kind {
 }
 
 /// Every kind, in the order in which they refer to each other.
-pub(crate) const KINDS: [Kind; 5] = [
+pub(crate) const KINDS: [Kind; 6] = [
     Kind {
         name: "Service",
         about: "What is drilled, what it is made of, and what may be done to it.",
@@ -70,6 +71,15 @@ pub(crate) const KINDS: [Kind; 5] = [
         about: "A service, its objectives, its load and its faults, judged together.",
         fields: |f| {
             envelope(f, "Drill", drill::SPEC, |name, it| Document::Drill(Drill { name, ..it }))
+        },
+    },
+    Kind {
+        name: "GameDay",
+        about: "An experiment or a drill with the people around it: who, when, and what they agreed on.",
+        fields: |f| {
+            envelope(f, "GameDay", gameday::SPEC, |name, it| {
+                Document::GameDay(crate::document::GameDay { name, ..it })
+            })
         },
     },
 ];

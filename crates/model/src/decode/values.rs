@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::codec::{Codec, Definitions, Naming, Problem, Takes, Word, choice, cut, quoted};
 use super::{Findings, codes};
 use crate::document::{
-    Amount, DnsAnswer, Hours, Mode, Network, Part, Quantile, Schedule, Template, WORDS,
+    Amount, DayTime, DnsAnswer, Hours, Mode, Network, Part, Quantile, Schedule, Template, WORDS,
 };
 use crate::yaml::{Node, Place};
 
@@ -210,6 +210,18 @@ pub(super) fn hours() -> Word<Hours> {
         whole(&format!(r"(?:{days}\s+)?{minute}\s*-\s*(?:{minute}|24:00)"), &examples)
     };
     Word { expected: "hours such as `09:00-17:00`", takes: Takes::Text, parse, schema }
+}
+
+/// A minute of a day.
+pub(super) fn day_time() -> Word<DayTime> {
+    let parse = |text: &str| {
+        DayTime::parse(text).ok_or_else(|| {
+            let message = format!("`{}` is no time of a day", cut(text));
+            Problem::new(codes::UNIT, message, "Write one such as `09:45`.")
+        })
+    };
+    let schema = || whole("(?:[01][0-9]|2[0-3]):[0-5][0-9]", &["09:45"]);
+    Word { expected: "a time such as `09:45`", takes: Takes::Text, parse, schema }
 }
 
 /// Times at which something runs.

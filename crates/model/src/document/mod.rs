@@ -9,6 +9,7 @@ mod chaos;
 mod criterion;
 mod drill;
 mod file_name;
+mod gameday;
 mod json_path;
 mod load;
 mod reference;
@@ -26,6 +27,9 @@ pub use self::chaos::{
 pub use self::criterion::{Comparison, Criterion, CriterionError, Metric, Unit};
 pub use self::drill::{Drill, Phase, RegressionLimits, Role};
 pub use self::file_name::{FileName, NamedAt};
+pub use self::gameday::{
+    DayTime, GameDay, Participant, Planned, Prerequisite, Scenario as GameDayScenario,
+};
 pub use self::json_path::{JsonPath, JsonPathError, JsonStep};
 pub use self::load::{
     Call, Checks, Condition, Encoding, Extract, Feeder, LoadTest, Mechanism, Offered, Opening,
@@ -52,6 +56,8 @@ pub enum Document {
     ChaosExperiment(ChaosExperiment),
     /// All of it together.
     Drill(Drill),
+    /// With the people around it.
+    GameDay(GameDay),
 }
 
 impl Document {
@@ -63,6 +69,7 @@ impl Document {
             Self::LoadTest(_) => "LoadTest",
             Self::ChaosExperiment(_) => "ChaosExperiment",
             Self::Drill(_) => "Drill",
+            Self::GameDay(_) => "GameDay",
         }
     }
 
@@ -74,6 +81,7 @@ impl Document {
             Self::LoadTest(it) => &it.name,
             Self::ChaosExperiment(it) => &it.name,
             Self::Drill(it) => &it.name,
+            Self::GameDay(it) => &it.name,
         }
     }
 }

@@ -8,7 +8,13 @@ use crate::document::{Document, LoadTest};
 use crate::library::{Cast, Item};
 
 /// Reports a name of nothing.
-fn must_exist(lint: &mut Lint<'_>, item: &Item, path: &str, kind: &'static str, name: &str) {
+pub(super) fn must_exist(
+    lint: &mut Lint<'_>,
+    item: &Item,
+    path: &str,
+    kind: &'static str,
+    name: &str,
+) {
     let library = lint.library;
     if lint.is_full() || library.get(kind, name).is_some() || library.is_broken(kind, name) {
         return;
@@ -31,7 +37,10 @@ pub(super) fn of_document(lint: &mut Lint<'_>, item: &Item) {
     let service = match item.document() {
         Document::Slo(it) => it.service.as_deref(),
         Document::LoadTest(it) => it.service.as_deref(),
-        Document::Service(_) | Document::ChaosExperiment(_) | Document::Drill(_) => None,
+        Document::Service(_)
+        | Document::ChaosExperiment(_)
+        | Document::Drill(_)
+        | Document::GameDay(_) => None,
     };
     if let Some(service) = service {
         must_exist(lint, item, "service", "Service", service);
@@ -97,6 +106,9 @@ pub(super) fn unused(lint: &mut Lint<'_>) {
     let mut used: BTreeSet<(&str, &str)> = BTreeSet::new();
     let mut has_drill = false;
     for item in library.items() {
+        if let Document::GameDay(day) = item.document() {
+            used.extend([("GameDay", day.name.as_str()), day.runs.document()]);
+        }
         let Document::Drill(drill) = item.document() else { continue };
         has_drill = true;
         used.insert(("Drill", &drill.name));

@@ -15,13 +15,11 @@ pub(super) fn of_document(lint: &mut Lint<'_>, item: &Item) {
     let (safety, probes) = match item.document() {
         Document::ChaosExperiment(it) => (&it.safety, &it.steady_state),
         Document::Drill(it) => (&it.safety, &it.steady_state),
-        Document::Service(_) | Document::Slo(_) | Document::LoadTest(_) => return,
+        Document::Service(_) | Document::Slo(_) | Document::LoadTest(_) | Document::GameDay(_) => {
+            return;
+        }
     };
-    if TimeZone::get(&safety.time_zone).is_err() {
-        let message = format!("`{}` is not a time zone", safety.time_zone);
-        let help = "Write a name of the IANA data base, such as `Europe/Paris` or `UTC`.";
-        lint.report(item, "safety/timeZone", codes::TIME_ZONE, message, help);
-    }
+    time_zone(lint, item, "safety/timeZone", &safety.time_zone);
     for (n, abort) in safety.abort.iter().enumerate() {
         watchable(lint, item, &format!("safety/abort/{n}"), abort.metric);
     }
@@ -39,6 +37,15 @@ pub(super) fn of_document(lint: &mut Lint<'_>, item: &Item) {
         let message = format!("at none of the times of `{schedule}` may faults act");
         let help = "Move them into `allowedHours`, and out of `restrictedHours`.";
         lint.report(item, "schedule", codes::HOURS, message, help);
+    }
+}
+
+/// A name of no time zone.
+pub(super) fn time_zone(lint: &mut Lint<'_>, item: &Item, path: &str, zone: &str) {
+    if TimeZone::get(zone).is_err() {
+        let message = format!("`{zone}` is not a time zone");
+        let help = "Write a name of the IANA data base, such as `Europe/Paris` or `UTC`.";
+        lint.report(item, path, codes::TIME_ZONE, message, help);
     }
 }
 

@@ -6,6 +6,7 @@ mod check;
 mod drafts;
 mod examples;
 mod experiment;
+mod gameday;
 mod hostile;
 mod lint;
 mod load;

@@ -47,7 +47,7 @@ mod watch;
 
 use self::view::View;
 
-const STYLE: &str = include_str!("../../assets/report.css");
+pub(crate) const STYLE: &str = include_str!("../../assets/report.css");
 const SCRIPT: &str = include_str!("../../assets/report.js");
 /// Of the page of a run that is under way.
 const FOLLOW: &str = include_str!("../../assets/live.js");

@@ -164,7 +164,7 @@ fn append(file: &Path, approval: &Approval) -> io::Result<()> {
 }
 
 /// Who it is: as they say, or the name of the user whom the system knows.
-fn person(named: Option<&str>) -> String {
+pub(crate) fn person(named: Option<&str>) -> String {
     let user = rustix::process::getuid().as_raw().to_string();
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let known = passwd.lines().find_map(|line| {

@@ -1,6 +1,6 @@
 //! `chaos import`: experiments out of what other tools say.
 
-use evenkeel_import::chaos::{Format, ImportError, Imported, import, to_yaml};
+use evenkeel_import::chaos::{Format, ImportError, Imported, import};
 
 use super::super::documents::wrong;
 use super::super::import::{Documents, named, names, nothing, read};
@@ -12,19 +12,18 @@ use crate::screen::Screen;
 pub(crate) fn run(args: &ChaosImportArgs, screen: &Screen) -> Result<Exit, Failure> {
     let (name, bytes) = read(&args.file)?;
     let format = args.format.as_deref().map(|it| named(it, &Format::NAMES)).transpose()?;
-    let Imported { experiments, left_out } =
-        import(format, &name, &bytes).map_err(|error| match &error {
-            ImportError::Wrong(findings) => wrong(findings, screen),
-            ImportError::Unknown => Failure::usage(format!("cannot import {name}: {error}"))
-                .help(format!("say it with `--as`: {}", names(&Format::NAMES))),
-            ImportError::Program => Failure::usage(format!("cannot import {name}: {error}")),
-            ImportError::Nothing(left_out) => {
-                let message = format!("cannot import {name}: {error}");
-                nothing("experiments", left_out, message, screen)
-            }
-        })?;
-    let names = experiments.iter().map(|it| it.name.as_str()).collect();
-    let documents =
-        Documents { key: "experiments", names, yaml: to_yaml(&experiments), left_out: &left_out };
+    let imported: Imported = import(format, &name, &bytes).map_err(|error| match &error {
+        ImportError::Wrong(findings) => wrong(findings, screen),
+        ImportError::Unknown => Failure::usage(format!("cannot import {name}: {error}"))
+            .help(format!("say it with `--as`: {}", names(&Format::NAMES))),
+        ImportError::Program => Failure::usage(format!("cannot import {name}: {error}")),
+        ImportError::Nothing(left_out) => {
+            let message = format!("cannot import {name}: {error}");
+            nothing("experiments", left_out, message, screen)
+        }
+    })?;
+    let names = imported.experiments.iter().map(|it| it.name.as_str()).collect();
+    let (yaml, left_out) = (imported.to_yaml(), &imported.left_out);
+    let documents = Documents { key: "experiments", names, yaml, left_out };
     documents.give(args.out.as_deref(), screen)
 }

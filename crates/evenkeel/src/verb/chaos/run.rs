@@ -80,7 +80,7 @@ pub(super) async fn carried_out(
 }
 
 /// Says that chance has spared everybody. Nothing was asked or broken, so nothing is kept, and nothing has held.
-fn passed_over(plan: &Plan, screen: &Screen) -> Result<Exit, Failure> {
+pub(crate) fn passed_over(plan: &Plan, screen: &Screen) -> Result<Exit, Failure> {
     let share = plan.monkey.as_ref().map(|it| it.probability).unwrap_or_default();
     let headline =
         format!("Not drawn: {share} of the runs break something, and this is none of them");

@@ -79,14 +79,23 @@ pub(super) fn probes() -> List<OneKey<Probe>> {
         list: None,
         map: Some(Box::new(Object { title: "LoadProbe", fields: load })),
     };
+    let mut kinds = questions();
+    kinds.push((
+        "load",
+        "A figure of the load over the last seconds.",
+        Box::new(load) as Any<Probe>,
+    ));
+    List { of: OneKey { expected: "a probe", kinds }, min: 0 }
+}
+
+/// Questions that need no load.
+pub(super) fn questions() -> Vec<(&'static str, &'static str, Any<Probe>)> {
     let body = |title, fields| -> Any<Probe> { Box::new(Object { title, fields }) };
-    let kinds = vec![
+    vec![
         ("http", "GET a URL.", body("HttpProbe", http)),
         ("tcp", "Connect to an address.", body("TcpProbe", tcp)),
         ("process", "Look for a process that runs.", body("ProcessProbe", process)),
-        ("load", "A figure of the load over the last seconds.", Box::new(load) as Any<Probe>),
-    ];
-    List { of: OneKey { expected: "a probe", kinds }, min: 0 }
+    ]
 }
 
 /// A condition without anything else.

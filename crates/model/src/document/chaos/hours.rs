@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::document::DayTime;
+
 /// Hours, written `18:00-06:00` or `Mon-Fri 09:00-17:00`; the end is excluded and may lie past midnight. A night belongs
 /// to the day on which it begins.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,14 +51,10 @@ impl Hours {
 
     /// Reads `18:00-06:00` and `Mon-Fri 09:00-17:00`.
     pub fn parse(text: &str) -> Option<Self> {
-        let minute = |text: &str| {
-            let (hour, minute) = text.trim().split_once(':')?;
-            let two = |it: &str| {
-                (it.len() == 2 && it.bytes().all(|b| b.is_ascii_digit()))
-                    .then(|| it.parse::<u16>().ok())?
-            };
-            let (hour, minute) = (two(hour)?, two(minute)?);
-            (hour < 24 && minute < 60 || hour == 24 && minute == 0).then_some(hour * 60 + minute)
+        // The end of a day is no time of one, and ends hours all the same.
+        let minute = |text: &str| match text.trim() {
+            "24:00" => Some(MINUTES),
+            text => DayTime::parse(text).map(DayTime::minute),
         };
         let text = text.trim();
         let (days, hours) = match text.split_once(' ') {
