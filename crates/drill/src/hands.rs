@@ -302,7 +302,7 @@ impl Hands {
     }
 
     /// Mends everything, ends the service, then lets the guardian go.
-    async fn close(mut self) -> Closed {
+    async fn close(&mut self) -> Closed {
         let mut trouble = Vec::new();
         let mut proxy_cpu = Duration::ZERO;
         if let Some(faults) = &mut self.faults {
