@@ -71,6 +71,6 @@ fn list(items: impl Iterator<Item = String>) -> Markup {
     html! { ul { @for it in items { li { (it) } } } }
 }
 
-fn sign(result: CheckResult) -> char {
+const fn sign(result: CheckResult) -> char {
     mark::check(result).sign()
 }

@@ -102,6 +102,6 @@ fn prerequisite() -> Forms<Prerequisite> {
 fn planned(f: &mut Fields<'_>) -> Option<Planned> {
     let at = f.required("at", "When it begins, such as `09:45`.", day_time());
     let until = f.optional("until", "When it ends, if it takes time.", day_time());
-    let what = f.required("what", "What.", prose());
+    let what = f.required("what", "What is done then.", prose());
     Some(Planned { at: at?, until, what: what? })
 }
