@@ -57,6 +57,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("httpChange", "it is laid as `httpErrors` is"),
     ("terminateBackends", "it leaves nothing to undo"),
     ("killClients", "it leaves nothing to undo"),
+    ("stop", "it needs an engine of containers; the fault crate starts one"),
     ("stopUnit", "it needs systemd; the fault crate has a stand-in for it"),
     ("duplicate", "it needs netem, which not every kernel has"),
     ("inodes", "it would take all that the file system has; the fault crate has one of its own"),

@@ -184,7 +184,10 @@ impl<'a> Message<'a> {
         if code == 0 {
             return Some(Answer::Done);
         }
-        let errno = Errno::from_raw_os_error(code.saturating_neg());
+        let number = code.saturating_neg();
+        // The kernel has no others.
+        let known = (1..4096).contains(&number);
+        let errno = if known { Errno::from_raw_os_error(number) } else { Errno::IO };
         Some(Answer::Refused(Refused { errno, message: self.words() }))
     }
 
