@@ -22,9 +22,19 @@ pub(crate) struct Package {
 /// What `cargo xtask test` needs.
 pub(crate) const FOR_TESTS: &[Package] = &[
     Package {
+        name: "busybox-static",
+        program: "busybox",
+        used_by: "the tests of faults of containers, in crates/fault/tests: what runs in them",
+    },
+    Package {
         name: "chromium",
         program: "chromium",
         used_by: "the tests that open a report in a browser, in crates/evenkeel/tests",
+    },
+    Package {
+        name: "docker.io",
+        program: "dockerd",
+        used_by: "the tests of faults of containers, in crates/fault/tests",
     },
     Package {
         name: "fuse3",
@@ -235,6 +245,8 @@ mod tests {
             "install",
             "-y",
             "--no-install-recommends",
+            "busybox-static",
+            "docker.io",
             "fuse3",
             "iproute2",
             "iptables",

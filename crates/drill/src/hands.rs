@@ -255,7 +255,7 @@ impl Hands {
             ready.map_err(|reason| (reason, false))?;
         }
         answers(plan).await.map_err(|reason| (reason, false))?;
-        let resolved = faults.resolve(plan).map_err(|it| failed(&it))?;
+        let resolved = faults.resolve(plan).await.map_err(|it| failed(&it))?;
         evenkeel_fault::permit(plan, &resolved, jiff::Timestamp::now()).map_err(|refusals| {
             let reasons: Vec<_> = refusals.iter().map(ToString::to_string).collect();
             (reasons.join("; "), true)

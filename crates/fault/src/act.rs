@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
+use crate::engine::{EngineError, Fate, Run, Verb, off_the_loop};
 use crate::holder::{Counters, Holder, HolderError};
 use crate::image::{Image, start};
 use crate::kind::{Down, Limited, Paused, Restarted};
@@ -25,6 +26,9 @@ use crate::unit::Unit;
 const SIGNAL_MAX: Duration = Duration::from_secs(2);
 /// How long others have to start a process again before we do.
 const OTHERS_MAX: Duration = Duration::from_secs(1);
+/// How long an engine may take to see what became of a container, and how often it is asked.
+const ENGINE_MAX: Duration = Duration::from_secs(10);
+const ENGINE_LOOK: Duration = Duration::from_millis(20);
 /// A process that was started and ends within this time has not come back.
 const SETTLED: Duration = Duration::from_millis(100);
 
@@ -40,6 +44,7 @@ pub(crate) enum Deed {
     Ran { said: String },
     Down { unit: Unit, since: Duration },
     Emulated(Netem),
+    Container { verb: Verb, run: Run, since: Duration },
 }
 
 /// What a deed did, once it is over.
@@ -60,6 +65,7 @@ pub(crate) enum Did {
     Emulated {
         packets: u64,
     },
+    Container(Verb, Fate),
     Ran {
         said: String,
     },
@@ -119,6 +125,14 @@ impl Deed {
                 held: unit.is_down().unwrap_or(false),
                 time: since_boot().saturating_sub(since),
             })),
+            Self::Container { verb, run, since } => {
+                let time = since_boot().saturating_sub(since);
+                let asked = verb.clone();
+                match off_the_loop(move || run.fate(&asked, time)).await {
+                    Ok(fate) => Some(Did::Container(verb, fate)),
+                    Err(error) => Some(Did::Lost(error.to_string())),
+                }
+            }
             Self::Restarting(work) => match work.await {
                 Ok(it) => {
                     errors.extend(it.error.clone());
@@ -186,6 +200,12 @@ pub enum ActError {
         #[source]
         error: io::Error,
     },
+    /// The engine did not do as told.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Another run goes on, or none.
+    #[error("{0} is not in the same run any more")]
+    Over(Box<Run>),
     /// The link did not do as told.
     #[error(transparent)]
     Proxy(#[from] crate::proxy::ProxyError),
@@ -244,6 +264,22 @@ pub(crate) async fn stop_unit(unit: Unit) -> Result<Deed, ActError> {
 pub(crate) async fn emulate(netem: Netem) -> Result<Deed, ActError> {
     netem.add().await?;
     Ok(Deed::Emulated(netem))
+}
+
+pub(crate) async fn on_container(verb: Verb, run: Run) -> Result<Deed, ActError> {
+    let deed = (verb.clone(), run.clone());
+    if !off_the_loop(move || deed.1.act(&deed.0)).await? {
+        return Err(ActError::Over(Box::new(run)));
+    }
+    let since = since_boot();
+    while since_boot().saturating_sub(since) < ENGINE_MAX {
+        let deed = (verb.clone(), run.clone());
+        if off_the_loop(move || deed.1.is_hit(&deed.0)).await? {
+            return Ok(Deed::Container { verb, run, since });
+        }
+        tokio::time::sleep(ENGINE_LOOK).await;
+    }
+    Err(EngineError::Unmoved { verb: verb.name(), run: Box::new(run) }.into())
 }
 
 pub(crate) async fn run(argv: Argv, mark: &str) -> Result<Deed, ActError> {

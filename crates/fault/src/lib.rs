@@ -11,6 +11,7 @@
 //! toxiproxy  links and what lies on them, as clients of Toxiproxy ask for them
 //! host       what this host has, what works with it, and how to get the rest
 //! holder     what is held, burnt or kept up in a child of ours, on a pipe
+//! engine     Docker and Podman, asked over their socket
 //! journal    every undo on disk before its step
 //! need       what a fault needs of the host: programs, capabilities
 //! netem      packets treated by the kernel's emulator
@@ -32,6 +33,7 @@
 //! and probes (other hands), and any command line built from text.
 
 mod act;
+mod engine;
 mod faults;
 pub mod guardian;
 pub mod halt;
@@ -59,6 +61,7 @@ pub mod toxiproxy;
 mod unit;
 
 pub use act::ActError;
+pub use engine::EngineError;
 pub use faults::{FaultError, Faults, Preview, lacking, preview};
 pub use guardian::Reexec;
 pub use journal::state_dir;

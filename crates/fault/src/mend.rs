@@ -11,6 +11,7 @@ use evenkeel_model::document::Finder;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::engine::{EngineError, Run, Verb, off_the_loop};
 use crate::image::{Secret, start};
 use crate::journal::Journal;
 use crate::mount;
@@ -67,6 +68,8 @@ pub(crate) enum MendError {
     Unmount { path: PathBuf, error: io::Error },
     #[error(transparent)]
     Run(#[from] RunError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     #[error("cannot look through the processes of this host: {0}")]
     Look(#[from] io::Error),
 }
@@ -83,6 +86,8 @@ pub(crate) async fn mend(undo: &Undo, secret: Option<&Secret>) -> Result<Mended,
         Undo::StartUnit(unit) => start_unit(unit).await,
         Undo::RemoveNetem(netem) => remove_netem(netem).await,
         Undo::Unmount { path, source } => unmount(path, source),
+        Undo::Unpause(run) => unpause(run.clone()).await,
+        Undo::StartContainer(run) => start_container(run.clone()).await,
         // Whether there was anything to undo only the program knows.
         Undo::Run(argv) => Ok(argv.run(None).await.map(|_| Mended::Undone)?),
         Undo::StartAgain { process, program, arguments, directory, finder, after } => {
@@ -109,7 +114,7 @@ pub(crate) async fn mend_all<'a>(
     mut note: impl FnMut(&Undo, Result<Mended, &MendError>),
 ) -> io::Result<usize> {
     let ledger = journal.read()?;
-    let slow = |undo: &Undo| matches!(undo, Undo::StartAgain { .. });
+    let slow = |undo: &Undo| matches!(undo, Undo::StartAgain { .. } | Undo::StartContainer(_));
     let open = ledger.open.iter().rev();
     let (last, first): (Vec<_>, Vec<_>) = open.partition(|(_, (_, undo))| slow(undo));
     let mut failed = ledger.unreadable.len();
@@ -204,6 +209,40 @@ fn unmount(path: &Path, source: &str) -> Result<Mended, MendError> {
             Err(MendError::StillThere { what: format!("{source} on {}", path.display()) })
         }
         true => Ok(Mended::Undone),
+    }
+}
+
+async fn unpause(run: Run) -> Result<Mended, MendError> {
+    let (seen, frozen) = (run.clone(), run.clone());
+    if !off_the_loop(move || seen.is_hit(&Verb::Pause)).await? {
+        return Ok(Mended::WasFine);
+    }
+    match off_the_loop(move || frozen.thaw()).await? {
+        true => Ok(Mended::Undone),
+        false => Err(EngineError::Unmoved { verb: "unpause", run: Box::new(run) }.into()),
+    }
+}
+
+async fn start_container(run: Run) -> Result<Mended, MendError> {
+    let mut waited = Duration::ZERO;
+    let is_down = loop {
+        let seen = run.clone();
+        match off_the_loop(move || seen.state()).await? {
+            Some(state) if !state.running => break true,
+            // It may have been told to end and be about to.
+            Some(_) if waited < run.stop => {}
+            Some(_) | None => break false,
+        }
+        tokio::time::sleep(LOOK * 10).await;
+        waited += LOOK * 10;
+    };
+    if !is_down {
+        return Ok(Mended::WasFine);
+    }
+    let down = run.clone();
+    match off_the_loop(move || down.start_again()).await? {
+        true => Ok(Mended::Undone),
+        false => Err(EngineError::Unmoved { verb: "start", run: Box::new(run) }.into()),
     }
 }
 

@@ -25,6 +25,7 @@ use evenkeel_units::Human;
 use evenkeel_units::duration::seconds;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::{Run, Verb};
 use crate::holder::Work;
 use crate::netem::Netem;
 use crate::process::Process;
@@ -99,6 +100,13 @@ pub enum Op {
     StopUnit(Unit),
     /// Have the kernel's emulator treat packets that leave.
     Emulate(Netem),
+    /// Have something done to a container.
+    Container {
+        /// What.
+        verb: Verb,
+        /// To whom.
+        run: Run,
+    },
 }
 
 /// A program with its arguments, as the kernel is told it; no shell sees them.
@@ -191,6 +199,10 @@ pub enum Undo {
         /// What tells it from others.
         source: String,
     },
+    /// Thaw a container, unless another run of it goes on.
+    Unpause(Run),
+    /// Start a container again, unless another run of it goes on or it is gone.
+    StartContainer(Run),
 }
 
 /// Names the run in the environment of every process that a run starts; children inherit it even when
@@ -224,6 +236,8 @@ impl Undo {
                 "umount --lazy '{}'   # if `{source}` is mounted there",
                 path.display()
             )),
+            Self::Unpause(run) => Some(run.by_hand("unpause")),
+            Self::StartContainer(run) => Some(run.by_hand("start")),
         }
     }
 }
@@ -244,6 +258,8 @@ impl fmt::Display for Op {
             Self::Run(argv) => write!(f, "run {argv}"),
             Self::StopUnit(unit) => write!(f, "run {}", unit.argv("stop")),
             Self::Emulate(netem) => write!(f, "run {netem}"),
+            Self::Container { verb: Verb::Kill { main }, run } => write!(f, "kill {main} of {run}"),
+            Self::Container { verb, run } => write!(f, "{} {run}", verb.name()),
         }
     }
 }
@@ -276,6 +292,8 @@ impl fmt::Display for Undo {
             Self::Unmount { path, source } => {
                 write!(f, "take {source} away from {}, if it is there", path.display())
             }
+            Self::Unpause(run) => write!(f, "unpause {run}"),
+            Self::StartContainer(run) => write!(f, "start {run}, unless it runs"),
         }
     }
 }

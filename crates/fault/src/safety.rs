@@ -9,13 +9,13 @@
 //! ```
 //!
 //! Percentages are judged on the candidates that were found, not on those that were hoped for. The
-//! share and the floor of healthy candidates count processes: a service has one link to a dependency,
+//! share and the floor of healthy candidates count processes and containers: a service has one link to a dependency,
 //! and a fault on it hits all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_model::Plan;
-use evenkeel_model::document::{ActsOn, BlastRadius, Hours, Release};
+use evenkeel_model::document::{BlastRadius, Hours, Release};
 use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::{Human, Ratio};
 use jiff::tz::TimeZone;
@@ -173,12 +173,12 @@ fn too_wide(radius: BlastRadius, faults: &[(&PlannedFault, &Resolved)], at: usiz
         let hit = services.len();
         refusals.push(Refusal::TooManyServices { label: label.clone(), hit, limit });
     }
-    if resolved.acts_on != ActsOn::Process {
+    if !resolved.acts_on.is_counted() {
         return refusals;
     }
     let own: BTreeSet<&str> = resolved.candidates.iter().map(|it| it.name.as_str()).collect();
-    let processes = active.iter().filter(|it| it.acts_on == ActsOn::Process);
-    let hit: BTreeSet<&str> = processes
+    let alike = active.iter().filter(|it| it.acts_on == resolved.acts_on);
+    let hit: BTreeSet<&str> = alike
         .filter(|it| it.owner == resolved.owner)
         .flat_map(|it| it.hit())
         .map(|it| it.name.as_str())

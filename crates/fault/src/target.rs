@@ -3,6 +3,7 @@
 //! ```text
 //! instances: gateway-*   the service's instances whose names match
 //! process: {port: 5432}  families of processes on this host
+//! container: {name: …}   containers, by their engine
 //! dependency: payment    links, likewise; of both only those with certain labels, when labels are given
 //! traffic: {port: 5432}  packets that pass this host
 //! postgres: URL          one server; likewise `redis`
@@ -33,7 +34,7 @@ pub struct Resolved {
     pub hits: Vec<usize>,
 }
 
-/// Somebody who can be hit: an instance, a family of processes, a link, or this host.
+/// Somebody who can be hit: an instance, a family of processes, a container, a link, or this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// Its name, such as `gateway-2`.
@@ -103,12 +104,12 @@ pub enum TargetError {
     },
 }
 
-/// Resolves the target of a fault. `processes` are the names of the families that a process selector
-/// found on this host; other selectors do not look at it.
+/// Resolves the target of a fault. `found` are the names of the families that a process selector found on this host, or
+/// of the containers that their engine named; other selectors do not look at it.
 pub fn resolve(
     fault: &PlannedFault,
     service: &Service,
-    processes: &[Candidate],
+    found: &[Candidate],
     seed: Seed,
 ) -> Result<Resolved, TargetError> {
     let label = fault.label.clone();
@@ -145,7 +146,9 @@ pub fn resolve(
                 .map(|it| Candidate { name: it.name.clone(), finder: Some(it.find.clone()) });
             (of_drill(&parts.service)?, instances.collect())
         }
-        Some(select @ Selector::Process(_)) => (Some(select.to_string()), processes.to_vec()),
+        Some(select @ (Selector::Process(_) | Selector::Container(_))) => {
+            (Some(select.to_string()), found.to_vec())
+        }
         Some(select @ (Selector::Traffic(_) | Selector::Postgres(_) | Selector::Redis(_))) => {
             (None, vec![Candidate::named(&select.to_string())])
         }

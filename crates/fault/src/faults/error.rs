@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::act::ActError;
+use crate::engine::EngineError;
 use crate::guardian::GuardianError;
 use crate::halt::Halt;
 use crate::need::PlanError;
@@ -69,6 +70,15 @@ pub enum FaultError {
         /// Why not.
         #[source]
         error: io::Error,
+    },
+    /// The containers cannot be asked for.
+    #[error("`{label}` cannot be aimed")]
+    Engine {
+        /// Of the fault.
+        label: String,
+        /// Why not.
+        #[source]
+        error: EngineError,
     },
     /// The processes of this host cannot be read.
     #[error("cannot look through the processes of this host")]

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use evenkeel_model::document::{ActsOn, Selector, Service};
+use evenkeel_model::document::{Selector, Service};
 use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::{Human, Ratio, Seed};
 
 use super::error::FaultError;
+use crate::engine::{self, Seen};
 use crate::kind::{Aim, Hit};
 use crate::need::PlanError;
 use crate::plan::Plan;
-use crate::process::{Process, State, families, find};
+use crate::process::{Process, families, find};
 use crate::safety::Refusal;
 use crate::target::{Candidate, Resolved, resolve};
 
@@ -52,11 +53,11 @@ impl fmt::Display for Preview {
 pub fn preview(plan: &evenkeel_model::Plan) -> Result<Vec<Preview>, FaultError> {
     let preview = |fault: &PlannedFault| {
         let located = locate(&plan.service, fault, plan.seed)?;
-        let runs = |it: &Hit| it.finder.is_none() || !it.family.is_empty();
         if plan.service.start.is_none() {
             located.must_run()?;
         }
         let Located { resolved, mut hits, .. } = located;
+        let runs = |it: &Hit| it.is_there(resolved.acts_on);
         let pending = hits.iter().filter(|it| !runs(it)).map(|it| it.name.clone()).collect();
         hits.retain(runs);
         let planned = aim(fault, "dry-run", plan.seed, &hits).plan();
@@ -87,7 +88,7 @@ pub(super) struct Located {
 impl Located {
     /// Everybody who is named has to be there.
     pub(super) fn must_run(&self) -> Result<(), FaultError> {
-        match self.hits.iter().find(|it| it.finder.is_some() && it.family.is_empty()) {
+        match self.hits.iter().find(|it| !it.is_there(self.resolved.acts_on)) {
             Some(it) => Err(FaultError::NotRunning {
                 label: self.resolved.label.clone(),
                 name: it.name.clone(),
@@ -98,9 +99,8 @@ impl Located {
 
     /// Of those whom the fault leaves alone, so many have to be well at this moment.
     pub(super) fn must_leave(&self, least: u32) -> Result<(), FaultError> {
-        let is_well = |it: &&Hit| it.family.iter().any(|it| it.state() == State::Running);
-        let left = self.spared.iter().filter(is_well).count();
-        if self.resolved.acts_on != ActsOn::Process || left >= least as usize {
+        let left = self.spared.iter().filter(|it| it.is_well()).count();
+        if !self.resolved.acts_on.is_counted() || left >= least as usize {
             return Ok(());
         }
         Err(FaultError::Refused(Refusal::TooFewHealthy {
@@ -113,10 +113,9 @@ impl Located {
 
     /// Those who are hit, and those who are not well already, may be no more than this share.
     pub(super) fn must_spare(&self, most: Ratio) -> Result<(), FaultError> {
-        let is_well = |it: &&Hit| it.family.iter().any(|it| it.state() == State::Running);
         let candidates = self.resolved.candidates.len();
-        let hit = candidates - self.spared.iter().filter(is_well).count();
-        if self.resolved.acts_on != ActsOn::Process || hit <= most.floor_of(candidates) {
+        let hit = candidates - self.spared.iter().filter(|it| it.is_well()).count();
+        if !self.resolved.acts_on.is_counted() || hit <= most.floor_of(candidates) {
             return Ok(());
         }
         let label = self.resolved.label.clone();
@@ -131,7 +130,20 @@ pub(super) fn locate(
     seed: Seed,
 ) -> Result<Located, FaultError> {
     let mut found: BTreeMap<String, Vec<Process>> = BTreeMap::new();
+    let mut containers: BTreeMap<String, Seen> = BTreeMap::new();
     let mut candidates = Vec::new();
+    if let Some(select @ Selector::Container(which)) = fault.target.as_ref().map(|it| &it.select) {
+        let label = || fault.label.clone();
+        let seen = engine::find(which);
+        for it in seen.map_err(|error| FaultError::Engine { label: label(), error })? {
+            let name = it.container.name.clone();
+            candidates.push(Candidate { name: name.clone(), finder: None });
+            containers.insert(name, it);
+        }
+        if candidates.is_empty() && service.start.is_some() {
+            candidates.push(Candidate { name: select.to_string(), finder: None });
+        }
+    }
     if let Some(select @ Selector::Process(finder)) = fault.target.as_ref().map(|it| &it.select) {
         for family in families(find(finder).map_err(FaultError::Look)?) {
             let Some(head) = family.first() else { continue };
@@ -154,8 +166,9 @@ pub(super) fn locate(
             }
             (None, None) => Vec::new(),
         };
-        let is_hit = resolved.hits.contains(&index);
-        (if is_hit { &mut hits } else { &mut spared }).push(Hit { name, finder, family });
+        let container = containers.remove(&name);
+        let hit = Hit { name, finder, family, container };
+        (if resolved.hits.contains(&index) { &mut hits } else { &mut spared }).push(hit);
     }
     Ok(Located { resolved, hits, spared })
 }

@@ -28,6 +28,7 @@ use evenkeel_units::Seed;
 use self::locate::{aim, locate};
 use self::rounds::Rounds;
 use crate::act::{self, ActError, Deed};
+use crate::engine::off_the_loop;
 use crate::guardian::{Guardian, GuardianError, Reexec};
 use crate::halt::halted;
 use crate::holder::Holder;
@@ -178,13 +179,14 @@ impl Faults {
     }
 
     /// Who would be hit by every fault of the plan, now. Everybody named has to run.
-    pub fn resolve(&self, plan: &evenkeel_model::Plan) -> Result<Vec<Resolved>, FaultError> {
-        let resolve = |fault| {
-            let located = locate(&self.service, fault, self.seed)?;
+    pub async fn resolve(&self, plan: &evenkeel_model::Plan) -> Result<Vec<Resolved>, FaultError> {
+        let (service, faults, seed) = (self.service.clone(), plan.faults.clone(), self.seed);
+        let resolve = move |fault| {
+            let located = locate(&service, &fault, seed)?;
             located.must_run()?;
             Ok(located.resolved)
         };
-        plan.faults.iter().map(resolve).collect()
+        off_the_loop(move || faults.into_iter().map(resolve).collect()).await
     }
 
     /// Brings a fault about. Returns what it hit, and what ends it. An error means that it
@@ -194,7 +196,7 @@ impl Faults {
         if self.active.contains_key(&index) {
             return Err(FaultError::Twice { label: label.clone() });
         }
-        let (hits, plan) = self.aim_at(index, fault, self.seed)?;
+        let (hits, plan) = self.aim_at(index, fault, self.seed).await?;
         let lease = Lease {
             fault: label.clone(),
             release: plan.release,
@@ -214,7 +216,7 @@ impl Faults {
     }
 
     /// Who is hit now, and what will be done to them, if that may be.
-    fn aim_at(
+    async fn aim_at(
         &self,
         index: usize,
         fault: &PlannedFault,
@@ -224,18 +226,23 @@ impl Faults {
             return Err(GuardianError::Lost.into());
         }
         self.may_act()?;
-        let located = locate(&self.service, fault, seed)?;
-        located.must_run()?;
-        if let Some(least) = self.radius.min_healthy {
-            located.must_leave(least)?;
-        }
-        if let Some(most) = self.radius.max_instances.filter(|_| fault.fault.every().is_some()) {
-            located.must_spare(most)?;
-        }
-        let (hits, mark) = (located.hits, self.mark_of(index));
-        let plan = aim(fault, &mark, seed, &hits).plan();
-        let label = || fault.label.clone();
-        Ok((hits, plan.map_err(|error| FaultError::Plan { label: label(), error })?))
+        let (service, fault, mark) = (self.service.clone(), fault.clone(), self.mark_of(index));
+        let BlastRadius { min_healthy, max_instances, .. } = self.radius;
+        let aimed = move || {
+            let located = locate(&service, &fault, seed)?;
+            located.must_run()?;
+            if let Some(least) = min_healthy {
+                located.must_leave(least)?;
+            }
+            if let Some(most) = max_instances.filter(|_| fault.fault.every().is_some()) {
+                located.must_spare(most)?;
+            }
+            let hits = located.hits;
+            let plan = aim(&fault, &mark, seed, &hits).plan();
+            let label = || fault.label.clone();
+            Ok((hits, plan.map_err(|error| FaultError::Plan { label: label(), error })?))
+        };
+        off_the_loop(aimed).await
     }
 
     fn mark_of(&self, index: usize) -> String {
@@ -281,6 +288,7 @@ impl Faults {
             Op::Run(argv) => act::run(argv, mark).await,
             Op::StopUnit(unit) => act::stop_unit(unit).await,
             Op::Emulate(netem) => act::emulate(netem).await,
+            Op::Container { verb, run } => act::on_container(verb, run).await,
             Op::Hold { work, limit } => {
                 let held = Holder::start(&self.holder, work, mark, limit).await;
                 held.map(Box::new).map(Deed::Held).map_err(ActError::from)

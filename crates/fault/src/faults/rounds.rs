@@ -134,7 +134,8 @@ impl Faults {
             None => error.to_string(),
         };
         let seed = seed(self.seed, &rounds.planned.label, number);
-        let (hits, plan) = self.aim_at(index, &rounds.planned, seed).map_err(|it| in_words(&it))?;
+        let (hits, plan) =
+            self.aim_at(index, &rounds.planned, seed).await.map_err(|it| in_words(&it))?;
         active.begin(hits);
         let label = rounds.planned.label.clone();
         if let Err(error) = self.carry_out(index, plan, &label, active).await {

@@ -7,7 +7,6 @@ use evenkeel_units::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Counters, Life, counters};
-use crate::process::Process;
 
 /// Memory is taken in pieces, with a look at what is left before each.
 const PIECE_BYTES: usize = 8 * 1024 * 1024;
@@ -27,7 +26,7 @@ impl Memory {
         // When memory runs out all the same, the kernel shall end us and nobody else. Older kernels and
         // strict sandboxes refuse, which does not make the holder less useful.
         std::fs::write("/proc/self/oom_score_adj", "1000").unwrap_or_default();
-        let before = resident();
+        let before = resident()?;
         let mut held: Vec<Vec<u8>> = Vec::new();
         let mut left = usize::try_from(self.amount.0).unwrap_or(usize::MAX);
         while left > 0 {
@@ -45,7 +44,7 @@ impl Memory {
         }
         life.ready()?;
         let ended = life.wait();
-        let resident = resident().saturating_sub(before);
+        let resident = resident()?.saturating_sub(before);
         drop(std::hint::black_box(held));
         ended.map(|()| {
             counters([("resident_bytes", resident as f64), ("asked_bytes", self.amount.0 as f64)])
@@ -59,9 +58,10 @@ impl fmt::Display for Memory {
     }
 }
 
-/// Resident memory of this process.
-fn resident() -> u64 {
-    Process::own().as_ref().and_then(Process::stat).map_or(0, |it| it.resident_bytes())
+/// Resident memory of this process that is no file's: the pages of its own program come when they are first used.
+fn resident() -> io::Result<u64> {
+    let text = std::fs::read_to_string("/proc/self/status")?;
+    Ok(amount(&text, "RssAnon:").map_or(0, |it| it.0))
 }
 
 /// Memory that programs could still get.
@@ -81,9 +81,14 @@ pub(crate) fn total() -> io::Result<Bytes> {
 
 fn meminfo(key: &str) -> io::Result<Bytes> {
     let text = std::fs::read_to_string("/proc/meminfo")?;
-    let line = text.lines().find_map(|it| it.strip_prefix(key));
-    let kib = line.and_then(|it| it.split_ascii_whitespace().next()?.parse::<u64>().ok());
-    kib.map(|it| Bytes(it * 1024)).ok_or_else(|| io::Error::other(format!("no {key} in meminfo")))
+    amount(&text, key).ok_or_else(|| io::Error::other(format!("no {key} in meminfo")))
+}
+
+/// `RssAnon:     1234 kB`.
+fn amount(text: &str, key: &str) -> Option<Bytes> {
+    let line = text.lines().find_map(|it| it.strip_prefix(key))?;
+    let kib: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(Bytes(kib * 1024))
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use std::thread;
 
 use nix::sched::{CloneFlags, unshare};
 
-use super::{HostFacts, Netfilter};
+use super::{ContainerEngine, HostFacts, Netfilter};
+use crate::engine::Engine;
 use crate::need;
 use crate::netlink;
 
@@ -29,8 +30,6 @@ const CAPABILITIES: [(&str, u32); 7] = [
     ("CAP_SYS_NICE", 23),
     ("CAP_SYS_RESOURCE", 24),
 ];
-
-const ENGINES: [&str; 2] = ["/run/docker.sock", "/run/podman/podman.sock"];
 
 /// Looks at this host.
 pub fn look() -> HostFacts {
@@ -52,8 +51,18 @@ pub fn look() -> HostFacts {
         ptrace_scope: read("/proc/sys/kernel/yama/ptrace_scope").trim().parse().ok(),
         // As sd_booted(3) has it.
         systemd: Path::new("/run/systemd/system").is_dir(),
-        container_engine: ENGINES.iter().map(PathBuf::from).find(|it| it.exists()),
+        container_engine: container_engine(),
     }
+}
+
+/// The engine that is asked when none is named.
+fn container_engine() -> Option<ContainerEngine> {
+    let engine = Engine::at(None).ok()?;
+    let (product, trouble) = match engine.product() {
+        Ok(it) => (Some(it), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Some(ContainerEngine { socket: engine.socket, product, trouble })
 }
 
 /// A file that may not be there.

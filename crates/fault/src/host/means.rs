@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::HostFacts;
+use super::{ContainerEngine, HostFacts};
 
 /// One way to break something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,7 +38,6 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
     let net_admin = || host.capability("CAP_NET_ADMIN");
     let tc = || host.program("tc", "iproute2");
     let dev_fuse = "the kernel option CONFIG_FUSE_FS; in a container, `--device /dev/fuse`";
-    let engine = "start the engine (Debian: `apt install docker.io`)";
     vec![
         of(
             "links",
@@ -118,9 +117,9 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
         ),
         of(
             "containers",
-            "kill, pause and stop containers",
-            &[],
-            [lack(host.container_engine.is_some(), "the socket of Docker or Podman", engine)],
+            "kill, pause, restart and stop containers of Docker or Podman",
+            &["kill", "pause", "restart", "stop"],
+            [host.engine()],
         ),
         of(
             "systemd",
@@ -186,6 +185,20 @@ impl HostFacts {
         lack(qdiscs.contains(name), &what, &help)
     }
 
+    fn engine(&self) -> Option<Lack> {
+        let help =
+            "start the engine (Debian: `apt install docker.io`), or name its socket in DOCKER_HOST";
+        match &self.container_engine {
+            None => lack(false, "the socket of Docker or Podman", help),
+            Some(ContainerEngine { product: Some(_), .. }) => None,
+            Some(ContainerEngine { socket, trouble, .. }) => lack(
+                false,
+                &format!("an answer of the container engine on {}", socket.display()),
+                trouble.as_deref().unwrap_or(help),
+            ),
+        }
+    }
+
     fn tracing(&self) -> Option<Lack> {
         match self.ptrace_scope {
             None | Some(0) => None,
@@ -236,7 +249,7 @@ mod tests {
             "qdiscs": ["netem", "prio"],
             "cgroup_v2": ["cpu", "io", "memory", "pids"],
             "fuse": true, "ptrace_scope": 1, "systemd": true,
-            "container_engine": "/run/docker.sock"
+            "container_engine": {"socket": "/run/docker.sock", "product": "Docker 20.10.24"}
         }"#;
         serde_json::from_str(text).unwrap()
     }
@@ -301,7 +314,7 @@ mod tests {
         tracing: ptrace (kernel.yama.ptrace_scope is 3, which only a reboot changes)
         cgroups: the controllers `cpu` and `memory` (mount control groups; in a container, `--cgroupns host` and a writable /sys/fs/cgroup)
         fuse: /dev/fuse (the kernel option CONFIG_FUSE_FS; in a container, `--device /dev/fuse`)
-        containers: the socket of Docker or Podman (start the engine (Debian: `apt install docker.io`))
+        containers: the socket of Docker or Podman (start the engine (Debian: `apt install docker.io`), or name its socket in DOCKER_HOST)
         systemd: systemd as PID 1 (the host has to be booted with it)
         ");
     }

@@ -44,8 +44,20 @@ pub struct HostFacts {
     pub ptrace_scope: Option<u8>,
     /// Whether systemd runs this host.
     pub systemd: bool,
-    /// The socket of Docker or Podman.
-    pub container_engine: Option<PathBuf>,
+    /// The engine that is asked when none is named.
+    pub container_engine: Option<ContainerEngine>,
+}
+
+/// An engine of containers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContainerEngine {
+    /// Where it is asked.
+    pub socket: PathBuf,
+    /// What it says that it is, such as `Docker 20.10.24`.
+    pub product: Option<String>,
+    /// Why it says nothing.
+    pub trouble: Option<String>,
 }
 
 /// What the kernel's netfilter can.

@@ -4,6 +4,7 @@
 //! ```text
 //! network    links to dependencies, and packets that pass this host
 //! process    processes of a service
+//! container  containers, by their engine
 //! resource   what a host has only so much of
 //! database   sessions, connections, tables and clients of a database server
 //! command    whatever a program of the user's does and takes back
@@ -13,6 +14,7 @@
 //! host ([`Op`]), so nothing else has to know it.
 
 mod command;
+mod container;
 mod database;
 mod network;
 mod process;
@@ -22,10 +24,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use evenkeel_model::document::{Fault, Finder, PauseBy, Selector, Target, Traffic};
+use evenkeel_model::document::{ActsOn, Fault, Finder, PauseBy, Selector, Target, Traffic};
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Seed;
 
+use self::container::stop;
 use self::database::{
     kill_clients, lock_table, pause_clients, take_connections, terminate_backends,
 };
@@ -36,10 +39,11 @@ use self::network::{
 use self::process::{file_descriptors, kill, pause, restart, stop_unit, trace};
 use self::resource::{cpu, disk_fill, inodes, io_errors, io_latency, memory, pids};
 use crate::act::Did;
+use crate::engine::Seen;
 use crate::holder::{Counters, Work};
 use crate::need::PlanError;
 use crate::plan::{Op, Plan, Release, Step, Undo};
-use crate::process::Process;
+use crate::process::{Process, State};
 use crate::proxy::{Counts, Toxic};
 
 pub(crate) use self::process::{Down, Limited, Paused, Restarted};
@@ -79,6 +83,7 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &kill::KIND,
     &pause::KIND,
     &restart::KIND,
+    &stop::KIND,
     &stop_unit::KIND,
     &file_descriptors::KIND,
     &cpu::KIND,
@@ -112,6 +117,7 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::Pause { by: PauseBy::Signal } => &pause::KIND,
         Fault::Pause { by: PauseBy::Trace } => &trace::KIND,
         Fault::Restart { .. } => &restart::KIND,
+        Fault::Stop => &stop::KIND,
         Fault::StopUnit { .. } => &stop_unit::KIND,
         Fault::Cpu { .. } => &cpu::KIND,
         Fault::Memory { .. } => &memory::KIND,
@@ -155,10 +161,32 @@ pub(crate) struct Hit {
     pub(crate) finder: Option<Finder>,
     /// Its family, the head first; empty for links and the host.
     pub(crate) family: Vec<Process>,
+    /// The container that it is.
+    pub(crate) container: Option<Seen>,
+}
+
+impl Hit {
+    /// Whether it can be hit at all; one of which there is nothing to be found is always there.
+    pub(crate) fn is_there(&self, acts_on: ActsOn) -> bool {
+        match acts_on {
+            ActsOn::Process => !self.family.is_empty(),
+            ActsOn::Container => self.container.as_ref().is_some_and(|it| it.is_up),
+            _ => true,
+        }
+    }
+
+    /// Whether it does its work.
+    pub(crate) fn is_well(&self) -> bool {
+        self.family.iter().any(|it| it.state() == State::Running)
+            || self.container.as_ref().is_some_and(|it| it.is_well)
+    }
 }
 
 impl fmt::Display for Hit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(it) = &self.container {
+            return it.container.fmt(f);
+        }
         match self.family.as_slice() {
             [] => f.write_str(&self.name),
             // A family found on the host is named after its head already.

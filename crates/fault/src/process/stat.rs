@@ -26,7 +26,6 @@ pub(crate) struct Stat {
     pub(crate) is_kernel_thread: bool,
     pub(crate) cpu_ticks: u64,
     pub(crate) start_time: u64,
-    pub(crate) resident_pages: u64,
 }
 
 impl Stat {
@@ -53,18 +52,12 @@ impl Stat {
             is_kernel_thread: number(9)? & PF_KTHREAD != 0,
             cpu_ticks: number(14)? + number(15)?,
             start_time: number(22)?,
-            resident_pages: number(24)?,
         })
     }
 
     /// CPU time that the process has used.
     pub(crate) fn cpu_time(&self) -> Duration {
         ticks(self.cpu_ticks)
-    }
-
-    /// Memory that is resident.
-    pub(crate) fn resident_bytes(&self) -> u64 {
-        self.resident_pages * rustix::param::page_size() as u64
     }
 
     /// Whether it still is a process at all: a zombie only waits to be counted by its parent.

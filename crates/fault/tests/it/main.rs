@@ -5,6 +5,8 @@
 
 mod aftermath;
 mod alone;
+mod containers;
+mod dockerd;
 mod files;
 mod flows;
 mod host;

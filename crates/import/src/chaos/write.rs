@@ -9,10 +9,10 @@ use std::time::Duration;
 use evenkeel_units::Ratio;
 
 use evenkeel_model::document::{
-    Amount, BlastRadius, ChaosExperiment, ClientType, Direction, Fault, FileError, FileOperation,
-    Finder, GameDay, GameDayScenario, LockMode, Mode, Monkey, OnNoData, PartitionShape, Parts,
-    PauseBy, PauseMode, Prerequisite, Probe, ProbeKind, Protocol, Release, Safety, Selector, Step,
-    Target, Traffic,
+    Amount, BlastRadius, ChaosExperiment, ClientType, Containers, Direction, Fault, FileError,
+    FileOperation, Finder, GameDay, GameDayScenario, LockMode, Mode, Monkey, OnNoData,
+    PartitionShape, Parts, PauseBy, PauseMode, Prerequisite, Probe, ProbeKind, Protocol, Release,
+    Safety, Selector, Step, Target, Traffic,
 };
 
 use crate::figures::{bytes, criterion, duration};
@@ -184,7 +184,7 @@ fn parameters(fault: &Fault) -> Map {
             map.put_list("run", run, Tree::text);
             map.put_list("undo", undo, Tree::text);
         }
-        Fault::BlackHole | Fault::Refuse | Fault::Reset => {}
+        Fault::BlackHole | Fault::Refuse | Fault::Reset | Fault::Stop => {}
         Fault::Kill { every } | Fault::Restart { every } => {
             if let Some(it) = every {
                 map.put("every", duration(*it));
@@ -232,6 +232,10 @@ fn target(target: &Target) -> Tree {
             parts(&mut map, "instances", it);
             Mode::One
         }
+        Selector::Container(it) => {
+            map.put("container", containers(it));
+            Mode::One
+        }
         Selector::Dependency(it) => {
             parts(&mut map, "dependency", it);
             Mode::All
@@ -256,6 +260,16 @@ fn target(target: &Target) -> Tree {
         Mode::Share(share) => Tree::text(share),
         Mode::AtMost(share) => Tree::Text(format!("random max {share}")),
     });
+    map.done()
+}
+
+fn containers(containers: &Containers) -> Tree {
+    let Containers { name, label, image, engine } = containers;
+    let mut map = Map::default();
+    map.put_text("name", name.as_ref());
+    map.put_text("label", label.as_ref());
+    map.put_text("image", image.as_ref());
+    map.put_text("engine", engine.as_ref().map(|it| it.display()).as_ref());
     map.done()
 }
 

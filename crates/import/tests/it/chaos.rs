@@ -121,6 +121,7 @@ fn drill(experiment: &ChaosExperiment) -> String {
             }
             Some(
                 Selector::Process(_)
+                | Selector::Container(_)
                 | Selector::Traffic(_)
                 | Selector::Postgres(_)
                 | Selector::Redis(_),

@@ -15,6 +15,7 @@ use crate::yaml::{Node, Place};
 
 pub(super) mod call;
 pub(super) mod condition;
+pub(super) mod container;
 pub(super) mod database;
 pub(super) mod process;
 pub(super) mod request;

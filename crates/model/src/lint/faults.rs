@@ -66,6 +66,9 @@ const fn aimed_at(acts_on: ActsOn) -> &'static str {
         ActsOn::Process => {
             "Aim it at `instances`, a `pid`, an `executable`, a `port`, a `commandLine`, a `cgroup` or a `unit`, such as `target: {instances: gateway-*}`."
         }
+        ActsOn::Container => {
+            "Aim it at containers, such as `target: {container: {name: shop-web-*}}`."
+        }
         ActsOn::Host => "It needs no target.",
     }
 }

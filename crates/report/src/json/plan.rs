@@ -185,6 +185,15 @@ fn target() -> Value {
         kind("instances", parts()),
         kind("dependency", parts()),
         kind(
+            "container",
+            object([
+                ("name", maybe(text("Names, where `*` stands for anything; null: any."))),
+                ("label", maybe(text("A label, `key` or `key=value`; null: any."))),
+                ("image", maybe(text("Images, where `*` stands for anything; null: any."))),
+                ("engine", maybe(text("Socket of the engine; null: the usual one."))),
+            ]),
+        ),
+        kind(
             "traffic",
             object([
                 ("host", maybe(text("An address or a network; null: anywhere."))),

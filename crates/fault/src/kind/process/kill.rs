@@ -14,6 +14,13 @@
 //! - kill: {every: 10s, target: {instances: gateway-*, mode: one}, at: 12s, duration: 1m}
 //! ```
 //!
+//! Of a container the main process is killed, as the kernel would do it. `docker kill` is something else: the engine
+//! takes it for the wish of an operator, and its restart policy does nothing.
+//!
+//! ```yaml
+//! - kill: {target: {container: {label: com.docker.compose.service=web}, mode: one}, at: 12s}
+//! ```
+//!
 //! Needs: the same user as the process, or root. Release class D: there is nothing to undo. Evidence: the
 //! process was there before and is gone; and, if somebody took its place, how long after.
 
@@ -23,11 +30,11 @@ use evenkeel_model::document::Finder;
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Human;
 
-use crate::kind::{Aim, Hit, Kind, Past, count};
+use crate::kind::{Aim, Hit, Kind, Past, container, count};
 use crate::need::PlanError;
 use crate::plan::{Op, Release, Step, Undo};
-use crate::process::find;
 use crate::process::stat::ticks;
+use crate::process::{Process, find};
 
 pub(in crate::kind) const KIND: Kind = Kind {
     name: "kill",
@@ -35,12 +42,17 @@ pub(in crate::kind) const KIND: Kind = Kind {
     needs: "the same user as the process, or root",
     about: "- kill: {target: {instances: gateway-*, mode: one}, at: 12s}",
     plan,
-    evidence: |past| evidence(&past.hits.iter().map(|it| killed(it, past)).collect::<Vec<_>>()),
+    evidence: |past| {
+        let processes = || past.hits.iter().map(|it| killed(it, past)).collect::<Vec<_>>();
+        container::evidence(past).unwrap_or_else(|| evidence(&processes()))
+    },
 };
 
 fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
-    let steps = aim.processes();
-    Ok(steps.map(|it| Step { apply: Op::Kill { process: it.clone() }, undo: Undo::None }).collect())
+    let mut steps = container::steps(aim, container::kill)?;
+    let kill = |it: &Process| Step { apply: Op::Kill { process: it.clone() }, undo: Undo::None };
+    steps.extend(aim.processes().map(kill));
+    Ok(steps)
 }
 
 /// What became of a target.

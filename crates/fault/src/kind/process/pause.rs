@@ -7,7 +7,13 @@
 //! - pause: {target: {instances: worker-1}, at: 10s, duration: 5s}
 //! ```
 //!
-//! Needs: the same user as the process, or root. Release class C: when we are gone, the guardian lets them
+//! A container is paused by its engine, which freezes all of its processes:
+//!
+//! ```yaml
+//! - pause: {target: {container: {name: shop-web-1}}, at: 10s, duration: 5s}
+//! ```
+//!
+//! Needs: the same user as the process, or root; for containers, the socket of Docker or Podman. Release class C: when we are gone, the guardian lets them
 //! go on. A process that somebody else has stopped is refused, since it is not ours to continue. Evidence:
 //! the kernel showed it stopped, at the beginning and at the end, and for how long.
 
@@ -17,7 +23,8 @@ use evenkeel_model::event::Evidence;
 use evenkeel_units::Human;
 
 use crate::act::Did;
-use crate::kind::{Aim, Kind};
+use crate::engine::Verb;
+use crate::kind::{Aim, Kind, container};
 use crate::need::PlanError;
 use crate::plan::{Op, Release, Step, Undo};
 use crate::process::State;
@@ -33,17 +40,18 @@ pub(in crate::kind) const KIND: Kind = Kind {
             Did::Stopped(it) => Some(*it),
             _ => None,
         });
-        evidence(&paused.collect::<Vec<_>>())
+        container::evidence(past).unwrap_or_else(|| evidence(&paused.collect::<Vec<_>>()))
     },
 };
 
 fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
     must_run(aim)?;
-    let steps = aim.processes().map(|it| Step {
+    let mut steps = container::steps(aim, |_| Ok(Verb::Pause))?;
+    steps.extend(aim.processes().map(|it| Step {
         apply: Op::Stop { process: it.clone() },
         undo: Undo::Continue { process: it.clone() },
-    });
-    Ok(steps.collect())
+    }));
+    Ok(steps)
 }
 
 /// Before anything is in the journal: its undo would continue a process that others have stopped.

@@ -15,7 +15,13 @@
 //! - restart: {every: 20s, target: {instances: gateway-*, mode: one}, at: 10s, duration: 2m}
 //! ```
 //!
-//! Needs: the same user as the process, or root. Release class C: when we are gone amid it, the guardian
+//! A container is restarted by its engine; one that may take longer than 20 s to stop is refused.
+//!
+//! ```yaml
+//! - restart: {target: {container: {image: shop/web:*}, mode: 50%}, at: 10s}
+//! ```
+//!
+//! Needs: the same user as the process, or root; for containers, the socket of Docker or Podman. Release class C: when we are gone amid it, the guardian
 //! starts it again. The environment is a secret and never on disk: if tool *and* guardian are killed
 //! amid a restart, `recover` can only say what to start by hand. Evidence: a new process runs in its place.
 
@@ -27,7 +33,7 @@ use evenkeel_units::Human;
 
 use crate::act::Did;
 use crate::image::Image;
-use crate::kind::{Aim, Kind, count};
+use crate::kind::{Aim, Kind, container, count};
 use crate::need::PlanError;
 use crate::plan::{Op, Release, Step, Undo};
 use crate::process::stat::ticks_since_boot;
@@ -43,28 +49,28 @@ pub(in crate::kind) const KIND: Kind = Kind {
             Did::Restarted(it) => Some(it.clone()),
             _ => None,
         });
-        evidence(&restarted.collect::<Vec<_>>())
+        container::evidence(past).unwrap_or_else(|| evidence(&restarted.collect::<Vec<_>>()))
     },
 };
 
 fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
     let heads = aim.hits.iter().filter_map(|it| Some((it.family.first()?, &it.finder)));
-    heads
-        .map(|(head, finder)| {
-            let image = Image::of(head)?;
-            let undo = Undo::StartAgain {
-                process: head.clone(),
-                program: image.program,
-                arguments: image.arguments,
-                directory: image.directory,
-                finder: finder.clone().unwrap_or(Finder::Pid(head.pid)),
-                after: ticks_since_boot(),
-            };
-            // What the run itself started ends with the run, so nobody has to start it after that.
-            let undo = if image.is_ours { Undo::None } else { undo };
-            Ok(Step { apply: Op::Restart { process: head.clone() }, undo })
-        })
-        .collect()
+    let containers = container::steps(aim, container::restart)?.into_iter().map(Ok);
+    let processes = heads.map(|(head, finder)| {
+        let image = Image::of(head)?;
+        let undo = Undo::StartAgain {
+            process: head.clone(),
+            program: image.program,
+            arguments: image.arguments,
+            directory: image.directory,
+            finder: finder.clone().unwrap_or(Finder::Pid(head.pid)),
+            after: ticks_since_boot(),
+        };
+        // What the run itself started ends with the run, so nobody has to start it after that.
+        let undo = if image.is_ours { Undo::None } else { undo };
+        Ok(Step { apply: Op::Restart { process: head.clone() }, undo })
+    });
+    containers.chain(processes).collect()
 }
 
 /// What became of a process.

@@ -7,9 +7,10 @@ use serde_json::json;
 use crate::decode::codec::{Any, Object, OneKey};
 use crate::decode::codes;
 use crate::decode::fields::Fields;
+use crate::decode::values::container::{image_pattern, label, name_pattern, socket};
 use crate::decode::values::database::{postgres_url, redis_url};
 use crate::decode::values::{duration, length, mode, name, request};
-use crate::document::{Fault, Finder, Mode, Parts, Selector, Step, Target};
+use crate::document::{Containers, Fault, Finder, Mode, Parts, Selector, Step, Target};
 
 mod database;
 mod http;
@@ -27,6 +28,8 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
     let dependency = f.optional("dependency", sentence, request::name_pattern());
     let sentence = "Labels that each of these `instances` or links has, all of them.";
     let labels = super::service::labels(f, sentence)?;
+    let containers = Object { title: "Containers", fields: containers };
+    let containers = f.optional("container", "Containers, by what their engine says.", containers);
     let traffic = Object { title: "Traffic", fields: network::traffic };
     let sentence = "Packets to or from an endpoint, as they pass this host.";
     let traffic = f.optional("traffic", sentence, traffic);
@@ -38,18 +41,19 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
     let sentence = "How many of the candidates: `one`, `all`, a number, or a share that is never rounded up. \
                     Default: `all` for a link, traffic, a database or a pid, else `one`.";
     let mode = f.optional("mode", sentence, mode());
-    let others = ["instances", "dependency", "traffic", "postgres", "redis"];
+    let others = ["instances", "container", "dependency", "traffic", "postgres", "redis"];
     f.exactly_one(&[others.as_slice(), &super::service::FINDERS].concat());
     let help = "Only what is named by `instances` or `dependency` is of a service and has labels.";
     for field in ["service", "labels"] {
         f.never_beside(field, &super::service::FINDERS, help);
-        f.never_beside(field, &["traffic", "postgres", "redis"], help);
+        f.never_beside(field, &["container", "traffic", "postgres", "redis"], help);
     }
     let instances = pattern.map(|it| (it, Selector::Instances as fn(Parts) -> Selector));
     let links = dependency.map(|it| (it, Selector::Dependency as fn(Parts) -> Selector));
     let of_service =
         instances.or(links).map(|(pattern, of)| of(Parts { service, pattern, labels }));
-    let select = of_service.or(traffic.map(Selector::Traffic));
+    let select = of_service.or(containers.map(Selector::Container));
+    let select = select.or(traffic.map(Selector::Traffic));
     let select = select.or(postgres.map(Selector::Postgres)).or(redis.map(Selector::Redis));
     let select = select.or(process.map(Selector::Process))?;
     let usual = match select {
@@ -58,9 +62,22 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
         | Selector::Postgres(_)
         | Selector::Redis(_)
         | Selector::Process(Finder::Pid(_)) => Mode::All,
-        Selector::Instances(_) | Selector::Process(_) => Mode::One,
+        Selector::Instances(_) | Selector::Container(_) | Selector::Process(_) => Mode::One,
     };
     Some(Target { select, mode: mode.unwrap_or(usual) })
+}
+
+/// Containers of an engine.
+fn containers(f: &mut Fields<'_>) -> Option<Containers> {
+    let name = f.optional("name", "Names, where `*` stands for anything.", name_pattern());
+    let label = f.optional("label", "A label: `key=value`, or only its key.", label());
+    let sentence = "Images as the containers were started by, where `*` stands for anything.";
+    let image = f.optional("image", sentence, image_pattern());
+    let sentence =
+        "The socket of the engine. Default: that of `DOCKER_HOST`, of Docker, or of Podman.";
+    let engine = f.optional("engine", sentence, socket());
+    f.at_least_one(&["name", "label", "image"]);
+    Some(Containers { name, label, image, engine })
 }
 
 /// A fault whose kind is known, and whose parameters may be wrong.

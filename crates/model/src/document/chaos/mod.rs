@@ -29,6 +29,7 @@
 //!   monkey: {probability: 10%, optOut: [gateway-1]}   # one run of ten breaks anything
 //! ```
 
+mod container;
 mod database;
 mod fault;
 mod hours;
@@ -46,6 +47,7 @@ use std::time::Duration;
 use evenkeel_units::duration::{seconds, seconds_option};
 use serde::{Deserialize, Serialize};
 
+pub use self::container::Containers;
 pub use self::database::{DatabaseUrl, DatabaseUrlError};
 pub use self::fault::{
     ActsOn, Amid, Amount, AnswerChange, BodyChange, ClientType, DnsAnswer, Facts, Fault, FileError,

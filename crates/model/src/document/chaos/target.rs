@@ -5,7 +5,7 @@ use std::fmt;
 use evenkeel_units::Ratio;
 use serde::{Deserialize, Serialize};
 
-use super::{ActsOn, DatabaseUrl, Parts, Traffic};
+use super::{ActsOn, Containers, DatabaseUrl, Parts, Traffic};
 use crate::document::Finder;
 
 /// Who is hit.
@@ -25,6 +25,8 @@ pub enum Selector {
     Process(Finder),
     /// Instances of a service.
     Instances(Parts),
+    /// Containers that match.
+    Container(Containers),
     /// Links of a service.
     Dependency(Parts),
     /// Packets that pass this host.
@@ -48,6 +50,7 @@ impl Selector {
     pub const fn is(&self) -> ActsOn {
         match self {
             Self::Process(_) | Self::Instances(_) => ActsOn::Process,
+            Self::Container(_) => ActsOn::Container,
             Self::Dependency(_) => ActsOn::Link,
             Self::Traffic(_) => ActsOn::Traffic,
             Self::Postgres(_) => ActsOn::Postgres,
@@ -61,6 +64,7 @@ impl fmt::Display for Selector {
         match self {
             Self::Process(it) => it.fmt(f),
             Self::Instances(it) | Self::Dependency(it) => it.fmt(f),
+            Self::Container(it) => it.fmt(f),
             Self::Traffic(it) => it.fmt(f),
             Self::Postgres(it) | Self::Redis(it) => it.fmt(f),
         }

@@ -1,4 +1,4 @@
-//! Faults of processes.
+//! Faults of processes and containers.
 
 use std::time::Duration;
 
@@ -62,12 +62,25 @@ fn file_descriptors(f: &mut Fields<'_>) -> Option<Step> {
 /// Every kind of this family, in the order of the manual.
 pub(super) fn kinds() -> Vec<Kind> {
     vec![
-        ("kill", "Processes are killed (SIGKILL).", body("KillFault", kill)),
-        ("pause", "Processes are stopped, and continued at the end.", body("PauseFault", pause)),
+        (
+            "kill",
+            "Processes, or the main processes of containers, are killed (SIGKILL).",
+            body("KillFault", kill),
+        ),
+        (
+            "pause",
+            "Processes or containers are stopped, and continued at the end.",
+            body("PauseFault", pause),
+        ),
         (
             "restart",
-            "Processes are terminated and, when nobody else does, started again.",
+            "Processes are terminated and, when nobody else does, started again; containers by their engine.",
             body("RestartFault", restart),
+        ),
+        (
+            "stop",
+            "Containers are stopped, and started again at the end.",
+            body("StopFault", |f| step(f, Some(Fault::Stop), &AIMED)),
         ),
         (
             "stopUnit",

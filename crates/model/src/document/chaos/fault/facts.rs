@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Fault;
+use super::{Fault, PauseBy};
 use crate::document::{ActsOn, Step};
 
 /// What is known about a kind of fault.
@@ -28,7 +28,7 @@ const fn repeats(kind: &'static str, acts_on: &'static [ActsOn], lasts: bool) ->
 impl Fault {
     /// What is known about it, its parameters included.
     pub const fn facts(&self) -> Facts {
-        use ActsOn::{Host, Link, Postgres, Process, Redis, Traffic};
+        use ActsOn::{Container, Host, Link, Postgres, Process, Redis, Traffic};
         match self {
             Self::Latency { .. } => lasts("latency", &[Link, Traffic]),
             Self::Bandwidth { .. } => lasts("bandwidth", &[Link, Traffic]),
@@ -45,9 +45,11 @@ impl Fault {
             Self::Duplicate { .. } => lasts("duplicate", &[Traffic]),
             Self::Partition { .. } => lasts("partition", &[Host]),
             Self::Dns { .. } => lasts("dns", &[Host]),
-            Self::Kill { every } => repeats("kill", &[Process], every.is_some()),
-            Self::Pause { .. } => lasts("pause", &[Process]),
-            Self::Restart { every } => repeats("restart", &[Process], every.is_some()),
+            Self::Kill { every } => repeats("kill", &[Process, Container], every.is_some()),
+            Self::Pause { by: PauseBy::Signal } => lasts("pause", &[Process, Container]),
+            Self::Pause { by: PauseBy::Trace } => lasts("pause", &[Process]),
+            Self::Restart { every } => repeats("restart", &[Process, Container], every.is_some()),
+            Self::Stop => lasts("stop", &[Container]),
             Self::StopUnit { .. } => lasts("stopUnit", &[Host]),
             Self::Cpu { .. } => lasts("cpu", &[Host]),
             Self::Memory { .. } => lasts("memory", &[Host]),
@@ -67,7 +69,7 @@ impl Fault {
     }
 
     /// Every kind, in the order of the manual.
-    pub const KINDS: [&str; 33] = [
+    pub const KINDS: [&str; 34] = [
         "latency",
         "bandwidth",
         "blackHole",
@@ -86,6 +88,7 @@ impl Fault {
         "kill",
         "pause",
         "restart",
+        "stop",
         "stopUnit",
         "fileDescriptors",
         "cpu",

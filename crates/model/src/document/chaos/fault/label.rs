@@ -46,6 +46,7 @@ impl fmt::Display for Fault {
             Self::Pause { by: PauseBy::Trace } => f.write_str("pause by trace"),
             Self::Restart { every: None } => f.write_str("restart"),
             Self::Restart { every: Some(it) } => write!(f, "restart every {}", Human(*it)),
+            Self::Stop => f.write_str("stop"),
             Self::StopUnit { unit } => write!(f, "{unit} stopped"),
             Self::Cpu { load, cores: 0 } => write!(f, "CPU {load}"),
             Self::Cpu { load, cores } => write!(f, "CPU {load} of {cores} cores"),

@@ -130,23 +130,25 @@ pub enum Fault {
         /// What is answered.
         answer: DnsAnswer,
     },
-    /// Processes are killed (SIGKILL).
+    /// Processes, or the main processes of containers, are killed (SIGKILL).
     Kill {
         /// How long after one time the next, each with targets of its own; `None`: once.
         #[serde(rename = "every_seconds", with = "seconds_option")]
         every: Option<Duration>,
     },
-    /// Processes are stopped, and continued at the end.
+    /// Processes or containers are stopped, and continued at the end.
     Pause {
         /// By what means. Default: by signal.
         by: PauseBy,
     },
-    /// Processes are terminated and, when nobody else does, started again.
+    /// Processes are terminated and, when nobody else does, started again; containers by their engine.
     Restart {
         /// How long after one time the next, each with targets of its own; `None`: once.
         #[serde(rename = "every_seconds", with = "seconds_option")]
         every: Option<Duration>,
     },
+    /// Containers are stopped, and started again at the end.
+    Stop,
     /// A unit of systemd is stopped, and started again at the end.
     StopUnit {
         /// Its name, such as `nginx.service`.
@@ -392,8 +394,17 @@ pub enum ActsOn {
     Redis,
     /// Processes.
     Process,
+    /// Containers.
+    Container,
     /// This host.
     Host,
+}
+
+impl ActsOn {
+    /// Whether there may be several of it, of which some have to stay well: those that the blast radius counts.
+    pub const fn is_counted(self) -> bool {
+        matches!(self, Self::Process | Self::Container)
+    }
 }
 
 impl fmt::Display for ActsOn {
@@ -404,6 +415,7 @@ impl fmt::Display for ActsOn {
             Self::Postgres => "a PostgreSQL",
             Self::Redis => "a Redis",
             Self::Process => "processes",
+            Self::Container => "containers",
             Self::Host => "this host",
         })
     }
