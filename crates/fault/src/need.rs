@@ -33,7 +33,7 @@ pub(crate) struct Capability {
 /// To change the network.
 pub(crate) const NET_ADMIN: Capability = Capability { name: "CAP_NET_ADMIN", bit: 12 };
 
-/// To mount, and much else.
+/// To mount, to go into the network of a container, and much else.
 pub(crate) const SYS_ADMIN: Capability = Capability { name: "CAP_SYS_ADMIN", bit: 21 };
 
 /// To look into, and to stop, processes of others.

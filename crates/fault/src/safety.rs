@@ -173,11 +173,11 @@ fn too_wide(radius: BlastRadius, faults: &[(&PlannedFault, &Resolved)], at: usiz
         let hit = services.len();
         refusals.push(Refusal::TooManyServices { label: label.clone(), hit, limit });
     }
-    if !resolved.acts_on.is_counted() {
+    if !resolved.is_counted() {
         return refusals;
     }
     let own: BTreeSet<&str> = resolved.candidates.iter().map(|it| it.name.as_str()).collect();
-    let alike = active.iter().filter(|it| it.acts_on == resolved.acts_on);
+    let alike = active.iter().filter(|it| it.is_counted());
     let hit: BTreeSet<&str> = alike
         .filter(|it| it.owner == resolved.owner)
         .flat_map(|it| it.hit())

@@ -51,6 +51,16 @@ impl Candidate {
 }
 
 impl Resolved {
+    /// Whether there may be several candidates, of which some have to stay well: those that the blast radius counts.
+    pub fn is_counted(&self) -> bool {
+        match self.acts_on {
+            ActsOn::Process | ActsOn::Container => true,
+            // Of containers, and not of this host.
+            ActsOn::Traffic => self.owner.is_some(),
+            _ => false,
+        }
+    }
+
     /// Those who are hit.
     pub fn hit(&self) -> impl Iterator<Item = &Candidate> {
         self.hits.iter().filter_map(|it| self.candidates.get(*it))
@@ -149,6 +159,7 @@ pub fn resolve(
         Some(select @ (Selector::Process(_) | Selector::Container(_))) => {
             (Some(select.to_string()), found.to_vec())
         }
+        Some(Selector::Inside { containers, .. }) => (Some(containers.to_string()), found.to_vec()),
         Some(select @ (Selector::Traffic(_) | Selector::Postgres(_) | Selector::Redis(_))) => {
             (None, vec![Candidate::named(&select.to_string())])
         }

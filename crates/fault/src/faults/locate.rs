@@ -57,7 +57,7 @@ pub fn preview(plan: &evenkeel_model::Plan) -> Result<Vec<Preview>, FaultError> 
             located.must_run()?;
         }
         let Located { resolved, mut hits, .. } = located;
-        let runs = |it: &Hit| it.is_there(resolved.acts_on);
+        let runs = |it: &Hit| it.is_there(&resolved);
         let pending = hits.iter().filter(|it| !runs(it)).map(|it| it.name.clone()).collect();
         hits.retain(runs);
         let planned = aim(fault, "dry-run", plan.seed, &hits).plan();
@@ -88,7 +88,7 @@ pub(super) struct Located {
 impl Located {
     /// Everybody who is named has to be there.
     pub(super) fn must_run(&self) -> Result<(), FaultError> {
-        match self.hits.iter().find(|it| !it.is_there(self.resolved.acts_on)) {
+        match self.hits.iter().find(|it| !it.is_there(&self.resolved)) {
             Some(it) => Err(FaultError::NotRunning {
                 label: self.resolved.label.clone(),
                 name: it.name.clone(),
@@ -100,7 +100,7 @@ impl Located {
     /// Of those whom the fault leaves alone, so many have to be well at this moment.
     pub(super) fn must_leave(&self, least: u32) -> Result<(), FaultError> {
         let left = self.spared.iter().filter(|it| it.is_well()).count();
-        if !self.resolved.acts_on.is_counted() || left >= least as usize {
+        if !self.resolved.is_counted() || left >= least as usize {
             return Ok(());
         }
         Err(FaultError::Refused(Refusal::TooFewHealthy {
@@ -115,7 +115,7 @@ impl Located {
     pub(super) fn must_spare(&self, most: Ratio) -> Result<(), FaultError> {
         let candidates = self.resolved.candidates.len();
         let hit = candidates - self.spared.iter().filter(|it| it.is_well()).count();
-        if !self.resolved.acts_on.is_counted() || hit <= most.floor_of(candidates) {
+        if !self.resolved.is_counted() || hit <= most.floor_of(candidates) {
             return Ok(());
         }
         let label = self.resolved.label.clone();
@@ -132,7 +132,10 @@ pub(super) fn locate(
     let mut found: BTreeMap<String, Vec<Process>> = BTreeMap::new();
     let mut containers: BTreeMap<String, Seen> = BTreeMap::new();
     let mut candidates = Vec::new();
-    if let Some(select @ Selector::Container(which)) = fault.target.as_ref().map(|it| &it.select) {
+    if let Some(
+        select @ (Selector::Container(which) | Selector::Inside { containers: which, .. }),
+    ) = fault.target.as_ref().map(|it| &it.select)
+    {
         let label = || fault.label.clone();
         let seen = engine::find(which);
         for it in seen.map_err(|error| FaultError::Engine { label: label(), error })? {

@@ -26,6 +26,7 @@ mod redirect;
 mod redis;
 mod table;
 mod trace;
+mod within;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -51,6 +52,7 @@ pub(crate) use self::redirect::Redirect;
 pub(crate) use self::redis::{Address, KillClients, Redis, Task as RedisTask};
 pub(crate) use self::table::Table;
 pub(crate) use self::trace::Trace;
+pub(crate) use self::within::{Network, Within};
 use crate::netlink::Disturbance;
 
 /// What was counted while something was held, by name, with the unit in each name.
@@ -86,6 +88,8 @@ pub enum Work {
     Postgres(Postgres),
     /// Do something in a Redis.
     Redis(Redis),
+    /// Do any of it in another network.
+    Within(Within),
 }
 
 impl Work {
@@ -97,6 +101,7 @@ impl Work {
     fn run(self, life: &Life) -> io::Result<(Counters, Rest)> {
         let counted = match self {
             Self::Files(it) => return it.run(life),
+            Self::Within(it) => return it.run(life),
             Self::Cpu(it) => it.run(life),
             Self::Memory(it) => it.run(life),
             Self::Disk(it) => it.run(life),
@@ -132,6 +137,7 @@ impl fmt::Display for Work {
             Self::Trace(it) => it.fmt(f),
             Self::Postgres(it) => it.fmt(f),
             Self::Redis(it) => it.fmt(f),
+            Self::Within(it) => it.fmt(f),
         }
     }
 }

@@ -40,11 +40,12 @@ use self::process::{file_descriptors, kill, pause, restart, stop_unit, trace};
 use self::resource::{cpu, disk_fill, inodes, io_errors, io_latency, memory, pids};
 use crate::act::Did;
 use crate::engine::Seen;
-use crate::holder::{Counters, Work};
+use crate::holder::{Counters, Within, Work};
 use crate::need::PlanError;
 use crate::plan::{Op, Plan, Release, Step, Undo};
 use crate::process::{Process, State};
 use crate::proxy::{Counts, Toxic};
+use crate::target::Resolved;
 
 pub(crate) use self::process::{Down, Limited, Paused, Restarted};
 
@@ -167,10 +168,10 @@ pub(crate) struct Hit {
 
 impl Hit {
     /// Whether it can be hit at all; one of which there is nothing to be found is always there.
-    pub(crate) fn is_there(&self, acts_on: ActsOn) -> bool {
-        match acts_on {
+    pub(crate) fn is_there(&self, resolved: &Resolved) -> bool {
+        match resolved.acts_on {
             ActsOn::Process => !self.family.is_empty(),
-            ActsOn::Container => self.container.as_ref().is_some_and(|it| it.is_up),
+            _ if resolved.is_counted() => self.container.as_ref().is_some_and(|it| it.is_up),
             _ => true,
         }
     }
@@ -215,8 +216,25 @@ impl Aim<'_> {
     /// The packets that it is aimed at.
     fn traffic(&self) -> Option<&Traffic> {
         match &self.target?.select {
-            Selector::Traffic(it) => Some(it),
+            Selector::Traffic(it) | Selector::Inside { traffic: it, .. } => Some(it),
             _ => None,
+        }
+    }
+
+    /// Whether it is aimed at the networks of containers.
+    fn is_inside(&self) -> bool {
+        self.target.is_some_and(|it| matches!(it.select, Selector::Inside { .. }))
+    }
+
+    /// What is done to traffic in a child of ours: in the network of this host, or in that of each container.
+    fn hold_in_network(&self, work: Work) -> Result<Vec<Step>, PlanError> {
+        match self.is_inside() {
+            true => {
+                let within = |network| Within { network, work: Box::new(work.clone()) };
+                let networks = container::networks(self)?.into_iter();
+                Ok(networks.map(|it| self.hold(Work::Within(within(it)))).collect())
+            }
+            false => Ok(vec![self.hold(work)]),
         }
     }
 

@@ -1,19 +1,28 @@
 //! Containers of a real engine: what is done to them, and that nothing of it stays.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use evenkeel_fault::{preview, recover};
-use evenkeel_model::document::{BlastRadius, Containers, Fault, Mode, Selector, Target};
+use evenkeel_model::document::{
+    BlastRadius, Containers, Direction, Fault, Mode, Protocol, Selector, Target, Traffic,
+};
 use evenkeel_model::event::Evidence;
 use evenkeel_model::plan::PlannedFault;
+use evenkeel_units::{Clock, SystemClock};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::json;
 
 use crate::aftermath::{guardian_in, left_by};
+use crate::alone::ruleset;
 use crate::dockerd::{Victim, engine};
-use crate::stage::{PAUSE, fault, open, service, signal, state_dir, until};
+use crate::stage::{PAUSE, connect, echo, fault, open, service, signal, state_dir, until};
 
 fn on(it: Fault, name: &str, socket: &Path) -> PlannedFault {
     let select = Containers {
@@ -156,6 +165,87 @@ async fn the_blast_radius_counts_containers_that_are_well() {
     assert!(error.contains("would leave 0 of 2 well"), "{error}");
     assert_eq!(hit[0].status(), "running");
     faults.close().await.unwrap();
+}
+
+/// Does something in the network of a container.
+fn inside<T: Send + 'static>(victim: &Victim, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let door = File::open(format!("/proc/{}/ns/net", victim.pid())).unwrap();
+    let there = move || {
+        move_into_link_name_space(door.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+        work()
+    };
+    std::thread::spawn(there).join().unwrap()
+}
+
+/// How long a byte is on its way there and back.
+fn round_trip(victim: &Victim, address: SocketAddr) -> Duration {
+    inside(victim, move || {
+        let mut stream = connect(address);
+        let clock = SystemClock::start();
+        stream.write_all(b"x").unwrap();
+        stream.read_exact(&mut [0]).unwrap();
+        clock.now().elapsed()
+    })
+}
+
+#[tokio::test]
+async fn packets_in_the_network_of_a_container_are_hit_and_those_of_the_host_are_not() {
+    let victim = Victim::start("network-1").await;
+    let address = inside(&victim, echo);
+    let traffic = Traffic {
+        host: None,
+        port: Some(address.port()),
+        protocol: Protocol::Tcp,
+        direction: Direction::Both,
+    };
+    let Some(Target { select: Selector::Container(containers), .. }) =
+        on(PAUSE, "network-*", &engine().await).target
+    else {
+        unreachable!("it is aimed at containers")
+    };
+    let there = |it| {
+        fault(
+            it,
+            Some(Selector::Inside { containers: containers.clone(), traffic: traffic.clone() }),
+        )
+    };
+    let (state, before) = (state_dir(), ruleset());
+    let mut faults = open(&service(None, &[]), state.path()).await;
+    let delay = Duration::from_millis(100);
+    let late = Fault::Latency { delay, jitter: Duration::ZERO };
+    faults.begin(0, &there(late)).await.unwrap();
+    assert!(round_trip(&victim, address) >= delay);
+    assert_eq!(ruleset(), before, "the host was touched");
+    let (evidence, error) = faults.end(0).await;
+    assert!(evidence.acted && error.is_none(), "{evidence:?} {error:?}");
+    faults.begin(1, &there(Fault::Refuse)).await.unwrap();
+    let refused = inside(&victim, move || TcpStream::connect(address).unwrap_err().kind());
+    assert_eq!((refused, ruleset()), (ErrorKind::ConnectionRefused, before));
+    let (evidence, error) = faults.end(1).await;
+    assert!(evidence.acted && error.is_none(), "{evidence:?} {error:?}");
+    round_trip(&victim, address);
+    faults.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_container_in_the_network_of_the_host_is_refused() {
+    let victim = Victim::with("host-1", json!({"NetworkMode": "host"})).await;
+    let Some(Target { select: Selector::Container(containers), .. }) =
+        on(PAUSE, &victim.name, &engine().await).target
+    else {
+        unreachable!("it is aimed at containers")
+    };
+    let port = Some(9);
+    let (protocol, direction) = (Protocol::Any, Direction::Both);
+    let traffic = Traffic { host: None, port, protocol, direction };
+    let plan = evenkeel_model::Plan {
+        service: service(None, &[]),
+        faults: vec![fault(Fault::BlackHole, Some(Selector::Inside { containers, traffic }))],
+        ..crate::processes::empty_plan()
+    };
+    let error = preview(&plan).unwrap_err();
+    let error = std::error::Error::source(&error).unwrap().to_string();
+    assert!(error.contains("has no network of its own but that of this host"), "{error}");
 }
 
 /// A tool in a process of its own that has broken two containers.

@@ -156,7 +156,10 @@ impl Draft {
             None => "the Service of the drill".to_owned(),
         };
         let (what, why) = match &target.select {
-            Selector::Process(_) | Selector::Container(_) | Selector::Traffic(_) => return,
+            Selector::Process(_)
+            | Selector::Container(_)
+            | Selector::Inside { .. }
+            | Selector::Traffic(_) => return,
             Selector::Postgres(_) | Selector::Redis(_) => (
                 "where the database is".to_owned(),
                 format!("write its URL in place of `{DATABASE}`, or put it there"),

@@ -249,8 +249,14 @@ fn target(target: &Target) -> Tree {
             Mode::All
         }
         Selector::Traffic(it) => {
-            map.put("traffic", traffic(it));
+            map.put("traffic", traffic(it).done());
             Mode::All
+        }
+        Selector::Inside { containers: of, traffic: it } => {
+            let mut inside = traffic(it);
+            inside.put("container", containers(of));
+            map.put("traffic", inside.done());
+            Mode::One
         }
     };
     map.put_unless("mode", &target.mode, &usual, |it| match it {
@@ -273,7 +279,7 @@ fn containers(containers: &Containers) -> Tree {
     map.done()
 }
 
-fn traffic(traffic: &Traffic) -> Tree {
+fn traffic(traffic: &Traffic) -> Map {
     let mut map = Map::default();
     map.put_text("host", traffic.host.as_ref());
     if let Some(port) = traffic.port {
@@ -293,7 +299,7 @@ fn traffic(traffic: &Traffic) -> Tree {
             Direction::From => "from",
         })
     });
-    map.done()
+    map
 }
 
 fn probe(probe: &Probe) -> Tree {

@@ -122,6 +122,7 @@ fn drill(experiment: &ChaosExperiment) -> String {
             Some(
                 Selector::Process(_)
                 | Selector::Container(_)
+                | Selector::Inside { .. }
                 | Selector::Traffic(_)
                 | Selector::Postgres(_)
                 | Selector::Redis(_),

@@ -184,24 +184,9 @@ fn target() -> Value {
         kind("process", finder()),
         kind("instances", parts()),
         kind("dependency", parts()),
-        kind(
-            "container",
-            object([
-                ("name", maybe(text("Names, where `*` stands for anything; null: any."))),
-                ("label", maybe(text("A label, `key` or `key=value`; null: any."))),
-                ("image", maybe(text("Images, where `*` stands for anything; null: any."))),
-                ("engine", maybe(text("Socket of the engine; null: the usual one."))),
-            ]),
-        ),
-        kind(
-            "traffic",
-            object([
-                ("host", maybe(text("An address or a network; null: anywhere."))),
-                ("port", maybe(count("The port; null: any."))),
-                ("protocol", one_of(&["any", "tcp", "udp"], "Which protocol.")),
-                ("direction", one_of(&["both", "to", "from"], "Seen from whoever talks to it.")),
-            ]),
-        ),
+        kind("container", containers()),
+        kind("traffic", traffic()),
+        kind("inside", object([("containers", containers()), ("traffic", traffic())])),
         kind("postgres", text("URL of a server; a password in it is a reference.")),
         kind("redis", text("URL of a server; a password in it is a reference.")),
     ]);
@@ -212,6 +197,24 @@ fn target() -> Value {
         kind("at_most", ratio("At least one, and at most this share.")),
     ]);
     object([("select", select), ("mode", mode)])
+}
+
+fn containers() -> Value {
+    object([
+        ("name", maybe(text("Names, where `*` stands for anything; null: any."))),
+        ("label", maybe(text("A label, `key` or `key=value`; null: any."))),
+        ("image", maybe(text("Images, where `*` stands for anything; null: any."))),
+        ("engine", maybe(text("Socket of the engine; null: the usual one."))),
+    ])
+}
+
+fn traffic() -> Value {
+    object([
+        ("host", maybe(text("An address or a network; null: anywhere."))),
+        ("port", maybe(count("The port; null: any."))),
+        ("protocol", one_of(&["any", "tcp", "udp"], "Which protocol.")),
+        ("direction", one_of(&["both", "to", "from"], "Seen from whoever talks to it.")),
+    ])
 }
 
 fn probe() -> Value {

@@ -17,8 +17,9 @@ use evenkeel_units::Human;
 
 use crate::act::Did;
 use crate::engine::{Fate, Run, Seen, Verb};
+use crate::holder::Network;
 use crate::kind::{Aim, Past, count};
-use crate::need::PlanError;
+use crate::need::{PlanError, SYS_ADMIN};
 use crate::plan::{Op, Step, Undo};
 
 /// One step for each container that is hit.
@@ -49,6 +50,25 @@ pub(in crate::kind) fn kill(run: &Run) -> Result<Verb, PlanError> {
 /// One that ends soon enough.
 pub(in crate::kind) fn restart(run: &Run) -> Result<Verb, PlanError> {
     run.must_end_soon().map(|()| Verb::Restart)
+}
+
+/// The networks of the containers that are hit; those that share one are hit together.
+pub(in crate::kind) fn networks(aim: &Aim<'_>) -> Result<Vec<Network>, PlanError> {
+    SYS_ADMIN.must_be_there()?;
+    let mut networks: Vec<Network> = Vec::new();
+    for Seen { container, .. } in aim.hits.iter().filter_map(|it| it.container.as_ref()) {
+        let main = container.running()?.main()?;
+        let Some(network) = Network::of(main, container.to_string())? else {
+            let message = format!(
+                "{container} has no network of its own but that of this host: aim at `traffic` without a `container`"
+            );
+            return Err(PlanError::Unfit(message));
+        };
+        if networks.iter().all(|it| it.inode != network.inode) {
+            networks.push(network);
+        }
+    }
+    Ok(networks)
 }
 
 /// What shows that containers were hit; `None` when none was to be.

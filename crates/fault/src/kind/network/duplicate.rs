@@ -37,6 +37,11 @@ fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
     let (Fault::Duplicate { share }, Some(traffic)) = (aim.fault, aim.traffic()) else {
         return Ok(Vec::new());
     };
+    if aim.is_inside() {
+        let message =
+            "the emulator is laid on interfaces of this host, and not on those of a container";
+        return Err(PlanError::Unfit(message.to_owned()));
+    }
     super::rules::may_be_hit(traffic)?;
     let netem = Netem::of(traffic, &["duplicate", &share.to_string()])?;
     Ok(vec![Step { apply: Op::Emulate(netem.clone()), undo: Undo::RemoveNetem(netem) }])

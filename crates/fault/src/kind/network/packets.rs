@@ -26,7 +26,7 @@ pub(super) fn treat(
     super::rules::may_be_hit(&traffic)?;
     let (traffic, spared) = (vec![traffic], vec![SPARED]);
     let disturbance = Disturbance { traffic, spared, treatment, seed: aim.seed };
-    Ok(vec![aim.hold(Work::Packets(disturbance))])
+    aim.hold_in_network(Work::Packets(disturbance))
 }
 
 /// What shows that packets were treated: so many in all, and so many of them in the way that was asked for.

@@ -21,11 +21,11 @@ pub(in crate::kind) fn redirect(
     }
     NET_ADMIN.must_be_there()?;
     let opening = Traffic { protocol: Protocol::Tcp, direction: Direction::To, ..traffic.clone() };
-    Ok(vec![aim.hold(Work::Redirect(Redirect {
+    aim.hold_in_network(Work::Redirect(Redirect {
         program: program("nft", "nftables")?,
         table: rules::table(aim),
         matches: rules::of(&opening)?,
         toxic: toxic.clone(),
         seed: aim.seed,
-    }))])
+    }))
 }

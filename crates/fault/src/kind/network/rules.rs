@@ -29,7 +29,7 @@ pub(super) fn hold(
     let program = program("nft", "nftables")?;
     let name = table(aim);
     let body = body(matches, actions);
-    Ok(vec![aim.hold(Work::Table(Table { program, name, body }))])
+    aim.hold_in_network(Work::Table(Table { program, name, body }))
 }
 
 /// Name of the table of a fault.

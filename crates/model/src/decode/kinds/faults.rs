@@ -53,7 +53,7 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
     let of_service =
         instances.or(links).map(|(pattern, of)| of(Parts { service, pattern, labels }));
     let select = of_service.or(containers.map(Selector::Container));
-    let select = select.or(traffic.map(Selector::Traffic));
+    let select = select.or(traffic);
     let select = select.or(postgres.map(Selector::Postgres)).or(redis.map(Selector::Redis));
     let select = select.or(process.map(Selector::Process))?;
     let usual = match select {
@@ -62,7 +62,10 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
         | Selector::Postgres(_)
         | Selector::Redis(_)
         | Selector::Process(Finder::Pid(_)) => Mode::All,
-        Selector::Instances(_) | Selector::Container(_) | Selector::Process(_) => Mode::One,
+        Selector::Instances(_)
+        | Selector::Container(_)
+        | Selector::Inside { .. }
+        | Selector::Process(_) => Mode::One,
     };
     Some(Target { select, mode: mode.unwrap_or(usual) })
 }

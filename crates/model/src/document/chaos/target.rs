@@ -31,6 +31,13 @@ pub enum Selector {
     Dependency(Parts),
     /// Packets that pass this host.
     Traffic(Traffic),
+    /// Packets in the networks of containers.
+    Inside {
+        /// Whose.
+        containers: Containers,
+        /// Which.
+        traffic: Traffic,
+    },
     /// A server of PostgreSQL, asked over a connection of ours.
     Postgres(DatabaseUrl),
     /// A server of Redis, asked over a connection of ours.
@@ -52,7 +59,7 @@ impl Selector {
             Self::Process(_) | Self::Instances(_) => ActsOn::Process,
             Self::Container(_) => ActsOn::Container,
             Self::Dependency(_) => ActsOn::Link,
-            Self::Traffic(_) => ActsOn::Traffic,
+            Self::Traffic(_) | Self::Inside { .. } => ActsOn::Traffic,
             Self::Postgres(_) => ActsOn::Postgres,
             Self::Redis(_) => ActsOn::Redis,
         }
@@ -66,6 +73,7 @@ impl fmt::Display for Selector {
             Self::Instances(it) | Self::Dependency(it) => it.fmt(f),
             Self::Container(it) => it.fmt(f),
             Self::Traffic(it) => it.fmt(f),
+            Self::Inside { containers, traffic } => write!(f, "{traffic} in {containers}"),
             Self::Postgres(it) | Self::Redis(it) => it.fmt(f),
         }
     }

@@ -1,16 +1,16 @@
 //! Faults of the network, and the traffic that they are aimed at.
 
 use super::{AIMED, HOST, Kind, body, step};
-use crate::decode::codec::{Flag, Integer, List};
+use crate::decode::codec::{Flag, Integer, List, Object};
 use crate::decode::fields::Fields;
 use crate::decode::kinds::words;
 use crate::decode::values::{
     bandwidth, dns_answer, duration, host_pattern, length, network, some_share,
 };
-use crate::document::{Direction, Fault, PartitionShape, Protocol, Step, Traffic};
+use crate::document::{Direction, Fault, PartitionShape, Protocol, Selector, Step, Traffic};
 
-/// Packets to or from an endpoint.
-pub(super) fn traffic(f: &mut Fields<'_>) -> Option<Traffic> {
+/// Packets to or from an endpoint, on this host or in containers.
+pub(super) fn traffic(f: &mut Fields<'_>) -> Option<Selector> {
     let sentence = "Where the endpoint is: an IP address, or a network such as `10.0.0.0/8`.";
     let host = f.optional("host", sentence, network());
     let reason = "Ports are numbers from 1 to 65535.";
@@ -22,9 +22,16 @@ pub(super) fn traffic(f: &mut Fields<'_>) -> Option<Traffic> {
     let directions = [("both", Direction::Both), ("to", Direction::To), ("from", Direction::From)];
     let directions = words("`both`, `to` or `from`", &directions);
     let direction = f.default("direction", sentence, directions, "both");
+    let of_them = Object { title: "Containers", fields: super::containers };
+    let sentence = "Containers in whose networks they pass, and not in that of this host.";
+    let containers = f.optional("container", sentence, of_them);
     f.at_least_one(&["host", "port"]);
     let port = port.map(|it| it as u16);
-    Some(Traffic { host, port, protocol: protocol?, direction: direction? })
+    let traffic = Traffic { host, port, protocol: protocol?, direction: direction? };
+    Some(match containers {
+        None => Selector::Traffic(traffic),
+        Some(containers) => Selector::Inside { containers, traffic },
+    })
 }
 
 fn loss(f: &mut Fields<'_>) -> Option<Step> {

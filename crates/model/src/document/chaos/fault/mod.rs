@@ -400,13 +400,6 @@ pub enum ActsOn {
     Host,
 }
 
-impl ActsOn {
-    /// Whether there may be several of it, of which some have to stay well: those that the blast radius counts.
-    pub const fn is_counted(self) -> bool {
-        matches!(self, Self::Process | Self::Container)
-    }
-}
-
 impl fmt::Display for ActsOn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
