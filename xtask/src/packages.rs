@@ -32,6 +32,11 @@ pub(crate) const FOR_TESTS: &[Package] = &[
         used_by: "the tests that open a report in a browser, in crates/evenkeel/tests",
     },
     Package {
+        name: "curl",
+        program: "curl",
+        used_by: "the tests of faults of HTTP and TLS, in crates/fault/tests",
+    },
+    Package {
         name: "docker.io",
         program: "dockerd",
         used_by: "the tests of faults of containers, in crates/fault/tests",
@@ -246,6 +251,7 @@ mod tests {
             "-y",
             "--no-install-recommends",
             "busybox-static",
+            "curl",
             "docker.io",
             "fuse3",
             "iproute2",

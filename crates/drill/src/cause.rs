@@ -250,6 +250,7 @@ fn meaning(run: &Run, together: &[usize]) -> Option<String> {
         | Fault::HttpAbort { .. }
         | Fault::HttpDelay { .. }
         | Fault::HttpChange { .. }
+        | Fault::Tls { .. }
         | Fault::BlackHole
         | Fault::Latency { .. }
         | Fault::Bandwidth { .. }

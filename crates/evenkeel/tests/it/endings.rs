@@ -55,6 +55,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("httpAbort", "it is laid as `httpErrors` is"),
     ("httpDelay", "it is laid as `httpErrors` is"),
     ("httpChange", "it is laid as `httpErrors` is"),
+    ("tls", "it is laid as `httpErrors` is"),
     ("terminateBackends", "it leaves nothing to undo"),
     ("killClients", "it leaves nothing to undo"),
     ("stop", "it needs an engine of containers; the fault crate starts one"),

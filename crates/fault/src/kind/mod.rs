@@ -34,7 +34,7 @@ use self::database::{
 };
 use self::network::{
     bandwidth, black_hole, corrupt, dns, duplicate, http_abort, http_change, http_delay,
-    http_errors, latency, loss, partition, refuse, reorder, reset,
+    http_errors, latency, loss, partition, refuse, reorder, reset, tls,
 };
 use self::process::{file_descriptors, kill, pause, restart, stop_unit, trace};
 use self::resource::{cpu, disk_fill, inodes, io_errors, io_latency, memory, pids};
@@ -75,6 +75,7 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &http_abort::KIND,
     &http_delay::KIND,
     &http_change::KIND,
+    &tls::KIND,
     &loss::KIND,
     &corrupt::KIND,
     &reorder::KIND,
@@ -114,6 +115,7 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::HttpAbort { .. } => &http_abort::KIND,
         Fault::HttpDelay { .. } => &http_delay::KIND,
         Fault::HttpChange { .. } => &http_change::KIND,
+        Fault::Tls { .. } => &tls::KIND,
         Fault::Kill { .. } => &kill::KIND,
         Fault::Pause { by: PauseBy::Signal } => &pause::KIND,
         Fault::Pause { by: PauseBy::Trace } => &trace::KIND,

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::alarm::Alarm;
 use super::http::{Exchanges, Sorted};
 use super::lane::Lane;
+use super::tls::meet;
 use super::toxic::{Laid, Stream, Toxics};
 use super::upstream::Upstream;
 
@@ -43,6 +44,13 @@ pub(crate) async fn serve(
     mut sight: Sight,
     rng: ChaCha8Rng,
 ) {
+    let impostor = sight.borrow().tls().cloned();
+    let client = match impostor {
+        // Large, and rarely needed.
+        Some(laid) => Box::pin(meet(client, laid)).await,
+        None => Some(client),
+    };
+    let Some(client) = client else { return };
     let watch = sight.clone();
     let upstream = tokio::select! {
         it = connect(&client, upstream, &mut sight) => it,

@@ -36,6 +36,12 @@ pub struct Counts {
     pub unfit: AtomicU64,
     /// Connections that passed untouched, since they speak something else.
     pub foreign: AtomicU64,
+    /// Handshakes of TLS that were answered with a flawed certificate.
+    pub handshakes: AtomicU64,
+    /// Clients among them that did not take it.
+    pub rejected: AtomicU64,
+    /// Clients that took it all the same.
+    pub accepted: AtomicU64,
 }
 
 impl Counts {
@@ -45,7 +51,7 @@ impl Counts {
     }
 
     /// Each with its name.
-    const fn all(&self) -> [(&'static str, &AtomicU64); 12] {
+    const fn all(&self) -> [(&'static str, &AtomicU64); 15] {
         [
             ("segments", &self.segments),
             ("bytes", &self.bytes),
@@ -59,6 +65,9 @@ impl Counts {
             ("changed", &self.changed),
             ("unfit", &self.unfit),
             ("foreign", &self.foreign),
+            ("handshakes", &self.handshakes),
+            ("rejected", &self.rejected),
+            ("accepted", &self.accepted),
         ]
     }
 

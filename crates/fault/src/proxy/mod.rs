@@ -25,6 +25,7 @@ mod http;
 mod lane;
 mod link;
 mod pipe;
+mod tls;
 mod toxic;
 mod upstream;
 
@@ -43,10 +44,12 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use self::link::Link;
+use self::tls::Impostor;
 use self::toxic::{Laid, Toxics};
 
 pub use self::counts::Counts;
 pub use self::http::{Act, Http};
+pub use self::tls::{Certificate, CertificateError};
 pub use self::toxic::{Placed, Stream, Toxic};
 pub(crate) use self::upstream::MARK;
 pub use self::upstream::Upstream;
@@ -116,6 +119,9 @@ pub enum ProxyError {
         /// As asked for.
         link: String,
     },
+    /// A certificate cannot be shown.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The link did not do what it was told.
     #[error("the link to `{link}` did not {what} within 2s")]
     Stuck {
@@ -215,7 +221,12 @@ impl Proxy {
         let placed = what.into();
         let refuses = placed.toxic == Toxic::Refuse;
         let chance = self.seed.stream(&format!("fault/toxic/{link}/{id}"));
-        let laid = Laid::new(placed, chance);
+        let impostor = match &placed.toxic {
+            Toxic::Tls(certificate) => Some(Arc::new(Impostor::new(certificate)?)),
+            _ => None,
+        };
+        let mut laid = Laid::new(placed, chance);
+        laid.impostor = impostor;
         let counts = laid.counts.clone();
         let runtime = self.runtime.clone();
         let entry = self.entry(link)?;

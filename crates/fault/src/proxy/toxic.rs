@@ -1,7 +1,7 @@
 //! What can be laid on a link, and where on the link it acts.
 //!
 //! ```text
-//! of the whole link               refuse, black hole; of its exchanges: what is done to HTTP
+//! of the whole link               refuse, black hole, TLS; of its exchanges: what is done to HTTP
 //! of a stream of each connection  latency, bandwidth, throttle, slow close, timeout, reset, slicer, limit
 //! ```
 //!
@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::bucket::Bucket;
 use super::counts::Counts;
 use super::http::Http;
+use super::tls::{Certificate, Impostor};
 
 /// A fault of a link.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +60,8 @@ pub enum Toxic {
     },
     /// Something is done to a share of the exchanges of HTTP.
     Http(Box<Http>),
+    /// Whoever begins TLS gets a certificate with a flaw.
+    Tls(Certificate),
     /// The end of a stream arrives late.
     SlowClose {
         /// By this much.
@@ -97,13 +100,16 @@ impl Toxic {
             Fault::BlackHole => Self::BlackHole,
             Fault::Refuse => Self::Refuse,
             Fault::Reset => Self::Reset { after: Duration::ZERO },
+            Fault::Tls { certificate, issuer } => {
+                Self::Tls(Certificate { flaw: *certificate, issuer: issuer.clone() })
+            }
             _ => Self::Http(Box::new(Http::of(fault)?)),
         })
     }
 
     /// Whether it acts on the link as a whole, and not on streams.
     pub(crate) const fn is_of_link(&self) -> bool {
-        matches!(self, Self::BlackHole | Self::Refuse | Self::Http(_))
+        matches!(self, Self::BlackHole | Self::Refuse | Self::Http(_) | Self::Tls(_))
     }
 }
 
@@ -116,6 +122,9 @@ impl fmt::Display for Toxic {
             Self::Refuse => Fault::Refuse,
             Self::Reset { after: Duration::ZERO } => Fault::Reset,
             Self::Http(ref http) => http.as_fault(),
+            Self::Tls(Certificate { flaw, ref issuer }) => {
+                Fault::Tls { certificate: flaw, issuer: issuer.clone() }
+            }
             Self::Throttle { rate } => return write!(f, "{rate}/s a connection"),
             Self::Reset { after } => return write!(f, "reset after {}", Human(after)),
             Self::SlowClose { delay } => return write!(f, "slow close +{}", Human(delay)),
@@ -166,6 +175,8 @@ pub(crate) struct Laid {
     /// One for each stream, shared by all connections.
     buckets: Arc<[Mutex<Bucket>; 2]>,
     chance: Arc<Mutex<ChaCha8Rng>>,
+    /// Who shows flawed certificates, when that is what it does.
+    pub(crate) impostor: Option<Arc<Impostor>>,
 }
 
 impl Laid {
@@ -175,6 +186,7 @@ impl Laid {
             counts: Arc::default(),
             buckets: Arc::default(),
             chance: Arc::new(Mutex::new(chance)),
+            impostor: None,
         }
     }
 
@@ -205,6 +217,12 @@ impl Toxics {
 
     pub(crate) fn black_hole(&self) -> Option<&Laid> {
         self.first(|it| *it == Toxic::BlackHole)
+    }
+
+    /// What answers those who begin TLS; nothing does in a black hole.
+    pub(crate) fn tls(&self) -> Option<&Laid> {
+        let tls = self.first(|it| matches!(it, Toxic::Tls(_)));
+        tls.filter(|_| self.black_hole().is_none())
     }
 
     /// Whether exchanges of HTTP are of interest.

@@ -43,7 +43,8 @@ impl Upstream {
     }
 }
 
-fn asked(client: &TcpStream) -> io::Result<SocketAddr> {
+/// Where a client wanted to go that was redirected to us. Fails where the kernel follows no connections.
+pub(super) fn asked(client: &TcpStream) -> io::Result<SocketAddr> {
     Ok(match client.local_addr()? {
         SocketAddr::V4(_) => ip_original_dst(client)?.into(),
         SocketAddr::V6(_) => ipv6_original_dst(client)?.into(),

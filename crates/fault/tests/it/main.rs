@@ -20,6 +20,7 @@ mod redirects;
 mod redis;
 mod rounds;
 mod stage;
+mod tls;
 mod toxics;
 mod toxiproxy;
 mod units;

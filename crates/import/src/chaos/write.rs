@@ -112,6 +112,15 @@ fn parameters(fault: &Fault) -> Map {
         | Fault::HttpAbort { .. }
         | Fault::HttpDelay { .. }
         | Fault::HttpChange { .. } => return http::parameters(fault),
+        Fault::Tls { certificate, issuer } => {
+            map.put("certificate", Tree::text(certificate.name()));
+            if let Some(it) = issuer {
+                let mut of = Map::default();
+                of.put("certificate", Tree::text(&it.certificate.display()));
+                of.put("key", Tree::text(&it.key.display()));
+                map.put("issuer", of.done());
+            }
+        }
         Fault::Cpu { load, cores } => {
             map.put("load", Tree::text(load));
             map.put_unless("cores", cores, &0, Tree::word);

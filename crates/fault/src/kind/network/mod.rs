@@ -19,5 +19,6 @@ pub(super) mod refuse;
 pub(super) mod reorder;
 pub(super) mod reset;
 mod rules;
+pub(super) mod tls;
 
 pub(super) use self::redirected::redirect;

@@ -149,6 +149,7 @@ pub(super) fn steps() -> OneKey<Step> {
     let families = [
         network::connections(),
         http::kinds(),
+        network::tls_kinds(),
         network::packets(),
         process::kinds(),
         resource::kinds(),

@@ -2,12 +2,16 @@
 
 use super::{AIMED, HOST, Kind, body, step};
 use crate::decode::codec::{Flag, Integer, List, Object};
+use crate::decode::codes;
 use crate::decode::fields::Fields;
 use crate::decode::kinds::words;
+use crate::decode::values::request::folder;
 use crate::decode::values::{
     bandwidth, dns_answer, duration, host_pattern, length, network, some_share,
 };
-use crate::document::{Direction, Fault, PartitionShape, Protocol, Selector, Step, Traffic};
+use crate::document::{
+    Direction, Fault, Flaw, Issuer, PartitionShape, Protocol, Selector, Step, Traffic,
+};
 
 /// Packets to or from an endpoint, on this host or in containers.
 pub(super) fn traffic(f: &mut Fields<'_>) -> Option<Selector> {
@@ -99,6 +103,35 @@ fn bandwidth_limit(f: &mut Fields<'_>) -> Option<Step> {
     let sentence = "No more than this passes, each second and direction.";
     let fault = f.required("rate", sentence, bandwidth()).map(|rate| Fault::Bandwidth { rate });
     step(f, fault, &AIMED)
+}
+
+/// Who signs a certificate.
+fn issuer(f: &mut Fields<'_>) -> Option<Issuer> {
+    let certificate = f.required("certificate", "Its certificate, a file in PEM.", folder());
+    let key = f.required("key", "Its key, a file in PEM.", folder());
+    certificate.zip(key).map(|(certificate, key)| Issuer { certificate, key })
+}
+
+fn tls(f: &mut Fields<'_>) -> Option<Step> {
+    let flaws = [Flaw::Expired, Flaw::WrongName, Flaw::Untrusted].map(|it| (it.name(), it));
+    let flaws = words("`expired`, `wrongName` or `untrusted`", &flaws);
+    let sentence = "What is wrong with the certificate that clients get.";
+    let certificate = f.required("certificate", sentence, flaws);
+    let sentence = "An authority that clients trust, so that the flaw is all that is wrong. Without it nobody trusts \
+                    the certificate, whatever its flaw is.";
+    let issuer = f.optional("issuer", sentence, Object { title: "Issuer", fields: issuer });
+    if certificate == Some(Flaw::Untrusted) && issuer.is_some() {
+        let help = "Leave the issuer away.";
+        let message = "what a trusted issuer has signed is not `untrusted`";
+        f.refuse("issuer", codes::EXCLUSIVE, message, help);
+    }
+    step(f, certificate.map(|certificate| Fault::Tls { certificate, issuer }), &AIMED)
+}
+
+/// Flawed certificates.
+pub(super) fn tls_kinds() -> Vec<Kind> {
+    let sentence = "Whoever begins TLS on the link gets a certificate with a flaw.";
+    vec![("tls", sentence, body("TlsFault", tls))]
 }
 
 /// What happens to connections, in the order of the manual.

@@ -39,6 +39,7 @@ impl Fault {
             Self::HttpAbort { .. } => lasts("httpAbort", &[Link, Traffic]),
             Self::HttpDelay { .. } => lasts("httpDelay", &[Link, Traffic]),
             Self::HttpChange { .. } => lasts("httpChange", &[Link, Traffic]),
+            Self::Tls { .. } => lasts("tls", &[Link, Traffic]),
             Self::Loss { .. } => lasts("loss", &[Traffic]),
             Self::Corrupt { .. } => lasts("corrupt", &[Traffic]),
             Self::Reorder { .. } => lasts("reorder", &[Traffic]),
@@ -69,7 +70,7 @@ impl Fault {
     }
 
     /// Every kind, in the order of the manual.
-    pub const KINDS: [&str; 34] = [
+    pub const KINDS: [&str; 35] = [
         "latency",
         "bandwidth",
         "blackHole",
@@ -79,6 +80,7 @@ impl Fault {
         "httpAbort",
         "httpDelay",
         "httpChange",
+        "tls",
         "loss",
         "corrupt",
         "reorder",

@@ -4,7 +4,7 @@ use std::fmt;
 
 use evenkeel_units::Human;
 
-use super::{ClientType, Fault, PartitionShape, PauseBy, PauseMode};
+use super::{ClientType, Fault, Flaw, PartitionShape, PauseBy, PauseMode};
 
 impl fmt::Display for Fault {
     /// For people, short enough for a label in a chart.
@@ -26,6 +26,9 @@ impl fmt::Display for Fault {
                 write!(f, "HTTP +{} on {share}{of}", Human(*delay))
             }
             Self::HttpChange { share, of, .. } => write!(f, "HTTP changed on {share}{of}"),
+            Self::Tls { certificate: Flaw::Expired, .. } => f.write_str("TLS expired"),
+            Self::Tls { certificate: Flaw::WrongName, .. } => f.write_str("TLS of a wrong name"),
+            Self::Tls { certificate: Flaw::Untrusted, .. } => f.write_str("TLS untrusted"),
             Self::Loss { share } => write!(f, "loss {share}"),
             Self::Corrupt { share } => write!(f, "damage {share}"),
             Self::Reorder { share, delay } => {

@@ -4,6 +4,7 @@ mod facts;
 mod files;
 mod http;
 mod label;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,6 +21,7 @@ use super::Network;
 pub use self::facts::Facts;
 pub use self::files::{FileError, FileOperation};
 pub use self::http::{Amid, AnswerChange, BodyChange, HeaderChange, Requests};
+pub use self::tls::{Flaw, Issuer};
 
 /// What can be broken. In documents: a map with one key, the kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,6 +92,13 @@ pub enum Fault {
         /// Of which requests.
         #[serde(rename = "match")]
         of: Requests,
+    },
+    /// Whoever begins TLS on the link gets a certificate with a flaw.
+    Tls {
+        /// Which flaw.
+        certificate: Flaw,
+        /// Who signs it; whom nobody trusts, when it does not say.
+        issuer: Option<Issuer>,
     },
     /// A share of the packets is lost, each by itself.
     Loss {
