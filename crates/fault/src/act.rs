@@ -1,6 +1,8 @@
 //! Acting: carrying out one step, and what is needed later to end it and to show that it acted.
 
+use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::engine::{EngineError, Fate, Run, Verb, off_the_loop};
 use crate::holder::{Counters, Holder, HolderError};
 use crate::image::{Image, start};
-use crate::kind::{Down, Limited, Paused, Restarted};
+use crate::kind::{Down, Limited, Paused, Restarted, Throttled};
 use crate::mend::{TERMINATE_MAX, successor, until};
 use crate::netem::Netem;
 use crate::plan::Argv;
@@ -20,6 +22,7 @@ use crate::process::stat::{since_boot, ticks_since_boot};
 use crate::process::{Process, State};
 use crate::proxy::{Counts, Proxy, Toxic};
 use crate::run::RunError;
+use crate::throttle::Throttle;
 use crate::unit::Unit;
 
 /// How long a signal may take to act.
@@ -41,6 +44,7 @@ pub(crate) enum Deed {
     Restarting(JoinHandle<Restarted>),
     Held(Box<Holder>),
     Limited { process: Process, limit: u64 },
+    Throttled { throttle: Throttle, lock: File, bytes: u64, since: Duration },
     Ran { said: String },
     Down { unit: Unit, since: Duration },
     Emulated(Netem),
@@ -60,6 +64,7 @@ pub(crate) enum Did {
     Restarted(Restarted),
     Held(Counters),
     Limited(Limited),
+    Throttled(Throttled),
     Down(Down),
     /// Packets that the emulator treated.
     Emulated {
@@ -116,6 +121,15 @@ impl Deed {
                 held: process.open_files_limit().is_ok_and(|it| it == Some(limit)),
                 open: process.open_files(),
             })),
+            Self::Throttled { throttle, lock, bytes, since } => {
+                let did = Throttled {
+                    held: throttle.held().unwrap_or(false),
+                    bytes: throttle.bytes().unwrap_or_default().saturating_sub(bytes),
+                    time: since_boot().saturating_sub(since),
+                };
+                drop(lock);
+                Some(Did::Throttled(did))
+            }
             Self::Ran { said } => Some(Did::Ran { said }),
             Self::Emulated(netem) => match netem.packets() {
                 Ok(packets) => Some(Did::Emulated { packets }),
@@ -206,6 +220,15 @@ pub enum ActError {
     /// Another run goes on, or none.
     #[error("{0} is not in the same run any more")]
     Over(Box<Run>),
+    /// The control group takes no limits.
+    #[error("cannot limit the control group {group}")]
+    Throttle {
+        /// Which.
+        group: PathBuf,
+        /// Why not.
+        #[source]
+        error: io::Error,
+    },
     /// The link did not do as told.
     #[error(transparent)]
     Proxy(#[from] crate::proxy::ProxyError),
@@ -251,6 +274,13 @@ pub(crate) fn limit_files(process: Process, limit: u64) -> Result<Deed, ActError
         Ok(false) => Err(ActError::Gone(process)),
         Err(error) => Err(ActError::Limit { process, error }),
     }
+}
+
+pub(crate) fn throttle(throttle: Throttle) -> Result<Deed, ActError> {
+    let failed = |error| ActError::Throttle { group: throttle.group.clone(), error };
+    let bytes = throttle.bytes().map_err(failed)?;
+    let lock = throttle.apply().map_err(failed)?;
+    Ok(Deed::Throttled { throttle, lock, bytes, since: since_boot() })
 }
 
 pub(crate) async fn stop_unit(unit: Unit) -> Result<Deed, ActError> {

@@ -57,6 +57,7 @@ pub mod safety;
 mod sample;
 pub mod status;
 pub mod target;
+mod throttle;
 pub mod toxiproxy;
 mod unit;
 

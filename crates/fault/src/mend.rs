@@ -64,6 +64,8 @@ pub(crate) enum MendError {
     Limit { process: Process, error: io::Error },
     #[error("{unit} was started, and is down after 2s")]
     Down { unit: Unit },
+    #[error("cannot write the limits of {group} back: {error}")]
+    Throttle { group: PathBuf, error: io::Error },
     #[error("cannot take the mount away from {path}: {error}")]
     Unmount { path: PathBuf, error: io::Error },
     #[error(transparent)]
@@ -83,6 +85,11 @@ pub(crate) async fn mend(undo: &Undo, secret: Option<&Secret>) -> Result<Mended,
         Undo::KillMarked { mark } => kill_marked(mark).await,
         Undo::EndStopped { process } => end_stopped(process).await,
         Undo::LimitFiles { process, ours, before } => limit_files(process, *ours, *before),
+        Undo::Throttle(it) => match it.undo() {
+            Ok(true) => Ok(Mended::Undone),
+            Ok(false) => Ok(Mended::WasFine),
+            Err(error) => Err(MendError::Throttle { group: it.group.clone(), error }),
+        },
         Undo::StartUnit(unit) => start_unit(unit).await,
         Undo::RemoveNetem(netem) => remove_netem(netem).await,
         Undo::Unmount { path, source } => unmount(path, source),

@@ -30,6 +30,7 @@ use crate::holder::Work;
 use crate::netem::Netem;
 use crate::process::Process;
 use crate::proxy::Toxic;
+use crate::throttle::Throttle;
 use crate::unit::Unit;
 
 /// Steps in the order they are applied; undone in reverse.
@@ -94,6 +95,8 @@ pub enum Op {
         /// To this.
         limit: u64,
     },
+    /// Limit how fast the processes of a control group use disks.
+    Throttle(Throttle),
     /// Run a program to its end.
     Run(Argv),
     /// Stop a unit of systemd.
@@ -186,6 +189,8 @@ pub enum Undo {
         /// From this; none is no limit.
         before: Option<u64>,
     },
+    /// Write back how fast a control group's processes used disks, where nobody else has changed it.
+    Throttle(Throttle),
     /// Run a program to its end. It has to be harmless to run it twice.
     Run(Argv),
     /// Start a unit of systemd again, unless another run of it goes on.
@@ -229,6 +234,7 @@ impl Undo {
                 let before = before.map_or("unlimited".to_owned(), |it| it.to_string());
                 Some(format!("prlimit --pid {} --nofile={before}:", process.pid))
             }
+            Self::Throttle(it) => Some(it.by_hand()),
             Self::Run(argv) => Some(format!("cd {} && {argv}", argv.directory.display())),
             Self::StartUnit(unit) => Some(unit.argv("start").to_string()),
             Self::RemoveNetem(netem) => Some(netem.removal().to_string()),
@@ -255,6 +261,7 @@ impl fmt::Display for Op {
             Self::LimitFiles { process, limit } => {
                 write!(f, "let {process} open no more than {limit} files")
             }
+            Self::Throttle(it) => write!(f, "limit the control group {it}"),
             Self::Run(argv) => write!(f, "run {argv}"),
             Self::StopUnit(unit) => write!(f, "run {}", unit.argv("stop")),
             Self::Emulate(netem) => write!(f, "run {netem}"),
@@ -285,6 +292,9 @@ impl fmt::Display for Undo {
             }
             Self::LimitFiles { process, before: None, .. } => {
                 write!(f, "let {process} open as many files as it likes again")
+            }
+            Self::Throttle(it) => {
+                write!(f, "write back the limits of the control group {}", it.group.display())
             }
             Self::Run(argv) => write!(f, "run {argv}"),
             Self::StartUnit(unit) => write!(f, "run {}, unless it runs", unit.argv("start")),

@@ -59,6 +59,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("terminateBackends", "it leaves nothing to undo"),
     ("killClients", "it leaves nothing to undo"),
     ("stop", "it needs an engine of containers; the fault crate starts one"),
+    ("ioThrottle", "it needs a control group of the victim's own; the fault crate makes one"),
     ("stopUnit", "it needs systemd; the fault crate has a stand-in for it"),
     ("duplicate", "it needs netem, which not every kernel has"),
     ("inodes", "it would take all that the file system has; the fault crate has one of its own"),

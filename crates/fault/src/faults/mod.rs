@@ -285,6 +285,7 @@ impl Faults {
             Op::Kill { process } => act::kill(process).await,
             Op::Restart { process } => self.restart(process, id, active).await,
             Op::LimitFiles { process, limit } => act::limit_files(process, limit),
+            Op::Throttle(it) => act::throttle(it),
             Op::Run(argv) => act::run(argv, mark).await,
             Op::StopUnit(unit) => act::stop_unit(unit).await,
             Op::Emulate(netem) => act::emulate(netem).await,

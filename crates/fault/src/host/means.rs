@@ -33,29 +33,42 @@ pub struct Lack {
     pub help: String,
 }
 
+/// What is done to a link.
+const OF_LINKS: &[&str] = &[
+    "latency",
+    "bandwidth",
+    "blackHole",
+    "refuse",
+    "reset",
+    "httpErrors",
+    "httpAbort",
+    "httpDelay",
+    "httpChange",
+    "tls",
+];
+
+/// What is done by tables of nft.
+const OF_TABLES: &[&str] = &[
+    "loss",
+    "blackHole",
+    "refuse",
+    "reset",
+    "httpErrors",
+    "httpAbort",
+    "httpDelay",
+    "httpChange",
+    "tls",
+    "partition",
+    "dns",
+];
+
 /// All means, with what each lacks on a host.
 pub fn means(host: &HostFacts) -> Vec<Means> {
     let net_admin = || host.capability("CAP_NET_ADMIN");
     let tc = || host.program("tc", "iproute2");
     let dev_fuse = "the kernel option CONFIG_FUSE_FS; in a container, `--device /dev/fuse`";
     vec![
-        of(
-            "links",
-            "disturb connections to dependencies that are declared as links",
-            &[
-                "latency",
-                "bandwidth",
-                "blackHole",
-                "refuse",
-                "reset",
-                "httpErrors",
-                "httpAbort",
-                "httpDelay",
-                "httpChange",
-                "tls",
-            ],
-            [],
-        ),
+        of("links", "disturb connections to dependencies that are declared as links", OF_LINKS, []),
         of(
             "children",
             "burn CPU; fill memory, disks, inodes and pids",
@@ -78,19 +91,7 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
         of(
             "nft",
             "lose, block, refuse and redirect packets; partitions",
-            &[
-                "loss",
-                "blackHole",
-                "refuse",
-                "reset",
-                "httpErrors",
-                "httpAbort",
-                "httpDelay",
-                "httpChange",
-                "tls",
-                "partition",
-                "dns",
-            ],
+            OF_TABLES,
             [net_admin(), host.program("nft", "nftables"), host.owned_tables()],
         ),
         of(
@@ -107,6 +108,12 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
         ),
         of("tracing", "pause a process until the tool ends", &["pause"], [host.tracing()]),
         of("cgroups", "limit a group's CPU and memory", &[], [host.control_groups()]),
+        of(
+            "throttling",
+            "limit how fast a group uses disks",
+            &["ioThrottle"],
+            [host.io_controller()],
+        ),
         of(
             "fuse",
             "errors and delays of files",
@@ -209,6 +216,13 @@ impl HostFacts {
             }
             Some(_) => self.capability("CAP_SYS_PTRACE"),
         }
+    }
+
+    fn io_controller(&self) -> Option<Lack> {
+        let is_there = self.cgroup_v1.contains("blkio") || self.cgroup_v2.contains("io");
+        let help = "the kernel option CONFIG_BLK_DEV_THROTTLING, and control groups mounted with the controller; in a \
+                    container, `--cgroupns host` and a writable /sys/fs/cgroup";
+        lack(is_there, "the controller `io` or `blkio`", help)
     }
 
     fn control_groups(&self) -> Option<Lack> {
@@ -315,6 +329,7 @@ mod tests {
         netem: the queueing discipline `prio` (the kernel option CONFIG_NET_SCH_PRIO)
         tracing: ptrace (kernel.yama.ptrace_scope is 3, which only a reboot changes)
         cgroups: the controllers `cpu` and `memory` (mount control groups; in a container, `--cgroupns host` and a writable /sys/fs/cgroup)
+        throttling: the controller `io` or `blkio` (the kernel option CONFIG_BLK_DEV_THROTTLING, and control groups mounted with the controller; in a container, `--cgroupns host` and a writable /sys/fs/cgroup)
         fuse: /dev/fuse (the kernel option CONFIG_FUSE_FS; in a container, `--device /dev/fuse`)
         containers: the socket of Docker or Podman (start the engine (Debian: `apt install docker.io`), or name its socket in DOCKER_HOST)
         systemd: systemd as PID 1 (the host has to be booted with it)

@@ -36,7 +36,7 @@ use self::network::{
     bandwidth, black_hole, corrupt, dns, duplicate, http_abort, http_change, http_delay,
     http_errors, latency, loss, partition, refuse, reorder, reset, tls,
 };
-use self::process::{file_descriptors, kill, pause, restart, stop_unit, trace};
+use self::process::{file_descriptors, io_throttle, kill, pause, restart, stop_unit, trace};
 use self::resource::{cpu, disk_fill, inodes, io_errors, io_latency, memory, pids};
 use crate::act::Did;
 use crate::engine::Seen;
@@ -47,7 +47,7 @@ use crate::process::{Process, State};
 use crate::proxy::{Counts, Toxic};
 use crate::target::Resolved;
 
-pub(crate) use self::process::{Down, Limited, Paused, Restarted};
+pub(crate) use self::process::{Down, Limited, Paused, Restarted, Throttled};
 
 /// What is known about a kind of fault before any is planned.
 #[derive(Copy, Clone, Debug)]
@@ -88,6 +88,7 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &stop::KIND,
     &stop_unit::KIND,
     &file_descriptors::KIND,
+    &io_throttle::KIND,
     &cpu::KIND,
     &memory::KIND,
     &disk_fill::KIND,
@@ -136,6 +137,7 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::IoLatency { .. } => &io_latency::KIND,
         Fault::Pids { .. } => &pids::KIND,
         Fault::FileDescriptors { .. } => &file_descriptors::KIND,
+        Fault::IoThrottle(_) => &io_throttle::KIND,
         Fault::TerminateBackends { .. } => &terminate_backends::KIND,
         Fault::TakeConnections { .. } => &take_connections::KIND,
         Fault::LockTable { .. } => &lock_table::KIND,

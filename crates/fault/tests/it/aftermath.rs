@@ -21,7 +21,7 @@ use crate::stage::{
 const ROUNDS: u64 = 16;
 
 /// A tool in a process of its own: this very test binary, running only [`the_tool_of_another_test`].
-struct Tool {
+pub(crate) struct Tool {
     child: Child,
     said: BufReader<std::process::ChildStdout>,
 }
@@ -39,7 +39,7 @@ impl Tool {
     }
 
     /// Waits until it has broken everything. Returns where its link listens.
-    fn until_broken(&mut self) -> SocketAddr {
+    pub(crate) fn until_broken(&mut self) -> SocketAddr {
         let mut line = String::new();
         while !line.contains("broken") {
             line.clear();
@@ -52,7 +52,7 @@ impl Tool {
         Self::with("pause", victim, state)
     }
 
-    fn with(deed: &str, victim: &Victim, state: &Path) -> Self {
+    pub(crate) fn with(deed: &str, victim: &Victim, state: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "aftermath::the_tool_of_another_test", "--nocapture"])
             .env("VICTIM", victim.0.id().to_string())
@@ -66,7 +66,7 @@ impl Tool {
         Self { child, said }
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -99,6 +99,7 @@ async fn the_tool_of_another_test() {
     let deed = match std::env::var("DEED").as_deref() {
         Ok("restart") => Fault::Restart { every: None },
         Ok("trace") => Fault::Pause { by: PauseBy::Trace },
+        Ok("throttle") => crate::throttle::SLOW,
         _ => PAUSE,
     };
     faults.begin(0, &on_workers(deed)).await.unwrap();

@@ -20,6 +20,7 @@ mod redirects;
 mod redis;
 mod rounds;
 mod stage;
+mod throttle;
 mod tls;
 mod toxics;
 mod toxiproxy;

@@ -10,9 +10,9 @@ use evenkeel_units::Ratio;
 
 use evenkeel_model::document::{
     Amount, BlastRadius, ChaosExperiment, ClientType, Containers, Direction, Fault, FileError,
-    FileOperation, Finder, GameDay, GameDayScenario, LockMode, Mode, Monkey, OnNoData,
-    PartitionShape, Parts, PauseBy, PauseMode, Prerequisite, Probe, ProbeKind, Protocol, Release,
-    Safety, Selector, Step, Target, Traffic,
+    FileOperation, Finder, GameDay, GameDayScenario, IoLimits, Issuer, LockMode, Mode, Monkey,
+    OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Prerequisite, Probe, ProbeKind, Protocol,
+    Release, Safety, Selector, Step, Target, Traffic,
 };
 
 use crate::figures::{bytes, criterion, duration};
@@ -114,12 +114,7 @@ fn parameters(fault: &Fault) -> Map {
         | Fault::HttpChange { .. } => return http::parameters(fault),
         Fault::Tls { certificate, issuer } => {
             map.put("certificate", Tree::text(certificate.name()));
-            if let Some(it) = issuer {
-                let mut of = Map::default();
-                of.put("certificate", Tree::text(&it.certificate.display()));
-                of.put("key", Tree::text(&it.key.display()));
-                map.put("issuer", of.done());
-            }
+            issuer.iter().for_each(|it| map.put("issuer", written(it)));
         }
         Fault::Cpu { load, cores } => {
             map.put("load", Tree::text(load));
@@ -158,6 +153,7 @@ fn parameters(fault: &Fault) -> Map {
             files(&mut map, path, *share, operations);
             map.put("delay", duration(*delay));
         }
+        Fault::IoThrottle(limits) => io_limits(&mut map, limits),
         Fault::StopUnit { unit } => map.put("unit", Tree::text(unit)),
         Fault::Pids { count } => map.put("count", Tree::word(count)),
         Fault::FileDescriptors { limit } => map.put("limit", Tree::word(limit)),
@@ -201,6 +197,28 @@ fn parameters(fault: &Fault) -> Map {
         }
     }
     map
+}
+
+/// Who has issued a certificate.
+fn written(issuer: &Issuer) -> Tree {
+    let mut map = Map::default();
+    map.put("certificate", Tree::text(&issuer.certificate.display()));
+    map.put("key", Tree::text(&issuer.key.display()));
+    map.done()
+}
+
+fn io_limits(map: &mut Map, limits: &IoLimits) {
+    let IoLimits { read_rate, write_rate, read_operations, write_operations } = limits;
+    for (key, rate) in [("readRate", read_rate), ("writeRate", write_rate)] {
+        map.put_text(key, rate.map(|it| format!("{}/s", bytes(it))).as_ref());
+    }
+    for (key, number) in
+        [("readOperations", read_operations), ("writeOperations", write_operations)]
+    {
+        if let Some(number) = number {
+            map.put(key, Tree::word(number));
+        }
+    }
 }
 
 fn files(map: &mut Map, path: &Path, share: Ratio, operations: &BTreeSet<FileOperation>) {

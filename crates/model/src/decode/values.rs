@@ -174,6 +174,19 @@ pub(super) fn bandwidth() -> Word<Bytes> {
     Word { expected: "a bandwidth such as `1MiB/s`", takes: Takes::Text, parse, schema }
 }
 
+/// An amount a second that a disk reads or writes.
+pub(super) fn disk_rate() -> Word<Bytes> {
+    let parse = |text: &str| match evenkeel_units::bytes::parse_bandwidth(text) {
+        Err(error) => Err(unit(&error)),
+        Ok(Bytes(0)) => Err(range(
+            format!("`{}` is nothing, and a disk cannot be slowed down to it", cut(text)),
+            "Give some, such as `64KiB/s`, or use the fault `ioErrors`.",
+        )),
+        Ok(it) => Ok(it),
+    };
+    Word { parse, ..bandwidth() }
+}
+
 /// A percentile.
 pub(super) fn quantile() -> Word<Quantile> {
     let parse = |text: &str| {

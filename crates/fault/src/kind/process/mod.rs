@@ -1,6 +1,7 @@
 //! Faults of processes.
 
 pub(super) mod file_descriptors;
+pub(super) mod io_throttle;
 pub(super) mod kill;
 pub(super) mod pause;
 pub(super) mod restart;
@@ -8,6 +9,7 @@ pub(super) mod stop_unit;
 pub(super) mod trace;
 
 pub(crate) use self::file_descriptors::Limited;
+pub(crate) use self::io_throttle::Throttled;
 pub(crate) use self::pause::Paused;
 pub(crate) use self::restart::Restarted;
 pub(crate) use self::stop_unit::Down;

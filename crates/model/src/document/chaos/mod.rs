@@ -51,8 +51,8 @@ pub use self::container::Containers;
 pub use self::database::{DatabaseUrl, DatabaseUrlError};
 pub use self::fault::{
     ActsOn, Amid, Amount, AnswerChange, BodyChange, ClientType, DnsAnswer, Facts, Fault, FileError,
-    FileOperation, Flaw, HeaderChange, Issuer, LockMode, PartitionShape, PauseBy, PauseMode,
-    Requests,
+    FileOperation, Flaw, HeaderChange, IoLimits, Issuer, LockMode, PartitionShape, PauseBy,
+    PauseMode, Requests,
 };
 pub use self::hours::Hours;
 pub use self::monkey::Monkey;

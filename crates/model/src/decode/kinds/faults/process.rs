@@ -7,8 +7,8 @@ use crate::decode::codec::Integer;
 use crate::decode::codes;
 use crate::decode::fields::Fields;
 use crate::decode::kinds::words;
-use crate::decode::values::{length, process};
-use crate::document::{Fault, PauseBy, Step};
+use crate::decode::values::{disk_rate, length, process};
+use crate::document::{Fault, IoLimits, PauseBy, Step};
 
 /// More often than this nobody comes back in between.
 const EVERY_LEAST: Duration = Duration::from_secs(1);
@@ -59,6 +59,21 @@ fn file_descriptors(f: &mut Fields<'_>) -> Option<Step> {
     step(f, limit.map(|limit| Fault::FileDescriptors { limit }), &AIMED)
 }
 
+fn io_throttle(f: &mut Fields<'_>) -> Option<Step> {
+    // The kernel takes the largest number of 32 bits for none.
+    let reason = "Give a number above 0.";
+    let number = || Integer { min: 1, max: u64::from(u32::MAX) - 1, reason };
+    let read_rate = f.optional("readRate", "Bytes read from a disk, at most.", disk_rate());
+    let write_rate = f.optional("writeRate", "Bytes written to a disk, at most.", disk_rate());
+    let sentence = "Reads from a disk each second, at most.";
+    let read_operations = f.optional("readOperations", sentence, number());
+    let sentence = "Writes to a disk each second, at most.";
+    let write_operations = f.optional("writeOperations", sentence, number());
+    f.at_least_one(&["readRate", "writeRate", "readOperations", "writeOperations"]);
+    let limits = IoLimits { read_rate, write_rate, read_operations, write_operations };
+    step(f, Some(Fault::IoThrottle(limits)), &AIMED)
+}
+
 /// Every kind of this family, in the order of the manual.
 pub(super) fn kinds() -> Vec<Kind> {
     vec![
@@ -91,6 +106,11 @@ pub(super) fn kinds() -> Vec<Kind> {
             "fileDescriptors",
             "Processes may open no more files than this.",
             body("FileDescriptorsFault", file_descriptors),
+        ),
+        (
+            "ioThrottle",
+            "Processes read and write no faster than this, on each disk.",
+            body("IoThrottleFault", io_throttle),
         ),
     ]
 }

@@ -60,6 +60,7 @@ impl Fault {
             Self::IoLatency { .. } => lasts("ioLatency", &[Host]),
             Self::Pids { .. } => lasts("pids", &[Host]),
             Self::FileDescriptors { .. } => lasts("fileDescriptors", &[Process]),
+            Self::IoThrottle(_) => lasts("ioThrottle", &[Process]),
             Self::TerminateBackends { .. } => repeats("terminateBackends", &[Postgres], false),
             Self::TakeConnections { .. } => lasts("takeConnections", &[Postgres]),
             Self::LockTable { .. } => lasts("lockTable", &[Postgres]),
@@ -70,7 +71,7 @@ impl Fault {
     }
 
     /// Every kind, in the order of the manual.
-    pub const KINDS: [&str; 35] = [
+    pub const KINDS: [&str; 36] = [
         "latency",
         "bandwidth",
         "blackHole",
@@ -93,6 +94,7 @@ impl Fault {
         "stop",
         "stopUnit",
         "fileDescriptors",
+        "ioThrottle",
         "cpu",
         "memory",
         "diskFill",

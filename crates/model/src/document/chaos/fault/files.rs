@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use evenkeel_units::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// What a program does to files.
@@ -82,5 +83,32 @@ impl FileError {
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(Self::NAMES.iter().find(|it| it.1 == *self).map_or("", |it| it.0))
+    }
+}
+
+/// How fast a disk is, at most; what is not given is not limited.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IoLimits {
+    /// Bytes read, each second.
+    pub read_rate: Option<Bytes>,
+    /// Bytes written, each second.
+    pub write_rate: Option<Bytes>,
+    /// Reads, each second.
+    pub read_operations: Option<u64>,
+    /// Writes, each second.
+    pub write_operations: Option<u64>,
+}
+
+impl fmt::Display for IoLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = |it: Option<Bytes>, what: &str| it.map(|it| format!("{what} {it}/s"));
+        let number = |it: Option<u64>, what: &str| it.map(|it| format!("{it} {what}/s"));
+        let parts = [
+            rate(self.read_rate, "read"),
+            rate(self.write_rate, "write"),
+            number(self.read_operations, "reads"),
+            number(self.write_operations, "writes"),
+        ];
+        f.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 }

@@ -63,6 +63,7 @@ impl fmt::Display for Fault {
             Self::IoLatency { delay, .. } => write!(f, "file operations +{}", Human(*delay)),
             Self::Pids { count } => write!(f, "{count} pids taken"),
             Self::FileDescriptors { limit } => write!(f, "at most {limit} file descriptors"),
+            Self::IoThrottle(limits) => write!(f, "disks at most {limits}"),
             Self::TerminateBackends { share, .. } => write!(f, "{share} of the sessions ended"),
             Self::TakeConnections { free: 0 } => f.write_str("no connections free"),
             Self::TakeConnections { free } => write!(f, "{free} connections free"),

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::Network;
 
 pub use self::facts::Facts;
-pub use self::files::{FileError, FileOperation};
+pub use self::files::{FileError, FileOperation, IoLimits};
 pub use self::http::{Amid, AnswerChange, BodyChange, HeaderChange, Requests};
 pub use self::tls::{Flaw, Issuer};
 
@@ -222,6 +222,8 @@ pub enum Fault {
         /// The limit.
         limit: u64,
     },
+    /// Processes read and write no faster than this, on each disk: limits of their control group.
+    IoThrottle(IoLimits),
     /// A share of the sessions of a database is ended.
     TerminateBackends {
         /// The share, of those that match.
