@@ -14,7 +14,8 @@ use tokio::task::JoinHandle;
 use crate::engine::{EngineError, Fate, Run, Verb, off_the_loop};
 use crate::holder::{Counters, Holder, HolderError};
 use crate::image::{Image, start};
-use crate::kind::{Down, Limited, Paused, Restarted, Throttled};
+use crate::kind::{Down, Held, Limited, Paused, Restarted, Throttled};
+use crate::kubernetes::{Change, ClusterError};
 use crate::mend::{TERMINATE_MAX, successor, until};
 use crate::netem::Netem;
 use crate::plan::Argv;
@@ -49,6 +50,7 @@ pub(crate) enum Deed {
     Down { unit: Unit, since: Duration },
     Emulated(Netem),
     Container { verb: Verb, run: Run, since: Duration },
+    Set { change: Change, since: Duration },
 }
 
 /// What a deed did, once it is over.
@@ -71,6 +73,7 @@ pub(crate) enum Did {
         packets: u64,
     },
     Container(Verb, Fate),
+    Set(Change, Held),
     Ran {
         said: String,
     },
@@ -139,6 +142,16 @@ impl Deed {
                 held: unit.is_down().unwrap_or(false),
                 time: since_boot().saturating_sub(since),
             })),
+            Self::Set { change, since } => {
+                let asked = change.clone();
+                match off_the_loop(move || asked.holds()).await {
+                    Ok(to_the_end) => {
+                        let time = since_boot().saturating_sub(since);
+                        Some(Did::Set(change, Held { to_the_end, time }))
+                    }
+                    Err(error) => Some(Did::Lost(error.to_string())),
+                }
+            }
             Self::Container { verb, run, since } => {
                 let time = since_boot().saturating_sub(since);
                 let asked = verb.clone();
@@ -214,6 +227,9 @@ pub enum ActError {
         #[source]
         error: io::Error,
     },
+    /// The cluster did not do as told.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The engine did not do as told.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -294,6 +310,12 @@ pub(crate) async fn stop_unit(unit: Unit) -> Result<Deed, ActError> {
 pub(crate) async fn emulate(netem: Netem) -> Result<Deed, ActError> {
     netem.add().await?;
     Ok(Deed::Emulated(netem))
+}
+
+pub(crate) async fn set(change: Change) -> Result<Deed, ActError> {
+    let it = change.clone();
+    off_the_loop(move || it.make()).await?;
+    Ok(Deed::Set { change, since: since_boot() })
 }
 
 pub(crate) async fn on_container(verb: Verb, run: Run) -> Result<Deed, ActError> {

@@ -12,6 +12,7 @@
 //! host       what this host has, what works with it, and how to get the rest
 //! holder     what is held, burnt or kept up in a child of ours, on a pipe
 //! engine     Docker and Podman, asked over their socket
+//! kubernetes a cluster: its pods, and what is set in it
 //! journal    every undo on disk before its step
 //! need       what a fault needs of the host: programs, capabilities
 //! netem      packets treated by the kernel's emulator
@@ -42,6 +43,7 @@ pub mod host;
 mod image;
 mod journal;
 pub mod kind;
+mod kubernetes;
 mod mend;
 mod mount;
 mod need;

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::engine::{EngineError, Run, Verb, off_the_loop};
 use crate::image::{Secret, start};
 use crate::journal::Journal;
+use crate::kubernetes::{self, Change, ClusterError};
 use crate::mount;
 use crate::netem::Netem;
 use crate::plan::{MARK, Undo};
@@ -26,6 +27,8 @@ use crate::unit::Unit;
 const LOOK: Duration = Duration::from_millis(5);
 /// How long a signal may take to act: the kernel needs microseconds, a loaded host sometimes more.
 const SIGNAL_MAX: Duration = Duration::from_secs(2);
+/// How long a request takes that nobody waits for any more.
+const ON_ITS_WAY: Duration = Duration::from_millis(300);
 /// How long a process that was told to end may take to do so.
 pub(crate) const TERMINATE_MAX: Duration = Duration::from_secs(5);
 
@@ -71,6 +74,8 @@ pub(crate) enum MendError {
     #[error(transparent)]
     Run(#[from] RunError),
     #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
     Engine(#[from] EngineError),
     #[error("cannot look through the processes of this host: {0}")]
     Look(#[from] io::Error),
@@ -93,6 +98,7 @@ pub(crate) async fn mend(undo: &Undo, secret: Option<&Secret>) -> Result<Mended,
         Undo::StartUnit(unit) => start_unit(unit).await,
         Undo::RemoveNetem(netem) => remove_netem(netem).await,
         Undo::Unmount { path, source } => unmount(path, source),
+        Undo::PutBack(change) => Ok(put_back(change).await?),
         Undo::Unpause(run) => unpause(run.clone()).await,
         Undo::StartContainer(run) => start_container(run.clone()).await,
         // Whether there was anything to undo only the program knows.
@@ -206,6 +212,23 @@ async fn remove_netem(netem: &Netem) -> Result<Mended, MendError> {
         true => Err(MendError::StillThere { what: format!("netem on {}", netem.interface) }),
         false => Ok(Mended::Undone),
     }
+}
+
+/// What seems to be as before is looked at twice: a request of a tool that was killed may still be on its way.
+async fn put_back(change: &Change) -> Result<Mended, ClusterError> {
+    let take_back = || {
+        let it = change.clone();
+        off_the_loop(move || it.take_back())
+    };
+    let mut found = take_back().await?;
+    if found == kubernetes::Mended::AsBefore {
+        tokio::time::sleep(ON_ITS_WAY).await;
+        found = take_back().await?;
+    }
+    Ok(match found {
+        kubernetes::Mended::Undone => Mended::Undone,
+        kubernetes::Mended::AsBefore | kubernetes::Mended::Foreign => Mended::WasFine,
+    })
 }
 
 fn unmount(path: &Path, source: &str) -> Result<Mended, MendError> {

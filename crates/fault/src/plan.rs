@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{Run, Verb};
 use crate::holder::Work;
+use crate::kubernetes::Change;
 use crate::netem::Netem;
 use crate::process::Process;
 use crate::proxy::Toxic;
@@ -103,6 +104,8 @@ pub enum Op {
     StopUnit(Unit),
     /// Have the kernel's emulator treat packets that leave.
     Emulate(Netem),
+    /// Set something in a cluster.
+    Set(Change),
     /// Have something done to a container.
     Container {
         /// What.
@@ -204,6 +207,8 @@ pub enum Undo {
         /// What tells it from others.
         source: String,
     },
+    /// Put back what was set in a cluster, if it is still ours.
+    PutBack(Change),
     /// Thaw a container, unless another run of it goes on.
     Unpause(Run),
     /// Start a container again, unless another run of it goes on or it is gone.
@@ -215,6 +220,28 @@ pub enum Undo {
 pub const MARK: &str = "EVENKEEL_RUN";
 
 impl Undo {
+    /// Whether it is about something that a reboot does not mend. Processes of another boot are gone, with all that was
+    /// done to them.
+    pub(crate) const fn outlives_boot(&self) -> bool {
+        match self {
+            Self::PutBack(_)
+            | Self::Run(_)
+            | Self::StartUnit(_)
+            | Self::Unpause(_)
+            | Self::StartContainer(_) => true,
+            Self::None
+            | Self::Continue { .. }
+            | Self::KillGroup { .. }
+            | Self::KillMarked { .. }
+            | Self::EndStopped { .. }
+            | Self::StartAgain { .. }
+            | Self::LimitFiles { .. }
+            | Self::RemoveNetem(_)
+            | Self::Throttle(_)
+            | Self::Unmount { .. } => false,
+        }
+    }
+
     /// What a person would type to do the same; `None` where there is nothing to type.
     pub fn by_hand(&self) -> Option<String> {
         match self {
@@ -242,6 +269,7 @@ impl Undo {
                 "umount --lazy '{}'   # if `{source}` is mounted there",
                 path.display()
             )),
+            Self::PutBack(it) => Some(it.by_hand()),
             Self::Unpause(run) => Some(run.by_hand("unpause")),
             Self::StartContainer(run) => Some(run.by_hand("start")),
         }
@@ -265,6 +293,7 @@ impl fmt::Display for Op {
             Self::Run(argv) => write!(f, "run {argv}"),
             Self::StopUnit(unit) => write!(f, "run {}", unit.argv("stop")),
             Self::Emulate(netem) => write!(f, "run {netem}"),
+            Self::Set(it) => it.fmt(f),
             Self::Container { verb: Verb::Kill { main }, run } => write!(f, "kill {main} of {run}"),
             Self::Container { verb, run } => write!(f, "{} {run}", verb.name()),
         }
@@ -302,6 +331,7 @@ impl fmt::Display for Undo {
             Self::Unmount { path, source } => {
                 write!(f, "take {source} away from {}, if it is there", path.display())
             }
+            Self::PutBack(it) => f.write_str(&it.back()),
             Self::Unpause(run) => write!(f, "unpause {run}"),
             Self::StartContainer(run) => write!(f, "start {run}, unless it runs"),
         }

@@ -1,7 +1,8 @@
 //! Recover: mending what a run left behind when both it and its guardian were killed.
 //!
 //! A run that is alive is left alone, and so is one whose guardian is still mending: they hold the lock
-//! of their journal. A guardian that was stopped is told to go on. A journal of an earlier boot is about processes that no longer exist. One with a line
+//! of their journal. A guardian that was stopped is told to go on. Of a journal of an earlier boot, what is about
+//! processes is left out, since they no longer exist; what outlives a boot is mended as ever. One with a line
 //! that is not understood is mended as far as it is, and stays.
 
 use std::io;
@@ -128,10 +129,11 @@ async fn take_over(mut journal: Journal, recovered: &mut Recovered) -> io::Resul
         by_hand: Some(format!("undo what it says, then remove {path}")),
     });
     recovered.failed.extend(unreadable);
-    let is_understood = recovered.failed.is_empty();
-    if is_understood && ledger.boot.is_some_and(|it| it != boot_id()) {
-        recovered.was_fine = ledger.open.values().map(|(_, undo)| undo.to_string()).collect();
-        return journal.remove();
+    if ledger.boot.is_some_and(|it| it != boot_id()) {
+        for (id, (_, undo)) in ledger.open.iter().filter(|(_, (_, undo))| !undo.outlives_boot()) {
+            journal.done(*id, Mended::WasFine.name())?;
+            recovered.was_fine.push(undo.to_string());
+        }
     }
     let note = |undo: &Undo, mended: Result<Mended, &MendError>| match mended {
         Ok(Mended::Undone) => recovered.undone.push(undo.to_string()),

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Percentages are judged on the candidates that were found, not on those that were hoped for. The
-//! share and the floor of healthy candidates count processes and containers: a service has one link to a dependency,
+//! share and the floor of healthy candidates count processes, containers and pods: a service has one link to a dependency,
 //! and a fault on it hits all of it.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,6 +4,7 @@
 //! instances: gateway-*   the service's instances whose names match
 //! process: {port: 5432}  families of processes on this host
 //! container: {name: …}   containers, by their engine
+//! pods: {labels: …}      running pods of a cluster
 //! dependency: payment    links, likewise; of both only those with certain labels, when labels are given
 //! traffic: {port: 5432}  packets that pass this host
 //! postgres: URL          one server; likewise `redis`
@@ -54,7 +55,7 @@ impl Resolved {
     /// Whether there may be several candidates, of which some have to stay well: those that the blast radius counts.
     pub fn is_counted(&self) -> bool {
         match self.acts_on {
-            ActsOn::Process | ActsOn::Container => true,
+            ActsOn::Process | ActsOn::Container | ActsOn::Pod => true,
             // Of containers, and not of this host.
             ActsOn::Traffic => self.owner.is_some(),
             _ => false,
@@ -142,6 +143,7 @@ pub fn resolve(
     let fits = usual.contains(&acts_on);
     let (owner, candidates) = match target.map(|it| &it.select) {
         _ if acts_on == ActsOn::Host => (None, vec![Candidate::named("this host")]),
+        _ if acts_on == ActsOn::Cluster => (None, vec![Candidate::named("a cluster")]),
         None => return Err(TargetError::Missing { label }),
         Some(select) if !fits => return Err(wrong(usual, select)),
         Some(Selector::Dependency(parts)) => {
@@ -156,7 +158,7 @@ pub fn resolve(
                 .map(|it| Candidate { name: it.name.clone(), finder: Some(it.find.clone()) });
             (of_drill(&parts.service)?, instances.collect())
         }
-        Some(select @ (Selector::Process(_) | Selector::Container(_))) => {
+        Some(select @ (Selector::Process(_) | Selector::Container(_) | Selector::Pods(_))) => {
             (Some(select.to_string()), found.to_vec())
         }
         Some(Selector::Inside { containers, .. }) => (Some(containers.to_string()), found.to_vec()),

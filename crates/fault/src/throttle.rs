@@ -57,7 +57,12 @@ impl Throttle {
         let mounts = read_to_string("/proc/self/mountinfo")?;
         let mut groups = BTreeSet::new();
         for process in processes {
-            let cgroups = read_to_string(format!("/proc/{}/cgroup", process.pid))?;
+            let cgroups = match read_to_string(format!("/proc/{}/cgroup", process.pid)) {
+                Ok(it) => it,
+                // It has ended since it was found.
+                Err(_) if !process.is_alive() => continue,
+                Err(error) => return Err(error.into()),
+            };
             groups.insert(group(&mounts, &cgroups).ok_or_else(|| missing(process))?);
         }
         let disks = disks()?;

@@ -88,11 +88,11 @@ fn mistakes_and_files_of_which_nothing_carries_over_are_refused() {
 
     world.write(
         "pods.yaml",
-        &MESH.replace("action: delay", "action: pod-kill").replace("Network", "Pod"),
+        &MESH.replace("action: delay", "action: container-kill").replace("Network", "Pod"),
     );
     let output = world.run(&["chaos", "import", "pods.yaml"]);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-    for words in ["there is no such fault yet: deleting pods", "nothing of it carries over"] {
+    for words in ["there is no such fault yet: killing containers", "nothing of it carries over"] {
         assert!(said(&output).contains(words), "{}", said(&output));
     }
 

@@ -11,6 +11,7 @@ use evenkeel_units::{Human, Ratio, Seed};
 use super::error::FaultError;
 use crate::engine::{self, Seen};
 use crate::kind::{Aim, Hit};
+use crate::kubernetes::{self, Pod};
 use crate::need::PlanError;
 use crate::plan::Plan;
 use crate::process::{Process, families, find};
@@ -147,6 +148,22 @@ pub(super) fn locate(
             candidates.push(Candidate { name: select.to_string(), finder: None });
         }
     }
+    let mut pods: BTreeMap<String, Pod> = BTreeMap::new();
+    if let Some(select @ Selector::Pods(which)) = fault.target.as_ref().map(|it| &it.select) {
+        let failed = |error: kubernetes::ClusterError| FaultError::Plan {
+            label: fault.label.clone(),
+            error: error.into(),
+        };
+        let (_, found) = kubernetes::list(which).map_err(failed)?;
+        for it in found.into_iter().filter(|it| it.is_running) {
+            let name = it.it.name.clone();
+            candidates.push(Candidate { name: name.clone(), finder: None });
+            pods.insert(name, it);
+        }
+        if candidates.is_empty() && service.start.is_some() {
+            candidates.push(Candidate { name: select.to_string(), finder: None });
+        }
+    }
     if let Some(select @ Selector::Process(finder)) = fault.target.as_ref().map(|it| &it.select) {
         for family in families(find(finder).map_err(FaultError::Look)?) {
             let Some(head) = family.first() else { continue };
@@ -170,7 +187,8 @@ pub(super) fn locate(
             (None, None) => Vec::new(),
         };
         let container = containers.remove(&name);
-        let hit = Hit { name, finder, family, container };
+        let pod = pods.remove(&name);
+        let hit = Hit { name, finder, family, container, pod };
         (if resolved.hits.contains(&index) { &mut hits } else { &mut spared }).push(hit);
     }
     Ok(Located { resolved, hits, spared })

@@ -289,6 +289,7 @@ impl Faults {
             Op::Run(argv) => act::run(argv, mark).await,
             Op::StopUnit(unit) => act::stop_unit(unit).await,
             Op::Emulate(netem) => act::emulate(netem).await,
+            Op::Set(change) => act::set(change).await,
             Op::Container { verb, run } => act::on_container(verb, run).await,
             Op::Hold { work, limit } => {
                 let held = Holder::start(&self.holder, work, mark, limit).await;

@@ -21,6 +21,7 @@ mod life;
 mod memory;
 mod pids;
 mod pipe;
+mod pods;
 mod postgres;
 mod redirect;
 mod redis;
@@ -47,6 +48,7 @@ pub(crate) use self::inodes::Inodes;
 pub(crate) use self::memory::{Memory, available, reserve, total};
 pub(crate) use self::pids::Pids;
 pub(crate) use self::pipe::{Holder, HolderError};
+pub(crate) use self::pods::{Ending, Pods};
 pub(crate) use self::postgres::{Lock, Postgres, Task, Terminate};
 pub(crate) use self::redirect::Redirect;
 pub(crate) use self::redis::{Address, KillClients, Redis, Task as RedisTask};
@@ -84,6 +86,8 @@ pub enum Work {
     Packets(Disturbance),
     /// Stop processes by tracing them.
     Trace(Trace),
+    /// Tell pods to end.
+    Pods(Pods),
     /// Do something in a PostgreSQL.
     Postgres(Postgres),
     /// Do something in a Redis.
@@ -114,6 +118,7 @@ impl Work {
                 it.run(life.input(), life.left(), || life.ready()).map(|did| did.counters())
             }
             Self::Trace(it) => it.run(life),
+            Self::Pods(it) => it.run(life),
             Self::Postgres(it) => it.run(life),
             Self::Redis(it) => it.run(life),
         }?;
@@ -135,6 +140,7 @@ impl fmt::Display for Work {
             Self::Dns(it) => it.fmt(f),
             Self::Packets(it) => it.fmt(f),
             Self::Trace(it) => it.fmt(f),
+            Self::Pods(it) => it.fmt(f),
             Self::Postgres(it) => it.fmt(f),
             Self::Redis(it) => it.fmt(f),
             Self::Within(it) => it.fmt(f),

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
+use evenkeel_model::document;
 use nix::sched::{CloneFlags, unshare};
 
 use super::{ContainerEngine, HostFacts, Netfilter};
 use crate::engine::Engine;
+use crate::kubernetes::Cluster;
 use crate::need;
 use crate::netlink;
 
@@ -52,6 +54,7 @@ pub fn look() -> HostFacts {
         // As sd_booted(3) has it.
         systemd: Path::new("/run/systemd/system").is_dir(),
         container_engine: container_engine(),
+        cluster: Cluster::find(&document::Cluster::default()).ok().map(|it| it.server),
     }
 }
 

@@ -130,6 +130,7 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
             &["kill", "pause", "restart", "stop"],
             [host.engine()],
         ),
+        of_cluster(host),
         of(
             "systemd",
             "stop and start units",
@@ -140,6 +141,16 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
             ],
         ),
     ]
+}
+
+fn of_cluster(host: &HostFacts) -> Means {
+    let cluster = "name its kubeconfig (`KUBECONFIG`), or run in a pod that has an account";
+    of(
+        "kubernetes",
+        "delete and evict pods, scale deployments, cordon nodes; the rights of the account are asked when it acts",
+        &["podDelete", "podEvict", "scale", "cordon"],
+        [lack(host.cluster.is_some(), "access to a cluster", cluster)],
+    )
 }
 
 fn of<const N: usize>(
@@ -265,7 +276,8 @@ mod tests {
             "qdiscs": ["netem", "prio"],
             "cgroup_v2": ["cpu", "io", "memory", "pids"],
             "fuse": true, "ptrace_scope": 1, "systemd": true,
-            "container_engine": {"socket": "/run/docker.sock", "product": "Docker 20.10.24"}
+            "container_engine": {"socket": "/run/docker.sock", "product": "Docker 20.10.24"},
+            "cluster": "https://10.0.0.1:6443"
         }"#;
         serde_json::from_str(text).unwrap()
     }
@@ -317,6 +329,7 @@ mod tests {
             fuse: false,
             systemd: false,
             container_engine: None,
+            cluster: None,
             ptrace_scope: Some(3),
             cgroup_v2: [].into(),
             ..complete()
@@ -332,6 +345,7 @@ mod tests {
         throttling: the controller `io` or `blkio` (the kernel option CONFIG_BLK_DEV_THROTTLING, and control groups mounted with the controller; in a container, `--cgroupns host` and a writable /sys/fs/cgroup)
         fuse: /dev/fuse (the kernel option CONFIG_FUSE_FS; in a container, `--device /dev/fuse`)
         containers: the socket of Docker or Podman (start the engine (Debian: `apt install docker.io`), or name its socket in DOCKER_HOST)
+        kubernetes: access to a cluster (name its kubeconfig (`KUBECONFIG`), or run in a pod that has an account)
         systemd: systemd as PID 1 (the host has to be booted with it)
         ");
     }

@@ -46,6 +46,8 @@ pub struct HostFacts {
     pub systemd: bool,
     /// The engine that is asked when none is named.
     pub container_engine: Option<ContainerEngine>,
+    /// The cluster of Kubernetes that faults would act in, by its URL; nobody has asked whether it is there.
+    pub cluster: Option<String>,
 }
 
 /// An engine of containers.

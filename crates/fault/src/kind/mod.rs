@@ -5,6 +5,7 @@
 //! network    links to dependencies, and packets that pass this host
 //! process    processes of a service
 //! container  containers, by their engine
+//! cluster    pods, deployments and nodes of Kubernetes
 //! resource   what a host has only so much of
 //! database   sessions, connections, tables and clients of a database server
 //! command    whatever a program of the user's does and takes back
@@ -13,6 +14,7 @@
 //! A new fault is a new file, and a line in [`KINDS`] and in [`of`]. It is made of the few things that are done to a
 //! host ([`Op`]), so nothing else has to know it.
 
+mod cluster;
 mod command;
 mod container;
 mod database;
@@ -28,6 +30,7 @@ use evenkeel_model::document::{ActsOn, Fault, Finder, PauseBy, Selector, Target,
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Seed;
 
+use self::cluster::{cordon, pod_delete, pod_evict, scale};
 use self::container::stop;
 use self::database::{
     kill_clients, lock_table, pause_clients, take_connections, terminate_backends,
@@ -41,12 +44,14 @@ use self::resource::{cpu, disk_fill, inodes, io_errors, io_latency, memory, pids
 use crate::act::Did;
 use crate::engine::Seen;
 use crate::holder::{Counters, Within, Work};
+use crate::kubernetes::Pod;
 use crate::need::PlanError;
 use crate::plan::{Op, Plan, Release, Step, Undo};
 use crate::process::{Process, State};
 use crate::proxy::{Counts, Toxic};
 use crate::target::Resolved;
 
+pub(crate) use self::cluster::Held;
 pub(crate) use self::process::{Down, Limited, Paused, Restarted, Throttled};
 
 /// What is known about a kind of fault before any is planned.
@@ -97,6 +102,10 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &io_latency::KIND,
     &pids::KIND,
     &command::KIND,
+    &pod_delete::KIND,
+    &pod_evict::KIND,
+    &scale::KIND,
+    &cordon::KIND,
     &terminate_backends::KIND,
     &take_connections::KIND,
     &lock_table::KIND,
@@ -138,6 +147,10 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::Pids { .. } => &pids::KIND,
         Fault::FileDescriptors { .. } => &file_descriptors::KIND,
         Fault::IoThrottle(_) => &io_throttle::KIND,
+        Fault::PodDelete { .. } => &pod_delete::KIND,
+        Fault::PodEvict => &pod_evict::KIND,
+        Fault::Scale { .. } => &scale::KIND,
+        Fault::Cordon { .. } => &cordon::KIND,
         Fault::TerminateBackends { .. } => &terminate_backends::KIND,
         Fault::TakeConnections { .. } => &take_connections::KIND,
         Fault::LockTable { .. } => &lock_table::KIND,
@@ -168,6 +181,8 @@ pub(crate) struct Hit {
     pub(crate) family: Vec<Process>,
     /// The container that it is.
     pub(crate) container: Option<Seen>,
+    /// The pod that it is.
+    pub(crate) pod: Option<Pod>,
 }
 
 impl Hit {
@@ -175,6 +190,7 @@ impl Hit {
     pub(crate) fn is_there(&self, resolved: &Resolved) -> bool {
         match resolved.acts_on {
             ActsOn::Process => !self.family.is_empty(),
+            ActsOn::Pod => self.pod.is_some(),
             _ if resolved.is_counted() => self.container.as_ref().is_some_and(|it| it.is_up),
             _ => true,
         }
@@ -184,6 +200,7 @@ impl Hit {
     pub(crate) fn is_well(&self) -> bool {
         self.family.iter().any(|it| it.state() == State::Running)
             || self.container.as_ref().is_some_and(|it| it.is_well)
+            || self.pod.as_ref().is_some_and(|it| it.is_ready)
     }
 }
 

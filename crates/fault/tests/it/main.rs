@@ -5,12 +5,14 @@
 
 mod aftermath;
 mod alone;
+mod cluster;
 mod containers;
 mod dockerd;
 mod files;
 mod flows;
 mod host;
 mod http;
+mod kubernetes;
 mod links;
 mod network;
 mod pauses;

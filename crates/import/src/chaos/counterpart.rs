@@ -19,6 +19,8 @@ pub(super) enum Here {
     Refuse,
     /// `kill`.
     Kill,
+    /// `podDelete` of pods of a cluster.
+    PodDelete,
     /// `loss` of packets.
     Loss,
     /// `corrupt` of packets.
@@ -43,7 +45,7 @@ pub(super) enum Here {
 
 use Here::{
     Bandwidth, BlackHole, Corrupt, Cpu, DiskFill, Duplicate, Kill, Latency, Loss, Memory, NoFault,
-    NotYet, Refuse, Reorder, TerminateBackends,
+    NotYet, PodDelete, Refuse, Reorder, TerminateBackends,
 };
 
 impl Here {
@@ -91,7 +93,7 @@ const TABLE: &[(&str, Here)] = &[
     ("mesh/NetworkChaos/duplicate", Duplicate),
     ("mesh/NetworkChaos/corrupt", Corrupt),
     ("mesh/NetworkChaos/reorder", Reorder),
-    ("mesh/PodChaos/pod-kill", NotYet("deleting pods")),
+    ("mesh/PodChaos/pod-kill", PodDelete),
     ("mesh/PodChaos/pod-failure", NotYet("pods that stay away")),
     ("mesh/PodChaos/container-kill", NotYet("killing containers")),
     ("mesh/StressChaos/cpu", Cpu),
@@ -135,16 +137,16 @@ const TABLE: &[(&str, Here)] = &[
     ("litmus/pod-memory-hog", Memory),
     ("litmus/pod-memory-hog-exec", Memory),
     ("litmus/node-memory-hog", Memory),
-    ("litmus/pod-delete", NotYet("deleting pods")),
+    ("litmus/pod-delete", PodDelete),
     ("litmus/container-kill", NotYet("killing containers")),
-    ("litmus/pod-autoscaler", NotYet("scaling of pods")),
+    ("litmus/pod-autoscaler", NoFault("write `scale` with its `deployment` and `replicas`")),
     ("litmus/pod-dns-*", NotYet("failing and wrong answers of DNS")),
     ("litmus/pod-http-*", NotYet("HTTP faults in front of a service")),
     ("litmus/pod-io-stress", NotYet("load on a disk")),
     ("litmus/node-io-stress", NotYet("load on a disk")),
     ("litmus/disk-fill", DiskFill),
     ("litmus/disk-loss", NotYet("losing a disk")),
-    ("litmus/node-drain", NotYet("draining of nodes")),
+    ("litmus/node-drain", NoFault("write `cordon`, and `podEvict` with the pods that are to move")),
     ("litmus/node-taint", NotYet("draining of nodes")),
     ("litmus/node-*", NotYet("restarting of nodes")),
     ("litmus/*-service-kill", NoFault("it is of a node: write `stopUnit` and run it there")),
@@ -191,7 +193,7 @@ const TABLE: &[(&str, Here)] = &[
     ("toolkit/command/docker", NotYet("containers of Docker and Podman")),
     ("toolkit/command/podman", NotYet("containers of Docker and Podman")),
     ("toolkit/command/pumba", NotYet("containers of Docker and Podman")),
-    ("toolkit/command/kubectl", NotYet("deleting, scaling and draining in Kubernetes")),
+    ("toolkit/command/kubectl", NoFault("write `podDelete`, `podEvict`, `scale` or `cordon`")),
     (
         "toolkit/command/fallocate",
         NoFault("it fills a disk until somebody empties it: write `diskFill`"),
@@ -209,7 +211,7 @@ const TABLE: &[(&str, Here)] = &[
         NoFault("write its program and arguments as `command`, with an `undo` that takes it back"),
     ),
     ("toolkit/http", NoFault("calls are no faults; load tests send them")),
-    ("toolkit/python/chaosk8s.*", NotYet("deleting, scaling and draining in Kubernetes")),
+    ("toolkit/python/chaosk8s.*", NoFault("write `podDelete`, `podEvict`, `scale` or `cordon`")),
     ("toolkit/python/chaosaws.*", NotYet("machines of a cloud")),
     ("toolkit/python/chaosazure.*", NotYet("machines of a cloud")),
     ("toolkit/python/chaosgce.*", NotYet("machines of a cloud")),

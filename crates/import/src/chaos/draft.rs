@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use evenkeel_model::decode::{Code, Findings, codes};
 use evenkeel_model::document::{
-    Amount, ChaosExperiment, Comparison, Criterion, Direction, Fault, Finder, GameDay, Metric,
-    Mode, Network, Parts, Probe, Protocol, Safety, Schedule, Selector, Step, Target, Traffic,
+    Amount, ChaosExperiment, Cluster, Comparison, Criterion, Direction, Fault, Finder, GameDay,
+    Labels, Metric, Mode, Network, Parts, Pods, Probe, Protocol, Safety, Schedule, Selector, Step,
+    Target, Traffic,
 };
 use evenkeel_model::yaml::{Entry, Place};
 use evenkeel_units::{Bytes, Ratio};
@@ -159,6 +160,7 @@ impl Draft {
             Selector::Process(_)
             | Selector::Container(_)
             | Selector::Inside { .. }
+            | Selector::Pods(_)
             | Selector::Traffic(_) => return,
             Selector::Postgres(_) | Selector::Redis(_) => (
                 "where the database is".to_owned(),
@@ -224,6 +226,12 @@ pub(super) fn host_step(fault: Fault, at: Duration, duration: Duration) -> Step 
 pub(super) fn instances(service: Option<&str>, mode: Mode) -> Target {
     let parts = Parts { service: service.map(label), ..Parts::named("*") };
     Target { select: Selector::Instances(parts), mode }
+}
+
+/// Pods of a cluster.
+pub(super) fn pods(namespace: &str, labels: Labels, mode: Mode) -> Target {
+    let (namespace, cluster) = (namespace.to_owned(), Cluster::default());
+    Target { select: Selector::Pods(Pods { namespace, labels, cluster }), mode }
 }
 
 /// A link of a service.

@@ -29,6 +29,29 @@ const MOST_LINKS: usize = 1_000;
 /// The largest amount of memory that is read.
 const MOST_BYTES: u64 = 1 << 50;
 
+/// Whether it can be the name of an object.
+pub(super) fn is_name(text: &str) -> bool {
+    let plain = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
+    let ends = |it: &str| [it.bytes().next(), it.bytes().last()];
+    let label = |it: &str| {
+        ends(it).iter().all(|it| it.is_some_and(plain))
+            && it.bytes().all(|it| plain(it) || it == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
+/// Whether it can be a label.
+pub(super) fn is_label(key: &str, value: &str) -> bool {
+    let ends = |it: &str| [it.bytes().next(), it.bytes().last()];
+    let plain = |it: &str| {
+        it.len() <= 63
+            && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"_.-".contains(&it))
+            && ends(it).iter().all(|it| it.is_none_or(|it| it.is_ascii_alphanumeric()))
+    };
+    let (prefix, name) = key.rsplit_once('/').unwrap_or(("x", key));
+    is_name(prefix) && !name.is_empty() && plain(name) && plain(value)
+}
+
 /// `metadata`: the name.
 pub(super) fn name(fields: &mut Fields<'_>, draft: &mut Draft) -> String {
     let Some(mut metadata) = fields.map("metadata", draft) else { return String::new() };

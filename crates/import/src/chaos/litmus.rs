@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::{Amount, ChaosExperiment, Direction, Fault, Probe, ProbeKind};
+use evenkeel_model::document::{Amount, ChaosExperiment, Direction, Fault, Mode, Probe, ProbeKind};
 use evenkeel_model::yaml::{Entry, Node, Place};
 use evenkeel_units::{Bytes, Ratio};
 
@@ -13,6 +13,7 @@ use super::counterpart::{Here, counterpart};
 use super::draft::{self, Draft, experiment};
 use super::fields::{Fields, items};
 use super::kubernetes::{self as k8s, Reach};
+use super::pods::{self, Which};
 use crate::notes::cut;
 
 pub(super) fn import(root: &Node, draft: &mut Draft) {
@@ -31,34 +32,58 @@ pub(super) fn import(root: &Node, draft: &mut Draft) {
         return;
     };
     fields.finish(draft);
-    let app = application(&mut spec, draft);
+    let experiments = spec.items("experiments");
+    let app = application(&mut spec, experiments.iter().all(is_of_pods), draft);
     if let Some(it) = spec.take("engineState")
         && it.value.text() != Some("active")
     {
         draft.leave(it, "an experiment runs when it is asked for, and not otherwise");
     }
-    let experiments = spec.items("experiments");
     spec.finish_as(k8s::OF_CLUSTER, draft);
     for item in experiments {
         let whole = (experiments.len() == 1).then_some(name.as_str());
-        one(item, &name, whole, app, draft);
+        one(item, &name, whole, &app, draft);
     }
 }
 
-/// The application under test: the value of its label.
-fn application<'a>(spec: &mut Fields<'a>, draft: &mut Draft) -> Option<&'a str> {
-    let mut info = spec.map("appinfo", draft)?;
-    let label = info.take("applabel");
+/// The application under test.
+#[derive(Default)]
+struct Application<'a> {
+    /// The value of the label by which it is told from others.
+    name: Option<&'a str>,
+    /// All of its labels.
+    labels: Option<&'a Entry>,
+    namespace: Option<&'a str>,
+}
+
+/// Whether an experiment acts on pods by their labels.
+fn is_of_pods(item: &Node) -> bool {
+    let name = item.at("name").and_then(Node::text).unwrap_or_default();
+    counterpart(&format!("litmus/{name}")) == Some(Here::PodDelete)
+}
+
+/// What does not carry over of it depends on whether only pods are meant.
+fn application<'a>(spec: &mut Fields<'a>, only_pods: bool, draft: &mut Draft) -> Application<'a> {
+    let Some(mut info) = spec.map("appinfo", draft) else { return Application::default() };
+    let (labels, namespace) = (info.take("applabel"), info.take("appns"));
+    let namespaced = namespace.and_then(|it| it.value.text());
+    if only_pods {
+        info.finish_as("pods are found by namespace and labels", draft);
+        return Application { name: None, labels, namespace: namespaced };
+    }
+    if let Some(it) = namespace {
+        draft.leave(it, k8s::NO_PODS);
+    }
     info.finish_as(k8s::NO_PODS, draft);
-    let label = label?;
-    k8s::labelled(label.value.text()?, label.key_place, draft)
+    let name = labels.and_then(|it| k8s::labelled(it.value.text()?, it.key_place, draft));
+    Application { name, labels, namespace: namespaced }
 }
 
 /// What is said of queries beside an experiment.
 const MONITOR: &str =
     "it is no field of Litmus; a LoadTest's `watch` reads PromQL while load is sent";
 
-fn one(item: &Node, engine: &str, whole: Option<&str>, app: Option<&str>, draft: &mut Draft) {
+fn one(item: &Node, engine: &str, whole: Option<&str>, app: &Application<'_>, draft: &mut Draft) {
     let mut fields = Fields::of(item, item.place, draft);
     let name = fields.text("name", draft).unwrap_or_default();
     let here = counterpart(&format!("litmus/{name}"));
@@ -116,13 +141,16 @@ fn fault(
     here: Option<Here>,
     place: Place,
     env: &Node,
-    app: Option<&str>,
+    app: &Application<'_>,
     made: &mut ChaosExperiment,
     draft: &mut Draft,
 ) {
     let mut env = Fields::of(env, env.place, draft);
     let duration = env.take("TOTAL_CHAOS_DURATION").and_then(|it| draft.seconds(it));
     let from = env.take("RAMP_TIME").and_then(|it| draft.seconds(it)).unwrap_or_default();
+    if here == Some(Here::PodDelete) {
+        return pod_delete(env, place, (from, duration), app, made, draft);
+    }
     let step = match here {
         Some(Here::Cpu) => cpu(&mut env, place, draft),
         Some(Here::Memory) => consumption(&mut env, place, draft).map(draft::memory),
@@ -149,11 +177,57 @@ fn fault(
             }
             let links = k8s::links(hosts.into_iter());
             let direction = Direction::To;
-            Reach { place, app, links, direction, from, duration }.lay(&fault, made, draft);
+            Reach { place, app: app.name, links, direction, from, duration }
+                .lay(&fault, made, draft);
             env.leave_all(&PODS, k8s::NO_PODS, draft);
         }
     }
     env.finish_as(k8s::OF_CLUSTER, draft);
+}
+
+/// `pod-delete`: again and again, when it says how often.
+fn pod_delete(
+    mut env: Fields<'_>,
+    place: Place,
+    (from, duration): (Duration, Option<Duration>),
+    app: &Application<'_>,
+    made: &mut ChaosExperiment,
+    draft: &mut Draft,
+) {
+    let every = match env.take("CHAOS_INTERVAL") {
+        Some(it) => draft.seconds(it),
+        None => {
+            assume("CHAOS_INTERVAL", "10s", place, draft);
+            Some(Duration::from_secs(10))
+        }
+    };
+    let (every, duration) = pods::rounds(every, duration);
+    let grace = match env.take("FORCE").map(|it| it.value.text()) {
+        Some(Some("true")) => Some(Duration::ZERO),
+        Some(_) => None,
+        None => {
+            assume("FORCE", "false", place, draft);
+            None
+        }
+    };
+    let share = env.take("PODS_AFFECTED_PERC").and_then(|it| draft.percent(it));
+    let mode = match share.filter(|it| *it != Ratio::ZERO) {
+        None => Mode::One,
+        Some(share) => {
+            let why = "a share is rounded down here, because a limit is a limit; with few pods write `mode: one`";
+            draft.leave_at(place, format!("at least one pod, however few {share} are"), why);
+            Mode::Share(share)
+        }
+    };
+    env.leave("SEQUENCE", "all that are hit are deleted at once", draft);
+    env.leave("RANDOMNESS", "the time in between is always the same", draft);
+    env.leave_all(&PODS, "pods are found by namespace and labels", draft);
+    env.finish_as(k8s::OF_CLUSTER, draft);
+    let (at, text) =
+        app.labels.map_or((place, ""), |it| (it.key_place, it.value.text().unwrap_or_default()));
+    let fault = Fault::PodDelete { grace, every };
+    let which = Which::labelled(at, app.namespace, text, draft);
+    which.delete(fault, mode, (from, duration), made, draft);
 }
 
 /// Says what is written for a value that is not there.

@@ -15,6 +15,7 @@ use super::counterpart::{Here, counterpart};
 use super::draft::{self, Draft, experiment};
 use super::fields::{Fields, at, items};
 use super::kubernetes::{self as k8s, Reach};
+use super::pods::{self, Which};
 use crate::notes::cut;
 
 pub(super) fn import(root: &Node, draft: &mut Draft) {
@@ -96,6 +97,7 @@ fn chaos(
             Some(Here::Cpu | Here::Memory | Here::DiskFill | Here::Kill) => {
                 machine(word, place, &mut spec, &mut made, draft);
             }
+            Some(Here::PodDelete) => pod_kill(place, &mut spec, &mut made, draft),
             Some(here) => {
                 let what = format!("`{}` of {}", cut(word), whole(kind));
                 draft.leave_at(place, what, here.why_not().unwrap_or_default());
@@ -112,6 +114,21 @@ fn chaos(
         spec.finish(draft);
     }
     draft.add(place, made);
+}
+
+/// Pods are deleted at once, unless it says how long they have.
+fn pod_kill(place: Place, spec: &mut Fields<'_>, made: &mut ChaosExperiment, draft: &mut Draft) {
+    let mode = pods::mode(spec, draft);
+    let grace = spec.take("gracePeriod").and_then(|it| draft.count(it)).unwrap_or_default();
+    spec.leave("duration", "pods are deleted once", draft);
+    let Some(selector) = spec.take("selector") else {
+        let why = "it does not say which pods";
+        draft.leave_at(place, "the deletion of pods", why);
+        return;
+    };
+    let grace = Some(Duration::from_secs(grace.into()));
+    let fault = Fault::PodDelete { grace, every: None };
+    Which::selected(selector, draft).delete(fault, mode, (Duration::ZERO, None), made, draft);
 }
 
 fn unknown(action: Option<&Entry>, kind: &str, place: Place, draft: &mut Draft) {

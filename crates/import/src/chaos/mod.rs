@@ -35,6 +35,7 @@ mod kubernetes;
 mod litmus;
 mod mesh;
 mod monkey;
+mod pods;
 mod toolkit;
 mod write;
 

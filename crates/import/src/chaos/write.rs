@@ -9,10 +9,10 @@ use std::time::Duration;
 use evenkeel_units::Ratio;
 
 use evenkeel_model::document::{
-    Amount, BlastRadius, ChaosExperiment, ClientType, Containers, Direction, Fault, FileError,
-    FileOperation, Finder, GameDay, GameDayScenario, IoLimits, Issuer, LockMode, Mode, Monkey,
-    OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Prerequisite, Probe, ProbeKind, Protocol,
-    Release, Safety, Selector, Step, Target, Traffic,
+    Amount, BlastRadius, ChaosExperiment, ClientType, Cluster, Containers, Direction, Fault,
+    FileError, FileOperation, Finder, GameDay, GameDayScenario, IoLimits, Issuer, Labels, LockMode,
+    Mode, Monkey, OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Pods, Prerequisite, Probe,
+    ProbeKind, Protocol, Release, Safety, Selector, Step, Target, Traffic,
 };
 
 use crate::figures::{bytes, criterion, duration};
@@ -162,6 +162,9 @@ fn parameters(fault: &Fault) -> Map {
                 |by: &PauseBy| Tree::text(if *by == PauseBy::Trace { "trace" } else { "signal" });
             map.put_unless("by", by, &PauseBy::default(), word);
         }
+        Fault::PodDelete { .. } | Fault::Scale { .. } | Fault::Cordon { .. } => {
+            of_cluster(&mut map, fault);
+        }
         Fault::TerminateBackends { share, user, database, application } => {
             map.put("share", Tree::text(share));
             map.put_text("user", user.as_ref());
@@ -189,7 +192,7 @@ fn parameters(fault: &Fault) -> Map {
             map.put_list("run", run, Tree::text);
             map.put_list("undo", undo, Tree::text);
         }
-        Fault::BlackHole | Fault::Refuse | Fault::Reset | Fault::Stop => {}
+        Fault::BlackHole | Fault::Refuse | Fault::Reset | Fault::Stop | Fault::PodEvict => {}
         Fault::Kill { every } | Fault::Restart { every } => {
             if let Some(it) = every {
                 map.put("every", duration(*it));
@@ -239,13 +242,17 @@ fn some(amount: Amount) -> Tree {
 fn parts(map: &mut Map, field: &'static str, parts: &Parts) {
     map.put_text("service", parts.service.as_ref());
     map.put(field, Tree::text(&parts.pattern));
-    let mut labels = Map::default();
-    for (key, value) in &parts.labels {
-        labels.put(key, Tree::text(value));
-    }
     if !parts.labels.is_empty() {
-        map.put("labels", labels.done());
+        map.put("labels", labels(&parts.labels));
     }
+}
+
+fn labels(labels: &Labels) -> Tree {
+    let mut map = Map::default();
+    for (key, value) in labels {
+        map.put(key, Tree::text(value));
+    }
+    map.done()
 }
 
 fn target(target: &Target) -> Tree {
@@ -266,6 +273,10 @@ fn target(target: &Target) -> Tree {
         Selector::Dependency(it) => {
             parts(&mut map, "dependency", it);
             Mode::All
+        }
+        Selector::Pods(it) => {
+            map.put("pods", pods(it));
+            Mode::One
         }
         Selector::Postgres(it) => {
             map.put("postgres", Tree::Text(it.clone().into()));
@@ -294,6 +305,48 @@ fn target(target: &Target) -> Tree {
         Mode::AtMost(share) => Tree::Text(format!("random max {share}")),
     });
     map.done()
+}
+
+fn pods(pods: &Pods) -> Tree {
+    let mut map = Map::default();
+    put_namespace(&mut map, &pods.namespace);
+    map.put("labels", labels(&pods.labels));
+    cluster(&mut map, &pods.cluster);
+    map.done()
+}
+
+/// Parameters of what acts in a cluster.
+fn of_cluster(map: &mut Map, fault: &Fault) {
+    match fault {
+        Fault::PodDelete { grace, every } => {
+            if let Some(it) = grace {
+                map.put("grace", duration(*it));
+            }
+            if let Some(it) = every {
+                map.put("every", duration(*it));
+            }
+        }
+        Fault::Scale { deployment, namespace, replicas, cluster: of } => {
+            map.put("deployment", Tree::text(deployment));
+            put_namespace(map, namespace);
+            map.put("replicas", Tree::word(replicas));
+            cluster(map, of);
+        }
+        Fault::Cordon { node, cluster: of } => {
+            map.put("node", Tree::text(node));
+            cluster(map, of);
+        }
+        _ => {}
+    }
+}
+
+fn put_namespace(map: &mut Map, namespace: &str) {
+    map.put_unless("namespace", &namespace, &"default", Tree::text);
+}
+
+fn cluster(map: &mut Map, cluster: &Cluster) {
+    map.put_text("kubeconfig", cluster.kubeconfig.as_ref().map(|it| it.display()).as_ref());
+    map.put_text("context", cluster.context.as_ref());
 }
 
 fn containers(containers: &Containers) -> Tree {

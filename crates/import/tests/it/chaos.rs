@@ -83,6 +83,7 @@ fn documents_of_others_beside_those_of_chaos_mesh() {
 #[test]
 fn engines_of_litmus() {
     check(Format::Litmus, "litmus/engine.yaml");
+    check(Format::Litmus, "seeds/pod-kill.yaml");
 }
 
 #[test]
@@ -98,9 +99,11 @@ fn plans_of_a_game_day() {
 
 #[test]
 fn a_file_of_which_nothing_carries_over_is_an_error_with_the_list() {
-    let error = import(None, "pod-kill.yaml", &bytes("seeds/pod-kill.yaml")).unwrap_err();
+    let text = String::from_utf8(bytes("seeds/pod-kill.yaml")).unwrap();
+    let text = text.replace("pod-delete", "container-kill");
+    let error = import(None, "pod-kill.yaml", text.as_bytes()).unwrap_err();
     let ImportError::Nothing(list) = error else { panic!("{error}") };
-    insta::assert_snapshot!("seeds_pod-kill_yaml", left_out(&list));
+    insta::assert_snapshot!("nothing", left_out(&list));
 }
 
 /// A drill of one experiment, with a service that has whatever the experiment is aimed at.
@@ -123,6 +126,7 @@ fn drill(experiment: &ChaosExperiment) -> String {
                 Selector::Process(_)
                 | Selector::Container(_)
                 | Selector::Inside { .. }
+                | Selector::Pods(_)
                 | Selector::Traffic(_)
                 | Selector::Postgres(_)
                 | Selector::Redis(_),

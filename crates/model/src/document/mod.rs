@@ -19,11 +19,11 @@ mod slo;
 pub(crate) use self::chaos::WORDS;
 pub use self::chaos::{
     ActsOn, Amid, Amount, AnswerChange, BlastRadius, BodyChange, ChaosExperiment, ClientType,
-    Containers, DatabaseUrl, DatabaseUrlError, Direction, DnsAnswer, Facts, Fault, FileError,
-    FileOperation, Flaw, HeaderChange, Hours, IoLimits, Issuer, Labels, LockMode, Mode, Monkey,
-    Network, NetworkError, OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Probe, ProbeKind,
-    Protocol, Release, Requests, Safety, Schedule, ScheduleError, Selector, Step, Target, Traffic,
-    fits,
+    Cluster, Containers, DatabaseUrl, DatabaseUrlError, Direction, DnsAnswer, Facts, Fault,
+    FileError, FileOperation, Flaw, HeaderChange, Hours, IoLimits, Issuer, Labels, LockMode, Mode,
+    Monkey, Network, NetworkError, OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Pods,
+    Probe, ProbeKind, Protocol, Release, Requests, Safety, Schedule, ScheduleError, Selector, Step,
+    Target, Traffic, fits,
 };
 pub use self::criterion::{Comparison, Criterion, CriterionError, Metric, Unit};
 pub use self::drill::{Drill, Phase, RegressionLimits, Role};

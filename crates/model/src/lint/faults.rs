@@ -37,7 +37,7 @@ pub(super) fn target_path(item: &Item, number: usize, step: &Step, field: &str) 
 /// A fault has to be aimed at something that it can act on.
 fn suits(lint: &mut Lint<'_>, item: &Item, number: usize, step: &Step) {
     let facts = step.fault.facts();
-    if step.fault.is_of_host() {
+    if step.fault.needs_no_target() {
         return;
     }
     let help: Vec<_> = facts.acts_on.iter().map(|it| aimed_at(*it)).collect();
@@ -66,10 +66,13 @@ const fn aimed_at(acts_on: ActsOn) -> &'static str {
         ActsOn::Process => {
             "Aim it at `instances`, a `pid`, an `executable`, a `port`, a `commandLine`, a `cgroup` or a `unit`, such as `target: {instances: gateway-*}`."
         }
+        ActsOn::Pod => {
+            "Aim it at pods, such as `target: {pods: {namespace: shop, labels: {app: api}}}`."
+        }
         ActsOn::Container => {
             "Aim it at containers, such as `target: {container: {name: shop-web-*}}`."
         }
-        ActsOn::Host => "It needs no target.",
+        ActsOn::Host | ActsOn::Cluster => "It needs no target.",
     }
 }
 

@@ -166,8 +166,8 @@ method:
   - kill: {target: {cgroup: /, unit: nginx}}
 ";
     insta::assert_snapshot!(decoding("ChaosExperiment", spec), @r"
-    EK-D025 7:39 `dependency` beside `instances` | Give exactly one of `instances`, `container`, `dependency`, `traffic`, `postgres`, `redis`, `pid`, `executable`, `port`, `commandLine`, `cgroup`, `unit`.
-    EK-D025 8:14 one of `instances`, `container`, `dependency`, `traffic`, `postgres`, `redis`, `pid`, `executable`, `port`, `commandLine`, `cgroup`, `unit` is missing | Give exactly one of them.
+    EK-D025 7:39 `dependency` beside `instances` | Give exactly one of `instances`, `container`, `pods`, `dependency`, `traffic`, `postgres`, `redis`, `pid`, `executable`, `port`, `commandLine`, `cgroup`, `unit`.
+    EK-D025 8:14 one of `instances`, `container`, `pods`, `dependency`, `traffic`, `postgres`, `redis`, `pid`, `executable`, `port`, `commandLine`, `cgroup`, `unit` is missing | Give exactly one of them.
     EK-D025 9:23 `service` beside `pid` | Only what is named by `instances` or `dependency` is of a service and has labels.
     EK-D007 10:28 `1` is not a whole number between 2 and 4194304 | Give the number of a process; 1 is the mother of all others.
     EK-D013 10:37 `some` does not say how many | Write `one`, `all`, a number such as `2`, a share such as `30%`, or `random max 30%`.
@@ -175,7 +175,7 @@ method:
     EK-D007 12:36 `**` is no pattern of command lines | Write the arguments with a blank in between, and `*` for any text, such as `*gunicorn shop:app*`.
     EK-D007 13:31 `/sys/fs/cgroup/system.slice` is no path of a control group | Write it as it stands in `/proc/PID/cgroup`, such as `/system.slice/nginx.service`.
     EK-D007 14:31 `/` is no path of a control group | Write it as it stands in `/proc/PID/cgroup`, such as `/system.slice/nginx.service`.
-    EK-D025 14:34 `unit` beside `cgroup` | Give exactly one of `instances`, `container`, `dependency`, `traffic`, `postgres`, `redis`, `pid`, `executable`, `port`, `commandLine`, `cgroup`, `unit`.
+    EK-D025 14:34 `unit` beside `cgroup` | Give exactly one of `instances`, `container`, `pods`, `dependency`, `traffic`, `postgres`, `redis`, `pid`, `executable`, `port`, `commandLine`, `cgroup`, `unit`.
     EK-D010 14:40 `nginx` is no name of a unit | Write it with its suffix, such as `nginx.service`.
     ");
 }
@@ -283,7 +283,7 @@ safety: {abort: ["error_rate > 50% for 5s"]}
     EK-D010 8:26 ` orders` is not the name of a table | Use 1 to 255 printable characters, without blanks at the ends.
     EK-D013 8:43 `shared` is not `accessExclusive` or `exclusive` | Use one of accessExclusive, exclusive.
     EK-D023 8:70 `${` is not closed | Write `${env:NAME}` or `${file:PATH}`.
-    EK-D025 9:89 `port` beside `postgres` | Give exactly one of `instances`, `container`, `dependency`, `traffic`, `postgres`, `redis`, `pid`, `executable`, `port`, `commandLine`, `cgroup`, `unit`.
+    EK-D025 9:89 `port` beside `postgres` | Give exactly one of `instances`, `container`, `pods`, `dependency`, `traffic`, `postgres`, `redis`, `pid`, `executable`, `port`, `commandLine`, `cgroup`, `unit`.
     ");
     let spec = r#"method:
   - killClients: {share: 50%, type: master, target: {redis: "redis://:secret@db"}}
@@ -295,7 +295,7 @@ safety: {abort: ["error_rate > 50% for 5s"]}
     EK-D023 6:63 a password stands in the document | Write `${env:NAME}` or `${file:PATH}` in its place: documents and reports are shown around.
     EK-D013 7:28 `read` is not `all` or `write` | Use one of all, write.
     EK-D027 7:50 this is no URL of such a database | Write it such as `redis://10.0.0.7:6379`.
-    EK-D025 7:65 `postgres` beside `redis` | Give exactly one of `instances`, `container`, `dependency`, `traffic`, `postgres`, `redis`, `pid`, `executable`, `port`, `commandLine`, `cgroup`, `unit`.
+    EK-D025 7:65 `postgres` beside `redis` | Give exactly one of `instances`, `container`, `pods`, `dependency`, `traffic`, `postgres`, `redis`, `pid`, `executable`, `port`, `commandLine`, `cgroup`, `unit`.
     ");
     let misaimed = "method:\n  - lockTable: {table: orders, target: {port: 5432}, duration: 5s}\n\
                     safety: {abort: [\"error_rate > 50% for 5s\"]}";

@@ -179,6 +179,13 @@ fn parts() -> Value {
     ])
 }
 
+fn cluster() -> Value {
+    object([
+        ("kubeconfig", maybe(text("The file that says how it is reached; null: the usual one."))),
+        ("context", maybe(text("The context in it; null: the current one."))),
+    ])
+}
+
 fn target() -> Value {
     let select = any(vec![
         kind("process", finder()),
@@ -187,6 +194,14 @@ fn target() -> Value {
         kind("container", containers()),
         kind("traffic", traffic()),
         kind("inside", object([("containers", containers()), ("traffic", traffic())])),
+        kind(
+            "pods",
+            object([
+                ("namespace", text("Their namespace.")),
+                ("labels", labels()),
+                ("cluster", cluster()),
+            ]),
+        ),
         kind("postgres", text("URL of a server; a password in it is a reference.")),
         kind("redis", text("URL of a server; a password in it is a reference.")),
     ]);

@@ -37,7 +37,7 @@ fn experiment(f: &mut Fields<'_>) -> Option<ChaosExperiment> {
 
     let mut method = method?;
     for step in &mut method {
-        if step.target.is_none() && !step.fault.is_of_host() {
+        if step.target.is_none() && !step.fault.needs_no_target() {
             step.target.clone_from(&target);
         }
     }

@@ -12,6 +12,7 @@ use crate::decode::values::database::{postgres_url, redis_url};
 use crate::decode::values::{duration, length, mode, name, request};
 use crate::document::{Containers, Fault, Finder, Mode, Parts, Selector, Step, Target};
 
+mod cluster;
 mod database;
 mod http;
 mod network;
@@ -30,6 +31,8 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
     let labels = super::service::labels(f, sentence)?;
     let containers = Object { title: "Containers", fields: containers };
     let containers = f.optional("container", "Containers, by what their engine says.", containers);
+    let pods = Object { title: "Pods", fields: cluster::pods };
+    let pods = f.optional("pods", "Running pods of a cluster of Kubernetes.", pods);
     let traffic = Object { title: "Traffic", fields: network::traffic };
     let sentence = "Packets to or from an endpoint, as they pass this host.";
     let traffic = f.optional("traffic", sentence, traffic);
@@ -41,18 +44,19 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
     let sentence = "How many of the candidates: `one`, `all`, a number, or a share that is never rounded up. \
                     Default: `all` for a link, traffic, a database or a pid, else `one`.";
     let mode = f.optional("mode", sentence, mode());
-    let others = ["instances", "container", "dependency", "traffic", "postgres", "redis"];
+    let others = ["instances", "container", "pods", "dependency", "traffic", "postgres", "redis"];
     f.exactly_one(&[others.as_slice(), &super::service::FINDERS].concat());
     let help = "Only what is named by `instances` or `dependency` is of a service and has labels.";
     for field in ["service", "labels"] {
         f.never_beside(field, &super::service::FINDERS, help);
-        f.never_beside(field, &["container", "traffic", "postgres", "redis"], help);
+        f.never_beside(field, &["container", "pods", "traffic", "postgres", "redis"], help);
     }
     let instances = pattern.map(|it| (it, Selector::Instances as fn(Parts) -> Selector));
     let links = dependency.map(|it| (it, Selector::Dependency as fn(Parts) -> Selector));
     let of_service =
         instances.or(links).map(|(pattern, of)| of(Parts { service, pattern, labels }));
     let select = of_service.or(containers.map(Selector::Container));
+    let select = select.or(pods.map(Selector::Pods));
     let select = select.or(traffic);
     let select = select.or(postgres.map(Selector::Postgres)).or(redis.map(Selector::Redis));
     let select = select.or(process.map(Selector::Process))?;
@@ -65,6 +69,7 @@ fn target(f: &mut Fields<'_>) -> Option<Target> {
         Selector::Instances(_)
         | Selector::Container(_)
         | Selector::Inside { .. }
+        | Selector::Pods(_)
         | Selector::Process(_) => Mode::One,
     };
     Some(Target { select, mode: mode.unwrap_or(usual) })
@@ -85,7 +90,7 @@ fn containers(f: &mut Fields<'_>) -> Option<Containers> {
 
 /// A fault whose kind is known, and whose parameters may be wrong.
 struct Of {
-    /// Whether it acts on this whole host, and needs no target.
+    /// Whether it needs no target, as what acts on this whole host.
     host: bool,
     times: Times,
 }
@@ -108,6 +113,8 @@ const AGAIN: Of = Of { host: false, times: Times::Again };
 const ONCE: Of = Of { host: false, times: Times::Once };
 /// It acts on this host for some time.
 const HOST: Of = Of { host: true, times: Times::Lasts };
+/// It says itself on what of a cluster it acts, for some time.
+const CLUSTER: Of = HOST;
 
 /// What every step has beside its fault.
 fn step(f: &mut Fields<'_>, fault: Option<Fault>, of: &Of) -> Option<Step> {
@@ -153,6 +160,7 @@ pub(super) fn steps() -> OneKey<Step> {
         network::packets(),
         process::kinds(),
         resource::kinds(),
+        cluster::kinds(),
         database::kinds(),
     ];
     OneKey { expected: "a fault we know", kinds: families.into_iter().flatten().collect() }

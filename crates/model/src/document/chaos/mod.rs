@@ -29,6 +29,7 @@
 //!   monkey: {probability: 10%, optOut: [gateway-1]}   # one run of ten breaks anything
 //! ```
 
+mod cluster;
 mod container;
 mod database;
 mod fault;
@@ -47,6 +48,7 @@ use std::time::Duration;
 use evenkeel_units::duration::{seconds, seconds_option};
 use serde::{Deserialize, Serialize};
 
+pub use self::cluster::{Cluster, Pods};
 pub use self::container::Containers;
 pub use self::database::{DatabaseUrl, DatabaseUrlError};
 pub use self::fault::{

@@ -5,7 +5,7 @@ use std::fmt;
 use evenkeel_units::Ratio;
 use serde::{Deserialize, Serialize};
 
-use super::{ActsOn, Containers, DatabaseUrl, Parts, Traffic};
+use super::{ActsOn, Containers, DatabaseUrl, Parts, Pods, Traffic};
 use crate::document::Finder;
 
 /// Who is hit.
@@ -27,6 +27,8 @@ pub enum Selector {
     Instances(Parts),
     /// Containers that match.
     Container(Containers),
+    /// Pods of a cluster.
+    Pods(Pods),
     /// Links of a service.
     Dependency(Parts),
     /// Packets that pass this host.
@@ -58,6 +60,7 @@ impl Selector {
         match self {
             Self::Process(_) | Self::Instances(_) => ActsOn::Process,
             Self::Container(_) => ActsOn::Container,
+            Self::Pods(_) => ActsOn::Pod,
             Self::Dependency(_) => ActsOn::Link,
             Self::Traffic(_) | Self::Inside { .. } => ActsOn::Traffic,
             Self::Postgres(_) => ActsOn::Postgres,
@@ -72,6 +75,7 @@ impl fmt::Display for Selector {
             Self::Process(it) => it.fmt(f),
             Self::Instances(it) | Self::Dependency(it) => it.fmt(f),
             Self::Container(it) => it.fmt(f),
+            Self::Pods(it) => it.fmt(f),
             Self::Traffic(it) => it.fmt(f),
             Self::Inside { containers, traffic } => write!(f, "{traffic} in {containers}"),
             Self::Postgres(it) | Self::Redis(it) => it.fmt(f),

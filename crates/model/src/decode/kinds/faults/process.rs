@@ -27,7 +27,10 @@ fn stop_unit(f: &mut Fields<'_>) -> Option<Step> {
 }
 
 /// A fault that acts once, or every so often.
-fn again(f: &mut Fields<'_>, fault: fn(Option<Duration>) -> Fault) -> Option<Step> {
+pub(super) fn again(
+    f: &mut Fields<'_>,
+    fault: impl FnOnce(Option<Duration>) -> Fault,
+) -> Option<Step> {
     let sentence =
         "How long after one time the next, each with targets that are picked anew. Default: once.";
     let every = f.optional("every", sentence, length());

@@ -28,7 +28,7 @@ const fn repeats(kind: &'static str, acts_on: &'static [ActsOn], lasts: bool) ->
 impl Fault {
     /// What is known about it, its parameters included.
     pub const fn facts(&self) -> Facts {
-        use ActsOn::{Container, Host, Link, Postgres, Process, Redis, Traffic};
+        use ActsOn::{Cluster, Container, Host, Link, Pod, Postgres, Process, Redis, Traffic};
         match self {
             Self::Latency { .. } => lasts("latency", &[Link, Traffic]),
             Self::Bandwidth { .. } => lasts("bandwidth", &[Link, Traffic]),
@@ -61,6 +61,10 @@ impl Fault {
             Self::Pids { .. } => lasts("pids", &[Host]),
             Self::FileDescriptors { .. } => lasts("fileDescriptors", &[Process]),
             Self::IoThrottle(_) => lasts("ioThrottle", &[Process]),
+            Self::PodDelete { every, .. } => repeats("podDelete", &[Pod], every.is_some()),
+            Self::PodEvict => repeats("podEvict", &[Pod], false),
+            Self::Scale { .. } => lasts("scale", &[Cluster]),
+            Self::Cordon { .. } => lasts("cordon", &[Cluster]),
             Self::TerminateBackends { .. } => repeats("terminateBackends", &[Postgres], false),
             Self::TakeConnections { .. } => lasts("takeConnections", &[Postgres]),
             Self::LockTable { .. } => lasts("lockTable", &[Postgres]),
@@ -71,7 +75,7 @@ impl Fault {
     }
 
     /// Every kind, in the order of the manual.
-    pub const KINDS: [&str; 36] = [
+    pub const KINDS: [&str; 40] = [
         "latency",
         "bandwidth",
         "blackHole",
@@ -103,6 +107,10 @@ impl Fault {
         "ioLatency",
         "pids",
         "command",
+        "podDelete",
+        "podEvict",
+        "scale",
+        "cordon",
         "terminateBackends",
         "takeConnections",
         "lockTable",
@@ -118,7 +126,9 @@ impl Fault {
     /// How long after one time it acts the next, when it acts again and again.
     pub const fn every(&self) -> Option<Duration> {
         match self {
-            Self::Kill { every } | Self::Restart { every } => *every,
+            Self::Kill { every } | Self::Restart { every } | Self::PodDelete { every, .. } => {
+                *every
+            }
             _ => None,
         }
     }
@@ -128,9 +138,9 @@ impl Fault {
         !self.facts().lasts
     }
 
-    /// Whether it acts on this whole host, and on nobody in particular.
-    pub fn is_of_host(&self) -> bool {
-        self.facts().acts_on == [ActsOn::Host]
+    /// Whether it needs no target: it acts on this whole host, or says itself on what.
+    pub fn needs_no_target(&self) -> bool {
+        matches!(self.facts().acts_on, [ActsOn::Host | ActsOn::Cluster])
     }
 }
 

@@ -64,6 +64,15 @@ impl fmt::Display for Fault {
             Self::Pids { count } => write!(f, "{count} pids taken"),
             Self::FileDescriptors { limit } => write!(f, "at most {limit} file descriptors"),
             Self::IoThrottle(limits) => write!(f, "disks at most {limits}"),
+            Self::PodDelete { every: None, .. } => f.write_str("pods deleted"),
+            Self::PodDelete { every: Some(it), .. } => {
+                write!(f, "pods deleted every {}", Human(*it))
+            }
+            Self::PodEvict => f.write_str("pods evicted"),
+            Self::Scale { deployment, replicas, .. } => {
+                write!(f, "{deployment} scaled to {replicas}")
+            }
+            Self::Cordon { node, .. } => write!(f, "{node} cordoned"),
             Self::TerminateBackends { share, .. } => write!(f, "{share} of the sessions ended"),
             Self::TakeConnections { free: 0 } => f.write_str("no connections free"),
             Self::TakeConnections { free } => write!(f, "{free} connections free"),

@@ -16,7 +16,7 @@ use evenkeel_units::duration::{seconds, seconds_option};
 use evenkeel_units::{Bytes, Ratio};
 use serde::{Deserialize, Serialize};
 
-use super::Network;
+use super::{Cluster, Network};
 
 pub use self::facts::Facts;
 pub use self::files::{FileError, FileOperation, IoLimits};
@@ -224,6 +224,35 @@ pub enum Fault {
     },
     /// Processes read and write no faster than this, on each disk: limits of their control group.
     IoThrottle(IoLimits),
+    /// Pods are deleted.
+    PodDelete {
+        /// How long they have to end; `None`: what each says itself.
+        #[serde(rename = "grace_seconds", with = "seconds_option")]
+        grace: Option<Duration>,
+        /// How long after one time the next, each with targets of its own; `None`: once.
+        #[serde(rename = "every_seconds", with = "seconds_option")]
+        every: Option<Duration>,
+    },
+    /// Pods are evicted, unless a disruption budget stands against it.
+    PodEvict,
+    /// A deployment has so many pods.
+    Scale {
+        /// Its name.
+        deployment: String,
+        /// Where it is.
+        namespace: String,
+        /// How many.
+        replicas: u32,
+        /// In which cluster.
+        cluster: Cluster,
+    },
+    /// A node takes no more pods.
+    Cordon {
+        /// Its name.
+        node: String,
+        /// In which cluster.
+        cluster: Cluster,
+    },
     /// A share of the sessions of a database is ended.
     TerminateBackends {
         /// The share, of those that match.
@@ -407,6 +436,10 @@ pub enum ActsOn {
     Process,
     /// Containers.
     Container,
+    /// Pods of a cluster.
+    Pod,
+    /// A cluster.
+    Cluster,
     /// This host.
     Host,
 }
@@ -420,6 +453,8 @@ impl fmt::Display for ActsOn {
             Self::Redis => "a Redis",
             Self::Process => "processes",
             Self::Container => "containers",
+            Self::Pod => "pods",
+            Self::Cluster => "a cluster",
             Self::Host => "this host",
         })
     }
