@@ -37,7 +37,7 @@ pub(super) fn http(
             return;
         }
     };
-    let of = requests(spec, draft);
+    let Some(of) = requests(spec, draft) else { return };
     let abort = spec.take("abort").is_some_and(|it| it.value.text() == Some("true"));
     let delay = spec.take("delay").and_then(|it| draft.seconds(it)).filter(|it| !it.is_zero());
     let (mut request, mut response) = (HeaderChange::default(), AnswerChange::default());
@@ -85,41 +85,54 @@ pub(super) fn http(
     }
 }
 
-/// Which requests.
-fn requests(spec: &mut Fields<'_>, draft: &mut Draft) -> Requests {
-    let method = spec.take("method").filter(|it| it.value.text() != Some(""));
-    let text = |it: &Entry| it.value.text().unwrap_or_default().to_ascii_uppercase();
-    let is_method = |it: &String| {
-        (1..=20).contains(&it.len())
-            && it.bytes().all(|it| it.is_ascii_uppercase())
-            && !["CONNECT", "TRACE"].contains(&it.as_str())
-    };
-    let known = method.map(text).filter(is_method);
-    if let (Some(entry), None) = (method, &known) {
-        draft.leave(entry, "it is no method that is matched here");
-    }
-    let path = spec.take("path").filter(|it| !["", "*"].contains(&it.value.text().unwrap_or("")));
-    let is_pattern = |it: &&str| {
-        let plain = |it: u8| it.is_ascii_graphic() && !b"?#".contains(&it);
-        it.starts_with(['/', '*']) && it.bytes().all(plain)
-    };
-    let pattern = path.and_then(|it| it.value.text()).filter(is_pattern);
-    if let (Some(entry), None) = (path, pattern) {
-        draft.leave(entry, "a pattern of paths begins with `/`, has no query, and knows only `*`");
-    }
-    let mut of =
-        Requests { method: known, path: pattern.map(str::to_owned), ..Requests::default() };
-    if let Some(entry) = spec.take("request_headers") {
-        for (name, value) in pairs(&entry.value) {
-            match secrets::is_secret(&name) {
-                false => drop(of.headers.insert(name, value)),
-                true => draft.leave_at(entry.key_place, format!("the header `{name}`"), SECRET),
-            }
+/// Which requests; `None` when that cannot be said, since a fault of fewer words would hit more.
+fn requests(spec: &mut Fields<'_>, draft: &mut Draft) -> Option<Requests> {
+    let mut of = Requests::default();
+    let mut refused = Vec::new();
+    if let Some(entry) = spec.take("method") {
+        let is_method = |it: &String| {
+            (1..=20).contains(&it.len())
+                && it.bytes().all(|it| it.is_ascii_uppercase())
+                && !["CONNECT", "TRACE"].contains(&it.as_str())
+        };
+        of.method = entry.value.text().map(str::to_ascii_uppercase).filter(is_method);
+        if of.method.is_none() {
+            refused.push((entry, "it is no method that is matched here"));
         }
     }
-    let why = "what is hit is decided by the request";
-    spec.leave_all(&["code", "response_headers"], why, draft);
-    of
+    if let Some(entry) = spec.take("path").filter(|it| it.value.text() != Some("*")) {
+        let is_pattern = |it: &&str| {
+            let plain = |it: u8| it.is_ascii_graphic() && !b"?#".contains(&it);
+            it.starts_with(['/', '*']) && it.bytes().all(plain)
+        };
+        of.path = entry.value.text().filter(is_pattern).map(str::to_owned);
+        if of.path.is_none() {
+            let why = "a pattern of paths begins with `/`, has no query, and knows only `*`";
+            refused.push((entry, why));
+        }
+    }
+    if let Some(entry) = spec.take("request_headers") {
+        let pairs = pairs(&entry.value);
+        if !matches!(&entry.value.value, Value::Map(all) if all.len() == pairs.len()) {
+            refused.push((entry, "it is no map of names to texts"));
+        } else if pairs.iter().any(|(name, _)| secrets::is_secret(name)) {
+            refused.push((entry, SECRET));
+        } else if !pairs.iter().all(|(name, value)| is_plain(name, value)) {
+            refused.push((entry, "no request has such a header"));
+        }
+        of.headers = pairs.into_iter().collect();
+    }
+    for key in ["code", "response_headers"] {
+        refused.extend(spec.take(key).map(|it| (it, "what is hit is decided by the request")));
+    }
+    let is_whole = refused.is_empty();
+    for (entry, why) in refused {
+        draft.leave(
+            entry,
+            format!("{why}; without it the fault would hit more, so that all of it is left out"),
+        );
+    }
+    is_whole.then_some(of)
 }
 
 fn of_request(mut fields: Fields<'_>, change: &mut HeaderChange, draft: &mut Draft) {
@@ -178,12 +191,8 @@ fn replacement(entry: &Entry, draft: &mut Draft) -> Option<BodyChange> {
 fn headers(fields: &mut Fields<'_>, change: &mut HeaderChange, draft: &mut Draft) {
     let Some(entry) = fields.take("headers") else { return };
     for (name, value) in pairs(&entry.value) {
-        let token = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
         let is_ours = FRAMING.contains(&name.as_str());
-        let is_plain = (1..=128).contains(&name.len())
-            && name.bytes().all(token)
-            && !value.chars().any(char::is_control);
-        match is_plain && !is_ours {
+        match is_plain(&name, &value) && !is_ours {
             true if secrets::is_secret(&name) => {
                 draft.leave_at(entry.key_place, format!("the header `{name}`"), SECRET);
             }
@@ -196,17 +205,24 @@ fn headers(fields: &mut Fields<'_>, change: &mut HeaderChange, draft: &mut Draft
     }
 }
 
+/// Whether a message can have this header.
+fn is_plain(name: &str, value: &str) -> bool {
+    let token = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
+    (1..=128).contains(&name.len())
+        && name.bytes().all(token)
+        && !value.chars().any(char::is_control)
+}
+
 /// Names in lower case with their values.
 fn pairs(node: &Node) -> Vec<(String, String)> {
-    let pair = |name: &str, value: &Node| {
-        (name.to_ascii_lowercase(), value.text().unwrap_or_default().to_owned())
-    };
+    let pair =
+        |name: &str, value: &Node| Some((name.to_ascii_lowercase(), value.text()?.to_owned()));
     match &node.value {
-        Value::Map(entries) => entries.iter().map(|it| pair(&it.key, &it.value)).collect(),
+        Value::Map(entries) => entries.iter().filter_map(|it| pair(&it.key, &it.value)).collect(),
         _ => items(node)
             .iter()
             .filter_map(|it| match items(it) {
-                [name, value] => Some(pair(name.text()?, value)),
+                [name, value] => pair(name.text()?, value),
                 _ => None,
             })
             .collect(),
