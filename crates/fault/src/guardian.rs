@@ -42,7 +42,7 @@ use crate::image::Secret;
 use crate::journal::Journal;
 use crate::mend::mend_all;
 use crate::plan::MARK;
-use crate::process::HELPER;
+use crate::process::{HELPER, first};
 
 /// How often the tool says that it is well.
 const BEAT: Duration = Duration::from_millis(250);
@@ -256,10 +256,9 @@ enum Cause {
 }
 
 async fn stand_guard(path: PathBuf, limit: Duration) -> io::Result<usize> {
-    // Before every fault that burns CPU; without the right to it, the guardian waits like anybody.
-    rustix::process::setpriority_process(None, FIRST).unwrap_or_default();
-    // Away from the tool's terminal and group. It fails for a leader of a group, which is away already.
-    rustix::process::setsid().map(|_| ()).unwrap_or_default();
+    first::part();
+    // Before every fault that burns CPU.
+    first::go_first(FIRST);
     let quiet = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     // Once somebody listens for a signal it does not end the process, and here nobody acts on it.
     let _ignored: Vec<_> = quiet.into_iter().map(signal).collect::<io::Result<_>>()?;

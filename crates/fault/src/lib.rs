@@ -17,9 +17,11 @@
 //! need       what a fault needs of the host: programs, capabilities
 //! netem      packets treated by the kernel's emulator
 //! netlink    packets held back, lost or damaged, by rules that go when their process does
+//! mount      what is mounted where, and taking it away
 //! mend       carrying out an undo, and reading back that it worked
 //! guardian   a second process that mends when the first one is gone
 //! run        programs with arguments, run to their end
+//! throttle   limits of the disks, in control groups
 //! unit       units of systemd
 //! recover    mending what both of them left behind
 //! status     which runs there are, and what acts

@@ -13,12 +13,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use evenkeel_units::{Clock, Moment, Ratio, SystemClock};
-use rustix::process::setpriority_process;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::{Counters, Life, counters};
+use crate::process::first;
 
 /// How often CPU time is compared with what it should be.
 const PERIOD: Duration = Duration::from_millis(10);
@@ -48,7 +48,7 @@ impl Cpu {
     pub(super) fn run(self, life: &Life) -> io::Result<Counters> {
         if self.load.get() <= FIRST_MAX {
             // Without the right to it the burner gets what the scheduler thinks fair, and says how much that was.
-            setpriority_process(None, FIRST).unwrap_or_default();
+            first::go_first(FIRST);
         }
         let stop = Arc::new(AtomicBool::new(false));
         let allowed = sched_getaffinity(None)?;

@@ -56,6 +56,7 @@ pub(crate) use self::table::Table;
 pub(crate) use self::trace::Trace;
 pub(crate) use self::within::{Network, Within};
 use crate::netlink::Disturbance;
+use crate::process::first;
 
 /// What was counted while something was held, by name, with the unit in each name.
 pub(crate) type Counters = BTreeMap<String, f64>;
@@ -162,6 +163,7 @@ enum Said {
 
 /// Main function of a holder's process. What to do is on its standard input.
 pub fn run() -> ExitCode {
+    first::part();
     let done = Life::begin().and_then(|(work, life)| work.run(&life));
     let (said, rest) = match done {
         Ok((counted, rest)) => (Said::Did(counted), rest),

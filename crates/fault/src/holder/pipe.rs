@@ -54,7 +54,7 @@ impl Holder {
     ) -> Result<Self, HolderError> {
         let mut command = reexec.command("holder");
         let stays = work.may_stay();
-        command.process_group(0).kill_on_drop(!stays);
+        command.kill_on_drop(!stays);
         if !stays {
             command.env(MARK, mark);
         }

@@ -14,7 +14,6 @@ use evenkeel_model::document::Traffic;
 use evenkeel_units::{Clock, Human, Moment, Ratio, Seed, SystemClock};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::setpriority_process;
 use rustix::thread::set_current_timer_slack;
 use rustix::time::Timespec;
 use serde::{Deserialize, Serialize};
@@ -27,6 +26,7 @@ use super::table::Table;
 use super::traffic;
 use super::tried::in_known_words;
 use super::waking::Waking;
+use crate::process::first;
 
 /// How long the queue must be empty, at the end, to be sure that nobody is on the way into it.
 const QUIET: Duration = Duration::from_millis(2);
@@ -187,7 +187,7 @@ impl AtWork {
 fn be_punctual() {
     // Who may not is less exact, and says how exact it was.
     set_current_timer_slack(NonZeroU64::new(1)).unwrap_or_default();
-    setpriority_process(None, FIRST).unwrap_or_default();
+    first::go_first(FIRST);
 }
 
 fn wait(fds: &mut [PollFd<'_>], pause: Duration) -> io::Result<usize> {

@@ -13,6 +13,7 @@
 
 pub(crate) mod cgroup;
 mod files;
+pub(crate) mod first;
 mod port;
 pub(crate) mod stat;
 mod trace;
