@@ -36,10 +36,9 @@ const WELL: &str = "the guest is content";
 pub(crate) fn run() -> Result<u8> {
     packages::install_missing(packages::FOR_TESTS)?;
     packages::install_missing(packages::FOR_GUEST)?;
-    let folder = root().join("target/guest").canonicalize().or_else(|_| {
-        fs::create_dir_all(root().join("target/guest"))?;
-        root().join("target/guest").canonicalize()
-    })?;
+    let folder = root().join("target/guest");
+    fs::create_dir_all(&folder)?;
+    let folder = folder.canonicalize()?;
     let kernel = kernel(&folder)?;
     let [tests, child] = built()?;
     let packed = pack(&folder, &kernel, &tests, &child)?;

@@ -57,8 +57,9 @@ impl Netem {
     pub(crate) fn of(traffic: &Traffic, effect: &[&str]) -> Result<Self, PlanError> {
         NET_ADMIN.must_be_there()?;
         let tc = program("tc", "iproute2")?;
+        let known = host::disciplines(&tc);
         for discipline in ["prio", "netem"] {
-            if !host::has_discipline(&tc, discipline) {
+            if !known.contains(discipline) {
                 return Err(PlanError::Missing {
                     what: format!("the queueing discipline `{discipline}`"),
                     help: format!(

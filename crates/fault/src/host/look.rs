@@ -84,10 +84,10 @@ fn tried() -> Netfilter {
     Netfilter { owned_tables: netlink::has_owned_tables(), queue: netlink::queue_words() }
 }
 
-/// Whether the kernel has a queueing discipline. What could not be tried is taken for missing.
-pub(crate) fn has_discipline(tc: &Path, name: &str) -> bool {
-    let (tc, name) = (tc.to_owned(), name.to_owned());
-    apart(move || qdiscs(&tc).contains(&name)).unwrap_or_default()
+/// Queueing disciplines that the kernel has. What could not be tried is taken for missing.
+pub(crate) fn disciplines(tc: &Path) -> BTreeSet<String> {
+    let tc = tc.to_owned();
+    apart(move || qdiscs(&tc)).unwrap_or_default()
 }
 
 fn qdiscs(tc: &Path) -> BTreeSet<String> {

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::look::has_discipline;
+pub(crate) use self::look::disciplines;
 pub use self::look::look;
 pub use self::means::{Lack, Means, means};
 pub use crate::netlink::QueueWords;

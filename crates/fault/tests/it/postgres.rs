@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::Duration;
 
-use evenkeel_fault::{FaultError, Faults};
+use evenkeel_fault::Faults;
 use evenkeel_model::document::{Fault, LockMode, Selector};
 use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::Ratio;
 use tempfile::TempDir;
 
 use crate::aftermath::{guardian_in, left_by};
-use crate::stage::{fault, open, service, signal, state_dir, until};
+use crate::stage::{fault, open, service, signal, state_dir, told, until};
 
 /// PostgreSQL does not run as root; this is who it is then.
 const NOBODY: u32 = 65_534;
@@ -171,17 +171,6 @@ fn terminate(percent: u32, application: Option<&str>) -> Fault {
 
 fn lock() -> Fault {
     Fault::LockTable { table: "public.orders".to_owned(), mode: LockMode::AccessExclusive }
-}
-
-/// What the tool says of an error, with its causes.
-fn told(error: &FaultError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(it) = cause {
-        text = format!("{text}: {it}");
-        cause = it.source();
-    }
-    text
 }
 
 #[tokio::test]

@@ -7,14 +7,14 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use evenkeel_fault::{FaultError, Faults};
+use evenkeel_fault::Faults;
 use evenkeel_model::document::{ClientType, Fault, PauseMode, Selector};
 use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::{Clock, Ratio, SystemClock};
 use tempfile::TempDir;
 
 use crate::aftermath::{guardian_in, left_by};
-use crate::stage::{PATIENCE, fault, open, service, signal, state_dir, until};
+use crate::stage::{PATIENCE, fault, open, service, signal, state_dir, told, until};
 
 /// How long the server lets clients wait when it hears no more of us, and what a busy host adds.
 const LEASE_AND_MORE: Duration = Duration::from_secs(1 + 2);
@@ -159,17 +159,6 @@ fn kill(percent: u32, of: ClientType) -> Fault {
 
 const PAUSE_ALL: Fault = Fault::PauseClients { mode: PauseMode::All };
 const PAUSE_WRITE: Fault = Fault::PauseClients { mode: PauseMode::Write };
-
-/// What the tool says of an error, with its causes.
-fn told(error: &FaultError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(it) = cause {
-        text = format!("{text}: {it}");
-        cause = it.source();
-    }
-    text
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_of_the_clients_lose_their_connection_and_those_that_come_back_are_counted() {

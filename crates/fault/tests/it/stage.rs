@@ -166,3 +166,14 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
 }
+
+/// What the tool says of an error, with its causes.
+pub(crate) fn told(error: &evenkeel_fault::FaultError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(it) = cause {
+        text = format!("{text}: {it}");
+        cause = it.source();
+    }
+    text
+}

@@ -1,6 +1,5 @@
 //! Processes of a control group read and write as slowly as they are told, and as fast as before afterwards.
 
-use std::error::Error;
 use std::fs::{create_dir, read_to_string, remove_dir, write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +9,7 @@ use evenkeel_model::document::{Fault, Finder, IoLimits, Selector};
 use evenkeel_units::{Bytes, Clock, SystemClock};
 
 use crate::aftermath::{Tool, left_by};
-use crate::stage::{Victim, fault, on_workers, open, service, state_dir, until};
+use crate::stage::{Victim, fault, on_workers, open, service, state_dir, told, until};
 
 pub(crate) const SLOW: Fault = Fault::IoThrottle(IoLimits {
     read_rate: None,
@@ -95,22 +94,13 @@ async fn nobody_is_slowed_down_who_was_not_named_and_nobody_twice() {
     group.add(&victim);
     let before = group.limits();
     let mut faults = open(&service(None, &[&victim]), state.path()).await;
-    let why = |error: evenkeel_fault::FaultError| {
-        let mut said = Vec::new();
-        let mut cause = error.source();
-        while let Some(it) = cause {
-            said.push(it.to_string());
-            cause = it.source();
-        }
-        said.join(": ")
-    };
     group.add(&other);
-    let said = why(faults.begin(0, &on_workers(SLOW)).await.unwrap_err());
+    let said = told(&faults.begin(0, &on_workers(SLOW)).await.unwrap_err());
     assert!(said.contains("is in the control group") && said.contains("`mode: all`"), "{said}");
     drop(other);
     faults.begin(1, &on_workers(SLOW)).await.unwrap();
     let slower = IoLimits { write_rate: Some(Bytes(1 << 20)), ..IoLimits::default() };
-    let said = why(faults.begin(2, &on_workers(Fault::IoThrottle(slower))).await.unwrap_err());
+    let said = told(&faults.begin(2, &on_workers(Fault::IoThrottle(slower))).await.unwrap_err());
     assert!(said.contains("another fault limits it already"), "{said}");
     assert!(group.limits().contains("2097152"), "{}", group.limits());
     // Whoever sets another limit meanwhile keeps it.
