@@ -6,6 +6,8 @@
 
 use rustix::process::{setpriority_process, setsid};
 
+use super::stat::Stat;
+
 /// Begins a session, away from the terminal and the group of whoever started this process. It fails for a leader of a
 /// group, which is away already.
 pub(crate) fn part() {
@@ -15,8 +17,7 @@ pub(crate) fn part() {
 /// Sets the nice value of this process, and of the session that it leads. Who may not waits like anybody.
 pub(crate) fn go_first(nice: i32) {
     setpriority_process(None, nice).unwrap_or_default();
-    let own = rustix::process::getpid();
-    if rustix::process::getsid(None).is_ok_and(|it| it == own) {
+    if Stat::own().is_some_and(|it| it.session == it.pid) {
         std::fs::write("/proc/self/autogroup", nice.to_string()).unwrap_or_default();
     }
 }

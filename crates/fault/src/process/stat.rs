@@ -23,6 +23,8 @@ pub(crate) struct Stat {
     pub(crate) state: char,
     pub(crate) parent: u32,
     pub(crate) group: u32,
+    /// 0 where it was begun outside of the pid namespace.
+    pub(crate) session: u32,
     pub(crate) is_kernel_thread: bool,
     pub(crate) cpu_ticks: u64,
     pub(crate) start_time: u64,
@@ -32,6 +34,11 @@ impl Stat {
     /// Reads it; `None` when there is no such process.
     pub(crate) fn of(pid: u32) -> Option<Self> {
         Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// Reads that of this very process, in the numbers of whoever mounted `/proc`.
+    pub(crate) fn own() -> Option<Self> {
+        Self::parse(&std::fs::read_to_string("/proc/self/stat").ok()?)
     }
 
     /// The name stands in parentheses and may itself hold spaces and parentheses, so fields are counted
@@ -49,6 +56,7 @@ impl Stat {
             state: fields.first()?.chars().next()?,
             parent: small(4)?,
             group: small(5)?,
+            session: small(6)?,
             is_kernel_thread: number(9)? & PF_KTHREAD != 0,
             cpu_ticks: number(14)? + number(15)?,
             start_time: number(22)?,

@@ -30,8 +30,8 @@ const ALONE: &str = "EVENKEEL_TEST_ALONE";
 const ORDER: &str = "EVENKEEL_TEST_DISTURBANCE";
 const DID: &str = "did ";
 
-/// Runs `test` in a network namespace that nobody else has, where it may do what it likes: this very test once
-/// more, in a process of its own. Without root, a build server fails, and a person is told.
+/// Runs `test` in namespaces of network and pids that nobody else has, where it may do what it likes: this very
+/// test once more, in a process of its own, as in a container that it did not start. Without root, a build server fails, and a person is told.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub(super) fn alone(test: fn()) {
     if env::var_os(ALONE).is_some() {
@@ -46,7 +46,8 @@ pub(super) fn alone(test: fn()) {
     }
     let name = std::thread::current().name().map(str::to_owned).unwrap();
     let mut command = Command::new("unshare");
-    command.arg("--net").arg(env::current_exe().unwrap()).args(["--exact", &name]);
+    command.args(["--net", "--pid", "--fork", "--mount-proc", "--kill-child"]);
+    command.arg(env::current_exe().unwrap()).args(["--exact", &name]);
     let output = command.env(ALONE, "1").stdin(Stdio::null()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let error = String::from_utf8_lossy(&output.stderr);
@@ -75,7 +76,10 @@ impl Disturber {
         command.args(["--exact", name]).env(ORDER, serde_json::to_string(disturbance).unwrap());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.any(|it| it.unwrap() == "ready"), "it said that it could not");
+        let mut said = Vec::new();
+        let mut so_far = lines.by_ref().map(Result::unwrap).inspect(|it| said.push(it.clone()));
+        let is_ready = so_far.any(|it| it == "ready");
+        assert!(is_ready, "it could not: {}", said.join("\n"));
         Self { child, lines }
     }
 
