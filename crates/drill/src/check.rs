@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use evenkeel_model::document::{
-    Comparison, Criterion, Indicator, Metric, ProbeKind, Role, Slo, Threshold, Unit,
+    Comparison, Criterion, Indicator, Metric, ProbeKind, Role, Slo, Threshold, Unit, When,
 };
 use evenkeel_model::outcome::{Breakdown, Check, CheckKind, CheckResult, SpikeFigures};
 use evenkeel_units::Human;
@@ -11,7 +11,7 @@ use evenkeel_units::Human;
 use crate::conductor::{Early, Finish};
 use crate::objective::{Measured, counts, implied, measure};
 use crate::recovery::Recovery;
-use crate::run::{Run, When};
+use crate::run::Run;
 use crate::tally::Tally;
 use crate::{sending, spike, staircase, stop};
 
@@ -237,7 +237,8 @@ fn scoped(run: &Run, of: &Threshold) -> Option<Tally> {
 
 /// Whether the steady state came back.
 fn steady(run: &Run, probe: usize) -> Option<Check> {
-    let question = &run.plan.steady_state[probe].kind;
+    let asked = &run.plan.steady_state[probe];
+    let question = &asked.kind;
     let check = |held: Option<bool>, measured: String| Check {
         name: format!("steady state again: {question}"),
         kind: CheckKind::SteadyState,
@@ -254,7 +255,7 @@ fn steady(run: &Run, probe: usize) -> Option<Check> {
         measured_value: None,
         limit_value: None,
     };
-    if run.finish != Some(Finish::Completed) {
+    if run.finish != Some(Finish::Completed) || !asked.is_due(When::After) {
         return None;
     }
     if let ProbeKind::Load { criterion } = question {

@@ -21,7 +21,7 @@ mod patience;
 use std::mem::discriminant;
 use std::time::Duration;
 
-use evenkeel_model::document::ProbeKind;
+use evenkeel_model::document::{ProbeKind, When};
 use evenkeel_model::{Event, Frame, Plan};
 use evenkeel_units::Moment;
 
@@ -200,7 +200,7 @@ impl Conductor {
                     Finish::CouldNotRun(reason)
                 })
             }
-            (Stage::Preflight, Event::Ready) => self.ask(Stage::Before),
+            (Stage::Preflight, Event::Ready) => self.ask(When::Before, Stage::Before),
             // Nothing is broken here, and the shell stops a load that is on its way.
             (
                 Stage::Preflight | Stage::Before(_) | Stage::Starting | Stage::After(_),
@@ -316,7 +316,7 @@ impl Conductor {
                 );
                 let of_probes = plan.steady_state.iter().zip(&self.next_ask);
                 let of_probes =
-                    of_probes.filter(|(probe, _)| is_asked(&probe.kind)).map(|(_, at)| *at);
+                    of_probes.filter(|(probe, _)| is_asked(probe, When::During)).map(|(_, at)| *at);
                 of_faults.chain(of_probes).min()
             }
             _ => None,
@@ -380,7 +380,7 @@ impl Conductor {
             }
         }
         for (index, probe) in plan.steady_state.iter().enumerate() {
-            if is_asked(&probe.kind) && self.next_ask[index] <= now {
+            if is_asked(probe, When::During) && self.next_ask[index] <= now {
                 self.next_ask[index] = now + probe.every.max(Duration::from_millis(100));
                 commands.push(Command::Ask(index));
             }
@@ -391,7 +391,8 @@ impl Conductor {
 
     /// What the load says against a steady state, before anything is broken.
     fn unsteady(&self, plan: &Plan) -> Option<String> {
-        plan.steady_state.iter().find_map(|probe| match &probe.kind {
+        let asked = plan.steady_state.iter().filter(|it| it.is_due(When::Before));
+        asked.into_iter().find_map(|probe| match &probe.kind {
             ProbeKind::Load { criterion } => {
                 let value = self.before.figure(criterion.metric)?;
                 let shown = criterion.metric.show(value);
@@ -435,7 +436,7 @@ impl Conductor {
                 self.stage = Stage::Stopping;
                 vec![Command::StopLoad]
             }
-            (_, true) if self.finish == Finish::Completed => self.ask(Stage::After),
+            (_, true) if self.finish == Finish::Completed => self.ask(When::After, Stage::After),
             (_, true) => self.end(self.finish.clone()),
             _ => Vec::new(),
         }

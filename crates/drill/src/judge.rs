@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use evenkeel_model::Outcome;
-use evenkeel_model::document::ProbeKind;
+use evenkeel_model::document::{ProbeKind, When};
 use evenkeel_model::outcome::{
     BudgetFigures, Check, CheckResult, Curve, Ending, FaultFigures, GuardFigures, Heatmap,
     PhaseFigures, ProbeFigures, RouteFigures, SecondFigures, Verdict,
@@ -20,7 +20,7 @@ use crate::guard::Guards;
 use crate::objective::budget;
 use crate::recovery::{Recovery, recoveries};
 use crate::regression::regressions;
-use crate::run::{Run, When};
+use crate::run::Run;
 use crate::score::score;
 use crate::tally::Tally;
 use crate::{drift, sending, spike, staircase, stretch, watched};
@@ -248,10 +248,16 @@ fn steady_state(run: &Run) -> Vec<ProbeFigures> {
             let holds = |tally: Tally| tally.figure(criterion.metric).map(|it| criterion.holds(it));
             let each: Vec<_> =
                 run.frames.iter().filter_map(|frame| holds(Tally::of([frame]))).collect();
-            figures.before = holds(Tally::of(run.undisturbed()));
-            figures.during_asked = each.len() as u64;
-            figures.during_held = each.iter().filter(|it| **it).count() as u64;
-            figures.after = holds(after(run));
+            if probe.is_due(When::Before) {
+                figures.before = holds(Tally::of(run.undisturbed()));
+            }
+            if probe.is_due(When::During) {
+                figures.during_asked = each.len() as u64;
+                figures.during_held = each.iter().filter(|it| **it).count() as u64;
+            }
+            if probe.is_due(When::After) {
+                figures.after = holds(after(run));
+            }
         }
         figures
     };

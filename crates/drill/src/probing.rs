@@ -1,25 +1,28 @@
 //! Probing: where no load is sent, the answers of probes stand for it.
 //!
 //! Each answer counts as one request, of a route of its own, and seconds of them are frames like any other. So guards,
-//! success criteria and times of recovery mean the same with load and without it. A look for a process takes no time
-//! that anybody waits for: such answers count only where no other probe is asked.
+//! success criteria and times of recovery mean the same with load and without it. A look for a process, or at a
+//! metric, takes no time that anybody waits for: such answers count only where no other probe is asked.
 
 use std::time::Duration;
 
-use evenkeel_model::document::ProbeKind;
+use evenkeel_model::document::{ErrorBudget, Probe, ProbeKind, When};
 use evenkeel_model::{Answer, Frame, Plan, Series};
 use evenkeel_stats::Histogram;
 use evenkeel_units::Moment;
 
-/// Whether a probe is asked at all; figures of the load are read off its frames.
-pub(crate) const fn is_asked(probe: &ProbeKind) -> bool {
-    !matches!(probe, ProbeKind::Load { .. })
+/// Whether a probe is asked there; figures of the load are read off its frames.
+pub(crate) fn is_asked(probe: &Probe, when: When) -> bool {
+    !matches!(probe.kind, ProbeKind::Load { .. }) && probe.is_due(when)
 }
 
 /// The longest time that a probe takes to answer.
 pub(crate) const fn within(probe: &ProbeKind) -> Duration {
     match probe {
-        ProbeKind::Http { within, .. } | ProbeKind::Tcp { within, .. } => *within,
+        ProbeKind::Http { within, .. }
+        | ProbeKind::Tcp { within, .. }
+        | ProbeKind::Promql { within, .. } => *within,
+        ProbeKind::ErrorBudget(_) => ErrorBudget::WITHIN,
         ProbeKind::Process { .. } | ProbeKind::Load { .. } => Duration::ZERO,
     }
 }
@@ -33,18 +36,21 @@ pub(crate) fn answered_within(plan: &Plan) -> Duration {
 
 /// So many seconds hold the last answer of every probe, where probes stand for load.
 pub(crate) fn window(plan: &Plan) -> usize {
-    let longest = plan.steady_state.iter().map(|it| it.every.as_secs()).max();
+    let asked = plan.steady_state.iter().filter(|it| it.is_due(When::During));
+    let longest = asked.map(|it| it.every.as_secs()).max();
     let whole = longest.filter(|_| plan.load.is_none()).map_or(0, |it| it + 1);
     usize::try_from(whole).unwrap_or(usize::MAX)
 }
 
 /// By probe: how long an answer that counts as a request may take; `None` where answers do not count.
 pub(crate) fn counted(plan: &Plan) -> Vec<Option<Duration>> {
-    let takes_time = |it: &ProbeKind| !within(it).is_zero();
-    let any = plan.steady_state.iter().any(|it| takes_time(&it.kind));
-    let counts = |it: &ProbeKind| is_asked(it) && (takes_time(it) || !any);
-    let within = |it: &ProbeKind| counts(it).then(|| within(it));
-    plan.steady_state.iter().map(|it| within(&it.kind)).collect()
+    let is_asked = |it: &Probe| is_asked(it, When::During);
+    let is_a_request = |it: &Probe| {
+        is_asked(it) && matches!(it.kind, ProbeKind::Http { .. } | ProbeKind::Tcp { .. })
+    };
+    let any = plan.steady_state.iter().any(is_a_request);
+    let counts = |it: &Probe| is_asked(it) && (is_a_request(it) || !any);
+    plan.steady_state.iter().map(|it| counts(it).then(|| within(&it.kind))).collect()
 }
 
 /// The answers of probes, folded into seconds.
@@ -149,8 +155,7 @@ mod tests {
     use std::collections::VecDeque;
 
     fn plan(kinds: Vec<ProbeKind>) -> Plan {
-        let every = Duration::from_secs(1);
-        let steady_state = kinds.into_iter().map(|kind| Probe { kind, every }).collect();
+        let steady_state = kinds.into_iter().map(Probe::new).collect();
         Plan { load: None, steady_state, ..crate::sample::plan() }
     }
 

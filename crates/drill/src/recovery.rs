@@ -24,7 +24,7 @@ use std::collections::VecDeque;
 use std::mem::take;
 use std::time::Duration;
 
-use evenkeel_model::document::Indicator;
+use evenkeel_model::document::{Indicator, When};
 use evenkeel_model::{Distribution, Frame, Series};
 use evenkeel_slo::Budget;
 use evenkeel_units::{Moment, Ratio};
@@ -32,7 +32,7 @@ use evenkeel_units::{Moment, Ratio};
 use crate::frames::Frames;
 use crate::objective::{asks_for_throughput, counts, implied, series_of};
 use crate::probing::{answered_within, counted};
-use crate::run::{FaultTrack, ProbeAnswer, Run, When};
+use crate::run::{FaultTrack, ProbeAnswer, Run};
 use crate::tally::Tally;
 
 /// Burn rate from which a second is unwell.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::{Release, Role};
+use evenkeel_model::document::{Release, Role, When};
 use evenkeel_model::event::Evidence;
 use evenkeel_model::plan::{Footprint, PlannedPhase, RunHead};
 use evenkeel_model::{Entry, Event, Frame, Outcome, Plan};
@@ -132,17 +132,6 @@ pub struct ProbeAnswer {
     pub at: Moment,
     /// How long the question took.
     pub took: Duration,
-}
-
-/// Where in a run a probe was asked.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum When {
-    /// Before load.
-    Before,
-    /// During load.
-    During,
-    /// After load.
-    After,
 }
 
 impl Run {

@@ -17,7 +17,7 @@ use crate::frames::Frames;
 use crate::judge::judge;
 use crate::run::Run;
 use crate::tally::tests::frame;
-use evenkeel_model::document::{Finder, Release, Watch, WatchSource};
+use evenkeel_model::document::{Finder, Release, Watch, WatchSource, When};
 
 pub(crate) fn at(seconds: u64) -> Moment {
     Moment::at(Duration::from_secs(seconds))
@@ -107,6 +107,7 @@ pub(crate) fn plan() -> Plan {
                 within: Duration::from_secs(1),
             },
             every: Duration::from_secs(5),
+            when: When::everywhere(),
         }],
         safety: Safety {
             abort: vec![Criterion::parse("error_rate > 50% for 3s").unwrap()],

@@ -1,4 +1,5 @@
-//! Asks a service how it is: over HTTP, over TCP, and by looking for its process.
+//! Asks a service how it is: over HTTP, over TCP, by looking for its process, and by what a
+//! Prometheus knows of it.
 //!
 //! A question is a [`ProbeKind`] of a document; an answer is a [`Seen`]: whether it held, what was
 //! seen in words for people, and how long it took. A question that cannot even be asked has not
@@ -7,11 +8,12 @@
 //! ```text
 //! http      GET a URL: status, time, and a text in the body
 //! tcp       connect to an address in time
+//! promql    one number of a server that speaks the HTTP API of Prometheus
 //! process   is one of the processes that were found running
 //! ready     ask again and again until a service that was just started answers 2xx
 //! address   what a URL says, and what of it is not spoken here
 //! exchange  one GET on one fresh connection
-//! watch     figures of the target's side: of processes, of the host, and by PromQL
+//! watch     figures of the target's side: of processes, of the host, and by `promql`
 //! ```
 //!
 //! Deliberately absent: schedules (the conductor says when to ask), connection pools (a probe that
@@ -21,13 +23,14 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::{Finder, ProbeKind};
+use evenkeel_model::document::{ErrorBudget, Finder, ProbeKind};
 use tokio::net::TcpStream;
 
 mod address;
 mod exchange;
 mod http;
 mod process;
+mod promql;
 mod ready;
 mod tcp;
 pub mod watch;
@@ -62,6 +65,14 @@ pub async fn ask(kind: &ProbeKind, look: impl Fn(&Finder) -> Vec<ProcessSeen>) -
             Some(tcp::ask(address, *within, TcpStream::connect).await)
         }
         ProbeKind::Process { find } => Some(process::judge(&look(find))),
+        ProbeKind::Promql { url, query, value, within } => Some(
+            promql::holds((url, query), *within, |it| value.holds(it), |it| it.to_string()).await,
+        ),
+        ProbeKind::ErrorBudget(ErrorBudget { url, query, min }) => {
+            let is_left = |it: f64| it >= min.get();
+            let show = |it: f64| format!("{:.2}% is left", it * 100.0);
+            Some(promql::holds((url, query), ErrorBudget::WITHIN, is_left, show).await)
+        }
         ProbeKind::Load { .. } => None,
     }
 }

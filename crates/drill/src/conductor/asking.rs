@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::ProbeKind;
+use evenkeel_model::document::{ProbeKind, When};
 use evenkeel_units::Moment;
 
 use crate::probing::{is_asked, within};
@@ -24,9 +24,9 @@ const TRIES: u8 = 3;
 const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
 impl Conductor {
-    pub(super) fn ask(&mut self, stage: fn(Asking) -> Stage) -> Vec<Command> {
+    pub(super) fn ask(&mut self, when: When, stage: fn(Asking) -> Stage) -> Vec<Command> {
         let probes = self.plan.iter().flat_map(|plan| &plan.steady_state);
-        let left: Vec<_> = probes.map(|it| is_asked(&it.kind).then_some(TRIES)).collect();
+        let left: Vec<_> = probes.map(|it| is_asked(it, when).then_some(TRIES)).collect();
         let commands: Vec<_> = left
             .iter()
             .enumerate()

@@ -3,7 +3,7 @@
 use super::*;
 use crate::sample::{at, fragile, plan, play};
 use evenkeel_model::Entry;
-use evenkeel_model::document::Release;
+use evenkeel_model::document::{Release, When};
 use evenkeel_model::event::Evidence;
 use evenkeel_model::plan::RunHead;
 use proptest::prelude::*;
@@ -65,6 +65,28 @@ fn without_steady_state_nothing_is_loaded_or_broken() {
     };
     assert!(reason.ends_with("connection refused"), "{reason}");
     assert_eq!(said.len(), 4, "three questions and the end: {said:?}");
+}
+
+#[test]
+fn a_question_is_asked_where_it_says_and_nowhere_else() {
+    let asked = |when: Vec<When>| {
+        let mut plan = plan();
+        plan.steady_state[0].when = when;
+        let said = commands(&play(plan, &fragile, |_| None));
+        let loaded = said.iter().position(|it| *it == Command::StartLoad).unwrap();
+        let mended = said.iter().rposition(|it| matches!(it, Command::EndFault(_))).unwrap();
+        let count =
+            |part: &[Command]| part.iter().filter(|it| matches!(it, Command::Ask(0))).count();
+        let [before, during, after] =
+            [&said[..loaded], &said[loaded..mended], &said[mended..]].map(count);
+        assert_eq!(said.last(), Some(&Command::Finish(Finish::Completed)));
+        (before, during > 0, after)
+    };
+    assert_eq!(asked(vec![When::Before]), (1, false, 0));
+    assert_eq!(asked(vec![When::After]), (0, false, 1));
+    assert_eq!(asked(vec![When::Before, When::After]), (1, false, 1));
+    assert_eq!(asked(vec![When::During]).0, 0);
+    assert!(asked(vec![When::During]).1);
 }
 
 #[test]

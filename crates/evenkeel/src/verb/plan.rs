@@ -5,6 +5,7 @@ use std::path::Path;
 use evenkeel_fault::{Preview, plan::Step};
 use evenkeel_model::Plan;
 use evenkeel_model::diagnostic::in_one_line;
+use evenkeel_model::document::{Probe, When};
 use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::Human;
 use serde_json::{Value, json};
@@ -131,7 +132,7 @@ fn shown(plan: &Plan, hash: &str, previews: &[Preview], refusals: &[String]) -> 
     }
     lines.push(String::new());
     let probes = plan.steady_state.iter();
-    lines.extend(probes.map(|it| format!("asks every {}: {}", Human(it.every), it.kind)));
+    lines.extend(probes.map(|it| format!("asks {}: {}", asked(it), it.kind)));
     lines.extend(plan.success.iter().map(|it| format!("succeeds when {}", it.criterion)));
     lines.extend(plan.safety.abort.iter().map(|it| format!("aborts when {it}")));
     let radius = plan.safety.blast_radius;
@@ -145,4 +146,17 @@ fn shown(plan: &Plan, hash: &str, previews: &[Preview], refusals: &[String]) -> 
     lines.push(format!("plan {hash}"));
     lines.extend(refusals.iter().map(|it| format!("REFUSED: {it}")));
     lines.join("\n")
+}
+
+/// Where in the run a question is asked, and how often.
+fn asked(probe: &Probe) -> String {
+    if probe.when == When::everywhere() {
+        return format!("every {}", Human(probe.every));
+    }
+    let parts = probe.when.iter().map(|it| match it {
+        When::Before => "before".to_owned(),
+        When::During => format!("every {} meanwhile", Human(probe.every)),
+        When::After => "after".to_owned(),
+    });
+    parts.collect::<Vec<_>>().join(", ")
 }

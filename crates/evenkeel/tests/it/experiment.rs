@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::drill::{Nginx, folder_of, state_of};
 use crate::kill::Victim;
+use crate::server::Prometheus;
 use crate::world::{World, said, wait_until};
 
 /// A process is stopped for a second; a look at it is the only probe.
@@ -121,6 +122,34 @@ fn who_does_not_come_back_has_failed() {
         said(&output).contains("Hypothesis disproved: 1 of 3 checks failed"),
         "{}",
         said(&output)
+    );
+}
+
+#[test]
+fn who_has_spent_the_error_budget_breaks_nothing() {
+    let (world, victim) = (World::new(), Victim::start());
+    let _prometheus = Prometheus::start(world.port());
+    let with = |left: &str| {
+        let url = format!("http://127.0.0.1:{}", world.port());
+        let budget = format!("errorBudget: {{url: \"{url}\", query: vector({left}), min: 25%}}");
+        let probe =
+            format!("{{promql: {{url: \"{url}\", query: \"1 + 1\", value: \">= 2\"}}}}, {{process");
+        let text = stranger(victim.id()).replace("safety: {", &format!("safety: {{{budget}, "));
+        run(&world, &text.replace("{process", &probe), &["--output", "json"])
+    };
+    let refused = with("-0.5");
+    assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
+    let why = "No steady state before the experiment: at least 25% of the error budget is left: -50.00% is left";
+    assert!(said(&refused).contains(why), "{}", said(&refused));
+    let allowed = with("0.25");
+    assert_eq!(allowed.status.code(), Some(0), "{}", said(&allowed));
+    let probes = &report(&world, &allowed)["steady_state"];
+    let [metric, budget] = [&probes[0], &probes[2]];
+    assert_eq!((&metric["before"], &metric["after"]), (&true.into(), &true.into()), "{metric:#}");
+    assert_eq!(
+        (&budget["before"], &budget["during_asked"], &budget["after"]),
+        (&true.into(), &0.into(), &Value::Null),
+        "{budget:#}"
     );
 }
 

@@ -119,6 +119,45 @@ fn command(program: &str, folder: &Path) -> Command {
     command
 }
 
+/// A Prometheus that scrapes nothing, at a port of loopback.
+pub(crate) struct Prometheus {
+    server: Child,
+    _folder: TempDir,
+}
+
+impl Prometheus {
+    /// The port has to be free.
+    pub(crate) fn start(port: u16) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("prometheus.yml");
+        std::fs::write(&file, "global: {scrape_interval: 1h}\n").unwrap();
+        let address = format!("127.0.0.1:{port}");
+        let server = Command::new("prometheus")
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .args([&format!("--web.listen-address={address}"), "--log.level=error"])
+            .spawn()
+            .expect("prometheus is installed by `cargo xtask test`");
+        let prometheus = Self { server, _folder: folder };
+        let is_ready = || {
+            let mut stream = TcpStream::connect(&address)?;
+            stream.write_all(b"GET /-/ready HTTP/1.0\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok::<_, std::io::Error>(answer.starts_with("HTTP/1.0 200"))
+        };
+        assert!(wait_until(PATIENCE, || is_ready().unwrap_or(false)));
+        prometheus
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+    }
+}
+
 /// A Redis that listens at a port of loopback.
 pub(crate) struct Redis {
     server: Child,

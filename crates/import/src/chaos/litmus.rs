@@ -376,10 +376,8 @@ fn probe(item: &Node, draft: &mut Draft) -> Option<Probe> {
         return None;
     };
     let (url, status) = http(&whole, entry, draft)?;
-    let mut made = Probe {
-        kind: ProbeKind::Http { url, status, within: Duration::from_secs(1), contains: None },
-        every: Duration::from_secs(1),
-    };
+    let within = Duration::from_secs(1);
+    let mut made = Probe::new(ProbeKind::Http { url, status, within, contains: None });
     if let Some(mut run) = fields.map("runProperties", draft) {
         let mut time = |key: &str, draft: &mut Draft| {
             run.take(key).and_then(|it| draft.seconds(it)).filter(|it| !it.is_zero())

@@ -9,10 +9,11 @@ use std::time::Duration;
 use evenkeel_units::Ratio;
 
 use evenkeel_model::document::{
-    Amount, BlastRadius, ChaosExperiment, ClientType, Cluster, Containers, Direction, Fault,
-    FileError, FileOperation, Finder, GameDay, GameDayScenario, IoLimits, Issuer, Labels, LockMode,
-    Mode, Monkey, OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Pods, Prerequisite, Probe,
-    ProbeKind, Protocol, Release, Safety, Selector, Step, Target, Traffic,
+    Amount, BlastRadius, ChaosExperiment, ClientType, Cluster, Containers, Direction, ErrorBudget,
+    Fault, FileError, FileOperation, Finder, GameDay, GameDayScenario, IoLimits, Issuer, Labels,
+    LockMode, Mode, Monkey, OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Pods,
+    Prerequisite, Probe, ProbeKind, Protocol, Release, Safety, Selector, Step, Target, Traffic,
+    When,
 };
 
 use crate::figures::{bytes, criterion, duration};
@@ -56,10 +57,7 @@ pub(super) fn game_day(day: &GameDay) -> String {
     });
     spec.put_list("prerequisites", &day.prerequisites, |it| match it {
         Prerequisite::Text(text) => Tree::text(text),
-        Prerequisite::Probe(kind) => {
-            let every = Duration::from_secs(1);
-            probe(&Probe { kind: kind.clone(), every })
-        }
+        Prerequisite::Probe(kind) => probe(&Probe::new(kind.clone())),
     });
     let mut scenario = Map::default();
     scenario.put_list("steps", &day.steps, Tree::text);
@@ -402,15 +400,28 @@ fn probe(probe: &Probe) -> Tree {
             map.put_finder(find);
             "process"
         }
+        ProbeKind::Promql { url, query, value, within } => {
+            map.put("url", Tree::text(url));
+            map.put("query", Tree::text(query));
+            map.put("value", Tree::Text(value.to_string()));
+            map.put_unless("within", within, &Duration::from_secs(5), |it| duration(*it));
+            "promql"
+        }
+        ProbeKind::ErrorBudget(_) => unreachable!("a limit, which stands under `safety`"),
         ProbeKind::Load { criterion: limit } => {
-            if probe.every == second {
+            if *probe == Probe::new(probe.kind.clone()) {
                 return one("load", Tree::Text(criterion(limit)));
             }
             map.put("condition", Tree::Text(criterion(limit)));
             "load"
         }
     };
-    map.put_unless("every", &probe.every, &second, |it| duration(*it));
+    map.put_unless("every", &probe.every, &Probe::EVERY, |it| duration(*it));
+    map.put_unless("when", &probe.when, &When::everywhere(), |it| {
+        let name =
+            |it: &When| When::NAMES.iter().find(|(_, other)| other == it).map(|(name, _)| *name);
+        Tree::List(it.iter().filter_map(name).map(Tree::text).collect())
+    });
     one(kind, map.done())
 }
 
@@ -427,6 +438,7 @@ fn safety(safety: &Safety) -> Tree {
         time_zone,
         abort,
         on_no_data,
+        error_budgets,
     } = safety;
     let mut map = Map::default();
     map.put_unless("maxDuration", max_duration, &usual.max_duration, |it| duration(*it));
@@ -443,6 +455,15 @@ fn safety(safety: &Safety) -> Tree {
             OnNoData::Continue => "continue",
         })
     });
+    map.put_list("errorBudget", error_budgets, error_budget);
+    map.done()
+}
+
+fn error_budget(budget: &ErrorBudget) -> Tree {
+    let mut map = Map::default();
+    map.put("url", Tree::text(&budget.url));
+    map.put("query", Tree::text(&budget.query));
+    map.put("min", Tree::word(&budget.min));
     map.done()
 }
 

@@ -158,6 +158,13 @@ impl Comparison {
         matches!(self, Self::Below | Self::AtMost)
     }
 
+    /// Takes a comparison off the beginning of a text; what follows it.
+    pub(crate) fn split(text: &str) -> Option<(Self, &str)> {
+        // The longer ones first: each begins with one of the shorter.
+        let all = [Self::AtMost, Self::AtLeast, Self::Below, Self::Above];
+        all.into_iter().find_map(|it| Some((it, text.strip_prefix(it.symbol())?)))
+    }
+
     /// As written.
     pub const fn symbol(self) -> &'static str {
         match self {
@@ -259,16 +266,8 @@ impl Criterion {
         if !matches!(signs, "" | "<" | "<=" | ">" | ">=") {
             return Err(CriterionError::Comparison(signs.to_owned()));
         }
-        let symbols = [
-            ("<=", Comparison::AtMost),
-            (">=", Comparison::AtLeast),
-            ("<", Comparison::Below),
-            (">", Comparison::Above),
-        ];
-        let (rest, comparison) = symbols
-            .iter()
-            .find_map(|(symbol, it)| text.strip_prefix(symbol).map(|rest| (rest, *it)))
-            .ok_or_else(|| CriterionError::Form(text.to_owned()))?;
+        let (comparison, rest) =
+            Comparison::split(text).ok_or_else(|| CriterionError::Form(text.to_owned()))?;
         let (limit, sustained) = match rest.split_once(" for ") {
             Some((limit, time)) => {
                 (limit, Some(parse_duration(time).map_err(CriterionError::Limit)?))

@@ -11,6 +11,7 @@ mod drill;
 mod file_name;
 mod gameday;
 mod json_path;
+mod limit;
 mod load;
 mod reference;
 mod service;
@@ -19,11 +20,11 @@ mod slo;
 pub(crate) use self::chaos::WORDS;
 pub use self::chaos::{
     ActsOn, Amid, Amount, AnswerChange, BlastRadius, BodyChange, ChaosExperiment, ClientType,
-    Cluster, Containers, DatabaseUrl, DatabaseUrlError, Direction, DnsAnswer, Facts, Fault,
-    FileError, FileOperation, Flaw, HeaderChange, Hours, IoLimits, Issuer, Labels, LockMode, Mode,
-    Monkey, Network, NetworkError, OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Pods,
+    Cluster, Containers, DatabaseUrl, DatabaseUrlError, Direction, DnsAnswer, ErrorBudget, Facts,
+    Fault, FileError, FileOperation, Flaw, HeaderChange, Hours, IoLimits, Issuer, Labels, LockMode,
+    Mode, Monkey, Network, NetworkError, OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Pods,
     Probe, ProbeKind, Protocol, Release, Requests, Safety, Schedule, ScheduleError, Selector, Step,
-    Target, Traffic, fits,
+    Target, Traffic, When, fits,
 };
 pub use self::criterion::{Comparison, Criterion, CriterionError, Metric, Unit};
 pub use self::drill::{Drill, Phase, RegressionLimits, Role};
@@ -32,6 +33,7 @@ pub use self::gameday::{
     DayTime, GameDay, Participant, Planned, Prerequisite, Scenario as GameDayScenario,
 };
 pub use self::json_path::{JsonPath, JsonPathError, JsonStep};
+pub use self::limit::Limit;
 pub use self::load::{
     Call, Checks, Condition, Encoding, Extract, Feeder, LoadTest, Mechanism, Offered, Opening,
     Owner, Pace, Pacing, Part, Route, RowOrder, Rows, Sasl, Scenario, Schema, Segment, Sending,

@@ -56,7 +56,7 @@ pub(super) fn plan(library: &Library, name: &str, seed: Seed) -> Result<Plan, Ve
         objectives: Vec::new(),
         load: None,
         phases: vec![phase],
-        steady_state: it.steady_state.clone(),
+        steady_state: it.steady_state.iter().cloned().chain(it.safety.questions()).collect(),
         safety: it.safety.clone(),
         success: it.success.iter().map(|it| Threshold::from(*it)).collect(),
         regression: RegressionLimits::default(),

@@ -55,6 +55,7 @@ pub(super) fn safety(cast: &Cast<'_>) -> Safety {
         time_zone: zone,
         abort: without_repeats(givers.iter().flat_map(|(_, it)| it.abort.iter().copied())),
         on_no_data: if may_continue { OnNoData::Continue } else { OnNoData::Abort },
+        error_budgets: without_repeats(givers.iter().flat_map(|(_, it)| it.error_budgets.clone())),
     }
 }
 
@@ -70,5 +71,6 @@ pub(super) fn success(cast: &Cast<'_>) -> Vec<Threshold> {
 /// Every question about the steady state, each once.
 pub(super) fn steady_state(cast: &Cast<'_>) -> Vec<Probe> {
     let experiments = cast.experiments.iter().flat_map(|(_, it)| &it.steady_state);
-    without_repeats(cast.drill.steady_state.iter().chain(experiments).cloned())
+    let asked = cast.drill.steady_state.iter().chain(experiments).cloned();
+    without_repeats(asked.chain(givers(cast).iter().flat_map(|(_, it)| it.questions())))
 }

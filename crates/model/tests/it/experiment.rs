@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_model::document::AllowFaults;
+use evenkeel_model::document::{AllowFaults, When};
 use evenkeel_model::plan::Plan;
 use evenkeel_model::{Library, render};
 use evenkeel_units::{Moment, Seed};
@@ -59,6 +59,49 @@ fn it_goes_on_after_its_last_fault_for_as_long_as_recovery_may_take() {
     assert_eq!(length(&kill), 2 + 30);
     let fault = &planned(&kill, "worker-hangs").unwrap().faults[0];
     assert_eq!(fault.to, Moment::at(Duration::from_secs(32)), "its recovery is awaited to the end");
+}
+
+#[test]
+fn an_error_budget_is_a_question_before_anything_is_broken() {
+    let budget =
+        |least: &str| format!("{{url: \"http://127.0.0.1:9090\", query: left, min: {least}}}");
+    let with =
+        |budgets: &str| PAUSE.replace("safety: {", &format!("safety: {{errorBudget: {budgets}, "));
+    let plan = planned(&with(&budget("25%")), "worker-hangs").unwrap();
+    let [_, probe] = &plan.steady_state[..] else { panic!("{:?}", plan.steady_state) };
+    assert_eq!(probe.kind.to_string(), "at least 25% of the error budget is left");
+    assert_eq!(probe.when, [When::Before]);
+    let two = format!("[{}, {}]", budget("10%"), budget("20%"));
+    assert_eq!(planned(&with(&two), "worker-hangs").unwrap().steady_state.len(), 3);
+}
+
+#[test]
+fn what_is_wrong_with_a_question_of_metrics_is_said_with_its_place() {
+    let wrong = r#"
+apiVersion: evenkeel.dev/v1
+kind: ChaosExperiment
+metadata: {name: worker-hangs}
+spec:
+  steadyState:
+    - promql: {url: "127.0.0.1:9090", query: "", value: "= 1", when: [before, sometimes]}
+    - promql: {url: "http://127.0.0.1:9090", query: up, when: []}
+  target: {executable: worker}
+  method: [{pause: {duration: 3s}}]
+  safety: {errorBudget: {url: "http://127.0.0.1:9090", query: left, min: 2}, abort: ["error_rate > 50%"]}
+"#;
+    let (_, found) = Library::check([("it.yaml".to_owned(), wrong.into())]);
+    let said = render(&found, false);
+    for part in [
+        "EK-D027]: `127.0.0.1:9090` is not a URL we can call\n --> it.yaml:7:21",
+        "EK-D007]: the text is empty\n --> it.yaml:7:46",
+        "EK-D024]: `= 1` is no comparison with a number\n --> it.yaml:7:57",
+        "EK-D013]: `sometimes` is not `before`, `during` or `after`\n --> it.yaml:7:79",
+        "EK-D004]: the field `value` is missing\n --> it.yaml:8:7",
+        "EK-D005]: the list is empty\n --> it.yaml:8:57",
+        "EK-D006]: `2` has no percent sign\n  --> it.yaml:11:74",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
 }
 
 #[test]

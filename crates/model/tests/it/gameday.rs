@@ -52,7 +52,7 @@ fn every_mistake_of_a_game_day_is_found_in_one_run() {
         .replace("- tcp: {address: \"127.0.0.1:7400\"}", "- load: error_rate < 1%");
     insta::assert_snapshot!(findings(&wrong), @r"
     EK-D003 6:40 unknown field `rolle` | Did you mean `role`?
-    EK-D013 9:7 `load` is not a probe | Use one of http, tcp, process.
+    EK-D013 9:7 `load` is not a probe | Use one of http, tcp, process, promql.
     EK-L001 11:12 there is no Drill called `checkout` | There is no Drill in the files given; add the file that has it.
     EK-D025 12:5 `experiment` beside `drill` | Give exactly one of `experiment`, `drill`.
     EK-L028 18:12 10:00 stands behind 10:45 | Write what is planned in the order of its times.

@@ -3,7 +3,6 @@
 //! ```text
 //! process   what some processes use, added up
 //! host      what everybody uses together
-//! promql    one number of a server that speaks the HTTP API of Prometheus
 //! kernel    what the files of /proc say
 //! ```
 //!
@@ -19,11 +18,11 @@ use evenkeel_units::Moment;
 use self::host::Host;
 use self::kernel::Kernel;
 use self::process::Processes;
+use crate::promql;
 
 mod host;
 mod kernel;
 mod process;
-mod promql;
 
 /// A query waits no shorter, however often it is asked, and no longer, however rarely.
 const QUERY_WITHIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));

@@ -1,6 +1,6 @@
 //! The schema of the plan within a report: what was to be done, with every default filled in.
 
-use evenkeel_model::document::Fault;
+use evenkeel_model::document::{Fault, When};
 use serde_json::{Value, json};
 
 use super::schema::{any, count, flag, list, maybe, number, object, one_of, ratio, seconds, text};
@@ -244,9 +244,35 @@ fn probe() -> Value {
         kind("http", http),
         kind("tcp", object([("address", text("Host and port.")), within()])),
         kind("process", object([("find", finder())])),
+        kind("promql", object([server(), query(), ("value", limit()), within()])),
+        kind("error_budget", error_budget()),
         kind("load", object([("criterion", criterion())])),
     ]);
-    object([("kind", kinds), ("every_seconds", seconds("How often it is asked."))])
+    let when = one_of(&When::NAMES.map(|(it, _)| it), "Before the load, during it, or after it.");
+    object([
+        ("kind", kinds),
+        ("every_seconds", seconds("How often it is asked.")),
+        ("when", list(when, "Where in the run it is asked.")),
+    ])
+}
+
+fn server() -> (&'static str, Value) {
+    ("url", text("Base URL of a server that speaks the HTTP API of Prometheus."))
+}
+
+fn query() -> (&'static str, Value) {
+    ("query", text("The query; one number is expected."))
+}
+
+fn limit() -> Value {
+    object([
+        ("comparison", one_of(&["<", "<=", ">", ">="], "How it is compared.")),
+        ("limit", number("With what.")),
+    ])
+}
+
+fn error_budget() -> Value {
+    object([server(), query(), ("min", ratio("The least that has to be left."))])
 }
 
 pub(super) fn criterion() -> Value {
@@ -304,6 +330,7 @@ fn safety() -> Value {
         ("time_zone", text("IANA name of the zone of those hours.")),
         ("abort", list(criterion(), "The run is aborted as soon as one of these holds.")),
         ("on_no_data", one_of(&["abort", "continue"], "What silence means.")),
+        ("error_budgets", list(error_budget(), "What has to be left before anything is broken.")),
     ])
 }
 

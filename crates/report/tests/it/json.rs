@@ -2,9 +2,9 @@
 
 use evenkeel_model::Outcome;
 use evenkeel_model::document::{
-    AllowFaults, Amount, AnswerChange, Criterion, Direction, Fault, FileName, Finder, HeaderChange,
-    Indicator, Metric, Mode, Parts, Probe, ProbeKind, Protocol, Requests, Selector, Start, Target,
-    Traffic,
+    AllowFaults, Amount, AnswerChange, Criterion, Direction, ErrorBudget, Fault, FileName, Finder,
+    HeaderChange, Indicator, Limit, Metric, Mode, Parts, Probe, ProbeKind, Protocol, Requests,
+    Selector, Start, Target, Traffic,
 };
 use evenkeel_model::outcome::Ending;
 use evenkeel_report::json;
@@ -117,11 +117,24 @@ fn every_variant_of_the_plan_follows_the_schema() {
             vec![Criterion { metric, ..Criterion::parse("p99 < 1s for 3s").unwrap() }.into()];
         assert_fits(&it);
     }
+    let budget = ErrorBudget {
+        url: "http://127.0.0.1:9090".to_owned(),
+        query: "error_budget_remaining".to_owned(),
+        min: half,
+    };
     let kinds = [
         ProbeKind::Tcp { address: "127.0.0.1:80".to_owned(), within: second },
         ProbeKind::Process { find: Finder::Pid(7) },
+        ProbeKind::Promql {
+            url: "http://127.0.0.1:9090".to_owned(),
+            query: "min(up)".to_owned(),
+            value: Limit::parse(">= 1").unwrap(),
+            within: second,
+        },
+        ProbeKind::ErrorBudget(budget.clone()),
     ];
-    it.plan.steady_state = kinds.map(|kind| Probe { kind, every: second }).to_vec();
+    it.plan.safety.error_budgets = vec![budget];
+    it.plan.steady_state = kinds.map(Probe::new).to_vec();
     it.plan.service.start = Some(Start {
         command: vec![],
         folder: FileName::new("."),

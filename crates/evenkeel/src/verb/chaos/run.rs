@@ -4,7 +4,7 @@ use std::path::Path;
 
 use evenkeel_drill::Runs;
 use evenkeel_model::Plan;
-use evenkeel_model::document::ProbeKind;
+use evenkeel_model::document::{Probe, ProbeKind, When};
 use evenkeel_units::Seed;
 use serde_json::json;
 
@@ -30,7 +30,9 @@ pub(crate) async fn run(args: ChaosRunArgs, screen: &Screen) -> Result<Exit, Fai
     let seed = args.seed.map_or_else(fresh_seed, Seed);
     let plan =
         found.library.plan_experiment(name, seed).map_err(|errors| wrong(&errors, screen))?;
-    if !plan.steady_state.iter().any(|it| !matches!(it.kind, ProbeKind::Load { .. })) {
+    let is_asked =
+        |it: &Probe| it.is_due(When::During) && !matches!(it.kind, ProbeKind::Load { .. });
+    if !plan.steady_state.iter().any(is_asked) {
         screen.warn(
             "no probe is asked, so no abort condition can come true, and nobody sees how the service takes it; \
              add one to `steadyState`",

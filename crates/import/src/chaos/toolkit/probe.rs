@@ -45,7 +45,7 @@ pub(super) fn probe(
     }
     activity.parameters.finish(draft);
     activity.fields.finish(draft);
-    Some(Probe { kind, every: SECOND })
+    Some(Probe::new(kind))
 }
 
 /// Whether the tolerance is that the command succeeds.

@@ -1,12 +1,13 @@
 //! What `safety` and `steadyState` are made of, in experiments and in drills.
 
-use std::time::Duration;
-
 use crate::decode::codec::{Any, Codec, Forms, Integer, List, Mapped, Object, OneKey};
 use crate::decode::fields::Fields;
-use crate::decode::values::condition::condition;
+use crate::decode::values::call::some_text;
+use crate::decode::values::condition::{condition, plain};
 use crate::decode::values::{hours, length, prose, request, share};
-use crate::document::{BlastRadius, Criterion, OnNoData, Probe, ProbeKind, Release, Safety};
+use crate::document::{
+    BlastRadius, Criterion, ErrorBudget, OnNoData, Probe, ProbeKind, Release, Safety, When,
+};
 
 pub(super) const SAFETY: Object<Safety> = Object { title: "Safety", fields: safety };
 
@@ -36,6 +37,16 @@ fn safety(f: &mut Fields<'_>) -> Option<Safety> {
     let words = super::words("`abort` or `continue`", &words);
     let sentence = "What to do when nothing is known about the load.";
     let on_no_data = f.default("onNoData", sentence, words, "abort");
+    let sentence =
+        "What has to be left of error budgets before anything is broken: one, or a list.";
+    let one = || Object { title: "ErrorBudget", fields: error_budget };
+    let budgets = Forms {
+        expected: "an error budget such as `{url: …, query: …, min: 25%}`",
+        scalar: None,
+        list: Some(Box::new(List { of: one(), min: 0 })),
+        map: Some(Box::new(Mapped { of: one(), into: |it| vec![it] })),
+    };
+    let error_budgets = f.or_empty("errorBudget", sentence, budgets);
     Some(Safety {
         max_duration: max_duration?,
         blast_radius: blast_radius?,
@@ -46,8 +57,20 @@ fn safety(f: &mut Fields<'_>) -> Option<Safety> {
         time_zone: time_zone?,
         abort: abort?,
         on_no_data: on_no_data?,
+        error_budgets: error_budgets?,
     })
 }
+
+fn error_budget(f: &mut Fields<'_>) -> Option<ErrorBudget> {
+    let url = f.required("url", SERVER, request::web_url());
+    let sentence = "What is left, as a share of the budget: 1 is all, 0 none, and less is overspent. Such as `slo:period_error_budget_remaining:ratio{…}` of Sloth's rules.";
+    let query = f.required("query", sentence, some_text());
+    let min = f.required("min", "The least that has to be left.", share());
+    Some(ErrorBudget { url: url?, query: query?, min: min? })
+}
+
+/// What `url` of a query is.
+const SERVER: &str = "Base URL of a server that speaks the HTTP API of Prometheus.";
 
 /// A release class, by its letter.
 pub(super) fn release() -> impl Codec<Value = Release> {
@@ -95,17 +118,32 @@ pub(super) fn questions() -> Vec<(&'static str, &'static str, Any<Probe>)> {
         ("http", "GET a URL.", body("HttpProbe", http)),
         ("tcp", "Connect to an address.", body("TcpProbe", tcp)),
         ("process", "Look for a process that runs.", body("ProcessProbe", process)),
+        (
+            "promql",
+            "Ask a server that speaks the HTTP API of Prometheus.",
+            body("PromqlProbe", promql),
+        ),
     ]
 }
 
 /// A condition without anything else.
 fn each_second(criterion: Criterion) -> Probe {
-    Probe { kind: ProbeKind::Load { criterion }, every: Duration::from_secs(1) }
+    Probe::new(ProbeKind::Load { criterion })
 }
 
-fn every(f: &mut Fields<'_>, kind: Option<ProbeKind>) -> Option<Probe> {
+/// What every probe has.
+fn whole(f: &mut Fields<'_>, kind: Option<ProbeKind>) -> Option<Probe> {
     let every = f.default("every", "How often during the run.", length(), "1s");
-    Some(Probe { kind: kind?, every: every? })
+    let word = || super::words("`before`, `during` or `after`", &When::NAMES);
+    let when = Forms {
+        expected: "`before`, `during` or `after`, or a list of them",
+        scalar: Some(Box::new(Mapped { of: word(), into: |it| vec![it] })),
+        list: Some(Box::new(List { of: word(), min: 1 })),
+        map: None,
+    };
+    let sentence = "Where in the run: `before` the load, `during` it, `after` it when everything is mended. Default: everywhere.";
+    let when = f.optional("when", sentence, when).unwrap_or_else(When::everywhere);
+    Some(Probe { kind: kind?, every: every?, when })
 }
 
 fn http(f: &mut Fields<'_>) -> Option<Probe> {
@@ -121,7 +159,7 @@ fn http(f: &mut Fields<'_>) -> Option<Probe> {
         within,
         contains,
     });
-    every(f, kind)
+    whole(f, kind)
 }
 
 fn tcp(f: &mut Fields<'_>) -> Option<Probe> {
@@ -129,16 +167,28 @@ fn tcp(f: &mut Fields<'_>) -> Option<Probe> {
     let sentence = "The connection must stand within this time.";
     let within = f.default("within", sentence, length(), "1s");
     let kind = address.zip(within).map(|(address, within)| ProbeKind::Tcp { address, within });
-    every(f, kind)
+    whole(f, kind)
 }
 
 fn process(f: &mut Fields<'_>) -> Option<Probe> {
     let find = super::service::finder_fields(f);
     f.exactly_one(&super::service::FINDERS);
-    every(f, find.map(|find| ProbeKind::Process { find }))
+    whole(f, find.map(|find| ProbeKind::Process { find }))
+}
+
+fn promql(f: &mut Fields<'_>) -> Option<Probe> {
+    let url = f.required("url", SERVER, request::web_url());
+    let query = f.required("query", "The query; one number is expected.", some_text());
+    let value = f.required("value", "What the number must be.", plain());
+    let sentence = "The answer must come within this time.";
+    let within = f.default("within", sentence, length(), "5s");
+    let all = url.zip(query).zip(value).zip(within);
+    let kind =
+        all.map(|(((url, query), value), within)| ProbeKind::Promql { url, query, value, within });
+    whole(f, kind)
 }
 
 fn load(f: &mut Fields<'_>) -> Option<Probe> {
     let criterion = f.required("condition", "What must hold.", condition());
-    every(f, criterion.map(|criterion| ProbeKind::Load { criterion }))
+    whole(f, criterion.map(|criterion| ProbeKind::Load { criterion }))
 }

@@ -7,7 +7,7 @@ use crate::decode::codec::{
     Any, Codec, Definitions, Forms, List, Problem, Takes, Word, wrong_sort,
 };
 use crate::decode::{Findings, codes};
-use crate::document::{Criterion, CriterionError, Metric, Unit};
+use crate::document::{Criterion, CriterionError, Limit, Metric, Unit};
 use crate::yaml::{Node, Place, Value};
 
 /// A percentile by its name.
@@ -59,6 +59,21 @@ pub(in crate::decode) fn condition() -> Word<Criterion> {
         )
     };
     Word { expected: "a condition such as `p95 < 500ms`", takes: Takes::Text, parse, schema }
+}
+
+/// A comparison with a plain number.
+pub(in crate::decode) fn plain() -> Word<Limit> {
+    let parse = |text: &str| {
+        Limit::parse(text).ok_or_else(|| {
+            let message = format!("`{}` is no comparison with a number", cut(text));
+            let help = "Write one of < <= > >= and a number, such as `\">= 1\"`; a share as `\">= 0.25\"`.";
+            Problem::new(codes::CONDITION, message, help)
+        })
+    };
+    let schema = || {
+        super::whole(r"(?:<=|>=|<|>)\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?", &[">= 1"])
+    };
+    Word { expected: "a comparison such as `>= 1`", takes: Takes::Text, parse, schema }
 }
 
 /// Conditions as a map from figures to limits.

@@ -10,6 +10,7 @@
 //!   steadyState:
 //!     - http: {url: "http://127.0.0.1:7400/health/ready", status: 200, within: 300ms}
 //!     - load: error_rate < 1%
+//!     - promql: {url: "http://127.0.0.1:9090", query: "min(up)", value: ">= 1", when: [before]}
 //!   target: {service: shop, dependency: payment}
 //!   method:
 //!     - latency: {delay: 800ms, jitter: 100ms, at: 2s, duration: 8s}
@@ -21,6 +22,7 @@
 //!     restrictedHours: ["18:00-06:00"]
 //!     timeZone: Europe/Paris
 //!     abort: ["error_rate > 10% for 3s"]
+//!     errorBudget: {url: "http://127.0.0.1:9090", query: "error_budget_remaining", min: 25%}
 //!   success:
 //!     availability: "> 99%"
 //!     recovery_time: "< 120s"
@@ -59,9 +61,9 @@ pub use self::fault::{
 pub use self::hours::Hours;
 pub use self::monkey::Monkey;
 pub use self::parts::{Labels, Parts, fits};
-pub use self::probe::{Probe, ProbeKind};
+pub use self::probe::{Probe, ProbeKind, When};
 pub use self::release::Release;
-pub use self::safety::{BlastRadius, OnNoData, Safety};
+pub use self::safety::{BlastRadius, ErrorBudget, OnNoData, Safety};
 pub(crate) use self::schedule::WORDS;
 pub use self::schedule::{Schedule, ScheduleError};
 pub use self::target::{Mode, Selector, Target};

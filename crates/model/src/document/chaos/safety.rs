@@ -6,7 +6,7 @@ use evenkeel_units::Ratio;
 use evenkeel_units::duration::seconds;
 use serde::{Deserialize, Serialize};
 
-use super::{Hours, Release};
+use super::{Hours, Probe, ProbeKind, Release, When};
 use crate::document::Criterion;
 
 /// The limits within which an experiment may act.
@@ -31,11 +31,23 @@ pub struct Safety {
     pub abort: Vec<Criterion>,
     /// What silence means.
     pub on_no_data: OnNoData,
+    /// What has to be left of error budgets before anything is broken.
+    #[serde(default)]
+    pub error_budgets: Vec<ErrorBudget>,
 }
 
 impl Safety {
     /// The default of `maxDuration`.
     pub const MAX_DURATION: Duration = Duration::from_mins(5);
+
+    /// Its limits that are asked about, as questions: each once, before anything is broken.
+    pub(crate) fn questions(&self) -> impl Iterator<Item = Probe> {
+        let of = |it: &ErrorBudget| Probe {
+            when: vec![When::Before],
+            ..Probe::new(ProbeKind::ErrorBudget(it.clone()))
+        };
+        self.error_budgets.iter().map(of)
+    }
 }
 
 impl Default for Safety {
@@ -50,8 +62,26 @@ impl Default for Safety {
             time_zone: "UTC".to_owned(),
             abort: Vec::new(),
             on_no_data: OnNoData::default(),
+            error_budgets: Vec::new(),
         }
     }
+}
+
+/// What has to be left of an error budget: who has spent what was promised breaks nothing on purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBudget {
+    /// Base URL of a server that speaks the HTTP API of Prometheus.
+    pub url: String,
+    /// What is left, as a share of the budget: 1 is all, 0 none, and less is overspent. Such as
+    /// `slo:period_error_budget_remaining:ratio{…}` of Sloth's rules.
+    pub query: String,
+    /// The least that has to be left.
+    pub min: Ratio,
+}
+
+impl ErrorBudget {
+    /// The answer must come within this time.
+    pub const WITHIN: Duration = Duration::from_secs(5);
 }
 
 /// How much may be hit at once; `None` where there is no limit.

@@ -123,7 +123,7 @@ fn tls(f: &mut Fields<'_>) -> Option<Step> {
     if certificate == Some(Flaw::Untrusted) && issuer.is_some() {
         let help = "Leave the issuer away.";
         let message = "what a trusted issuer has signed is not `untrusted`";
-        f.refuse("issuer", codes::EXCLUSIVE, message, help);
+        f.refuse("issuer", codes::RANGE, message, help);
     }
     step(f, certificate.map(|certificate| Fault::Tls { certificate, issuer }), &AIMED)
 }

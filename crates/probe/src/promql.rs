@@ -9,14 +9,32 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
+use crate::Seen;
 use crate::address::Address;
 use crate::exchange::{self, Body, Deadline};
 
 /// No more of a server's complaint is repeated.
 const SHOWN_CHARS_MAX: usize = 200;
 
-pub(super) async fn ask<S, F>(
+/// Whether the number is as it must be, and what it was in the words of `show`.
+pub(crate) async fn holds(
+    (url, query): (&str, &str),
+    within: Duration,
+    is_right: impl Fn(f64) -> bool,
+    show: impl Fn(f64) -> String,
+) -> Seen {
+    let began = Instant::now();
+    let said = ask(url, query, within, crate::dial).await;
+    let (held, detail) = match said {
+        Ok(value) => (is_right(value), show(value)),
+        Err(error) => (false, error),
+    };
+    Seen { held, detail, took: began.elapsed() }
+}
+
+pub(crate) async fn ask<S, F>(
     url: &str,
     query: &str,
     within: Duration,
