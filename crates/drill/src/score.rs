@@ -141,7 +141,11 @@ fn recovery(run: &Run, recoveries: &[Recovery]) -> ScorePart {
         }
         Some(seconds) => ScorePart {
             value: Some(of_used(used(seconds, limit))),
-            ..empty(&format!("slowest recovery {seconds:.0}s of {limit:.0}s"))
+            ..empty(&format!(
+                "slowest recovery {} of {}",
+                Metric::RecoveryTime.show(seconds),
+                Metric::RecoveryTime.show(limit)
+            ))
         },
     }
 }

@@ -3,8 +3,9 @@
 use evenkeel_model::outcome::CheckResult;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::Record;
+use super::{Happened, Record};
 use crate::html::STYLE;
+use crate::html::piece::{self, Card, Column};
 use crate::mark;
 
 /// Writes a record.
@@ -34,27 +35,37 @@ pub fn render(record: &Record) -> String {
                         span.pill.plain.mono { (record.run.id) }
                     }
                     @if let Some(objective) = &day.objective { p.sub { b { "Objective: " } (objective) } }
-                    (section("Verdict", html! { p { (record.verdict.headline) } p { (record.verdict.cause) } }))
-                    (section("Participants", list(day.participants.iter().map(ToString::to_string))))
-                    (section("Prerequisites", list(record.prerequisites.iter().map(|it| format!("{} ({})", it.what, it.how)))))
-                    (section("Scenario", html! {
-                        @if !day.steps.is_empty() { ol { @for it in &day.steps { li { (it) } } } }
+                    section.card.verdict.(tone.class()) {
+                        (piece::icon(tone))
+                        div {
+                            h2 { (record.verdict.headline) }
+                            @if !record.verdict.cause.is_empty() { p { (record.verdict.cause) } }
+                        }
+                    }
+                    div.pair {
+                        (part("Participants", items(day.participants.iter())))
+                        (part("Prerequisites", html! {
+                            ul.items {
+                                @for it in &record.prerequisites { li { (it.what) " " small { (it.how) } } }
+                            }
+                        }))
+                    }
+                    (part("Scenario", html! {
+                        @if !day.steps.is_empty() { ol.items { @for it in &day.steps { li { (it) } } } }
                         p { "Run: " (kind) " " code { (name) } }
                     }))
-                    (section("Success criteria", html! {
-                        ul {
+                    (part("Success criteria", html! {
+                        ul.items {
                             @for it in &record.figures {
-                                li { (sign(it.result)) " " (it.name) " " (it.limit) ": measured " (it.measured) }
+                                li { (sign(it.result)) " " (it.name) " " (it.limit) " " small { "measured " (it.measured) } }
                             }
-                            @for it in &day.success { li { "☐ " (it) " (people judge)" } }
+                            @for it in &day.success { li { "☐ " (it) " " small { "people judge" } } }
                         }
                     }))
-                    (section("Planned", list(day.timeline.iter().map(ToString::to_string))))
-                    (section(&format!("Timeline ({})", day.time_zone), html! {
-                        dl.facts { @for it in &record.happened { div { dt { (it.at) } dd { (it.what) } } } }
-                    }))
-                    (section("Observations", list(record.observations.iter().cloned())))
-                    (section("Learnings", html! { p { "To be written by those who were there, in gameday.md." } }))
+                    @if !day.timeline.is_empty() { (part("Planned", items(day.timeline.iter()))) }
+                    (timeline(record))
+                    (part("Observations", items(record.observations.iter())))
+                    (part("Learnings", html! { p { "To be written by those who were there, in gameday.md." } }))
                 }
                 footer { p { "Written by Evenkeel " (record.run.version) ". One file; it asks the network for nothing." } }
             }
@@ -63,12 +74,22 @@ pub fn render(record: &Record) -> String {
     page.into_string()
 }
 
-fn section(title: &str, body: Markup) -> Markup {
-    html! { section.card { h2 { (title) } (body) } }
+fn part(title: &str, body: Markup) -> Markup {
+    Card { id: "", title, note: String::new(), legend: Markup::default(), body }.render()
 }
 
-fn list(items: impl Iterator<Item = String>) -> Markup {
-    html! { ul { @for it in items { li { (it) } } } }
+fn items<'a>(of: impl Iterator<Item = &'a (impl ToString + 'a)>) -> Markup {
+    html! { ul.items { @for it in of { li { (it.to_string()) } } } }
+}
+
+/// What happened, by the clock of the place.
+fn timeline(record: &Record) -> Markup {
+    let columns = [Column::Words("At"), Column::Words("What happened")];
+    let row = |it: &Happened| vec![html! { span.mono { (it.at) } }, html! { (it.what) }];
+    let rows: Vec<_> = record.happened.iter().map(row).collect();
+    let body = piece::table("Timeline", &columns, &rows);
+    let note = record.game_day.time_zone.clone();
+    Card { id: "", title: "Timeline", note, legend: Markup::default(), body }.render()
 }
 
 const fn sign(result: CheckResult) -> char {

@@ -3,6 +3,8 @@
 //! It is composed of the document, of the events of the run, and of its outcome. Observations are those that were
 //! measured; what was learned stays empty, for the people who were there to write down.
 
+use std::time::Duration;
+
 use evenkeel_model::document::GameDay;
 use evenkeel_model::outcome::{Check, CheckKind, CheckResult, FaultFigures, ProbeFigures, Verdict};
 use evenkeel_model::plan::RunHead;
@@ -109,8 +111,7 @@ fn happened(day: &GameDay, all: &[Entry], outcome: &Outcome) -> Vec<Happened> {
         at.map(|it| it.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()).unwrap_or_default()
     };
     let mut held = vec![None; outcome.plan.steady_state.len()];
-    let told =
-        all.iter().filter_map(|it| Some((it.at, told(&outcome.plan, &it.event, &mut held)?)));
+    let told = all.iter().filter_map(|it| Some((it.at, told(&outcome.plan, it, &mut held)?)));
     let line = |(after, what)| Happened { at: clock(after), after, what };
     let mut lines: Vec<Happened> = told.map(line).collect();
     if lines.len() > TOLD {
@@ -127,10 +128,10 @@ fn happened(day: &GameDay, all: &[Entry], outcome: &Outcome) -> Vec<Happened> {
     lines
 }
 
-/// What people would tell of an event; nothing of most.
-fn told(plan: &Plan, event: &Event, held: &mut [Option<bool>]) -> Option<String> {
+/// What people would tell of an event; nothing of most. `held` is the last answer of each probe, and when it was asked for.
+fn told(plan: &Plan, entry: &Entry, held: &mut [Option<(Moment, bool)>]) -> Option<String> {
     let label = |fault: &usize| plan.faults.get(*fault).map_or("a fault", |it| it.label.as_str());
-    Some(match event {
+    Some(match &entry.event {
         Event::Started { .. } => "the run begins: the steady state is asked".to_owned(),
         Event::PreflightFailed { reason, .. } => format!("it could not begin: {reason}"),
         Event::LoadStarted if plan.load.is_some() => "load is sent".to_owned(),
@@ -138,8 +139,15 @@ fn told(plan: &Plan, event: &Event, held: &mut [Option<bool>]) -> Option<String>
             "the steady state was seen; the clock of the experiment runs".to_owned()
         }
         Event::LoadEnded { error: Some(error) } => format!("the load ended early: {error}"),
-        Event::Probed { probe, held: now, detail, .. } => {
-            let before = held.get_mut(*probe)?.replace(*now);
+        Event::Probed { probe, held: now, detail, took_seconds } => {
+            let took = Duration::try_from_secs_f64(*took_seconds).unwrap_or_default();
+            let asked = Moment::at(entry.at.elapsed().saturating_sub(took));
+            let last = held.get_mut(*probe)?;
+            // A later question that was answered sooner knows better.
+            if last.is_some_and(|(later, _)| asked < later) {
+                return None;
+            }
+            let before = last.replace((asked, *now)).map(|(_, it)| it);
             let question = &plan.steady_state.get(*probe)?.kind;
             match (before, *now) {
                 (None | Some(true), false) => format!("no longer so: {question} ({detail})"),

@@ -38,7 +38,7 @@ mod faults;
 mod kpi;
 mod latency;
 mod load;
-mod piece;
+pub(crate) mod piece;
 mod score;
 mod times;
 mod top;

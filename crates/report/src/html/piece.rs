@@ -6,19 +6,19 @@ use crate::figure;
 use crate::mark::Tone;
 
 /// A card with a heading.
-pub(super) struct Card<'a> {
+pub(crate) struct Card<'a> {
     /// Anchor; empty for none.
-    pub(super) id: &'a str,
-    pub(super) title: &'a str,
+    pub(crate) id: &'a str,
+    pub(crate) title: &'a str,
     /// Beside the title, for people who wonder.
-    pub(super) note: String,
+    pub(crate) note: String,
     /// On the right of the heading.
-    pub(super) legend: Markup,
-    pub(super) body: Markup,
+    pub(crate) legend: Markup,
+    pub(crate) body: Markup,
 }
 
 impl Card<'_> {
-    pub(super) fn render(self) -> Markup {
+    pub(crate) fn render(self) -> Markup {
         html! {
             section.card.part id=[Some(self.id).filter(|it| !it.is_empty())] {
                 header {
@@ -34,7 +34,7 @@ impl Card<'_> {
 
 /// A column of a table.
 #[derive(Copy, Clone)]
-pub(super) enum Column {
+pub(crate) enum Column {
     /// Words, flush left.
     Words(&'static str),
     /// Figures, flush right.
@@ -57,7 +57,7 @@ impl Column {
 }
 
 /// A table that scrolls sideways when there is no room. The region is reached by keyboard.
-pub(super) fn table(name: &str, columns: &[Column], rows: &[Vec<Markup>]) -> Markup {
+pub(crate) fn table(name: &str, columns: &[Column], rows: &[Vec<Markup>]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(name) {
             table {
@@ -73,7 +73,7 @@ pub(super) fn table(name: &str, columns: &[Column], rows: &[Vec<Markup>]) -> Mar
 }
 
 /// The figures behind a chart.
-pub(super) fn data(name: &str, heads: &[String], rows: &[Vec<String>]) -> Markup {
+pub(crate) fn data(name: &str, heads: &[String], rows: &[Vec<String>]) -> Markup {
     html! {
         details.data {
             summary { "Show as table" }
@@ -89,14 +89,14 @@ pub(super) fn data(name: &str, heads: &[String], rows: &[Vec<String>]) -> Markup
 
 /// How an entry of a legend is drawn.
 #[derive(Copy, Clone)]
-pub(super) enum Ink {
+pub(crate) enum Ink {
     Line,
     Dash,
     Box,
 }
 
 /// What is what in a chart: class of the colour, manner, name.
-pub(super) fn legend(entries: &[(&str, Ink, &str)]) -> Markup {
+pub(crate) fn legend(entries: &[(&str, Ink, &str)]) -> Markup {
     html! {
         ul.legend {
             @for (class, ink, name) in entries {
@@ -110,17 +110,17 @@ pub(super) fn legend(entries: &[(&str, Ink, &str)]) -> Markup {
 }
 
 /// A word with its sign and colour.
-pub(super) fn pill(tone: Tone, word: &str) -> Markup {
+pub(crate) fn pill(tone: Tone, word: &str) -> Markup {
     html! { span.pill.(tone.class()) { (icon(tone)) (word) } }
 }
 
 /// A word without judgement.
-pub(super) fn tag(word: &str) -> Markup {
+pub(crate) fn tag(word: &str) -> Markup {
     html! { span.pill.plain { (word) } }
 }
 
 /// The sign of a tone.
-pub(super) fn icon(tone: Tone) -> Markup {
+pub(crate) fn icon(tone: Tone) -> Markup {
     let inside = match tone {
         Tone::Good => "m5.2 8.2 2 2 3.7-4.2",
         Tone::Bad => "m5.8 5.8 4.4 4.4m0-4.4-4.4 4.4",
@@ -136,13 +136,13 @@ pub(super) fn icon(tone: Tone) -> Markup {
 }
 
 /// A figure in a card: its unit is smaller than its digits.
-pub(super) fn big(text: &str) -> Markup {
+pub(crate) fn big(text: &str) -> Markup {
     let (number, unit) = figure::apart(text);
     html! { (number) @if !unit.is_empty() { small { (unit) } } }
 }
 
 /// A bar from nothing to all.
-pub(super) fn bar(class: &str, ratio: f64) -> Markup {
+pub(crate) fn bar(class: &str, ratio: f64) -> Markup {
     let ratio = if ratio.is_finite() { ratio.clamp(0.0, 1.0) } else { 0.0 };
     html! {
         span.bar.(class) aria-hidden="true" {
@@ -152,7 +152,7 @@ pub(super) fn bar(class: &str, ratio: f64) -> Markup {
 }
 
 /// Shades that areas of charts are filled with.
-pub(super) fn inks() -> Markup {
+pub(crate) fn inks() -> Markup {
     let shade = |id: &str, class: &str| {
         format!(
             "<linearGradient id=\"{id}\" class=\"{class}\" x1=\"0\" y1=\"0\" x2=\"0\" y2=\"1\">\
