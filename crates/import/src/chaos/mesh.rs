@@ -4,6 +4,8 @@
 //! and the dependency. Stress acts on the host. Of the older form, `scheduler:` inside of a fault is read too.
 
 mod http;
+mod machine;
+mod stress;
 
 use std::time::Duration;
 
@@ -92,10 +94,10 @@ fn chaos(
     match kind {
         "NetworkChaos" => network(word, place, &mut spec, &mut made, draft),
         "HTTPChaos" => http::http(place, &mut spec, &mut made, draft),
-        "StressChaos" => stress(place, &mut spec, &mut made, draft),
+        "StressChaos" => stress::stress(place, &mut spec, &mut made, draft),
         "PodChaos" | "PhysicalMachineChaos" => match counterpart(&format!("mesh/{kind}/{word}")) {
             Some(Here::Cpu | Here::Memory | Here::DiskFill | Here::Kill) => {
-                machine(word, place, &mut spec, &mut made, draft);
+                machine::machine(word, place, &mut spec, &mut made, draft);
             }
             Some(Here::PodDelete) => pod_kill(place, &mut spec, &mut made, draft),
             Some(here) => {
@@ -353,145 +355,4 @@ pub(super) fn bytes_a_second(rate: Option<&Entry>, of: Place, draft: &mut Draft)
         draft.wrong(place, message, "Write one such as `1mbps` (bytes) or `8mbit`.");
     }
     read.map(|it| Bytes(it as u64))
-}
-
-fn stress(place: Place, spec: &mut Fields<'_>, made: &mut ChaosExperiment, draft: &mut Draft) {
-    let duration = spec.take("duration");
-    spec.leave_all(&["selector", "mode", "value", "containerNames"], k8s::THIS_HOST, draft);
-    spec.leave("stressngStressors", "it is written for stress-ng: write `cpu` or `memory`", draft);
-    let Some(mut stressors) = spec.map("stressors", draft) else { return };
-    let mut faults = Vec::new();
-    if let Some(it) = stressors.map("cpu", draft) {
-        faults.extend(cpu(it, draft));
-    }
-    if let Some(it) = stressors.take("memory") {
-        faults.extend(memory(it, draft));
-    }
-    stressors.finish(draft);
-    load(faults, duration, place, made, draft);
-}
-
-/// Loads this host from the start on.
-fn load(
-    faults: Vec<Fault>,
-    duration: Option<&Entry>,
-    place: Place,
-    made: &mut ChaosExperiment,
-    draft: &mut Draft,
-) {
-    let duration = duration.and_then(|it| draft.seconds(it));
-    for fault in faults {
-        let duration = k8s::ending(duration, place, &format!("`{fault}`"), draft);
-        made.method.push(draft::host_step(fault, Duration::ZERO, duration));
-    }
-}
-
-fn cpu(mut fields: Fields<'_>, draft: &mut Draft) -> Option<Fault> {
-    let workers = fields.take("workers").and_then(|it| draft.count(it)).unwrap_or(1);
-    let load = fields.take("load");
-    let share = load.map_or(Some(Ratio::ONE), |it| draft.percent(it));
-    fields.leave("options", "they are written for stress-ng", draft);
-    fields.finish(draft);
-    if let Some(it) = load.filter(|_| share == Some(Ratio::ZERO)) {
-        draft.leave(it, "no load loads nothing");
-    }
-    let share = share.filter(|it| workers > 0 && *it != Ratio::ZERO)?;
-    Some(draft::cpu(share, workers.min(4_096)))
-}
-
-fn memory(entry: &Entry, draft: &mut Draft) -> Option<Fault> {
-    let mut fields = Fields::of(&entry.value, entry.key_place, draft);
-    let size = fields.take("size");
-    if let Some(it) = fields.take("workers")
-        && it.value.text() != Some("1")
-    {
-        draft.leave(it, "one child holds all of it");
-    }
-    fields.leave("options", "they are written for stress-ng", draft);
-    fields.finish(draft);
-    let Some(size) = size else {
-        draft.leave(entry, "all memory that there is would end the host: write an `amount`");
-        return None;
-    };
-    let amount = size.value.text().and_then(k8s::amount);
-    if amount.is_none() {
-        k8s::no_amount(size, draft);
-    }
-    amount.map(draft::memory)
-}
-
-/// PhysicalMachineChaos: what acts on a host or on processes of it.
-fn machine(
-    action: &str,
-    place: Place,
-    spec: &mut Fields<'_>,
-    made: &mut ChaosExperiment,
-    draft: &mut Draft,
-) {
-    let why = "it acts on the host on which it is run: run it on that machine";
-    spec.leave_all(&["address", "selector", "mode", "value", "uid"], why, draft);
-    let duration = spec.take("duration");
-    let Some(entry) = spec.take(action) else {
-        let message =
-            format!("a PhysicalMachineChaos with the action `{action}` and without `{action}`");
-        draft.wrong(place, message, "Write its parameters.");
-        return;
-    };
-    let mut fields = Fields::of(&entry.value, entry.key_place, draft);
-    if action == "process" {
-        if let Some(it) = duration {
-            draft.leave(it, "a kill happens at once");
-        }
-        fields.leave(
-            "recoverCmd",
-            "commands are not run; `restart` starts what it ended again",
-            draft,
-        );
-        let signal = fields.take("signal");
-        let name = fields.text("process", draft);
-        fields.finish(draft);
-        if let Some(it) = signal.filter(|it| it.value.text() != Some("9")) {
-            draft.leave(it, "a kill is always SIGKILL (9)");
-        }
-        let Some(find) = name.and_then(draft::finder) else {
-            draft.wrong(entry.key_place, "it names no process", "Write its name or number.");
-            return;
-        };
-        made.method.push(draft::step(
-            Fault::Kill { every: None },
-            draft::processes(find),
-            Duration::ZERO,
-            None,
-        ));
-        return;
-    }
-    let fault = match action {
-        "stress-cpu" => cpu(fields, draft),
-        "disk-fill" => disk_fill(fields, draft),
-        _ => memory(entry, draft),
-    };
-    load(Vec::from_iter(fault), duration, place, made, draft);
-}
-
-/// A file that is written: the folder it is in is in the file system that is filled.
-fn disk_fill(mut fields: Fields<'_>, draft: &mut Draft) -> Option<Fault> {
-    let (path, size) = (fields.take("path"), fields.take("size"));
-    fields.leave("fill-by-fallocate", "room is taken without anything being written", draft);
-    fields.finish(draft);
-    let (Some(path), Some(size)) = (path, size) else {
-        let why = "it does not say where and how much: write `diskFill` with `path` and `amount`";
-        let entry = path.or(size)?;
-        draft.leave(entry, why);
-        return None;
-    };
-    let amount = size.value.text().and_then(k8s::amount);
-    if amount.is_none() {
-        k8s::no_amount(size, draft);
-    }
-    let folder = path.value.text().filter(|it| it.starts_with('/') && !it.contains('\0'));
-    let Some(folder) = folder.and_then(|it| std::path::Path::new(it).parent()) else {
-        draft.leave(path, "it is not the absolute path of a file");
-        return None;
-    };
-    Some(Fault::DiskFill { path: folder.to_owned(), amount: amount? })
 }
