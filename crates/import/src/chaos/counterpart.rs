@@ -29,6 +29,18 @@ pub(super) enum Here {
     Duplicate,
     /// `reorder` of packets.
     Reorder,
+    /// Faults of HTTP on a link: `httpAbort`.
+    HttpAbort,
+    /// `httpDelay` on a link.
+    HttpDelay,
+    /// `dns` on the host.
+    Dns,
+    /// `ioErrors` of a folder.
+    IoErrors,
+    /// `ioLatency` of a folder.
+    IoLatency,
+    /// `command` on the host.
+    Command,
     /// `diskFill` on the host.
     DiskFill,
     /// `terminateBackends` of a database.
@@ -44,8 +56,9 @@ pub(super) enum Here {
 }
 
 use Here::{
-    Bandwidth, BlackHole, Corrupt, Cpu, DiskFill, Duplicate, Kill, Latency, Loss, Memory, NoFault,
-    NotYet, PodDelete, Refuse, Reorder, TerminateBackends,
+    Bandwidth, BlackHole, Command, Corrupt, Cpu, DiskFill, Dns, Duplicate, HttpAbort, HttpDelay,
+    IoErrors, IoLatency, Kill, Latency, Loss, Memory, NoFault, NotYet, PodDelete, Refuse, Reorder,
+    TerminateBackends,
 };
 
 impl Here {
@@ -68,6 +81,9 @@ impl Here {
         }
     }
 }
+
+/// What is said of containers of a cluster.
+const CONTAINERS: &str = "containers are told by what their engine says, which does not know the labels of pods: write `podDelete`, or on its node `kill` with `target: {container: {name}}`";
 
 /// The words of each tool, as `tool/word` or `tool/group/word`; `*` at the end stands for anything.
 const TABLE: &[(&str, Here)] = &[
@@ -94,27 +110,81 @@ const TABLE: &[(&str, Here)] = &[
     ("mesh/NetworkChaos/corrupt", Corrupt),
     ("mesh/NetworkChaos/reorder", Reorder),
     ("mesh/PodChaos/pod-kill", PodDelete),
-    ("mesh/PodChaos/pod-failure", NotYet("pods that stay away")),
-    ("mesh/PodChaos/container-kill", NotYet("killing containers")),
+    (
+        "mesh/PodChaos/pod-failure",
+        NotYet("pods that stay away (write `scale`, or `podDelete` with `every`)"),
+    ),
+    ("mesh/PodChaos/container-kill", NoFault(CONTAINERS)),
     ("mesh/StressChaos/cpu", Cpu),
     ("mesh/StressChaos/memory", Memory),
     ("mesh/PhysicalMachineChaos/stress-cpu", Cpu),
     ("mesh/PhysicalMachineChaos/stress-mem", Memory),
     ("mesh/PhysicalMachineChaos/process", Kill),
+    ("mesh/PhysicalMachineChaos/network-delay", Latency),
+    ("mesh/PhysicalMachineChaos/network-loss", Loss),
+    ("mesh/PhysicalMachineChaos/network-corrupt", Corrupt),
+    ("mesh/PhysicalMachineChaos/network-duplicate", Duplicate),
+    ("mesh/PhysicalMachineChaos/network-bandwidth", Bandwidth),
+    ("mesh/PhysicalMachineChaos/network-partition", BlackHole),
+    ("mesh/PhysicalMachineChaos/network-dns", Dns),
+    (
+        "mesh/PhysicalMachineChaos/network-flood",
+        NoFault("it is load: write a LoadTest, or `bandwidth` with what gets through beside it"),
+    ),
+    (
+        "mesh/PhysicalMachineChaos/network-down",
+        NotYet("interfaces that are down (write `blackHole` with whom it talks to as `traffic`)"),
+    ),
     ("mesh/PhysicalMachineChaos/network-*", NotYet("network faults of a whole host")),
     ("mesh/PhysicalMachineChaos/disk-fill", DiskFill),
-    ("mesh/PhysicalMachineChaos/disk-*", NotYet("load on a disk")),
-    ("mesh/PhysicalMachineChaos/clock", NotYet("clock skew")),
-    ("mesh/PhysicalMachineChaos/http-*", NotYet("HTTP faults in front of a service")),
-    ("mesh/PhysicalMachineChaos/redis-*", NotYet("faults of a Redis")),
     (
-        "mesh/PhysicalMachineChaos/user_defined",
+        "mesh/PhysicalMachineChaos/disk-*",
+        NotYet("load on a disk (`ioThrottle` makes it slow for the processes that you name)"),
+    ),
+    (
+        "mesh/PhysicalMachineChaos/file-*",
         NoFault(
-            "it is written for a shell: write its program and arguments as `command`, with what takes it back",
+            "it changes a file: write `command` with what does it, and what puts the file back as `undo`",
         ),
     ),
-    ("mesh/IOChaos", NotYet("errors and delays of files")),
-    ("mesh/DNSChaos", NotYet("failing and wrong answers of DNS")),
+    ("mesh/PhysicalMachineChaos/clock", NotYet("clock skew")),
+    ("mesh/PhysicalMachineChaos/http-abort", HttpAbort),
+    ("mesh/PhysicalMachineChaos/http-delay", HttpDelay),
+    (
+        "mesh/PhysicalMachineChaos/http-config",
+        NoFault(
+            "its rules stand in a file of that machine: write each as `httpAbort`, `httpDelay` or `httpChange`",
+        ),
+    ),
+    ("mesh/PhysicalMachineChaos/http-request", NoFault("requests are load: write a LoadTest")),
+    (
+        "mesh/PhysicalMachineChaos/redis-penetration",
+        NoFault("questions for keys that are not there are load: write a LoadTest"),
+    ),
+    (
+        "mesh/PhysicalMachineChaos/redis-restart",
+        NoFault("it is a Sentinel: write `restart` with its process as the target"),
+    ),
+    (
+        "mesh/PhysicalMachineChaos/redis-stop",
+        NoFault("it is a Sentinel: write `stopUnit` with its unit, or `pause` with its process"),
+    ),
+    (
+        "mesh/PhysicalMachineChaos/redis-*",
+        NotYet("a Redis that forgets (there are `killClients` and `pauseClients`)"),
+    ),
+    ("mesh/PhysicalMachineChaos/kafka-*", NotYet("faults of a Kafka")),
+    ("mesh/PhysicalMachineChaos/jvm-*", NotYet("faults inside of a Java machine")),
+    ("mesh/PhysicalMachineChaos/vm", NotYet("virtual machines")),
+    ("mesh/PhysicalMachineChaos/user_defined", Command),
+    ("mesh/IOChaos/latency", IoLatency),
+    ("mesh/IOChaos/fault", IoErrors),
+    ("mesh/IOChaos/attrOverride", NotYet("files with other attributes")),
+    ("mesh/IOChaos/mistake", NotYet("files with other bytes in them")),
+    (
+        "mesh/IoChaos",
+        NoFault("it is of Chaos Mesh before 2.0: write it as an IOChaos of `latency` or `fault`"),
+    ),
     ("mesh/TimeChaos", NotYet("clock skew")),
     ("mesh/BlockChaos", NotYet("slow block devices")),
     ("mesh/JVMChaos", NotYet("faults inside of a Java machine")),

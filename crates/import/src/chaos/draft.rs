@@ -18,7 +18,7 @@ use crate::draft::{Names, label};
 use crate::notes::{Notes, cut};
 
 /// How many experiments a file may become, and how many items a list of one may have: no more are read back.
-const MOST: usize = 1_000;
+pub(super) const MOST: usize = 1_000;
 
 /// What has been made of a file so far.
 pub(super) struct Draft {
@@ -276,7 +276,11 @@ pub(super) const fn memory(amount: Amount) -> Fault {
 
 /// Packets to and from an address.
 pub(super) fn traffic(host: Network, port: Option<u16>, direction: Direction) -> Target {
-    let traffic = Traffic { host: Some(host), port, protocol: Protocol::Any, direction };
+    packets(Traffic { host: Some(host), port, protocol: Protocol::Any, direction })
+}
+
+/// Packets that pass this host.
+pub(super) fn packets(traffic: Traffic) -> Target {
     Target { select: Selector::Traffic(traffic), mode: Mode::All }
 }
 

@@ -1,11 +1,15 @@
-//! Chaos Mesh: NetworkChaos, HTTPChaos, PodChaos, StressChaos, PhysicalMachineChaos, and Schedule around them.
+//! Chaos Mesh: NetworkChaos, HTTPChaos, IOChaos, DNSChaos, PodChaos, StressChaos, PhysicalMachineChaos, and Schedule
+//! around them.
 //!
 //! A network fault between two applications becomes one of the link between them; the labels name the Service
 //! and the dependency. Stress acts on the host. Of the older form, `scheduler:` inside of a fault is read too.
 
+pub(super) mod dns;
 mod http;
+mod io;
 mod machine;
 mod stress;
+mod wire;
 
 use std::time::Duration;
 
@@ -95,15 +99,17 @@ fn chaos(
         "NetworkChaos" => network(word, place, &mut spec, &mut made, draft),
         "HTTPChaos" => http::http(place, &mut spec, &mut made, draft),
         "StressChaos" => stress::stress(place, &mut spec, &mut made, draft),
+        "IOChaos" => io::io(action, place, &mut spec, &mut made, draft),
+        "DNSChaos" => dns::dns(action, place, &mut spec, &mut made, draft),
         "PodChaos" | "PhysicalMachineChaos" => match counterpart(&format!("mesh/{kind}/{word}")) {
-            Some(Here::Cpu | Here::Memory | Here::DiskFill | Here::Kill) => {
-                machine::machine(word, place, &mut spec, &mut made, draft);
-            }
             Some(Here::PodDelete) => pod_kill(place, &mut spec, &mut made, draft),
             Some(here) => {
                 let what = format!("`{}` of {}", cut(word), whole(kind));
-                draft.leave_at(place, what, here.why_not().unwrap_or_default());
-                return;
+                if let Some(why) = here.why_not() {
+                    draft.leave_at(place, what, why);
+                    return;
+                }
+                machine::machine(word, here, place, &mut spec, &mut made, draft);
             }
             None => unknown(action, kind, place, draft),
         },

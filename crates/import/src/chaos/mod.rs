@@ -4,7 +4,7 @@
 //! experiments  maps `chaos_experiments:` and `safety_settings:`
 //! monkey       `chaosmonkey:`, one experiment for each group that opted in
 //! litmus       ChaosEngine of Litmus
-//! mesh         NetworkChaos, PodChaos, StressChaos, PhysicalMachineChaos and Schedule of Chaos Mesh
+//! mesh         NetworkChaos, HTTPChaos, IOChaos, DNSChaos, PodChaos, StressChaos, PhysicalMachineChaos, Schedule
 //! toolkit      experiments of Chaos Toolkit, as JSON or YAML
 //! gameday      the plan of a game day, as Markdown
 //! counterpart  the one table of what other tools break and what it is here
@@ -43,6 +43,9 @@ pub use self::write::to_yaml;
 
 /// What is said of a fault that would last for ever.
 const NO_END: &str = "it does not say, and nothing here lasts for ever: 5m is written";
+
+/// What is said of a limit of theirs that ours cannot have.
+const HITS_MORE: &str = "without it the fault would hit more, so that all of it is left out";
 
 /// Who wrote it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -67,6 +67,8 @@ fn documents_of_chaos_mesh() {
     check(Format::ChaosMesh, "seeds/chaos-mesh.yaml");
     check(Format::ChaosMesh, "mesh/network.yaml");
     check(Format::ChaosMesh, "mesh/http.yaml");
+    check(Format::ChaosMesh, "mesh/files.yaml");
+    check(Format::ChaosMesh, "mesh/machines.yaml");
 }
 
 #[test]
@@ -159,6 +161,9 @@ fn what_is_written_can_be_planned_once_its_services_are_there() {
         "seeds/gameday.md",
         "mesh/network.yaml",
         "mesh/hosts.yaml",
+        "mesh/http.yaml",
+        "mesh/files.yaml",
+        "mesh/machines.yaml",
         "litmus/engine.yaml",
         "toolkit/experiment.json",
         "toolkit/experiment.yaml",

@@ -114,6 +114,8 @@ fn broken_chaos() -> impl Strategy<Value = String> {
         include_str!("../corpus/chaos/seeds/gameday.md"),
         include_str!("../corpus/chaos/mesh/network.yaml"),
         include_str!("../corpus/chaos/mesh/hosts.yaml"),
+        include_str!("../corpus/chaos/mesh/files.yaml"),
+        include_str!("../corpus/chaos/mesh/machines.yaml"),
         include_str!("../corpus/chaos/litmus/engine.yaml"),
         include_str!("../corpus/chaos/toolkit/experiment.json"),
         include_str!("../corpus/chaos/toolkit/experiment.yaml"),

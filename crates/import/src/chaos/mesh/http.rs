@@ -12,6 +12,8 @@ use evenkeel_model::document::{
 use evenkeel_model::yaml::{Entry, Node, Place, Value};
 use evenkeel_units::Ratio;
 
+use super::super::HITS_MORE;
+use super::super::counterpart::Here;
 use super::super::draft::{self, Draft};
 use super::super::fields::{Fields, items};
 use super::super::kubernetes as k8s;
@@ -19,6 +21,8 @@ use crate::secrets;
 
 /// Headers that follow from a message, or from where it goes.
 const FRAMING: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "upgrade"];
+const NO_SIDE: &str = "it does not say what its `target` is";
+const WHICH_SIDE: &str = "Write `target: Request` or `target: Response`.";
 const SECRET: &str = "its value may be a secret, which is not written down";
 const REQUEST_STAYS: &str = "of a request only headers are changed here";
 
@@ -32,8 +36,7 @@ pub(super) fn http(
         Some("Request") => true,
         Some("Response") => false,
         _ => {
-            let help = "Write `target: Request` or `target: Response`.";
-            draft.wrong(place, "an HTTPChaos does not say what its `target` is", help);
+            draft.wrong(place, NO_SIDE, WHICH_SIDE);
             return;
         }
     };
@@ -85,6 +88,68 @@ pub(super) fn http(
     }
 }
 
+/// `http-abort` and `http-delay` of PhysicalMachineChaos: a link for each port in front of which it stands.
+pub(super) fn of_machine(
+    here: Here,
+    entry: &Entry,
+    duration: Option<Duration>,
+    made: &mut ChaosExperiment,
+    draft: &mut Draft,
+) {
+    let place = entry.key_place;
+    let mut fields = Fields::of(&entry.value, place, draft);
+    let of = requests(&mut fields, draft);
+    let amid = match fields.text("target", draft) {
+        Some("Request") => Amid::Request,
+        Some("Response") => Amid::Answer,
+        _ => {
+            draft.wrong(place, NO_SIDE, WHICH_SIDE);
+            return;
+        }
+    };
+    let delay = fields.take("delay");
+    let mut ports: Vec<u16> = Vec::new();
+    for key in ["port", "proxy_ports"] {
+        // Of the ports that are led through a proxy, one may be meant.
+        let entry = fields.take(key).filter(|_| ports.is_empty());
+        for item in entry.map(|it| items(&it.value)).unwrap_or_default() {
+            match item.text().and_then(|it| it.trim().parse().ok()).filter(|it| *it > 0) {
+                Some(port) => ports.push(port),
+                None => draft.wrong(item.place, "it is no port", "Write one such as `8080`."),
+            }
+        }
+    }
+    fields.finish(draft);
+    let Some(of) = of else { return };
+    let share = Ratio::ONE;
+    let fault = match here {
+        Here::HttpDelay => {
+            let Some(delay) = delay else {
+                draft.wrong(place, "a delay without `delay`", "Write one such as `100ms`.");
+                return;
+            };
+            let read = draft.seconds(delay);
+            if read == Some(Duration::ZERO) {
+                draft.leave(delay, "no time at all delays nothing");
+            }
+            let Some(delay) = read.filter(|it| !it.is_zero()) else { return };
+            Fault::HttpDelay { delay, jitter: Duration::ZERO, share, of }
+        }
+        _ => Fault::HttpAbort { share, amid, of },
+    };
+    if ports.is_empty() {
+        draft.leave_at(place, format!("`{fault}`"), "it does not say in front of which port");
+        return;
+    }
+    draft.bound(&mut ports, place, "ports");
+    let duration = k8s::ending(duration, place, "the fault", draft);
+    for port in ports {
+        let target = draft::dependency(None, &format!("port-{port}"));
+        draft.whereabouts(place, &target);
+        made.method.push(draft::step(fault.clone(), target, Duration::ZERO, Some(duration)));
+    }
+}
+
 /// Which requests; `None` when that cannot be said, since a fault of fewer words would hit more.
 fn requests(spec: &mut Fields<'_>, draft: &mut Draft) -> Option<Requests> {
     let mut of = Requests::default();
@@ -127,10 +192,7 @@ fn requests(spec: &mut Fields<'_>, draft: &mut Draft) -> Option<Requests> {
     }
     let is_whole = refused.is_empty();
     for (entry, why) in refused {
-        draft.leave(
-            entry,
-            format!("{why}; without it the fault would hit more, so that all of it is left out"),
-        );
+        draft.leave(entry, format!("{why}; {HITS_MORE}"));
     }
     is_whole.then_some(of)
 }

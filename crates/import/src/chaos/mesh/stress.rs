@@ -9,6 +9,8 @@ use evenkeel_units::Ratio;
 use super::super::draft::{self, Draft};
 use super::super::fields::Fields;
 use super::super::kubernetes as k8s;
+use super::super::toolkit::command::{Does, command};
+use super::super::toolkit::words;
 
 pub(super) fn stress(
     place: Place,
@@ -18,7 +20,11 @@ pub(super) fn stress(
 ) {
     let duration = spec.take("duration");
     spec.leave_all(&["selector", "mode", "value", "containerNames"], k8s::THIS_HOST, draft);
-    spec.leave("stressngStressors", "it is written for stress-ng: write `cpu` or `memory`", draft);
+    if let Some(entry) = spec.take("stressngStressors") {
+        let why = "`stressngStressors` stands in its place";
+        spec.leave("stressors", why, draft);
+        return of_program(entry, duration, place, made, draft);
+    }
     let Some(mut stressors) = spec.map("stressors", draft) else { return };
     let mut faults = Vec::new();
     if let Some(it) = stressors.map("cpu", draft) {
@@ -29,6 +35,34 @@ pub(super) fn stress(
     }
     stressors.finish(draft);
     load(faults, duration, place, made, draft);
+}
+
+/// What `stress-ng` is told to do.
+fn of_program(
+    entry: &Entry,
+    duration: Option<&Entry>,
+    place: Place,
+    made: &mut ChaosExperiment,
+    draft: &mut Draft,
+) {
+    let duration = duration.and_then(|it| draft.seconds(it));
+    let duration = k8s::ending(duration, place, "the load", draft);
+    let timeout = ["--timeout".to_owned(), format!("{}", duration.as_secs_f64())];
+    let words = words::line(entry.value.text().unwrap_or_default());
+    let does = words.and_then(|mut words| {
+        words.extend(timeout);
+        command("stress-ng", &words)
+    });
+    match does {
+        Ok(Does::Faults { faults, unread }) => {
+            for (what, why) in unread {
+                draft.leave_at(entry.key_place, format!("`{what}` of stress-ng"), why);
+            }
+            made.method.extend(faults);
+        }
+        Ok(Does::Continues(_) | Does::Waits(_)) => {}
+        Err(why) => draft.leave(entry, format!("{why}: write `cpu` or `memory`")),
+    }
 }
 
 /// Loads this host from the start on.

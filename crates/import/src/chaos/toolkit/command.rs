@@ -12,7 +12,7 @@ use crate::notes::cut;
 
 /// What a command does.
 #[derive(Debug, PartialEq)]
-pub(super) enum Does {
+pub(in crate::chaos) enum Does {
     /// It breaks something; the times of the steps count from its start. What of it is not done, and why.
     Faults { faults: Vec<Step>, unread: Vec<(String, String)> },
     /// It lets go on what was paused.
@@ -29,7 +29,7 @@ enum Signal {
 }
 
 /// What `program` does with these words. The error says why nothing is written for it.
-pub(super) fn command(program: &str, words: &[String]) -> Result<Does, String> {
+pub(in crate::chaos) fn command(program: &str, words: &[String]) -> Result<Does, String> {
     match program {
         "kill" | "pkill" | "killall" => signal(program, words),
         "sleep" => {

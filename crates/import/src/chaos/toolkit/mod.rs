@@ -21,9 +21,9 @@ use super::draft::{Draft, experiment};
 use super::fields::{Fields, LONGEST, items};
 use crate::notes::cut;
 
-mod command;
+pub(super) mod command;
 mod probe;
-mod words;
+pub(super) mod words;
 
 pub(super) fn import(root: &Node, draft: &mut Draft) {
     let mut fields = Fields::of(root, root.place, draft);

@@ -95,8 +95,8 @@ impl<'a> Configuration<'a> {
     }
 }
 
-/// The words of a line.
-fn line(text: &str) -> Result<Vec<String>, String> {
+/// The words of a line. The error says why it has none.
+pub(in crate::chaos) fn line(text: &str) -> Result<Vec<String>, String> {
     if text.contains(['|', ';', '&', '<', '>', '`', '$', '(', ')', '\\', '*', '?', '\n']) {
         return Err("it is a line for a shell, and none is run".to_owned());
     }
