@@ -1,11 +1,13 @@
 //! Litmus: the experiments of a ChaosEngine, with their probes.
 //!
 //! What an experiment does is told by its name, and how by its environment (`TOTAL_CHAOS_DURATION` and so on).
-//! Experiments of HTTP become questions about the steady state. Each experiment becomes a document of its own.
+//! Their probes become questions about the steady state ([`probe`]). Each experiment becomes a document of its own.
+
+mod probe;
 
 use std::time::Duration;
 
-use evenkeel_model::document::{Amount, ChaosExperiment, Direction, Fault, Mode, Probe, ProbeKind};
+use evenkeel_model::document::{Amount, ChaosExperiment, Direction, Fault, Mode};
 use evenkeel_model::yaml::{Entry, Node, Place};
 use evenkeel_units::{Bytes, Ratio};
 
@@ -101,7 +103,7 @@ fn one(item: &Node, engine: &str, whole: Option<&str>, app: &Application<'_>, dr
     let mut made = experiment(&whole.map_or_else(|| format!("{engine}-{name}"), str::to_owned));
     if let Some(mut spec) = fields.map("spec", draft) {
         for probe in spec.items("probe") {
-            made.steady_state.extend(self::probe(probe, draft));
+            made.steady_state.extend(probe::import(probe, draft));
         }
         let components = spec.map("components", draft);
         let (mut env, mut place) = (&[][..], item.place);
@@ -357,79 +359,4 @@ fn disk_fill(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Fa
         CONTAINERS
     });
     Some(Fault::DiskFill { path: path.into(), amount })
-}
-
-/// A probe of HTTP as a question about the steady state.
-fn probe(item: &Node, draft: &mut Draft) -> Option<Probe> {
-    let mut fields = Fields::of(item, item.place, draft);
-    let name = fields.text("name", draft).unwrap_or_default();
-    let whole = format!("the probe `{}`", cut(name));
-    let kind = fields.text("type", draft).unwrap_or_default();
-    let Some(entry) = fields.take("httpProbe/inputs").filter(|_| kind == "httpProbe") else {
-        let why = match kind {
-            "promProbe" => "a LoadTest's `watch` reads PromQL while load is sent",
-            "cmdProbe" => "commands are not run to see how a service is",
-            "k8sProbe" => "there is no Kubernetes here",
-            _ => "it asks nothing by HTTP",
-        };
-        draft.leave_at(item.place, whole, why);
-        return None;
-    };
-    let (url, status) = http(&whole, entry, draft)?;
-    let within = Duration::from_secs(1);
-    let mut made = Probe::new(ProbeKind::Http { url, status, within, contains: None });
-    if let Some(mut run) = fields.map("runProperties", draft) {
-        let mut time = |key: &str, draft: &mut Draft| {
-            run.take(key).and_then(|it| draft.seconds(it)).filter(|it| !it.is_zero())
-        };
-        if let (Some(it), ProbeKind::Http { within, .. }) =
-            (time("probeTimeout", draft), &mut made.kind)
-        {
-            *within = it;
-        }
-        let pause = time("probePollingInterval", draft);
-        made.every = pause.or(time("interval", draft)).unwrap_or(made.every);
-        run.skip(&["interval"]);
-        run.leave("stopOnFailure", "when to stop stands under `safety: {abort}`", draft);
-        run.leave_all(&["retry", "attempt"], "each answer counts", draft);
-        run.finish(draft);
-    }
-    if let Some(it) = fields.take("mode")
-        && it.value.text() != Some("Continuous")
-    {
-        draft.leave(it, "it is asked before, during and after");
-    }
-    fields.finish(draft);
-    Some(made)
-}
-
-fn http(whole: &str, entry: &Entry, draft: &mut Draft) -> Option<(String, u16)> {
-    let mut fields = Fields::of(&entry.value, entry.key_place, draft);
-    let url = fields.take("url")?;
-    fields.leave_all(
-        &["insecureSkipVerify", "responseTimeout"],
-        "probes speak HTTP without TLS",
-        draft,
-    );
-    let mut status = Some(200);
-    if let Some(mut method) = fields.map("method", draft) {
-        match method.map("get", draft) {
-            Some(mut get) => {
-                let criteria = get.text("criteria", draft).unwrap_or("==");
-                let code = get.text("responseCode", draft).unwrap_or("200");
-                get.finish(draft);
-                let code = code.trim().parse().ok().filter(|it| (100..=599).contains(it));
-                status = code.filter(|_| matches!(criteria, "==" | "oneOf"));
-            }
-            None => status = None,
-        }
-        method.finish(draft);
-    }
-    fields.finish(draft);
-    let Some(status) = status else {
-        draft.leave_at(entry.key_place, whole, "a probe is a GET with one expected status");
-        return None;
-    };
-    let url = draft.url(whole, url.value.place, url.value.text().unwrap_or_default())?;
-    Some((url, status))
 }
