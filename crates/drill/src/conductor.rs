@@ -254,8 +254,11 @@ impl Conductor {
                 self.go_on()
             }
             (Stage::Loading | Stage::Undoing, Event::FaultBegan { fault, .. }) => {
-                self.set(*fault, Fault::Acting);
-                if self.stage == Stage::Undoing { self.undo() } else { Vec::new() }
+                // One that was given up while it began is ended already, or about to be.
+                if self.faults.get(*fault) == Some(&Fault::Beginning) {
+                    self.set(*fault, Fault::Acting);
+                }
+                Vec::new()
             }
             (Stage::Loading | Stage::Undoing, Event::FaultFailed { fault, error }) => {
                 self.set(*fault, Fault::Over);
@@ -414,12 +417,13 @@ impl Conductor {
         let mut commands = Vec::new();
         for (index, fault) in self.faults.iter_mut().enumerate() {
             match fault {
-                Fault::Acting => {
+                // What is only beginning is given up.
+                Fault::Acting | Fault::Beginning => {
                     *fault = Fault::Ending;
                     commands.push(Command::EndFault(index));
                 }
                 Fault::Planned => *fault = Fault::Over,
-                Fault::Beginning | Fault::Ending | Fault::Over => {}
+                Fault::Ending | Fault::Over => {}
             }
         }
         commands.extend(self.go_on());

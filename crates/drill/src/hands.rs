@@ -3,6 +3,7 @@
 //! One task owns everything that can be broken, and does one thing after another, so that a fault is never
 //! taken back while it is still being brought about. It answers with events only.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::time::Duration;
 
@@ -147,20 +148,36 @@ pub(crate) struct Hands {
     say: UnboundedSender<Event>,
     faults: Option<Faults>,
     service: Option<Started>,
+    /// What was asked for while something else was being done.
+    later: VecDeque<Wish>,
+}
+
+/// What is asked for next, if nothing was put off.
+async fn next(put_off: Option<Wish>, wishes: &mut UnboundedReceiver<Wish>) -> Wish {
+    match put_off {
+        Some(wish) => wish,
+        None => wishes.recv().await.unwrap_or(Wish::Close),
+    }
 }
 
 impl Hands {
     /// Starts the task.
     pub(crate) fn start(setup: &Setup, say: UnboundedSender<Event>) -> Ask {
         let (wish, mut wishes) = unbounded_channel();
-        let mut hands =
-            Self { setup: setup.clone(), say: say.clone(), faults: None, service: None };
+        let mut hands = Self {
+            setup: setup.clone(),
+            say: say.clone(),
+            faults: None,
+            service: None,
+            later: VecDeque::new(),
+        };
         let task = tokio::spawn(async move {
             loop {
                 let due = hands.due();
+                let put_off = hands.later.pop_front();
                 let wish = tokio::select! {
                     biased;
-                    wish = wishes.recv() => wish,
+                    wish = next(put_off, &mut wishes) => wish,
                     () = due => {
                         hands.act_again().await;
                         continue;
@@ -170,9 +187,9 @@ impl Hands {
                         continue;
                     }
                 };
-                match wish.unwrap_or(Wish::Close) {
+                match wish {
                     Wish::Prepare => hands.prepare(&mut wishes).await,
-                    Wish::Begin(fault) => hands.begin(fault).await,
+                    Wish::Begin(fault) => hands.begin(fault, &mut wishes).await,
                     Wish::End(fault) => hands.end(fault).await,
                     Wish::Close => break,
                 }
@@ -212,7 +229,7 @@ impl Hands {
 
     /// What is made is kept in `self` at once, so that whoever drops this half-way still closes it in order.
     async fn make_ready(&mut self) -> Result<(), (String, bool)> {
-        let Self { setup, say, faults, service } = self;
+        let Self { setup, say, faults, service, .. } = self;
         let Setup { plan, head, state_dir, own_binary, folder, .. } = &*setup;
         let failed = |error: &dyn std::error::Error| (in_one_line(error), false);
         if plan.faults.is_empty() && plan.service.start.is_none() && plan.steady_state.is_empty() {
@@ -262,10 +279,26 @@ impl Hands {
         })
     }
 
-    async fn begin(&mut self, index: usize) {
-        let planned = &self.setup.plan.faults[index];
+    /// Brings a fault about, unless asked meanwhile to end it, or to close.
+    async fn begin(&mut self, index: usize, wishes: &mut UnboundedReceiver<Wish>) {
         let began = match &mut self.faults {
-            Some(faults) => faults.begin(index, planned).await.map_err(|it| in_one_line(&it)),
+            Some(faults) => {
+                let later = &mut self.later;
+                let stop = async {
+                    loop {
+                        match wishes.recv().await.unwrap_or(Wish::Close) {
+                            Wish::End(it) if it == index => break,
+                            Wish::Close => {
+                                later.push_back(Wish::Close);
+                                break;
+                            }
+                            wish => later.push_back(wish),
+                        }
+                    }
+                };
+                let planned = &self.setup.plan.faults[index];
+                faults.begin_unless(index, planned, stop).await.map_err(|it| in_one_line(&it))
+            }
             None => Err("nothing is prepared".to_owned()),
         };
         self.tell(match began {

@@ -76,6 +76,10 @@ impl Started {
 
     /// Asks the whole group to end, and ends what does not.
     pub(crate) async fn stop(mut self) -> io::Result<()> {
+        if self.has_ended {
+            // The number of its group may be another's by now; whoever is left of it is told by the mark.
+            return Ok(());
+        }
         let sent = kill_process_group(self.group, Signal::TERM);
         let ended = tokio::time::timeout(GRACE, self.child.wait()).await;
         // Whoever is left of the group did not listen.

@@ -1,6 +1,5 @@
 //! Acting: carrying out one step, and what is needed later to end it and to show that it acted.
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,7 +44,7 @@ pub(crate) enum Deed {
     Restarting(JoinHandle<Restarted>),
     Held(Box<Holder>),
     Limited { process: Process, limit: u64 },
-    Throttled { throttle: Throttle, lock: File, bytes: u64, since: Duration },
+    Throttled { throttle: Throttle, bytes: u64, since: Duration },
     Ran { said: String },
     Down { unit: Unit, since: Duration },
     Emulated(Netem),
@@ -124,15 +123,11 @@ impl Deed {
                 held: process.open_files_limit().is_ok_and(|it| it == Some(limit)),
                 open: process.open_files(),
             })),
-            Self::Throttled { throttle, lock, bytes, since } => {
-                let did = Throttled {
-                    held: throttle.held().unwrap_or(false),
-                    bytes: throttle.bytes().unwrap_or_default().saturating_sub(bytes),
-                    time: since_boot().saturating_sub(since),
-                };
-                drop(lock);
-                Some(Did::Throttled(did))
-            }
+            Self::Throttled { throttle, bytes, since } => Some(Did::Throttled(Throttled {
+                held: throttle.held().unwrap_or(false),
+                bytes: throttle.bytes().unwrap_or_default().saturating_sub(bytes),
+                time: since_boot().saturating_sub(since),
+            })),
             Self::Ran { said } => Some(Did::Ran { said }),
             Self::Emulated(netem) => match netem.packets() {
                 Ok(packets) => Some(Did::Emulated { packets }),
@@ -284,19 +279,27 @@ pub(crate) async fn stop(process: Process) -> Result<Deed, ActError> {
     Err(ActError::Unmoved(process))
 }
 
-pub(crate) fn limit_files(process: Process, limit: u64) -> Result<Deed, ActError> {
-    match process.limit_open_files(Some(limit)) {
+pub(crate) fn limit_files(
+    process: Process,
+    limit: u64,
+    before: Option<u64>,
+) -> Result<Deed, ActError> {
+    let set = || match process.open_files_limit()? == before {
+        true => process.limit_open_files(Some(limit)),
+        false => Err(io::Error::other("its limit has changed since the fault was planned")),
+    };
+    match set() {
         Ok(true) => Ok(Deed::Limited { process, limit }),
-        Ok(false) => Err(ActError::Gone(process)),
-        Err(error) => Err(ActError::Limit { process, error }),
+        Err(error) if process.is_alive() => Err(ActError::Limit { process, error }),
+        Ok(false) | Err(_) => Err(ActError::Gone(process)),
     }
 }
 
 pub(crate) fn throttle(throttle: Throttle) -> Result<Deed, ActError> {
     let failed = |error| ActError::Throttle { group: throttle.group.clone(), error };
     let bytes = throttle.bytes().map_err(failed)?;
-    let lock = throttle.apply().map_err(failed)?;
-    Ok(Deed::Throttled { throttle, lock, bytes, since: since_boot() })
+    throttle.apply().map_err(failed)?;
+    Ok(Deed::Throttled { throttle, bytes, since: since_boot() })
 }
 
 pub(crate) async fn stop_unit(unit: Unit) -> Result<Deed, ActError> {

@@ -46,7 +46,7 @@ impl fmt::Display for Halt {
 /// Ends every run and mends what it broke; nothing new begins until [`lift`]. One entry a run.
 ///
 /// # Errors
-/// When the directory cannot be written to, or a journal cannot be read.
+/// When the directory cannot be written to, or cannot be listed.
 pub async fn halt(state_dir: &Path, halt: &Halt) -> io::Result<Vec<Recovered>> {
     make(state_dir)?;
     let (new, file) = (state_dir.join(NEW), state_dir.join(FILE));
@@ -59,12 +59,12 @@ pub async fn halt(state_dir: &Path, halt: &Halt) -> io::Result<Vec<Recovered>> {
     for path in list(state_dir)? {
         let mut recovered = Recovered { run: name(&path), ..Recovered::default() };
         match tell(&path, &mut recovered).await {
-            Ok(true) => all.push(recovered),
-            Ok(false) => {}
+            Ok(false) => continue,
             // It ended a moment ago.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            told => recovered.note(&path, told.map(drop)),
         }
+        all.push(recovered);
     }
     // Whatever was left behind before, or is held by a guardian that was stopped.
     all.extend(recover(state_dir).await?);

@@ -3,7 +3,7 @@
 //! One file a run, JSON lines, in a directory that only its owner can enter:
 //!
 //! ```text
-//! {"head":{"run":"shop-1","boot":"…","tool":{…}}}
+//! {"head":{"run":"shop-1","boot":"…","tool":{…},"place":{…}}}
 //! {"guardian":{"process":{…}}}
 //! {"undo":{"id":0,"fault":"pause · gateway-1","undo":{"continue":{"process":{…}}}}}
 //! {"acts":{"index":0,"lease":{"fault":"pause · gateway-1","release":"guardian",…}}}
@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Undo;
+use crate::process::namespace::Place;
 use crate::process::{Process, stat};
 use crate::status::Lease;
 
@@ -38,13 +39,36 @@ const BYTES_MAX: u64 = 64 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    Head { run: String, boot: String, tool: Option<Process> },
-    Guardian { process: Process },
-    Acts { index: usize, lease: Lease },
-    Ended { index: usize },
-    Undo { id: usize, fault: String, undo: Undo },
-    Done { id: usize, how: String },
-    Failed { id: usize, error: String },
+    Head {
+        run: String,
+        boot: String,
+        tool: Option<Process>,
+        #[serde(default)]
+        place: Place,
+    },
+    Guardian {
+        process: Process,
+    },
+    Acts {
+        index: usize,
+        lease: Lease,
+    },
+    Ended {
+        index: usize,
+    },
+    Undo {
+        id: usize,
+        fault: String,
+        undo: Undo,
+    },
+    Done {
+        id: usize,
+        how: String,
+    },
+    Failed {
+        id: usize,
+        error: String,
+    },
 }
 
 /// An open journal, locked.
@@ -53,6 +77,8 @@ pub(crate) struct Journal {
     file: File,
     path: PathBuf,
     next: usize,
+    /// Notes that the disk did not take. They count all the same, and are written with the next one.
+    unwritten: Vec<Line>,
 }
 
 /// What a journal says.
@@ -61,6 +87,8 @@ pub(crate) struct Ledger {
     pub(crate) run: Option<String>,
     pub(crate) boot: Option<String>,
     pub(crate) tool: Option<Process>,
+    /// Where it was done.
+    pub(crate) place: Place,
     pub(crate) guardian: Option<Process>,
     /// The faults that act.
     pub(crate) leases: BTreeMap<usize, Lease>,
@@ -93,28 +121,35 @@ impl Ledger {
             // A host that lost power may have made the file longer without writing to it.
             let end = line.iter().rposition(|it| *it != 0).map_or(0, |it| it + 1);
             match serde_json::from_slice(&line[..end]) {
-                Ok(Line::Head { run, boot, tool }) => {
-                    (ledger.run, ledger.boot, ledger.tool) = (Some(run), Some(boot), tool);
-                }
-                Ok(Line::Guardian { process }) => ledger.guardian = Some(process),
-                Ok(Line::Acts { index, lease }) => {
-                    ledger.leases.insert(index, lease);
-                }
-                Ok(Line::Ended { index }) => {
-                    ledger.leases.remove(&index);
-                }
-                Ok(Line::Undo { id, fault, undo }) => {
-                    ledger.open.insert(id, (fault, undo));
-                }
-                Ok(Line::Done { id, .. }) => {
-                    ledger.open.remove(&id);
-                }
-                Ok(Line::Failed { .. }) => {}
+                Ok(line) => ledger.take(line),
                 Err(error) if error.is_eof() => {}
                 Err(_) => ledger.unreadable.push(number),
             }
         }
         ledger
+    }
+
+    fn take(&mut self, line: Line) {
+        match line {
+            Line::Head { run, boot, tool, place } => {
+                (self.run, self.boot) = (Some(run), Some(boot));
+                (self.tool, self.place) = (tool, place);
+            }
+            Line::Guardian { process } => self.guardian = Some(process),
+            Line::Acts { index, lease } => {
+                self.leases.insert(index, lease);
+            }
+            Line::Ended { index } => {
+                self.leases.remove(&index);
+            }
+            Line::Undo { id, fault, undo } => {
+                self.open.insert(id, (fault, undo));
+            }
+            Line::Done { id, .. } => {
+                self.open.remove(&id);
+            }
+            Line::Failed { .. } => {}
+        }
     }
 }
 
@@ -131,11 +166,12 @@ impl Journal {
         let file =
             OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(&path)?;
         file.try_lock()?;
-        let mut journal = Self { file, path, next: 0 };
+        let mut journal = Self { file, path, next: 0, unwritten: Vec::new() };
         journal.write(&Line::Head {
             run: run.to_owned(),
             boot: stat::boot_id(),
             tool: Process::own(),
+            place: Place::here(),
         })?;
         // Without this the file could be lost, with all its lines, when the host loses power.
         File::open(directory)?.sync_all()?;
@@ -144,14 +180,14 @@ impl Journal {
 
     /// The guardian's view of a file that it was handed open and locked.
     pub(crate) const fn inherited(file: File, path: PathBuf) -> Self {
-        Self { file, path, next: usize::MAX }
+        Self { file, path, next: usize::MAX, unwritten: Vec::new() }
     }
 
     /// A journal that a run left behind; `None` while the run or its guardian is alive.
     pub(crate) fn abandoned(path: &Path) -> io::Result<Option<Self>> {
         let file = OpenOptions::new().read(true).append(true).open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { file, path: path.to_owned(), next: usize::MAX })),
+            Ok(()) => Ok(Some(Self::inherited(file, path.to_owned()))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -188,22 +224,24 @@ impl Journal {
     }
 
     /// Notes that a fault does not act any more.
-    pub(crate) fn ended(&mut self, index: usize) -> io::Result<()> {
-        self.write(&Line::Ended { index })
+    pub(crate) fn ended(&mut self, index: usize) {
+        self.note(Line::Ended { index });
     }
 
     /// Notes that an undo is done, or was not needed.
-    pub(crate) fn done(&mut self, id: usize, how: &str) -> io::Result<()> {
-        self.write(&Line::Done { id, how: how.to_owned() })
+    pub(crate) fn done(&mut self, id: usize, how: &str) {
+        self.note(Line::Done { id, how: how.to_owned() });
     }
 
     /// Notes that an undo did not work.
-    pub(crate) fn failed(&mut self, id: usize, error: &str) -> io::Result<()> {
-        self.write(&Line::Failed { id, error: error.to_owned() })
+    pub(crate) fn failed(&mut self, id: usize, error: &str) {
+        self.note(Line::Failed { id, error: error.to_owned() });
     }
 
     pub(crate) fn read(&self) -> io::Result<Ledger> {
-        Ledger::read(&self.file)
+        let mut ledger = Ledger::read(&self.file)?;
+        self.unwritten.iter().cloned().for_each(|it| ledger.take(it));
+        Ok(ledger)
     }
 
     pub(crate) fn remove(self) -> io::Result<()> {
@@ -211,6 +249,14 @@ impl Journal {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// Mending must not end because a disk is full: what is not written is known here until it is.
+    fn note(&mut self, line: Line) {
+        let mut notes = std::mem::take(&mut self.unwritten);
+        notes.push(line);
+        let written = notes.iter().take_while(|it| self.write(it).is_ok()).count();
+        self.unwritten = notes.split_off(written);
     }
 
     fn write(&mut self, line: &Line) -> io::Result<()> {
@@ -319,10 +365,27 @@ mod tests {
         let place = private();
         let mut journal = Journal::create(place.path(), "run").unwrap();
         let ids: Vec<_> = (0..3).map(|it| journal.undo("pause", &pause(it)).unwrap()).collect();
-        journal.done(ids[1], "undone").unwrap();
-        journal.failed(ids[2], "not permitted").unwrap();
+        journal.done(ids[1], "undone");
+        journal.failed(ids[2], "not permitted");
         let open: Vec<_> = journal.read().unwrap().open.into_keys().collect();
         assert_eq!(open, [ids[0], ids[2]]);
+    }
+
+    #[test]
+    fn what_the_disk_does_not_take_counts_and_is_written_later() {
+        let place = private();
+        let mut journal = Journal::create(place.path(), "run").unwrap();
+        let ids: Vec<_> = (0..3).map(|it| journal.undo("pause", &pause(it)).unwrap()).collect();
+        let path = journal.path().to_owned();
+        let writable = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
+        journal.done(ids[0], "undone");
+        journal.done(ids[1], "undone");
+        let open = |it: &Journal| it.read().unwrap().open.into_keys().collect::<Vec<_>>();
+        assert_eq!(open(&journal), [ids[2]]);
+        assert_eq!(Ledger::of(&path).unwrap().open.len(), 3);
+        journal.file = writable;
+        journal.done(ids[2], "undone");
+        assert_eq!(Ledger::of(&path).unwrap().open, BTreeMap::new());
     }
 
     #[test]
@@ -332,7 +395,7 @@ mod tests {
         let id = journal.undo("pause", &pause(7)).unwrap();
         journal.file.write_all(b"{\"done\":{\"id\":0,").unwrap();
         assert_eq!(journal.read().unwrap().open.len(), 1);
-        journal.done(id, "undone").unwrap();
+        journal.done(id, "undone");
         assert_eq!(journal.read().unwrap().open.len(), 0);
     }
 

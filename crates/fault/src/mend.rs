@@ -18,8 +18,9 @@ use crate::kubernetes::{self, Change, ClusterError};
 use crate::mount;
 use crate::netem::Netem;
 use crate::plan::{MARK, Undo};
+use crate::process::namespace::{Namespace, Place};
 use crate::process::stat::{self, Stat};
-use crate::process::{Process, State, find};
+use crate::process::{Process, State, find, heads};
 use crate::run::RunError;
 use crate::unit::Unit;
 
@@ -77,6 +78,10 @@ pub(crate) enum MendError {
     Cluster(#[from] ClusterError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(
+        "it was done in other namespaces ({0}): run this there, such as by `nsenter --all --target PID`"
+    )]
+    Elsewhere(Box<Place>),
     #[error("cannot look through the processes of this host: {0}")]
     Look(#[from] io::Error),
 }
@@ -131,14 +136,24 @@ pub(crate) async fn mend_all<'a>(
     let open = ledger.open.iter().rev();
     let (last, first): (Vec<_>, Vec<_>) = open.partition(|(_, (_, undo))| slow(undo));
     let mut failed = ledger.unreadable.len();
+    // On another boot nothing is left of what only some namespaces knew.
+    let is_of_now = ledger.boot.as_ref().is_none_or(|it| stat::is_of_this_boot(it));
+    let (there, here) = (&ledger.place, Place::here());
+    // Processes end with their namespace, and that with its first process.
+    let is_over = ledger.tool.as_ref().is_some_and(|it| it.pid == 1) || there.is_over(&here);
     for (id, (_, undo)) in first.into_iter().chain(last) {
-        let mended = mend(undo, secret(*id)).await;
+        let far = undo.depends_on().iter().find(|it| !there.shares(&here, **it));
+        let mended = match far {
+            Some(Namespace::Pid) if is_of_now && is_over => Ok(Mended::WasFine),
+            Some(_) if is_of_now => Err(MendError::Elsewhere(Box::new(there.clone()))),
+            Some(_) | None => mend(undo, secret(*id)).await,
+        };
         note(undo, mended.as_ref().copied());
         match mended {
-            Ok(mended) => journal.done(*id, mended.name())?,
+            Ok(mended) => journal.done(*id, mended.name()),
             Err(error) => {
                 failed += 1;
-                journal.failed(*id, &error.to_string())?;
+                journal.failed(*id, &error.to_string());
             }
         }
     }
@@ -279,12 +294,14 @@ async fn start_container(run: Run) -> Result<Mended, MendError> {
 fn limit_files(process: &Process, ours: u64, before: Option<u64>) -> Result<Mended, MendError> {
     let failed = |error| MendError::Limit { process: process.clone(), error };
     // Gone, somebody else by now, or given another limit by others.
-    if !process.is_alive() || process.open_files_limit().map_err(failed)? != Some(ours) {
-        return Ok(Mended::WasFine);
-    }
-    match process.limit_open_files(before).map_err(failed)? {
-        true => Ok(Mended::Undone),
-        false => Ok(Mended::WasFine),
+    let put_back = || {
+        let is_ours = process.is_alive() && process.open_files_limit()? == Some(ours);
+        Ok(is_ours && process.limit_open_files(before)?)
+    };
+    match put_back() {
+        Ok(true) => Ok(Mended::Undone),
+        Err(error) if process.is_alive() => Err(failed(error)),
+        Ok(false) | Err(_) => Ok(Mended::WasFine),
     }
 }
 
@@ -325,17 +342,20 @@ pub(crate) fn successor(
     finder: &Finder,
     after: u64,
 ) -> io::Result<Option<Process>> {
-    if let Some(found) = find(finder)?.into_iter().find(|it| it.start_time >= after) {
+    // A worker that somebody else has just forked takes no place of one that ended.
+    let younger = |all| heads(all).into_iter().find(|it| it.start_time >= after);
+    if let Some(found) = younger(find(finder)?) {
         return Ok(Some(found));
     }
-    let younger = stat::all()?.into_iter().filter(|it| it.start_time >= after && it.is_alive());
-    let mut alike = younger.filter(|it| {
+    let alike = stat::all()?.into_iter().filter(|it| {
         let found = stat::arguments(it.pid);
         !found.is_empty()
+            && it.is_alive()
             && found.len() == arguments.len()
             && found.iter().zip(arguments).all(|(found, ours)| found == ours.as_str())
     });
-    Ok(alike.find(|it| it.pid != std::process::id()).map(Process::from))
+    let alike = alike.filter(|it| it.pid != std::process::id()).map(Process::from);
+    Ok(younger(alike.collect()))
 }
 
 fn signal(process: &Process, signal: Signal) -> Result<bool, MendError> {
@@ -355,8 +375,9 @@ pub(crate) async fn until(limit: Duration, mut is_so: impl FnMut() -> bool) -> b
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead as _, BufReader, Write as _};
     use std::os::unix::process::CommandExt;
-    use std::process::{Child, Command};
+    use std::process::{Child, Command, Stdio};
 
     fn sleeper() -> (Child, Process) {
         let child = Command::new("sleep").arg("300").process_group(0).spawn().unwrap();
@@ -397,6 +418,37 @@ mod tests {
         }
         assert_eq!(process.state(), State::Stopped);
         end(child);
+    }
+
+    #[test]
+    fn a_worker_that_somebody_else_forks_takes_nobodys_place() {
+        let script = "exec 3<&0; read go; (read never <&3; :) & echo forked; wait";
+        let mut master = Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = master.stdin.take().unwrap();
+        let mut said = BufReader::new(master.stdout.take().unwrap()).lines();
+        let process = Process::of(master.id()).unwrap();
+        let after = process.start_time + 1;
+        // Ticks are hundredths of a second: the next one comes soon.
+        while stat::ticks_since_boot() <= after {
+            std::thread::yield_now();
+        }
+        writeln!(input, "go").unwrap();
+        assert_eq!(said.next().unwrap().unwrap(), "forked");
+        let arguments = stat::arguments(master.id());
+        let words: Vec<String> =
+            arguments.iter().map(|it| it.to_string_lossy().into_owned()).collect();
+        let forked = stat::all().unwrap().into_iter().find(|it| it.parent == master.id()).unwrap();
+        assert!(forked.start_time >= after && stat::arguments(forked.pid) == arguments);
+        let finder = Finder::CommandLine(format!("*{script}*"));
+        assert_eq!(successor(&words, &finder, after).unwrap(), None);
+        assert_eq!(successor(&words, &finder, after - 1).unwrap(), Some(process));
+        drop(input);
+        master.wait().unwrap();
     }
 
     #[tokio::test]

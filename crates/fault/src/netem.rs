@@ -155,9 +155,13 @@ impl Netem {
     fn shown(&self, options: &[&str]) -> io::Result<String> {
         let mut command = Command::new(&self.tc);
         command.args(options).args(["qdisc", "show", "dev", &self.interface]);
-        let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output()?;
-        // An interface that is gone has none.
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        let output = command.stdin(Stdio::null()).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        // An interface that is gone has none. Else nobody knows what is there, and that is not nothing.
+        match output.status.success() || said.contains("Cannot find device") {
+            true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            false => Err(io::Error::other(format!("{}: {}", self.tc.display(), said.trim()))),
+        }
     }
 }
 

@@ -15,7 +15,7 @@
 //! does nothing when that one is gone or is somebody else's.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use evenkeel_model::document::Release;
@@ -30,6 +30,7 @@ use crate::holder::Work;
 use crate::kubernetes::Change;
 use crate::netem::Netem;
 use crate::process::Process;
+use crate::process::namespace::Namespace;
 use crate::proxy::Toxic;
 use crate::throttle::Throttle;
 use crate::unit::Unit;
@@ -95,6 +96,8 @@ pub enum Op {
         process: Process,
         /// To this.
         limit: u64,
+        /// From this; `None` when there was no limit.
+        before: Option<u64>,
     },
     /// Limit how fast the processes of a control group use disks.
     Throttle(Throttle),
@@ -128,15 +131,18 @@ pub struct Argv {
 
 impl fmt::Display for Argv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.program.display())?;
-        let plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=,@%+".contains(it);
-        for word in &self.arguments {
-            match !word.is_empty() && word.chars().all(plain) {
-                true => write!(f, " {word}")?,
-                false => write!(f, " '{}'", word.replace('\'', r"'\''"))?,
-            }
-        }
-        Ok(())
+        f.write_str(&quoted(&self.program))?;
+        self.arguments.iter().try_for_each(|it| write!(f, " {}", quoted(Path::new(it))))
+    }
+}
+
+/// As one would type it for a shell.
+pub(crate) fn quoted(word: &Path) -> String {
+    let word = word.to_string_lossy();
+    let plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=,@%+".contains(it);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.into_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 
@@ -242,6 +248,52 @@ impl Undo {
         }
     }
 
+    /// Where it means what it says: elsewhere another process has that number, or another interface that name.
+    pub(crate) const fn depends_on(&self) -> &'static [Namespace] {
+        match self {
+            // A unit, a container and a control group have names of their own, and what a program finds it tells.
+            Self::None
+            | Self::PutBack(_)
+            | Self::Throttle(_)
+            | Self::StartUnit(_)
+            | Self::Unpause(_)
+            | Self::StartContainer(_)
+            | Self::Run(_) => &[],
+            Self::Continue { .. }
+            | Self::KillGroup { .. }
+            | Self::KillMarked { .. }
+            | Self::EndStopped { .. }
+            | Self::LimitFiles { .. } => &[Namespace::Pid],
+            Self::StartAgain { .. } => &[Namespace::Pid, Namespace::Mount],
+            Self::Unmount { .. } => &[Namespace::Mount],
+            Self::RemoveNetem(_) => &[Namespace::Network],
+        }
+    }
+
+    /// What is put back to how it was found. Two of us at once would each put back what the other had made of it.
+    pub(crate) fn puts_back(&self) -> Option<String> {
+        match self {
+            Self::LimitFiles { process, .. } => {
+                Some(format!("the open files of {process}, started at {}", process.start_time))
+            }
+            Self::Throttle(it) => Some(format!("the limits of {}", it.group.display())),
+            Self::PutBack(change) => Some(format!("the object {}", change.uid)),
+            Self::RemoveNetem(netem) => Some(format!("the disciplines of {}", netem.interface)),
+            Self::Unpause(run) | Self::StartContainer(run) => {
+                Some(format!("the container {}", run.container.id))
+            }
+            Self::StartUnit(unit) => Some(format!("the unit {}", unit.name)),
+            Self::Unmount { path, .. } => Some(format!("what is mounted on {}", path.display())),
+            Self::None
+            | Self::Continue { .. }
+            | Self::KillGroup { .. }
+            | Self::KillMarked { .. }
+            | Self::EndStopped { .. }
+            | Self::StartAgain { .. }
+            | Self::Run(_) => None,
+        }
+    }
+
     /// What a person would type to do the same; `None` where there is nothing to type.
     pub fn by_hand(&self) -> Option<String> {
         match self {
@@ -262,13 +314,12 @@ impl Undo {
                 Some(format!("prlimit --pid {} --nofile={before}:", process.pid))
             }
             Self::Throttle(it) => Some(it.by_hand()),
-            Self::Run(argv) => Some(format!("cd {} && {argv}", argv.directory.display())),
+            Self::Run(argv) => Some(format!("cd {} && {argv}", quoted(&argv.directory))),
             Self::StartUnit(unit) => Some(unit.argv("start").to_string()),
             Self::RemoveNetem(netem) => Some(netem.removal().to_string()),
-            Self::Unmount { path, source } => Some(format!(
-                "umount --lazy '{}'   # if `{source}` is mounted there",
-                path.display()
-            )),
+            Self::Unmount { path, source } => {
+                Some(format!("umount --lazy {}   # if `{source}` is mounted there", quoted(path)))
+            }
             Self::PutBack(it) => Some(it.by_hand()),
             Self::Unpause(run) => Some(run.by_hand("unpause")),
             Self::StartContainer(run) => Some(run.by_hand("start")),
@@ -286,7 +337,7 @@ impl fmt::Display for Op {
             Self::Kill { process } => write!(f, "kill {process}"),
             Self::Restart { process } => write!(f, "terminate {process} and see it come back"),
             Self::Hold { work, limit } => write!(f, "{work}, at most {}", Human(*limit)),
-            Self::LimitFiles { process, limit } => {
+            Self::LimitFiles { process, limit, .. } => {
                 write!(f, "let {process} open no more than {limit} files")
             }
             Self::Throttle(it) => write!(f, "limit the control group {it}"),

@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use crate::journal::{Journal, Ledger, list, name};
 use crate::mend::{MendError, Mended, mend_all, until};
 use crate::plan::Undo;
-use crate::process::stat::boot_id;
+use crate::process::stat::is_of_this_boot;
 use crate::process::{Process, State};
 
 /// How long a guardian that goes on again may take to mend: it retries for 20 s what does not work at once.
@@ -33,6 +33,17 @@ pub struct Recovered {
     pub was_fine: Vec<String>,
     /// What is still broken. The journal stays until a later call mends it.
     pub failed: Vec<Unmended>,
+}
+
+impl Recovered {
+    /// A journal that cannot be worked through keeps nobody from the next one.
+    pub(crate) fn note(&mut self, path: &Path, taken: io::Result<()>) {
+        self.failed.extend(taken.err().map(|error| Unmended {
+            what: format!("the undo journal {}", path.display()),
+            error: error.to_string(),
+            by_hand: None,
+        }));
+    }
 }
 
 /// Something that could not be mended.
@@ -58,11 +69,11 @@ pub async fn recover(state_dir: &Path) -> io::Result<Vec<Recovered>> {
             Err(error) => Err(error),
         };
         match taken {
-            Ok(()) => all.push(recovered),
             // Its guardian finished a moment ago.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            taken => recovered.note(&path, taken),
         }
+        all.push(recovered);
     }
     Ok(all)
 }
@@ -129,9 +140,9 @@ async fn take_over(mut journal: Journal, recovered: &mut Recovered) -> io::Resul
         by_hand: Some(format!("undo what it says, then remove {path}")),
     });
     recovered.failed.extend(unreadable);
-    if ledger.boot.is_some_and(|it| it != boot_id()) {
+    if ledger.boot.is_some_and(|it| !is_of_this_boot(&it)) {
         for (id, (_, undo)) in ledger.open.iter().filter(|(_, (_, undo))| !undo.outlives_boot()) {
-            journal.done(*id, Mended::WasFine.name())?;
+            journal.done(*id, Mended::WasFine.name());
             recovered.was_fine.push(undo.to_string());
         }
     }

@@ -9,6 +9,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use tokio::process::Command;
 
 use crate::plan::{Argv, MARK};
+use crate::process::HELPER;
 
 /// How long a program may take.
 const RUN_MAX: Duration = Duration::from_secs(30);
@@ -52,7 +53,11 @@ impl Argv {
     pub(crate) async fn run(&self, mark: Option<&str>) -> Result<String, RunError> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(&self.directory).kill_on_drop(true);
-        command.env_remove(MARK).envs(mark.map(|it| (MARK, it))).process_group(0);
+        command
+            .env_remove(HELPER)
+            .env_remove(MARK)
+            .envs(mark.map(|it| (MARK, it)))
+            .process_group(0);
         let program = || self.to_string();
         let failed = |error| RunError::Start { program: program(), error };
         let mut said = Paper::new().map_err(failed)?;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::{Ledger, list, name};
 use crate::plan::Release;
-use crate::process::stat::{boot_id, since_boot};
+use crate::process::stat::{is_of_this_boot, since_boot};
 use crate::process::{Process, State};
 
 /// A fault that acts.
@@ -75,7 +75,7 @@ pub fn status(state_dir: &Path) -> io::Result<Vec<Status>> {
             Err(error) => return Err(error),
         };
         // Of an earlier boot nobody is there, whoever has their numbers now.
-        let is_of_now = ledger.boot.is_none_or(|it| it == boot_id());
+        let is_of_now = ledger.boot.is_none_or(|it| is_of_this_boot(&it));
         let how = |it: Process| {
             let state = if is_of_now { it.state() } else { State::Gone };
             (it, state)

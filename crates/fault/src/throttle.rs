@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{File, TryLockError, read_to_string, write};
+use std::fs::{read_to_string, write};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 
 use crate::need::PlanError;
+use crate::plan::quoted;
 use crate::process::{Process, stat};
 
 /// Limits of one group, and how they were before.
@@ -110,15 +111,8 @@ impl Throttle {
         self.group.metadata().is_ok_and(|it| it.ino() == self.inode)
     }
 
-    /// Writes every limit, and reads it back. While the lock lives, nobody else limits the group in this way: of two at
-    /// once, the one that ends last would write back what the other wrote.
-    pub(crate) fn apply(&self) -> io::Result<File> {
-        let lock = File::open(&self.group)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(other("another fault limits it already")),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+    /// Writes every limit, and reads it back.
+    pub(crate) fn apply(&self) -> io::Result<()> {
         if !self.is_there() {
             return Err(other("it is another group by now"));
         }
@@ -131,7 +125,7 @@ impl Throttle {
             it.write(&self.group, Some(it.ours))?;
         }
         match self.held()? {
-            true => Ok(lock),
+            true => Ok(()),
             false => Err(other("a limit was written and does not hold")),
         }
     }
@@ -185,8 +179,7 @@ impl Throttle {
     /// What a person would type to take it back.
     pub(crate) fn by_hand(&self) -> String {
         let line = |it: &Setting| {
-            let file = self.group.join(&it.file);
-            format!("echo '{}' > '{}'", it.line(it.before), file.display())
+            format!("echo '{}' > {}", it.line(it.before), quoted(&self.group.join(&it.file)))
         };
         self.settings.iter().map(line).collect::<Vec<_>>().join(" && ")
     }
@@ -373,7 +366,7 @@ mod tests {
         }
         let one = on(false).unwrap();
         assert_eq!(one.settings[0].line(one.settings[0].before), "8:0 0");
-        assert!(one.by_hand().ends_with("/blkio.throttle.read_iops_device'"), "{}", one.by_hand());
+        assert!(one.by_hand().ends_with("/blkio.throttle.read_iops_device"), "{}", one.by_hand());
         // Whoever has another limit by now keeps it.
         assert!(!one.undo().unwrap());
     }

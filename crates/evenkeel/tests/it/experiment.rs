@@ -264,6 +264,23 @@ fn a_signal_in_the_middle_leaves_nothing_behind() {
 }
 
 #[test]
+fn an_abort_waits_for_no_fault_that_takes_long_to_begin() {
+    let world = World::new();
+    let nginx = Nginx::start(&world, world.port());
+    let text = page(world.port(), nginx.id())
+        .replace("{at: 1s, duration: 1500ms}", "{at: 200ms, duration: 30s}")
+        .replace("  safety:", "    - command: {at: 300ms, duration: 30s, run: [sleep, \"25\"], undo: [\"true\"]}\n  safety:")
+        .replace("error_rate > 99% for 20s", "error_rate > 50% for 500ms");
+    let output = run(&world, &text, &["--output", "json"]);
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    let it = report(&world, &output);
+    let stopped = it["faults"][0]["to_seconds"].as_f64();
+    assert!(stopped.is_some_and(|it| it < 10.0), "{:#}", it["faults"]);
+    assert!(it["faults"][1]["error"].as_str().unwrap().contains("given up"), "{:#}", it["faults"]);
+    world.is_empty_within_a_second();
+}
+
+#[test]
 fn of_several_experiments_one_is_named() {
     let (world, victim) = (World::new(), Victim::start());
     let one = stranger(victim.id());

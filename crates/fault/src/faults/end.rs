@@ -19,9 +19,8 @@ impl Faults {
             true => None,
             false => Some(self.finish(index, &mut active).await),
         };
-        let written = self.write(|it| it.ended(index));
-        let mut errors = active.errors;
-        errors.extend(written.err().map(|it| it.to_string()));
+        self.journal.ended(index);
+        let errors = active.errors;
         let evidence = match rounds {
             Some(it) => it.sum(last),
             None => last.unwrap_or_default(),
@@ -41,14 +40,13 @@ impl Faults {
         let evidence = past.evidence();
         for (id, undo) in std::mem::take(&mut active.undos).into_iter().rev() {
             let mended = mend(&undo, self.secrets.get(&id)).await;
-            let written = match mended {
-                Ok(mended) => self.write(|it| it.done(id, mended.name())),
+            match mended {
+                Ok(mended) => self.journal.done(id, mended.name()),
                 Err(error) => {
+                    self.journal.failed(id, &error.to_string());
                     errors.push(error.to_string());
-                    self.write(|it| it.failed(id, &error.to_string()))
                 }
-            };
-            errors.extend(written.err().map(|it| it.to_string()));
+            }
         }
         active.errors.extend(errors);
         evidence

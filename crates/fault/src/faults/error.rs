@@ -50,6 +50,25 @@ pub enum FaultError {
         #[source]
         error: ActError,
     },
+    /// Another fault is to put the same thing back.
+    #[error(
+        "`{label}` would change {thing}, which a fault of the run {run} has changed and is to put back; \
+         what a run has left behind, `evenkeel chaos recover` mends"
+    )]
+    Taken {
+        /// Of the fault.
+        label: String,
+        /// What both would change.
+        thing: String,
+        /// Whose fault came first.
+        run: String,
+    },
+    /// It was asked for no more while it was being brought about.
+    #[error("`{label}` was given up before it acted")]
+    GivenUp {
+        /// Of the fault.
+        label: String,
+    },
     /// It acts already.
     #[error("`{label}` acts already")]
     Twice {

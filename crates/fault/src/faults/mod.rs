@@ -19,6 +19,7 @@ mod rounds;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use evenkeel_model::document::{BlastRadius, Fault, Finder, Service};
@@ -33,10 +34,11 @@ use crate::guardian::{Guardian, GuardianError, Reexec};
 use crate::halt::halted;
 use crate::holder::Holder;
 use crate::image::{Image, Secret};
-use crate::journal::Journal;
+use crate::journal::{self, Journal, Ledger};
 use crate::kind::Hit;
 use crate::plan::{MARK, Op, Plan, Step, Undo};
 use crate::process::Process;
+use crate::process::namespace::Place;
 use crate::process::stat::{since_boot, ticks_since_boot};
 use crate::proxy::Proxy;
 use crate::status::Lease;
@@ -192,6 +194,17 @@ impl Faults {
     /// Brings a fault about. Returns what it hit, and what ends it. An error means that it
     /// has been taken back as far as it had come.
     pub async fn begin(&mut self, index: usize, fault: &PlannedFault) -> Result<Lease, FaultError> {
+        self.begin_unless(index, fault, std::future::pending()).await
+    }
+
+    /// The same, given up as soon as `stop` resolves: what took long to bring about must not keep others from being
+    /// taken back.
+    pub async fn begin_unless(
+        &mut self,
+        index: usize,
+        fault: &PlannedFault,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<Lease, FaultError> {
         let label = &fault.label;
         if self.active.contains_key(&index) {
             return Err(FaultError::Twice { label: label.clone() });
@@ -205,7 +218,7 @@ impl Faults {
         };
         self.write(|it| it.acts(index, &lease))?;
         let mut active = Active::of(fault, hits);
-        let done = self.carry_out(index, plan, label, &mut active).await;
+        let done = self.carry_out(index, plan, label, &mut active, pin!(stop)).await;
         self.active.insert(index, active);
         if let Err(error) = done {
             // What could not be taken back stays in the journal, and `close` tries again.
@@ -255,10 +268,23 @@ impl Faults {
         plan: Plan,
         label: &str,
         active: &mut Active,
+        mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> Result<(), FaultError> {
         let mark = self.mark_of(index);
         for step in plan.steps {
-            self.apply(index, step, label, active, &mark).await?;
+            // A program, a unit and a child of ours may take long, and end with whoever waits for them. What goes on
+            // without us, such as a request to an engine, is waited for.
+            let takes_long = matches!(step.apply, Op::Run(_) | Op::StopUnit(_) | Op::Hold { .. });
+            let applied = self.apply(index, step, label, active, &mark);
+            match takes_long {
+                false => applied.await?,
+                true => tokio::select! {
+                    done = applied => done?,
+                    () = &mut stop => {
+                        return Err(FaultError::GivenUp { label: label.to_owned() });
+                    }
+                },
+            }
         }
         Ok(())
     }
@@ -274,8 +300,18 @@ impl Faults {
         let mut id = None;
         if step.undo != Undo::None {
             let written = self.write(|it| it.undo(label, &step.undo))?;
+            // Written first, looked for second: of two runs at once, one at least sees the other.
+            if let Some((thing, run)) = self.taken(written, &step.undo)? {
+                self.journal.done(written, "not begun");
+                return Err(FaultError::Taken { label: label.to_owned(), thing, run });
+            }
             active.undos.push((written, step.undo));
             id = Some(written);
+            // A guardian that took us for dead meanwhile has mended what was not yet done, and left.
+            tokio::task::yield_now().await;
+            if self.guardian.is_lost() {
+                return Err(GuardianError::Lost.into());
+            }
         }
         let deed = match step.apply {
             Op::Lay { link, toxic, limit } => {
@@ -284,7 +320,7 @@ impl Faults {
             Op::Stop { process } => act::stop(process).await,
             Op::Kill { process } => act::kill(process).await,
             Op::Restart { process } => self.restart(process, id, active).await,
-            Op::LimitFiles { process, limit } => act::limit_files(process, limit),
+            Op::LimitFiles { process, limit, before } => act::limit_files(process, limit, before),
             Op::Throttle(it) => act::throttle(it),
             Op::Run(argv) => act::run(argv, mark).await,
             Op::StopUnit(unit) => act::stop_unit(unit).await,
@@ -335,6 +371,30 @@ impl Faults {
     /// CPU time that the links have used.
     pub fn proxy_cpu_time(&self) -> Duration {
         self.proxy.cpu_time()
+    }
+
+    /// What an undo would put back, when another one is to do so already, and whose that is.
+    fn taken(&self, id: usize, undo: &Undo) -> Result<Option<(String, String)>, FaultError> {
+        let Some(thing) = undo.puts_back() else { return Ok(None) };
+        let own = self.journal.path();
+        let failed = |error| FaultError::Journal { directory: own.to_owned(), error };
+        let here = Place::here();
+        for path in journal::list(own.parent().unwrap_or(Path::new("/"))).map_err(failed)? {
+            let is_own = path == own;
+            // One that cannot be read, or has just gone, holds nothing that could be told.
+            let ledger = if is_own { self.journal.read() } else { Ledger::of(&path) };
+            let Ok(ledger) = ledger else { continue };
+            let is_meant = |other: &Undo| {
+                let same_place =
+                    other.depends_on().iter().all(|it| ledger.place.shares(&here, *it));
+                same_place && other.puts_back().as_ref() == Some(&thing)
+            };
+            let mut open = ledger.open.iter().filter(|(other, _)| !(is_own && **other == id));
+            if open.any(|(_, (_, other))| is_meant(other)) {
+                return Ok(Some((thing, journal::name(&path))));
+            }
+        }
+        Ok(None)
     }
 
     fn write<T>(

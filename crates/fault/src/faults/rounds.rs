@@ -12,6 +12,8 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::future::pending;
+use std::pin::pin;
 use std::time::Duration;
 
 use evenkeel_model::event::Evidence;
@@ -86,7 +88,7 @@ impl Faults {
         async move {
             match next {
                 Some(at) => tokio::time::sleep(at.saturating_sub(since_boot())).await,
-                None => std::future::pending().await,
+                None => pending().await,
             }
         }
     }
@@ -138,7 +140,7 @@ impl Faults {
             self.aim_at(index, &rounds.planned, seed).await.map_err(|it| in_words(&it))?;
         active.begin(hits);
         let label = rounds.planned.label.clone();
-        if let Err(error) = self.carry_out(index, plan, &label, active).await {
+        if let Err(error) = self.carry_out(index, plan, &label, active, pin!(pending())).await {
             // As far as it came it acted, and is taken back.
             self.finish(index, active).await;
             return Err(in_words(&error));

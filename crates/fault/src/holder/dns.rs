@@ -79,6 +79,19 @@ impl Dns {
             let counts = Arc::clone(&counts);
             thread::Builder::new().spawn(move || desk.answer(&door, &out, &asked, &counts))?;
         }
+        // Only an address of this host can be bound to.
+        if UdpSocket::bind((upstream.ip(), 0)).is_ok() {
+            // A resolver of this host is asked, and asks others in its turn: what it asks is not ours to answer.
+            let (mut four, mut six) = ("127.0.0.0/8".to_owned(), "::1".to_owned());
+            match upstream.ip() {
+                it if it.is_loopback() => {}
+                IpAddr::V4(it) => four.push_str(&format!(", {it}")),
+                IpAddr::V6(it) => six.push_str(&format!(", {it}")),
+            }
+            body.push_str(&format!(
+                "ip daddr != {{ {four} }} return; ip6 daddr != {{ {six} }} return; "
+            ));
+        }
         body.push_str(&jumps);
         body.push_str("}; ");
         Table { program, name: table, body }.run(life)?;

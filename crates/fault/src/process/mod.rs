@@ -14,6 +14,7 @@
 pub(crate) mod cgroup;
 mod files;
 pub(crate) mod first;
+pub(crate) mod namespace;
 mod port;
 pub(crate) mod stat;
 mod trace;
@@ -174,6 +175,11 @@ pub fn families(found: Vec<Process>) -> Vec<Vec<Process>> {
         if process.pid == head { family.insert(0, process) } else { family.push(process) }
     }
     families.into_values().collect()
+}
+
+/// Those of them that have no ancestor among the others.
+pub(crate) fn heads(found: Vec<Process>) -> Vec<Process> {
+    families(found).into_iter().filter_map(|it| it.into_iter().next()).collect()
 }
 
 /// From the parent upwards. Bounded, because a table that is read while it changes may hold a ring.

@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::param::clock_ticks_per_second;
@@ -33,12 +33,17 @@ pub(crate) struct Stat {
 impl Stat {
     /// Reads it; `None` when there is no such process.
     pub(crate) fn of(pid: u32) -> Option<Self> {
-        Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+        Self::read(Path::new(&format!("/proc/{pid}/stat")))
     }
 
     /// Reads that of this very process, in the numbers of whoever mounted `/proc`.
     pub(crate) fn own() -> Option<Self> {
-        Self::parse(&std::fs::read_to_string("/proc/self/stat").ok()?)
+        Self::read(Path::new("/proc/self/stat"))
+    }
+
+    /// Reads one of the files that say it. The kernel cuts names after 15 bytes, within a character or not.
+    pub(crate) fn read(path: &Path) -> Option<Self> {
+        Self::parse(&String::from_utf8_lossy(&std::fs::read(path).ok()?))
     }
 
     /// The name stands in parentheses and may itself hold spaces and parentheses, so fields are counted
@@ -52,7 +57,8 @@ impl Stat {
         let small = |field: usize| u32::try_from(number(field)?).ok();
         Some(Self {
             pid: pid.parse().ok()?,
-            name: name.to_owned(),
+            // Everybody may name a process as they like, and people read it on a terminal.
+            name: name.replace(char::is_control, "\u{fffd}"),
             state: fields.first()?.chars().next()?,
             parent: small(4)?,
             group: small(5)?,
@@ -109,6 +115,12 @@ pub(crate) fn command_line(pid: u32) -> String {
     arguments.iter().map(|it| it.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
+/// The numbers that stand behind a name in `/proc/<pid>/status`.
+pub(crate) fn field(status: &str, name: &str) -> Vec<u32> {
+    let line = status.lines().find_map(|it| it.strip_prefix(name)).unwrap_or_default();
+    line.split_ascii_whitespace().filter_map(|it| it.parse().ok()).collect()
+}
+
 /// The environment a process was started with; empty when it is not ours to read.
 pub(crate) fn environment(pid: u32) -> Vec<OsString> {
     zero_separated(&format!("/proc/{pid}/environ"))
@@ -139,6 +151,12 @@ pub(crate) fn boot_id() -> String {
         .unwrap_or_default()
 }
 
+/// Whether this boot has that name. Where the name of this one cannot be read nobody can tell, and it is.
+pub(crate) fn is_of_this_boot(boot: &str) -> bool {
+    let own = boot_id();
+    own.is_empty() || own == boot
+}
+
 /// A number of clock ticks as a duration.
 pub(crate) fn ticks(count: u64) -> Duration {
     Duration::from_secs_f64(count as f64 / clock_ticks_per_second() as f64)
@@ -159,6 +177,8 @@ pub(crate) fn ticks_since_boot() -> u64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
 
     #[test]
     fn a_name_may_hold_spaces_and_parentheses() {
@@ -168,6 +188,23 @@ mod tests {
         .unwrap();
         assert_eq!((stat.pid, stat.name.as_str(), stat.state), (42, "a (b) c", 'T'));
         assert_eq!((stat.parent, stat.cpu_ticks, stat.start_time), (7, 560, 123_456));
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_or_moves_the_cursor_is_a_name_all_the_same() {
+        let script = r"printf '\033[2J\320\277\321' > /proc/$$/comm; echo named; read go";
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let stat = Stat::of(child.id()).unwrap();
+        assert_eq!((stat.name.as_str(), stat.is_alive()), ("\u{fffd}[2Jп\u{fffd}", true));
+        drop(child.stdin.take());
+        child.wait().unwrap();
     }
 
     #[test]

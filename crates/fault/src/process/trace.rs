@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Process;
-use super::stat::Stat;
+use super::stat::{Stat, field};
 use crate::need::{PlanError, SYS_PTRACE};
 
 /// How far the kernel lets one process trace another of the same user; not there without Yama.
@@ -15,8 +15,8 @@ impl Process {
         let folder = format!("/proc/{}/task", self.pid);
         let thread = |entry: io::Result<std::fs::DirEntry>| {
             let entry = entry.ok()?;
-            let text = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-            Some((entry.file_name().to_str()?.parse().ok()?, Stat::parse(&text)?.state))
+            let stat = Stat::read(&entry.path().join("stat"))?;
+            Some((entry.file_name().to_str()?.parse().ok()?, stat.state))
         };
         let threads = std::fs::read_dir(folder).map(|it| it.filter_map(thread).collect());
         if self.stat().is_some() { threads.unwrap_or_default() } else { Vec::new() }
@@ -63,12 +63,6 @@ fn may_trace(scope: &str, is_of_our_user: bool, is_privileged: bool) -> Result<(
         ),
         _ => Ok(()),
     }
-}
-
-/// The numbers that stand behind a name in `/proc/<pid>/status`.
-fn field(status: &str, name: &str) -> Vec<u32> {
-    let line = status.lines().find_map(|it| it.strip_prefix(name)).unwrap_or_default();
-    line.split_ascii_whitespace().filter_map(|it| it.parse().ok()).collect()
 }
 
 #[cfg(test)]

@@ -350,6 +350,45 @@ async fn a_journal_that_is_not_understood_is_mended_as_far_as_it_is_and_stays() 
 }
 
 #[tokio::test]
+async fn a_journal_that_cannot_be_read_keeps_nobody_from_the_next() {
+    let (victim, state) = (Victim::sleep(), state_dir());
+    let process = victim.process();
+    stop(process.pid);
+    until(|| process.state() == State::Stopped).await;
+    std::fs::create_dir(state.path().join("first.undo.jsonl")).unwrap();
+    let undo = serde_json::json!({"continue": {"process": &process}});
+    let line = serde_json::json!({"undo": {"id": 0, "fault": "x", "undo": undo}});
+    std::fs::write(state.path().join("second.undo.jsonl"), line.to_string()).unwrap();
+    let recovered = recover(state.path()).await.unwrap();
+    let [first, second] = &recovered[..] else { panic!("{recovered:?}") };
+    assert!(first.failed[0].error.contains("directory"), "{first:?}");
+    assert_eq!(second.undone, [format!("continue {process}")]);
+    assert_eq!(process.state(), State::Running);
+}
+
+#[tokio::test]
+async fn what_was_done_in_other_namespaces_is_left_and_said() {
+    let state = state_dir();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let own = std::fs::read_link("/proc/self/ns/mnt").unwrap();
+    let undo = serde_json::json!({"unmount": {"path": state.path(), "source": "evenkeel-nowhere"}});
+    let undo = serde_json::json!({"undo": {"id": 0, "fault": "x", "undo": undo}});
+    for (mount, is_here) in [("mnt:[1]", false), (own.to_str().unwrap(), true)] {
+        let place = serde_json::json!({"mount": mount, "network": "net:[1]"});
+        let head =
+            serde_json::json!({"run": "far", "boot": boot.trim(), "tool": null, "place": place});
+        let head = serde_json::json!({"head": head});
+        std::fs::write(state.path().join("far.undo.jsonl"), format!("{head}\n{undo}\n")).unwrap();
+        let recovered = recover(state.path()).await.unwrap();
+        let [it] = &recovered[..] else { panic!("{recovered:?}") };
+        let expected = if is_here { (1, 0) } else { (0, 1) };
+        assert_eq!((it.was_fine.len(), it.failed.len()), expected, "{it:?}");
+        assert_eq!(journals(state.path()), usize::from(!is_here));
+        assert!(is_here || it.failed[0].error.contains("other namespaces"), "{it:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_guardian_that_was_stopped_is_roused_once_its_tool_is_gone() {
     let (victim, state) = (Victim::sleep(), state_dir());
     let mut tool = Tool::breaks(&victim, state.path());

@@ -232,6 +232,13 @@ async fn a_process_may_open_no_more_files_than_its_limit() {
     let (evidence, error) = faults.end(0).await;
     assert_eq!((evidence.acted, error), (true, None), "{evidence:?}");
     assert_eq!(limit(), before);
+    // Of two at once, the one that ends last would put back what the other had set.
+    faults.begin(0, &on_workers(Fault::FileDescriptors { limit: 70 })).await.unwrap();
+    let twice = faults.begin(1, &on_workers(Fault::FileDescriptors { limit: 7 })).await;
+    assert!(twice.unwrap_err().to_string().contains("has changed and is to put back"));
+    assert_eq!(limit(), "70");
+    faults.end(0).await;
+    assert_eq!(limit(), before);
     // Whoever is given another limit meanwhile keeps it.
     faults.begin(1, &on_workers(Fault::FileDescriptors { limit: 7 })).await.unwrap();
     let pid = victim.0.id().to_string();

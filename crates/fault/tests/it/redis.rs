@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use evenkeel_fault::Faults;
-use evenkeel_model::document::{ClientType, Fault, PauseMode, Selector};
+use evenkeel_model::document::{ClientType, Fault, Finder, PauseMode, Selector};
 use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::{Clock, Ratio, SystemClock};
 use tempfile::TempDir;
@@ -308,5 +308,17 @@ async fn what_is_no_redis_is_named() {
     let other = crate::stage::echo().port();
     let error = faults.begin(0, &at(other)).await.unwrap_err();
     assert!(told(&error).contains("does not speak as a Redis does"), "{}", told(&error));
+    faults.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_has_written_a_title_over_its_command_line_is_not_restarted() {
+    let server = Server::start().await;
+    let (_state, mut faults) = opened().await;
+    let target = Selector::Process(Finder::Port(server.port));
+    let error = faults.begin(0, &fault(Fault::Restart { every: None }, Some(target))).await;
+    let said = told(&error.unwrap_err());
+    assert!(said.contains("has written another title over its command line"), "{said}");
+    assert!(answers(server.port));
     faults.close().await.unwrap();
 }

@@ -101,7 +101,7 @@ async fn nobody_is_slowed_down_who_was_not_named_and_nobody_twice() {
     faults.begin(1, &on_workers(SLOW)).await.unwrap();
     let slower = IoLimits { write_rate: Some(Bytes(1 << 20)), ..IoLimits::default() };
     let said = told(&faults.begin(2, &on_workers(Fault::IoThrottle(slower))).await.unwrap_err());
-    assert!(said.contains("another fault limits it already"), "{said}");
+    assert!(said.contains("has changed and is to put back"), "{said}");
     assert!(group.limits().contains("2097152"), "{}", group.limits());
     // Whoever sets another limit meanwhile keeps it.
     let line = group.limits().replace("2097152", "3145728");

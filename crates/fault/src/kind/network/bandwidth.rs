@@ -68,12 +68,14 @@ fn of_packets(counted: &Counters) -> Evidence {
     let counter = crate::kind::reader(counted);
     let [bytes, waits, lost] = ["rated_bytes", "delayed", "lost"].map(counter);
     let passed = Bytes(bytes as u64);
-    let summary = match waits as u64 {
-        0 => format!("{passed} passed, and no packet had to wait"),
-        waits => {
-            let waits = count(waits, "packet");
-            format!("{passed} passed; {waits} waited, and {} found the line full", lost as u64)
+    let summary = match (waits as u64, lost as u64) {
+        (0, 0) => format!("{passed} passed, and no packet had to wait"),
+        (waits, lost) => {
+            format!(
+                "{passed} passed; {} waited, and {lost} found the line full",
+                count(waits, "packet")
+            )
         }
     };
-    Evidence { acted: waits > 0.0, summary, counters: counted.clone() }
+    Evidence { acted: waits + lost > 0.0, summary, counters: counted.clone() }
 }

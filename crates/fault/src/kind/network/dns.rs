@@ -8,7 +8,8 @@
 //! ```
 //!
 //! It is seen by everybody on this host who asks over UDP at port 53, by whichever name server. Questions for other names
-//! are handed on to the first name server of `/etc/resolv.conf`. Not seen: DNS over TCP, TLS or HTTPS, names in
+//! are handed on to the first name server of `/etc/resolv.conf`. Where that one runs on this host, as systemd-resolved or
+//! dnsmasq does, only questions to this host are seen: those that it asks elsewhere in its turn are its own. Not seen: DNS over TCP, TLS or HTTPS, names in
 //! `/etc/hosts`, and what a program or a service of this host remembers from before. The kernel keeps a socket that asks
 //! the same server again on the way it took at first, until it was silent for half a minute; resolvers ask from a new
 //! socket each time.

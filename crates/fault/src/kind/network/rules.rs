@@ -3,7 +3,7 @@
 //! Each packet is seen once: where it arrives (also by `lo`), where it leaves this host, or where it is forwarded.
 //! Port 22 is left alone in any case, so that nobody locks themselves out.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use evenkeel_model::document::{Direction, Network, Protocol, Traffic};
 
@@ -61,11 +61,26 @@ pub(super) fn may_be_hit(traffic: &Traffic) -> Result<(), PlanError> {
         (_, Some(22)) => unfit(
             "port 22 is how this host is reached when something goes wrong; no fault may hit it",
         ),
-        (Some(host), None) if host.address().is_loopback() => {
+        (Some(host), None) if holds_loopback(host) => {
             unfit("all of the loopback is more than anybody means to break: give a `port`, too")
         }
         (None, None) => unfit("traffic needs a `host` or a `port`"),
         _ => Ok(()),
+    }
+}
+
+/// Whether any address by which this host speaks to itself is of the network.
+fn holds_loopback(network: &Network) -> bool {
+    let first = |bits: u8, of: u8| u128::MAX.checked_shl(u32::from(of - bits)).unwrap_or(0);
+    match network.address() {
+        IpAddr::V4(it) => {
+            let differs = u128::from(it.to_bits() ^ Ipv4Addr::LOCALHOST.to_bits());
+            it.is_loopback() || differs & first(network.bits(), 32) == 0
+        }
+        IpAddr::V6(it) => {
+            let differs = it.to_bits() ^ Ipv6Addr::LOCALHOST.to_bits();
+            differs & first(network.bits(), 128) == 0
+        }
     }
 }
 
@@ -137,6 +152,17 @@ mod tests {
     fn traffic(host: Option<&str>, port: Option<u16>) -> Traffic {
         let host = host.map(|it| it.parse().unwrap());
         Traffic { host, port, protocol: Protocol::Any, direction: Direction::Both }
+    }
+
+    #[test]
+    fn a_network_that_holds_the_loopback_needs_a_port() {
+        for host in ["127.0.0.1", "127.8.0.0/16", "126.0.0.0/7", "64.0.0.0/2", "::1", "::/64"] {
+            assert!(of(&traffic(Some(host), None)).is_err(), "{host}");
+            assert!(of(&traffic(Some(host), Some(80))).is_ok(), "{host}");
+        }
+        for host in ["128.0.0.0/1", "10.0.0.0/8", "fd00::/8", "192.0.2.1"] {
+            assert!(of(&traffic(Some(host), None)).is_ok(), "{host}");
+        }
     }
 
     #[test]

@@ -45,7 +45,7 @@ fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
             return Err(PlanError::Unfit(message));
         }
         Ok(Step {
-            apply: Op::LimitFiles { process: it.clone(), limit },
+            apply: Op::LimitFiles { process: it.clone(), limit, before },
             undo: Undo::LimitFiles { process: it.clone(), ours: limit, before },
         })
     };

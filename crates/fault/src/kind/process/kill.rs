@@ -34,7 +34,7 @@ use crate::kind::{Aim, Hit, Kind, Past, container, count};
 use crate::need::PlanError;
 use crate::plan::{Op, Release, Step, Undo};
 use crate::process::stat::ticks;
-use crate::process::{Process, find};
+use crate::process::{Process, find, heads};
 
 pub(in crate::kind) const KIND: Kind = Kind {
     name: "kill",
@@ -68,7 +68,7 @@ struct Killed {
 fn killed(hit: &Hit, past: &Past<'_>) -> Killed {
     let gone = hit.family.iter().all(|it| !it.is_alive());
     let finder = hit.finder.as_ref().filter(|it| !matches!(it, Finder::Pid(_)));
-    let found = finder.and_then(|it| find(it).ok()).unwrap_or_default();
+    let found = heads(finder.and_then(|it| find(it).ok()).unwrap_or_default());
     let after = found.iter().map(|it| it.start_time).filter(|it| *it >= past.began_ticks).min();
     let back_after =
         after.map(|it| ticks(it).saturating_sub(past.began).max(Duration::from_millis(1)));

@@ -2,7 +2,8 @@
 //!
 //! Simulates a deployment, or an operator who restarts. If nobody (a service manager, a supervisor) has
 //! started it again within a second, we do: the same program, arguments, directory and environment.
-//! Resource limits, namespaces, cgroup and sockets that were handed over at the start do not come back
+//! Who has written another title over its command line (nginx, Redis, PostgreSQL) or has changed its user since, runs in
+//! namespaces of its own, or from a program or a directory that is there no more, is refused: nobody can tell how to start it. Resource limits, further groups, namespaces, cgroup and sockets that were handed over at the start do not come back
 //! that way, so prefer services that somebody looks after.
 //!
 //! ```yaml
