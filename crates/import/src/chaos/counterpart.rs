@@ -33,6 +33,16 @@ pub(super) enum Here {
     HttpAbort,
     /// `httpDelay` on a link.
     HttpDelay,
+    /// `httpChange` on a link.
+    HttpChange,
+    /// `reset` on a link.
+    Reset,
+    /// `scale` of a deployment.
+    Scale,
+    /// `cordon` of a node.
+    Cordon,
+    /// `stopUnit` on the host.
+    StopUnit,
     /// `dns` on the host.
     Dns,
     /// `ioErrors` of a folder.
@@ -56,9 +66,9 @@ pub(super) enum Here {
 }
 
 use Here::{
-    Bandwidth, BlackHole, Command, Corrupt, Cpu, DiskFill, Dns, Duplicate, HttpAbort, HttpDelay,
-    IoErrors, IoLatency, Kill, Latency, Loss, Memory, NoFault, NotYet, PodDelete, Refuse, Reorder,
-    TerminateBackends,
+    Bandwidth, BlackHole, Command, Cordon, Corrupt, Cpu, DiskFill, Dns, Duplicate, HttpAbort,
+    HttpChange, HttpDelay, IoErrors, IoLatency, Kill, Latency, Loss, Memory, NoFault, NotYet,
+    PodDelete, Refuse, Reorder, Reset, Scale, StopUnit, TerminateBackends,
 };
 
 impl Here {
@@ -81,6 +91,9 @@ impl Here {
         }
     }
 }
+
+/// What is said of load on a disk.
+const DISKS: &str = "load on a disk (`ioThrottle` makes it slow for the processes that you name)";
 
 /// What is said of containers of a cluster.
 const CONTAINERS: &str = "containers are told by what their engine says, which does not know the labels of pods: write `podDelete`, or on its node `kill` with `target: {container: {name}}`";
@@ -137,10 +150,7 @@ const TABLE: &[(&str, Here)] = &[
     ),
     ("mesh/PhysicalMachineChaos/network-*", NotYet("network faults of a whole host")),
     ("mesh/PhysicalMachineChaos/disk-fill", DiskFill),
-    (
-        "mesh/PhysicalMachineChaos/disk-*",
-        NotYet("load on a disk (`ioThrottle` makes it slow for the processes that you name)"),
-    ),
+    ("mesh/PhysicalMachineChaos/disk-*", NotYet(DISKS)),
     (
         "mesh/PhysicalMachineChaos/file-*",
         NoFault(
@@ -208,18 +218,36 @@ const TABLE: &[(&str, Here)] = &[
     ("litmus/pod-memory-hog-exec", Memory),
     ("litmus/node-memory-hog", Memory),
     ("litmus/pod-delete", PodDelete),
-    ("litmus/container-kill", NotYet("killing containers")),
-    ("litmus/pod-autoscaler", NoFault("write `scale` with its `deployment` and `replicas`")),
-    ("litmus/pod-dns-*", NotYet("failing and wrong answers of DNS")),
-    ("litmus/pod-http-*", NotYet("HTTP faults in front of a service")),
-    ("litmus/pod-io-stress", NotYet("load on a disk")),
-    ("litmus/node-io-stress", NotYet("load on a disk")),
+    ("litmus/container-kill", NoFault(CONTAINERS)),
+    (
+        "litmus/cassandra-pod-delete",
+        NoFault("write `podDelete` with the labels of the pods of Cassandra"),
+    ),
+    (
+        "litmus/kafka-broker-pod-failure",
+        NoFault("write `podDelete` with the labels of the pods of Kafka"),
+    ),
+    ("litmus/pod-autoscaler", Scale),
+    ("litmus/pod-dns-error", Dns),
+    ("litmus/pod-dns-spoof", Dns),
+    ("litmus/pod-http-latency", HttpDelay),
+    ("litmus/pod-http-reset-peer", Reset),
+    ("litmus/pod-http-status-code", HttpChange),
+    ("litmus/pod-http-modify-body", HttpChange),
+    ("litmus/pod-http-modify-header", HttpChange),
+    ("litmus/pod-io-stress", NotYet(DISKS)),
+    ("litmus/pod-fio-stress", NotYet(DISKS)),
+    ("litmus/node-io-stress", NotYet(DISKS)),
+    ("litmus/k6-loadgen", NoFault("it is load: write a LoadTest")),
     ("litmus/disk-fill", DiskFill),
     ("litmus/disk-loss", NotYet("losing a disk")),
-    ("litmus/node-drain", NoFault("write `cordon`, and `podEvict` with the pods that are to move")),
-    ("litmus/node-taint", NotYet("draining of nodes")),
+    ("litmus/node-drain", Cordon),
+    ("litmus/node-taint", NotYet("taints of nodes (write `cordon`)")),
     ("litmus/node-*", NotYet("restarting of nodes")),
-    ("litmus/*-service-kill", NoFault("it is of a node: write `stopUnit` and run it there")),
+    ("litmus/redfish-node-restart", NotYet("restarting of nodes")),
+    ("litmus/kubelet-service-kill", StopUnit),
+    ("litmus/docker-service-kill", StopUnit),
+    ("litmus/rds-*", NotYet("databases of a cloud")),
     ("litmus/ec2-*", NotYet("machines of a cloud")),
     ("litmus/ebs-*", NotYet("disks of a cloud")),
     ("litmus/aws-*", NotYet("machines of a cloud")),
@@ -314,10 +342,6 @@ mod tests {
     fn the_first_line_that_fits_is_meant() {
         assert_eq!(counterpart("litmus/node-cpu-hog"), Some(Cpu));
         assert_eq!(counterpart("litmus/node-restart"), Some(NotYet("restarting of nodes")));
-        assert_eq!(
-            counterpart("litmus/kubelet-service-kill"),
-            Some(NoFault("it is of a node: write `stopUnit` and run it there"))
-        );
         assert_eq!(counterpart("litmus/made-up"), None);
     }
 

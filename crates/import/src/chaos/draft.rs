@@ -150,6 +150,12 @@ impl Draft {
         }
     }
 
+    /// Says that nobody told in which cluster it is.
+    pub(super) fn which_cluster(&mut self, place: Place) {
+        let why = "the current context of your kubeconfig is meant: write `context` to be sure";
+        self.leave_at(place, "in which cluster it is", why);
+    }
+
     /// Says that nobody told where something is.
     pub(super) fn whereabouts(&mut self, place: Place, target: &Target) {
         let service = |it: &Option<String>| match it {
@@ -275,8 +281,8 @@ pub(super) const fn memory(amount: Amount) -> Fault {
 }
 
 /// Packets to and from an address.
-pub(super) fn traffic(host: Network, port: Option<u16>, direction: Direction) -> Target {
-    packets(Traffic { host: Some(host), port, protocol: Protocol::Any, direction })
+pub(super) fn traffic(host: Option<Network>, port: Option<u16>, direction: Direction) -> Target {
+    packets(Traffic { host, port, protocol: Protocol::Any, direction })
 }
 
 /// Packets that pass this host.

@@ -91,6 +91,14 @@ pub(super) fn selected<'a>(mut selector: Fields<'a>, draft: &mut Draft) -> Optio
     app.filter(|it| !it.is_empty())
 }
 
+/// The value of the label by which an application is told from others, of `app=shop,tier=web`.
+pub(super) fn telling_label(text: &str) -> Option<&str> {
+    let labels: Vec<_> = text.split(',').filter_map(|it| it.split_once('=')).collect();
+    let chosen = telling(labels.iter().map(|it| it.0.trim()));
+    let (_, value) = chosen.and_then(|it| labels.get(it))?;
+    Some(value.trim_start_matches('=').trim()).filter(|it| !it.is_empty())
+}
+
 /// The application of `app=shop,tier=web`.
 pub(super) fn labelled<'a>(text: &'a str, place: Place, draft: &mut Draft) -> Option<&'a str> {
     let labels: Vec<_> = text.split(',').filter_map(|it| it.split_once('=')).collect();
@@ -100,8 +108,7 @@ pub(super) fn labelled<'a>(text: &'a str, place: Place, draft: &mut Draft) -> Op
             draft.leave_at(place, format!("`{key}={value}`"), NO_PODS);
         }
     }
-    let (_, value) = chosen.and_then(|it| labels.get(it))?;
-    Some(value.trim_start_matches('=').trim()).filter(|it| !it.is_empty())
+    telling_label(text)
 }
 
 /// The other end of a link.
@@ -111,15 +118,15 @@ pub(super) struct Link {
     /// What it is called.
     pub(super) name: String,
     /// Where it is, when it is an address that is named, and its port.
-    at: Option<(Network, Option<u16>)>,
+    at: Option<(Option<Network>, Option<u16>)>,
 }
 
 /// The address and port that a text is.
-fn address(text: &str) -> Option<(Network, Option<u16>)> {
+fn address(text: &str) -> Option<(Option<Network>, Option<u16>)> {
     if let Ok(it) = text.parse::<SocketAddr>() {
-        return Some((it.ip().to_string().parse().ok()?, Some(it.port())));
+        return Some((Some(it.ip().to_string().parse().ok()?), Some(it.port())));
     }
-    Some((text.parse().ok()?, None))
+    Some((Some(text.parse().ok()?), None))
 }
 
 /// A link for each host that is named; its port does not tell it apart.
@@ -149,6 +156,38 @@ pub(super) fn links<'a>(hosts: impl Iterator<Item = (Place, &'a str)>) -> Vec<Li
 /// Whether they are all addresses.
 pub(super) fn are_addresses(links: &[Link]) -> bool {
     links.iter().all(|it| it.at.is_some())
+}
+
+/// The same at these ports only. Without any host, they are those of any; without any port, nothing is narrowed down.
+pub(super) fn at_ports(
+    links: Vec<Link>,
+    ports: &[u16],
+    place: Place,
+    draft: &mut Draft,
+) -> Vec<Link> {
+    let at = |place: Place, host: Option<Network>| {
+        ports.iter().map(move |port| {
+            let name = format!("port-{port}");
+            Link { place, name, at: Some((host, Some(*port))) }
+        })
+    };
+    if links.is_empty() {
+        return at(place, None).collect();
+    }
+    let mut narrowed = Vec::new();
+    for link in links {
+        match link.at {
+            Some((host, None)) if !ports.is_empty() => narrowed.extend(at(link.place, host)),
+            None if !ports.is_empty() => {
+                let what = format!("the ports of `{}`", cut(&link.name));
+                let why = "a link has one, that of its `upstream`: write a link for each of them";
+                draft.leave_at(link.place, what, why);
+                narrowed.push(link);
+            }
+            _ => narrowed.push(link),
+        }
+    }
+    narrowed
 }
 
 /// Where and when a fault of links acts.

@@ -3,19 +3,20 @@
 //! What an experiment does is told by its name, and how by its environment (`TOTAL_CHAOS_DURATION` and so on).
 //! Their probes become questions about the steady state ([`probe`]). Each experiment becomes a document of its own.
 
+mod cluster;
+mod dns;
+mod http;
+mod network;
 mod probe;
 
-use std::time::Duration;
-
-use evenkeel_model::document::{Amount, ChaosExperiment, Direction, Fault, Mode};
+use evenkeel_model::document::{Amount, ChaosExperiment, Fault};
 use evenkeel_model::yaml::{Entry, Node, Place};
 use evenkeel_units::{Bytes, Ratio};
 
 use super::counterpart::{Here, counterpart};
 use super::draft::{self, Draft, experiment};
 use super::fields::{Fields, items};
-use super::kubernetes::{self as k8s, Reach};
-use super::pods::{self, Which};
+use super::kubernetes as k8s;
 use crate::notes::cut;
 
 pub(super) fn import(root: &Node, draft: &mut Draft) {
@@ -35,7 +36,7 @@ pub(super) fn import(root: &Node, draft: &mut Draft) {
     };
     fields.finish(draft);
     let experiments = spec.items("experiments");
-    let app = application(&mut spec, experiments.iter().all(is_of_pods), draft);
+    let app = application(&mut spec, experiments.iter().all(is_of_cluster), draft);
     if let Some(it) = spec.take("engineState")
         && it.value.text() != Some("active")
     {
@@ -56,29 +57,42 @@ struct Application<'a> {
     /// All of its labels.
     labels: Option<&'a Entry>,
     namespace: Option<&'a str>,
+    /// What runs its pods.
+    kind: Option<&'a str>,
 }
 
-/// Whether an experiment acts on pods by their labels.
-fn is_of_pods(item: &Node) -> bool {
+/// Whether an experiment acts in the cluster.
+fn is_of_cluster(item: &Node) -> bool {
     let name = item.at("name").and_then(Node::text).unwrap_or_default();
-    counterpart(&format!("litmus/{name}")) == Some(Here::PodDelete)
+    let here = counterpart(&format!("litmus/{name}"));
+    matches!(here, Some(Here::PodDelete | Here::Scale | Here::Cordon))
 }
 
-/// What does not carry over of it depends on whether only pods are meant.
-fn application<'a>(spec: &mut Fields<'a>, only_pods: bool, draft: &mut Draft) -> Application<'a> {
+/// What does not carry over of it depends on whether all of them act in the cluster.
+fn application<'a>(
+    spec: &mut Fields<'a>,
+    only_cluster: bool,
+    draft: &mut Draft,
+) -> Application<'a> {
     let Some(mut info) = spec.map("appinfo", draft) else { return Application::default() };
     let (labels, namespace) = (info.take("applabel"), info.take("appns"));
     let namespaced = namespace.and_then(|it| it.value.text());
-    if only_pods {
-        info.finish_as("pods are found by namespace and labels", draft);
-        return Application { name: None, labels, namespace: namespaced };
+    let entry = info.take("appkind");
+    let kind = entry.and_then(|it| it.value.text());
+    let of_cluster = "what it acts on is found by namespace and labels";
+    if let Some(it) = entry {
+        draft.leave(it, if only_cluster { of_cluster } else { k8s::NO_PODS });
+    }
+    if only_cluster {
+        info.finish_as(of_cluster, draft);
+        return Application { name: None, labels, namespace: namespaced, kind };
     }
     if let Some(it) = namespace {
         draft.leave(it, k8s::NO_PODS);
     }
     info.finish_as(k8s::NO_PODS, draft);
     let name = labels.and_then(|it| k8s::labelled(it.value.text()?, it.key_place, draft));
-    Application { name, labels, namespace: namespaced }
+    Application { name, labels, namespace: namespaced, kind }
 }
 
 /// What is said of queries beside an experiment.
@@ -89,17 +103,20 @@ fn one(item: &Node, engine: &str, whole: Option<&str>, app: &Application<'_>, dr
     let mut fields = Fields::of(item, item.place, draft);
     let name = fields.text("name", draft).unwrap_or_default();
     let here = counterpart(&format!("litmus/{name}"));
-    let why = match here {
-        None => Some("it is no experiment that we know".to_owned()),
-        Some(it) => it.why_not(),
+    let known = match here {
+        None => Err("it is no experiment that we know".to_owned()),
+        Some(it) => it.why_not().map_or(Ok(it), Err),
     };
-    if let Some(why) = why {
-        draft.leave_at(item.place, format!("the experiment `{}` as a whole", cut(name)), why);
-        if let Some(it) = item.at("spec/components").and_then(|it| it.entry("monitor")) {
-            draft.leave(it, MONITOR);
+    let here = match known {
+        Ok(it) => it,
+        Err(why) => {
+            draft.leave_at(item.place, format!("the experiment `{}` as a whole", cut(name)), why);
+            if let Some(it) = item.at("spec/components").and_then(|it| it.entry("monitor")) {
+                draft.leave(it, MONITOR);
+            }
+            return;
         }
-        return;
-    }
+    };
     let mut made = experiment(&whole.map_or_else(|| format!("{engine}-{name}"), str::to_owned));
     if let Some(mut spec) = fields.map("spec", draft) {
         for probe in spec.items("probe") {
@@ -117,7 +134,7 @@ fn one(item: &Node, engine: &str, whole: Option<&str>, app: &Application<'_>, dr
         spec.leave("rank", "each experiment is a document of its own", draft);
         spec.finish(draft);
         let env = k8s::environment(env, place, draft);
-        fault(here, item.place, &env, app, &mut made, draft);
+        fault(name, here, item.place, &env, app, &mut made, draft);
     }
     fields.finish(draft);
     draft.add(item.place, made);
@@ -140,7 +157,8 @@ const PODS: [&str; 9] = [
 const USUAL_MEMORY: u64 = 500_000_000;
 
 fn fault(
-    here: Option<Here>,
+    name: &str,
+    here: Here,
     place: Place,
     env: &Node,
     app: &Application<'_>,
@@ -150,86 +168,30 @@ fn fault(
     let mut env = Fields::of(env, env.place, draft);
     let duration = env.take("TOTAL_CHAOS_DURATION").and_then(|it| draft.seconds(it));
     let from = env.take("RAMP_TIME").and_then(|it| draft.seconds(it)).unwrap_or_default();
-    if here == Some(Here::PodDelete) {
-        return pod_delete(env, place, (from, duration), app, made, draft);
-    }
+    let times = (from, duration);
     let step = match here {
-        Some(Here::Cpu) => cpu(&mut env, place, draft),
-        Some(Here::Memory) => consumption(&mut env, place, draft).map(draft::memory),
-        Some(Here::Latency) => latency(&mut env, place, draft),
-        Some(Here::BlackHole) => Some(Fault::BlackHole),
-        Some(Here::Bandwidth) => bandwidth(&mut env, place, draft),
-        Some(Here::DiskFill) => disk_fill(&mut env, place, draft),
-        Some(here) => share(here, &mut env, place, draft),
-        None => None,
+        Here::PodDelete => return cluster::pod_delete(env, place, times, app, made, draft),
+        Here::Scale => return cluster::scale(env, place, times, app, made, draft),
+        Here::Cordon => return cluster::cordon(env, place, times, made, draft),
+        Here::HttpDelay | Here::HttpChange | Here::Reset => {
+            return http::http(name, env, place, times, app, made, draft);
+        }
+        Here::Dns => dns::dns(name, &mut env, place, draft),
+        Here::StopUnit => Some(Fault::StopUnit {
+            unit: format!("{}.service", name.trim_end_matches("-service-kill")),
+        }),
+        Here::Cpu => cpu(&mut env, place, draft),
+        Here::Memory => consumption(&mut env, place, draft).map(draft::memory),
+        Here::DiskFill => disk_fill(&mut env, place, draft),
+        _ => return network::network(here, env, place, times, app, made, draft),
     };
-    let Some(fault) = step else { return env.finish(draft) };
+    let of_node = "it acts on the host on which it is run: run it on that node";
+    let where_it_acts = if here == Here::StopUnit { of_node } else { k8s::THIS_HOST };
+    env.leave_all(&PODS, where_it_acts, draft);
+    env.finish_as(k8s::OF_CLUSTER, draft);
+    let Some(fault) = step else { return };
     let duration = k8s::ending(duration, place, &format!("`{fault}`"), draft);
-    match fault {
-        fault @ (Fault::Cpu { .. } | Fault::Memory { .. } | Fault::DiskFill { .. }) => {
-            made.method.push(draft::host_step(fault, from, duration));
-            env.leave_all(&PODS, k8s::THIS_HOST, draft);
-        }
-        fault => {
-            let mut hosts: Vec<(Place, &str)> = Vec::new();
-            for key in ["DESTINATION_HOSTS", "DESTINATION_IPS"] {
-                let entry = env.take(key);
-                let list = entry.iter().filter_map(|it| Some((it.key_place, it.value.text()?)));
-                hosts.extend(list.flat_map(|(place, it)| it.split(',').map(move |it| (place, it))));
-            }
-            let links = k8s::links(hosts.into_iter());
-            let direction = Direction::To;
-            Reach { place, app: app.name, links, direction, from, duration }
-                .lay(&fault, made, draft);
-            env.leave_all(&PODS, k8s::NO_PODS, draft);
-        }
-    }
-    env.finish_as(k8s::OF_CLUSTER, draft);
-}
-
-/// `pod-delete`: again and again, when it says how often.
-fn pod_delete(
-    mut env: Fields<'_>,
-    place: Place,
-    (from, duration): (Duration, Option<Duration>),
-    app: &Application<'_>,
-    made: &mut ChaosExperiment,
-    draft: &mut Draft,
-) {
-    let every = match env.take("CHAOS_INTERVAL") {
-        Some(it) => draft.seconds(it),
-        None => {
-            assume("CHAOS_INTERVAL", "10s", place, draft);
-            Some(Duration::from_secs(10))
-        }
-    };
-    let (every, duration) = pods::rounds(every, duration);
-    let grace = match env.take("FORCE").map(|it| it.value.text()) {
-        Some(Some("true")) => Some(Duration::ZERO),
-        Some(_) => None,
-        None => {
-            assume("FORCE", "false", place, draft);
-            None
-        }
-    };
-    let share = env.take("PODS_AFFECTED_PERC").and_then(|it| draft.percent(it));
-    let mode = match share.filter(|it| *it != Ratio::ZERO) {
-        None => Mode::One,
-        Some(share) => {
-            let why = "a share is rounded down here, because a limit is a limit; with few pods write `mode: one`";
-            draft.leave_at(place, format!("at least one pod, however few {share} are"), why);
-            Mode::Share(share)
-        }
-    };
-    env.leave("SEQUENCE", "all that are hit are deleted at once", draft);
-    env.leave("RANDOMNESS", "the time in between is always the same", draft);
-    env.leave_all(&PODS, "pods are found by namespace and labels", draft);
-    env.finish_as(k8s::OF_CLUSTER, draft);
-    let (at, text) =
-        app.labels.map_or((place, ""), |it| (it.key_place, it.value.text().unwrap_or_default()));
-    let fault = Fault::PodDelete { grace, every };
-    let which = Which::labelled(at, app.namespace, text, draft);
-    which.delete(fault, mode, (from, duration), made, draft);
+    made.method.push(draft::host_step(fault, from, duration));
 }
 
 /// Says what is written for a value that is not there.
@@ -253,20 +215,6 @@ fn cpu(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Fault> {
         None => None,
     };
     Some(draft::cpu(load.unwrap_or(Ratio::ONE), cores))
-}
-
-fn latency(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Fault> {
-    let delay = match env.take("NETWORK_LATENCY") {
-        Some(it) => draft.time(it, 1e-3)?,
-        None => {
-            assume("NETWORK_LATENCY", "2s", place, draft);
-            Duration::from_secs(2)
-        }
-    };
-    let jitter = env.take("JITTER");
-    let spread = jitter.and_then(|it| draft.time(it, 1e-3)).unwrap_or_default();
-    let spread = super::mesh::within(delay, spread, jitter, draft);
-    (!delay.is_zero()).then(|| draft::latency(delay, spread))
 }
 
 /// How much memory is held.
@@ -295,37 +243,6 @@ fn consumption(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<
         Bytes(USUAL_MEMORY)
     });
     Some(Amount::Bytes(amount))
-}
-
-/// What is done to a share of the packets.
-fn share(here: Here, env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Fault> {
-    let key = match here {
-        Here::Loss => "NETWORK_PACKET_LOSS_PERCENTAGE",
-        Here::Corrupt => "NETWORK_PACKET_CORRUPTION_PERCENTAGE",
-        Here::Duplicate => "NETWORK_PACKET_DUPLICATION_PERCENTAGE",
-        _ => return None,
-    };
-    let share = match env.take(key) {
-        Some(it) => draft.percent(it)?,
-        None => {
-            assume(key, "100%", place, draft);
-            Ratio::ONE
-        }
-    };
-    here.of_packets(share).filter(|_| share != Ratio::ZERO)
-}
-
-fn bandwidth(env: &mut Fields<'_>, place: Place, draft: &mut Draft) -> Option<Fault> {
-    let of_queue = "it is of a queue in the kernel, and here there is none";
-    env.leave_all(&["BURST", "LIMIT", "MIN_BURST", "PEAK_RATE"], of_queue, draft);
-    let rate = match env.take("NETWORK_BANDWIDTH") {
-        Some(it) => super::mesh::bytes_a_second(Some(it), it.key_place, draft)?,
-        None => {
-            assume("NETWORK_BANDWIDTH", "1mbit", place, draft);
-            Bytes(125_000)
-        }
-    };
-    Some(draft::bandwidth(rate))
 }
 
 /// Where containers keep what they write, as a rule.

@@ -5,7 +5,7 @@
 //! and the dependency. Stress acts on the host. Of the older form, `scheduler:` inside of a fault is read too.
 
 pub(super) mod dns;
-mod http;
+pub(super) mod http;
 mod io;
 mod machine;
 mod stress;

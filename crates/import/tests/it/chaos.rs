@@ -85,6 +85,8 @@ fn documents_of_others_beside_those_of_chaos_mesh() {
 #[test]
 fn engines_of_litmus() {
     check(Format::Litmus, "litmus/engine.yaml");
+    check(Format::Litmus, "litmus/http.yaml");
+    check(Format::Litmus, "litmus/cluster.yaml");
     check(Format::Litmus, "seeds/pod-kill.yaml");
 }
 
@@ -165,6 +167,8 @@ fn what_is_written_can_be_planned_once_its_services_are_there() {
         "mesh/files.yaml",
         "mesh/machines.yaml",
         "litmus/engine.yaml",
+        "litmus/http.yaml",
+        "litmus/cluster.yaml",
         "toolkit/experiment.json",
         "toolkit/experiment.yaml",
     ];

@@ -117,6 +117,8 @@ fn broken_chaos() -> impl Strategy<Value = String> {
         include_str!("../corpus/chaos/mesh/files.yaml"),
         include_str!("../corpus/chaos/mesh/machines.yaml"),
         include_str!("../corpus/chaos/litmus/engine.yaml"),
+        include_str!("../corpus/chaos/litmus/http.yaml"),
+        include_str!("../corpus/chaos/litmus/cluster.yaml"),
         include_str!("../corpus/chaos/toolkit/experiment.json"),
         include_str!("../corpus/chaos/toolkit/experiment.yaml"),
     ];

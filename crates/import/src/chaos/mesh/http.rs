@@ -23,7 +23,7 @@ use crate::secrets;
 const FRAMING: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "upgrade"];
 const NO_SIDE: &str = "it does not say what its `target` is";
 const WHICH_SIDE: &str = "Write `target: Request` or `target: Response`.";
-const SECRET: &str = "its value may be a secret, which is not written down";
+pub(in crate::chaos) const SECRET: &str = "its value may be a secret, which is not written down";
 const REQUEST_STAYS: &str = "of a request only headers are changed here";
 
 pub(super) fn http(
@@ -253,16 +253,27 @@ fn replacement(entry: &Entry, draft: &mut Draft) -> Option<BodyChange> {
 fn headers(fields: &mut Fields<'_>, change: &mut HeaderChange, draft: &mut Draft) {
     let Some(entry) = fields.take("headers") else { return };
     for (name, value) in pairs(&entry.value) {
-        let is_ours = FRAMING.contains(&name.as_str());
-        match is_plain(&name, &value) && !is_ours {
-            true if secrets::is_secret(&name) => {
-                draft.leave_at(entry.key_place, format!("the header `{name}`"), SECRET);
-            }
-            true => drop(change.set.insert(name, value)),
-            false => {
-                let why = "it follows from the message, or cannot be sent";
-                draft.leave_at(entry.key_place, format!("the header `{name}`"), why);
-            }
+        set_header(entry.key_place, name, value, change, draft);
+    }
+}
+
+/// Sets a header, whose name is in lower case, unless it may be a secret or cannot be sent.
+pub(in crate::chaos) fn set_header(
+    place: Place,
+    name: String,
+    value: String,
+    change: &mut HeaderChange,
+    draft: &mut Draft,
+) {
+    let is_ours = FRAMING.contains(&name.as_str());
+    match is_plain(&name, &value) && !is_ours {
+        true if secrets::is_secret(&name) => {
+            draft.leave_at(place, format!("the header `{name}`"), SECRET);
+        }
+        true => drop(change.set.insert(name, value)),
+        false => {
+            let why = "it follows from the message, or cannot be sent";
+            draft.leave_at(place, format!("the header `{name}`"), why);
         }
     }
 }
