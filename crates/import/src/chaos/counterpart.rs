@@ -41,6 +41,10 @@ pub(super) enum Here {
     Scale,
     /// `cordon` of a node.
     Cordon,
+    /// `stop` and other faults of containers.
+    Stop,
+    /// A fault of a link that is a toxic there.
+    Toxic,
     /// `stopUnit` on the host.
     StopUnit,
     /// `dns` on the host.
@@ -68,7 +72,7 @@ pub(super) enum Here {
 use Here::{
     Bandwidth, BlackHole, Command, Cordon, Corrupt, Cpu, DiskFill, Dns, Duplicate, HttpAbort,
     HttpChange, HttpDelay, IoErrors, IoLatency, Kill, Latency, Loss, Memory, NoFault, NotYet,
-    PodDelete, Refuse, Reorder, Reset, Scale, StopUnit, TerminateBackends,
+    PodDelete, Refuse, Reorder, Reset, Scale, Stop, StopUnit, TerminateBackends, Toxic,
 };
 
 impl Here {
@@ -280,17 +284,16 @@ const TABLE: &[(&str, Here)] = &[
             "its rule stays until somebody removes it: write `blackHole`, `refuse` or `loss` with `traffic`",
         ),
     ),
+    ("toolkit/command/systemctl", StopUnit),
+    ("toolkit/command/service", StopUnit),
+    ("toolkit/command/docker", Stop),
+    ("toolkit/command/podman", Stop),
     (
-        "toolkit/command/systemctl",
-        NoFault("it lasts until somebody starts it again: write `stopUnit`"),
+        "toolkit/command/pumba",
+        NoFault(
+            "write `kill`, `pause`, `stop`, or a fault of `traffic`, with its `container` as the target",
+        ),
     ),
-    (
-        "toolkit/command/service",
-        NoFault("it lasts until somebody starts it again: write `stopUnit`"),
-    ),
-    ("toolkit/command/docker", NotYet("containers of Docker and Podman")),
-    ("toolkit/command/podman", NotYet("containers of Docker and Podman")),
-    ("toolkit/command/pumba", NotYet("containers of Docker and Podman")),
     ("toolkit/command/kubectl", NoFault("write `podDelete`, `podEvict`, `scale` or `cordon`")),
     (
         "toolkit/command/fallocate",
@@ -309,17 +312,20 @@ const TABLE: &[(&str, Here)] = &[
         NoFault("write its program and arguments as `command`, with an `undo` that takes it back"),
     ),
     ("toolkit/http", NoFault("calls are no faults; load tests send them")),
+    ("toolkit/python/chaosk8s.pod.actions.terminate_pods", PodDelete),
+    ("toolkit/python/chaosk8s.pod.actions.delete_pods", PodDelete),
+    ("toolkit/python/chaosk8s.deployment.actions.scale_deployment", Scale),
+    ("toolkit/python/chaosk8s.actions.scale_microservice", Scale),
+    ("toolkit/python/chaosk8s.node.actions.cordon_node", Cordon),
+    ("toolkit/python/chaosk8s.node.actions.uncordon_node", Cordon),
+    ("toolkit/python/chaosk8s.node.actions.drain_nodes", Cordon),
     ("toolkit/python/chaosk8s.*", NoFault("write `podDelete`, `podEvict`, `scale` or `cordon`")),
     ("toolkit/python/chaosaws.*", NotYet("machines of a cloud")),
     ("toolkit/python/chaosazure.*", NotYet("machines of a cloud")),
     ("toolkit/python/chaosgce.*", NotYet("machines of a cloud")),
     ("toolkit/python/chaosgcp.*", NotYet("machines of a cloud")),
-    (
-        "toolkit/python/chaostoxi.*",
-        NoFault(
-            "it lasts until somebody ends it; write `latency` or another fault of a link, with its `duration`",
-        ),
-    ),
+    ("toolkit/python/chaostoxi.proxy.actions.*", Toxic),
+    ("toolkit/python/chaostoxi.toxic.actions.*", Toxic),
     ("toolkit/python/*", NoFault("functions of Python are not called")),
 ];
 

@@ -196,8 +196,10 @@ pub(super) struct Reach<'a> {
     pub(super) place: Place,
     /// The service from which the links lead.
     pub(super) app: Option<&'a str>,
-    /// The links; without any, all traffic is meant.
+    /// The links.
     pub(super) links: Vec<Link>,
+    /// Whether nobody on the other end was named, so that all traffic is meant.
+    pub(super) is_everything: bool,
     /// Which way packets to an address go that are meant.
     pub(super) direction: Direction,
     /// From when on.
@@ -209,6 +211,16 @@ pub(super) struct Reach<'a> {
 impl Reach<'_> {
     /// Lays a fault on every link, one after the other where they are several on one.
     pub(super) fn lay(&self, fault: &Fault, made: &mut ChaosExperiment, draft: &mut Draft) {
+        let can_link = fault.facts().acts_on.contains(&ActsOn::Link);
+        if let (true, Some(app), true) = (self.is_everything, self.app, can_link) {
+            let target = draft::dependency(None, app);
+            draft.whereabouts(self.place, &target);
+            let what = format!("`{fault}` of all that `{}` sends", cut(app));
+            let why = "what passes a link in front of it is met: let those who call it call the link, and write a step for each of its own `dependencies` that is meant";
+            draft.leave_at(self.place, what, why);
+            made.method.push(draft::step(fault.clone(), target, self.from, Some(self.duration)));
+            return;
+        }
         if self.links.is_empty() {
             let here = counterpart("network/everything").and_then(Here::why_not);
             draft.leave_at(self.place, format!("`{fault}`"), here.unwrap_or_default());

@@ -194,59 +194,49 @@ fn network(
         return;
     }
     let app = spec.map("selector", draft).and_then(|it| k8s::selected(it, draft));
-    if spec.take("mode").is_some_and(|it| it.value.text() != Some("all")) {
-        let why = "a fault of a link is felt by all instances of its service";
-        draft.leave_at(place, "`mode` of the source", why);
-        spec.leave("value", why, draft);
-    }
     let mut named: Vec<(Place, &str)> = Vec::new();
-    if let Some(entry) = spec.take("target") {
+    let (target, others) = (spec.take("target"), spec.take("externalTargets"));
+    let is_everything = target.is_none() && others.is_none();
+    if let Some(entry) = target {
         let mut target = Fields::of(&entry.value, entry.key_place, draft);
         let other = target.map("selector", draft).and_then(|it| k8s::selected(it, draft));
         named.extend(other.map(|it| (entry.key_place, it)));
         target.finish_as("a link leads to all instances of the other end", draft);
     }
-    let others = spec.take("externalTargets").map(|it| items(&it.value)).unwrap_or_default();
+    let others = others.map(|it| items(&it.value)).unwrap_or_default();
     named.extend(others.iter().filter_map(|it| Some((it.place, it.text()?))));
     let links = k8s::links(named.into_iter());
+    if spec.take("mode").is_some_and(|it| it.value.text() != Some("all")) {
+        let why = match is_everything {
+            true => "a link leads to all instances, unless its `upstream` is one of them",
+            false => "a fault of a link is felt by all instances of its service",
+        };
+        draft.leave_at(place, "`mode` of the source", why);
+        spec.leave("value", why, draft);
+    }
     let entry = spec.take("direction");
     let direction = match entry.and_then(|it| it.value.text()) {
         Some("both") => Direction::Both,
         Some("from") => Direction::From,
         _ => Direction::To,
     };
-    if let Some(it) = entry.filter(|_| direction != Direction::To && !k8s::are_addresses(&links)) {
+    let is_of_packets = k8s::are_addresses(&links) && !links.is_empty();
+    if let Some(it) = entry.filter(|_| direction != Direction::To && !is_of_packets) {
         let why = "a link carries both directions, and a delay is added once a round trip";
         draft.leave(it, why);
     }
     let duration = spec.take("duration").and_then(|it| draft.seconds(it));
     let duration = k8s::ending(duration, place, "the fault", draft);
-    let reach = Reach { place, app, links, direction, from: Duration::ZERO, duration };
+    let reach =
+        Reach { place, app, links, is_everything, direction, from: Duration::ZERO, duration };
     // One link bears one fault at a time; packets take any number.
-    let of_packets = k8s::are_addresses(&reach.links) && !reach.links.is_empty();
-    if let Some((it, share)) = overtakes {
-        for fault in &mut faults {
-            match *fault {
-                Fault::Latency { delay, jitter: Duration::ZERO } if of_packets => {
-                    *fault = Fault::Reorder { share, delay };
-                }
-                Fault::Latency { .. } if of_packets => {
-                    draft.leave(
-                        it,
-                        "those that others overtake are all equally late: take no jitter",
-                    );
-                }
-                Fault::Latency { .. } => {
-                    draft.leave(it, "a link keeps the order of what it carries");
-                }
-                _ => {}
-            }
-        }
+    if let Some(overtaking) = overtakes {
+        reorder(&mut faults, overtaking, is_of_packets, draft);
     }
     let mut is_taken = false;
     for fault in faults {
         let is_of_link = fault.facts().acts_on.contains(&ActsOn::Link);
-        if is_of_link && is_taken && !of_packets {
+        if is_of_link && is_taken && !is_of_packets {
             let why =
                 "a link bears one fault at a time: write it as a step of its own, after the other";
             draft.leave_at(place, format!("`{fault}`"), why);
@@ -254,6 +244,30 @@ fn network(
         }
         is_taken |= is_of_link;
         reach.lay(&fault, made, draft);
+    }
+}
+
+/// A delay of which a share is none is another order of packets.
+fn reorder(
+    faults: &mut [Fault],
+    (entry, share): (&Entry, Ratio),
+    is_of_packets: bool,
+    draft: &mut Draft,
+) {
+    for fault in faults {
+        match *fault {
+            Fault::Latency { delay, jitter: Duration::ZERO } if is_of_packets => {
+                *fault = Fault::Reorder { share, delay };
+            }
+            Fault::Latency { .. } => {
+                let why = match is_of_packets {
+                    true => "those that others overtake are all equally late: take no jitter",
+                    false => "a link keeps the order of what it carries",
+                };
+                draft.leave(entry, why);
+            }
+            _ => {}
+        }
     }
 }
 

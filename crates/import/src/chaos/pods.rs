@@ -1,4 +1,4 @@
-//! Pods that are deleted: `pod-delete` of Litmus, and `pod-kill` of Chaos Mesh.
+//! Pods that are deleted: `pod-delete` of Litmus, `pod-kill` of Chaos Mesh, `terminate_pods` of Chaos Toolkit.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use evenkeel_model::document::{ChaosExperiment, Fault, Labels, Mode};
 use evenkeel_model::yaml::{Entry, Place};
 use evenkeel_units::Ratio;
 
+use super::HITS_MORE;
 use super::draft::{self, Draft};
 use super::fields::{Fields, items};
 use super::kubernetes as k8s;
@@ -15,7 +16,12 @@ pub(super) struct Which<'a> {
     pub(super) place: Place,
     pub(super) namespace: Option<&'a str>,
     pub(super) labels: Labels,
+    /// Whether that is all there is to say of them.
+    is_whole: bool,
 }
+
+/// What is said of other ways to choose among pods.
+const BY_LABELS: &str = "pods are found by namespace and labels";
 
 impl<'a> Which<'a> {
     /// `app=shop,tier=web`.
@@ -26,16 +32,21 @@ impl<'a> Which<'a> {
         draft: &mut Draft,
     ) -> Self {
         let mut labels = Labels::new();
+        let mut is_whole = true;
         for part in text.split(',').map(str::trim).filter(|it| !it.is_empty()) {
             match part.split_once('=') {
                 Some((key, value)) if !key.ends_with('!') => {
                     let value = value.trim_start_matches('=').trim();
                     labels.insert(key.trim().to_owned(), value.to_owned());
                 }
-                _ => draft.leave_at(place, format!("`{part}`"), "a label is a key and a value"),
+                _ => {
+                    let why = format!("a label is a key and a value; {HITS_MORE}");
+                    draft.leave_at(place, format!("`{part}`"), why);
+                    is_whole = false;
+                }
             }
         }
-        Self { place, namespace, labels }
+        Self { place, namespace, labels, is_whole }
     }
 
     /// The selector of Chaos Mesh.
@@ -56,8 +67,9 @@ impl<'a> Which<'a> {
                 it.rest().filter_map(|it| Some((it.key.clone(), it.value.text()?.to_owned())));
             labels.extend(texts);
         }
-        selector.finish_as("pods are found by namespace and labels", draft);
-        Self { place, namespace, labels }
+        let is_whole = selector.rest().next().is_none();
+        selector.finish_as(&format!("{BY_LABELS}; {HITS_MORE}"), draft);
+        Self { place, namespace, labels, is_whole }
     }
 
     /// Deletes them.
@@ -69,6 +81,9 @@ impl<'a> Which<'a> {
         made: &mut ChaosExperiment,
         draft: &mut Draft,
     ) {
+        if !self.is_whole {
+            return;
+        }
         let named = self.namespace.unwrap_or("default");
         let fits = |(key, value): (&String, &String)| k8s::is_label(key, value);
         if self.labels.is_empty() || !self.labels.iter().all(fits) || !k8s::is_name(named) {

@@ -94,6 +94,8 @@ fn engines_of_litmus() {
 fn experiments_of_chaos_toolkit() {
     check(Format::ChaosToolkit, "toolkit/experiment.json");
     check(Format::ChaosToolkit, "toolkit/experiment.yaml");
+    check(Format::ChaosToolkit, "toolkit/kubernetes.yaml");
+    check(Format::ChaosToolkit, "toolkit/toxiproxy.json");
 }
 
 #[test]
@@ -122,6 +124,9 @@ fn drill(experiment: &ChaosExperiment) -> String {
             Some(Selector::Dependency(Parts { service: of, pattern: name, .. })) => {
                 service = of.as_deref().unwrap_or(service);
                 let port = 9_000 + n;
+                if dependencies.contains(&format!("\n    {name}: ")) {
+                    continue;
+                }
                 dependencies.push_str(&format!(
                     "\n    {name}: {{listen: \"127.0.0.1:{port}\", upstream: \"{name}.example:80\"}}"
                 ));
@@ -171,6 +176,8 @@ fn what_is_written_can_be_planned_once_its_services_are_there() {
         "litmus/cluster.yaml",
         "toolkit/experiment.json",
         "toolkit/experiment.yaml",
+        "toolkit/kubernetes.yaml",
+        "toolkit/toxiproxy.json",
     ];
     for file in files {
         for experiment in import(None, file, &bytes(file)).unwrap().experiments {

@@ -121,6 +121,8 @@ fn broken_chaos() -> impl Strategy<Value = String> {
         include_str!("../corpus/chaos/litmus/cluster.yaml"),
         include_str!("../corpus/chaos/toolkit/experiment.json"),
         include_str!("../corpus/chaos/toolkit/experiment.yaml"),
+        include_str!("../corpus/chaos/toolkit/kubernetes.yaml"),
+        include_str!("../corpus/chaos/toolkit/toxiproxy.json"),
     ];
     let word = prop_oneof![
         Just("0"),

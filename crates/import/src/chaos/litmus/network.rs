@@ -30,9 +30,11 @@ pub(super) fn network(
         here => share(here, &mut env, place, draft),
     };
     let mut hosts: Vec<(Place, &str)> = Vec::new();
+    let mut is_everything = true;
     for key in ["DESTINATION_HOSTS", "DESTINATION_IPS"] {
         let entry = env.take(key);
         let list = entry.iter().filter_map(|it| Some((it.key_place, it.value.text()?)));
+        is_everything &= entry.is_none();
         hosts.extend(list.flat_map(|(place, it)| it.split(',').map(move |it| (place, it))));
     }
     let links = k8s::links(hosts.into_iter());
@@ -47,8 +49,10 @@ pub(super) fn network(
     env.finish_as(k8s::OF_CLUSTER, draft);
     let (Some(fault), Some(ports), false) = (fault, ports, is_narrow) else { return };
     let links = k8s::at_ports(links, &ports, place, draft);
+    let is_everything = is_everything && links.is_empty();
     let duration = k8s::ending(duration, place, &format!("`{fault}`"), draft);
-    Reach { place, app: app.name, links, direction, from, duration }.lay(&fault, made, draft);
+    Reach { place, app: app.name, links, is_everything, direction, from, duration }
+        .lay(&fault, made, draft);
 }
 
 /// Which way packets go that a policy drops.

@@ -60,7 +60,7 @@ fn of_program(
             }
             made.method.extend(faults);
         }
-        Ok(Does::Continues(_) | Does::Waits(_)) => {}
+        Ok(Does::Ends(_) | Does::Waits(_)) => {}
         Err(why) => draft.leave(entry, format!("{why}: write `cpu` or `memory`")),
     }
 }

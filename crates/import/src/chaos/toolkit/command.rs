@@ -1,4 +1,5 @@
-//! Commands that break something, as faults: `kill`, `pkill`, `killall`, `stress`, `stress-ng`; and `sleep`.
+//! Commands that break something, as faults: `kill`, `pkill`, `killall`, `stress`, `stress-ng`, `systemctl`, `docker`; and
+//! `sleep`.
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use evenkeel_units::{Bytes, Ratio, parse_duration};
 use super::super::draft::{self, finder};
 use super::super::fields::LONGEST;
 use super::super::kubernetes::amount;
+use super::{engine, unit};
 use crate::notes::cut;
 
 /// What a command does.
@@ -15,14 +17,27 @@ use crate::notes::cut;
 pub(in crate::chaos) enum Does {
     /// It breaks something; the times of the steps count from its start. What of it is not done, and why.
     Faults { faults: Vec<Step>, unread: Vec<(String, String)> },
-    /// It lets go on what was paused.
-    Continues(Vec<Target>),
+    /// It takes back what was to last until then.
+    Ends(Vec<Ending>),
     /// It waits.
     Waits(Duration),
 }
 
+/// What is taken back.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::chaos) enum Ending {
+    /// What is done to these.
+    Of(Target),
+    /// A unit that was stopped.
+    Unit(String),
+    /// A node that took no more pods.
+    Node(String),
+    /// What is done to a link, by what it is called there; all of it without a name.
+    Link(Option<String>, Option<String>),
+}
+
 /// What a signal is here.
-enum Signal {
+pub(super) enum Signal {
     Kill(Option<&'static str>),
     Pause,
     Continue,
@@ -32,6 +47,8 @@ enum Signal {
 pub(in crate::chaos) fn command(program: &str, words: &[String]) -> Result<Does, String> {
     match program {
         "kill" | "pkill" | "killall" => signal(program, words),
+        "systemctl" | "service" => unit::unit(program, words),
+        "docker" | "podman" => engine::engine(program, words),
         "sleep" => {
             let times: Option<Vec<_>> = words.iter().map(|it| time(it)).collect();
             times
@@ -94,7 +111,7 @@ fn signal(program: &str, words: &[String]) -> Result<Does, String> {
         return Err("it names no process".to_owned());
     }
     let fault = match sent {
-        Signal::Continue => return Ok(Does::Continues(found)),
+        Signal::Continue => return Ok(Does::Ends(found.into_iter().map(Ending::Of).collect())),
         Signal::Pause => Fault::Pause { by: PauseBy::Signal },
         Signal::Kill(other) => {
             unread.extend(other.map(|it| (it.to_owned(), "a kill is always SIGKILL".to_owned())));
@@ -105,7 +122,7 @@ fn signal(program: &str, words: &[String]) -> Result<Does, String> {
     Ok(Does::Faults { faults: faults.collect(), unread })
 }
 
-fn named(word: &str) -> Result<Signal, String> {
+pub(super) fn named(word: &str) -> Result<Signal, String> {
     let name = word.to_ascii_uppercase();
     Ok(match name.strip_prefix("SIG").unwrap_or(&name) {
         "9" | "KILL" => Signal::Kill(None),
@@ -187,12 +204,18 @@ mod tests {
         let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
         Ok(match command(&words[0], &words[1..])? {
             Does::Waits(time) => vec![format!("waits {}s", time.as_secs_f64())],
-            Does::Continues(targets) => {
-                targets.iter().map(|it| format!("continues {}", it.select)).collect()
+            Does::Ends(all) => {
+                let shown = |it: &Ending| match it {
+                    Ending::Of(target) => format!("continues {}", target.select),
+                    Ending::Unit(unit) => format!("starts {unit}"),
+                    other => format!("{other:?}"),
+                };
+                all.iter().map(shown).collect()
             }
             Does::Faults { faults, unread } => {
                 let shown = |it: &Step| match &it.target {
                     Some(target) => format!("{} {}", it.fault, target.select),
+                    None if it.duration.is_none() => it.fault.to_string(),
                     None => format!("{} for {:?}", it.fault, it.duration.unwrap_or_default()),
                 };
                 let faults = faults.iter().map(shown);
@@ -213,6 +236,16 @@ mod tests {
             ("stress -m 2 --vm-bytes 1G --timeout 30", vec!["memory 2GiB for 30s"]),
             ("stress-ng --cpu 0 --hdd 1 -t 5s", vec!["CPU 100% for 5s", "not --hdd 1"]),
             ("sleep 1.5 2s", vec!["waits 3.5s"]),
+            (
+                "systemctl stop nginx getty@tty1.service",
+                vec!["nginx.service stopped", "getty@tty1.service stopped"],
+            ),
+            ("systemctl --no-block start nginx", vec!["starts nginx.service"]),
+            ("service nginx stop", vec!["nginx.service stopped"]),
+            ("docker stop -t 5 web", vec!["stop container web", "not -t 5"]),
+            ("docker container pause web", vec!["pause container web"]),
+            ("podman unpause web", vec!["continues container web"]),
+            ("docker kill web", vec!["kill container web", "not web"]),
         ] {
             assert_eq!(does(line).unwrap(), expected, "{line}");
         }
@@ -227,6 +260,23 @@ mod tests {
             ("kill -9", "it names no process"),
             ("stress --cpu 2", "it has no `--timeout`, and nothing here lasts for ever"),
             ("stress-ng --cpu-load 0 -c 1 -t 1s", "`--cpu-load 0` is not understood"),
+            (
+                "systemctl reload nginx",
+                "`systemctl reload` breaks nothing that we know: write `stopUnit`, or `restart` with `target: {unit}`",
+            ),
+            ("systemctl stop", "it names no unit"),
+            ("service nginx", "it names no unit"),
+            (
+                "docker exec web rm -r /",
+                "`docker exec` breaks nothing that we know: containers are killed, paused, stopped and restarted",
+            ),
+            ("docker kill --signal HUP web", "the signal `HUP` breaks nothing that we know"),
+            ("docker stop a*", "`a*` is no name of a container"),
+            ("docker stop 4f1d00c0ffee", "`4f1d00c0ffee` is no name of a container"),
+            (
+                "docker -H tcp://10.0.0.7 stop web",
+                "`-H` chooses containers in a way that we do not",
+            ),
             ("stress-ng --hdd 1 -t 1s", "it loads neither CPU nor memory"),
         ] {
             assert_eq!(does(line).unwrap_err(), why, "{line}");

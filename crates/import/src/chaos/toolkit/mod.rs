@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! probe    a probe of the steady state, with its tolerance → a question of ours
-//! command  a command of the method → a fault
+//! command  a command of the method → a fault, with those of units and of containers in files of their own
+//! python   a function of an extension → a fault
 //! words    the words of a command line, and `${name}` of the configuration
 //! ```
 //!
@@ -12,9 +13,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use evenkeel_model::document::{ChaosExperiment, Safety, Step, Target};
+use evenkeel_model::document::{ActsOn, ChaosExperiment, Fault, Safety, Selector, Step};
 use evenkeel_model::yaml::{Node, Place, Sort};
 
+use self::command::{Does, Ending};
 use self::words::Configuration;
 use super::counterpart::{Here, counterpart};
 use super::draft::{Draft, experiment};
@@ -22,7 +24,10 @@ use super::fields::{Fields, LONGEST, items};
 use crate::notes::cut;
 
 pub(super) mod command;
+mod engine;
 mod probe;
+mod python;
+mod unit;
 pub(super) mod words;
 
 pub(super) fn import(root: &Node, draft: &mut Draft) {
@@ -152,8 +157,38 @@ impl<'a> Activity<'a> {
 struct Clock {
     now: Duration,
     steps: Vec<Step>,
-    /// Steps that last until somebody ends them: of these, where they stand.
-    open: Vec<(usize, Place)>,
+    /// Steps that last until somebody ends them.
+    open: Vec<Open>,
+}
+
+/// A step that lasts until somebody ends it.
+struct Open {
+    /// Which.
+    at: usize,
+    /// Where it stands.
+    place: Place,
+    /// What it is called there.
+    name: Option<String>,
+}
+
+impl Open {
+    /// Whether this ends it.
+    fn is_ended(&self, step: &Step, by: &Ending) -> bool {
+        match (by, &step.fault) {
+            (Ending::Of(target), _) => step.target.as_ref() == Some(target),
+            (Ending::Unit(unit), Fault::StopUnit { unit: stopped }) => unit == stopped,
+            (Ending::Node(node), Fault::Cordon { node: cordoned, .. }) => node == cordoned,
+            (Ending::Link(proxy, toxic), _) => {
+                let Some(Selector::Dependency(of)) = step.target.as_ref().map(|it| &it.select)
+                else {
+                    return false;
+                };
+                proxy.as_ref().is_none_or(|it| crate::draft::label(it) == of.pattern)
+                    && toxic.as_ref().is_none_or(|it| Some(it) == self.name.as_ref())
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Clock {
@@ -208,7 +243,10 @@ impl Clock {
         let place = activity.place;
         let shown = word.rsplit('/').next().unwrap_or_default().to_owned();
         match counterpart(&word) {
-            Some(Here::Kill | Here::Cpu) => {}
+            Some(Here::Kill | Here::Cpu | Here::Stop | Here::StopUnit) => {}
+            Some(Here::PodDelete | Here::Scale | Here::Cordon | Here::Toxic) => {
+                return self.call(activity, &shown, &whole, configuration, draft);
+            }
             _ if word == "toolkit/command/sleep" => {}
             Some(it) => {
                 let why = format!("`{}`: {}", cut(&shown), it.why_not().unwrap_or_default());
@@ -237,49 +275,137 @@ impl Clock {
         activity.parameters.finish(draft);
         activity.fields.finish(draft);
         match command::command(&shown, &words) {
-            Ok(command::Does::Waits(time)) if !is_background => self.pass(time, place, draft),
-            Ok(command::Does::Waits(_)) => {}
-            Ok(command::Does::Continues(targets)) => {
-                targets.iter().for_each(|it| self.go_on(it, draft));
+            Ok(does) => self.done(does, None, &whole, is_background, place, draft),
+            Err(why) => draft.leave_at(place, whole, why),
+        }
+    }
+
+    /// Calls a function.
+    fn call(
+        &mut self,
+        mut activity: Activity<'_>,
+        name: &str,
+        whole: &str,
+        configuration: &Configuration<'_>,
+        draft: &mut Draft,
+    ) {
+        let place = activity.place;
+        let entry = activity.parameters.take("arguments");
+        let why = "the kubeconfig says how a cluster is reached";
+        activity.parameters.leave("secrets", why, draft);
+        activity.parameters.finish(draft);
+        activity.fields.finish(draft);
+        let place_of = entry.map_or(place, |it| it.key_place);
+        match python::arguments(entry, place_of, configuration) {
+            Err(why) => draft.leave_at(place, whole, why),
+            Ok(arguments) => {
+                match python::function(name, place, &arguments, draft) {
+                    // A function returns once it has begun.
+                    Some((does, called)) => self.done(does, called, whole, true, place, draft),
+                    None => draft.leave_at(place, whole, "nothing of it carries over"),
+                }
             }
-            Ok(command::Does::Faults { faults, unread }) => {
+        }
+    }
+
+    /// Goes on by what was done.
+    fn done(
+        &mut self,
+        does: Does,
+        called: Option<String>,
+        whole: &str,
+        is_background: bool,
+        place: Place,
+        draft: &mut Draft,
+    ) {
+        match does {
+            Does::Waits(time) if !is_background => self.pass(time, place, draft),
+            Does::Waits(_) => {}
+            Does::Ends(all) => {
+                if all.iter().filter(|it| self.go_on(it, draft)).count() == 0 {
+                    let why = "nothing that began here is taken back by it";
+                    draft.leave_at(place, whole, why);
+                }
+            }
+            Does::Faults { faults, unread } => {
                 for it in unread {
                     draft.leave_at(place, format!("`{}` of {whole}", cut(&it.0)), it.1);
                 }
                 let mut longest = Duration::ZERO;
-                for mut step in faults {
-                    step.at = self.now;
+                for step in faults {
                     longest = longest.max(step.duration.unwrap_or_default());
-                    if !step.fault.is_one_shot() && step.duration.is_none() {
-                        self.open.push((self.steps.len(), place));
-                    }
-                    self.steps.push(step);
+                    self.begin(step, called.clone(), place, draft);
                 }
                 if !is_background {
                     self.pass(longest, place, draft);
                 }
             }
-            Err(why) => draft.leave_at(place, whole, why),
         }
     }
 
-    /// Ends what was to last until now.
-    fn go_on(&mut self, target: &Target, draft: &mut Draft) {
+    /// Begins a fault, which ends at once, by its duration, or when somebody ends it.
+    fn begin(&mut self, mut step: Step, name: Option<String>, place: Place, draft: &mut Draft) {
+        step.at = self.now;
+        if step.fault.is_one_shot() || step.duration.is_some() {
+            self.steps.push(step);
+            return;
+        }
+        // Another number for the same deployment ends the first.
         let (now, steps) = (self.now, &mut self.steps);
-        self.open.retain(|(at, place)| {
-            let ended = steps.get_mut(*at).filter(|it| it.target.as_ref() == Some(target));
-            ended.map(|it| end(it, now, *place, draft)).is_none()
+        self.open.retain(|it| {
+            let ended = steps.get_mut(it.at).filter(|it| is_same_deployment(it, &step));
+            ended.map(|step| end(step, now, it.place, draft)).is_none()
         });
+        let is_of_link = |step: &Step| step.acts_on() == ActsOn::Link;
+        let taken = self.open.iter().filter_map(|it| self.steps.get(it.at));
+        if is_of_link(&step) && taken.into_iter().any(|it| it.target == step.target) {
+            let why =
+                "a link bears one fault at a time: write it as a step of its own, after the other";
+            draft.leave_at(place, format!("`{}`", step.fault), why);
+            return;
+        }
+        self.open.push(Open { at: self.steps.len(), place, name });
+        self.steps.push(step);
+    }
+
+    /// Ends what was to last until now; whether anything was.
+    fn go_on(&mut self, by: &Ending, draft: &mut Draft) -> bool {
+        let (now, steps, before) = (self.now, &mut self.steps, self.open.len());
+        self.open.retain(|open| {
+            let ended = steps.get_mut(open.at).filter(|it| open.is_ended(it, by));
+            ended.map(|it| end(it, now, open.place, draft)).is_none()
+        });
+        self.open.len() < before
     }
 
     /// The end of the method.
     fn close(mut self, made: &mut ChaosExperiment, draft: &mut Draft) {
-        for (at, place) in std::mem::take(&mut self.open) {
-            if let Some(step) = self.steps.get_mut(at) {
+        let mut restored = Vec::new();
+        for Open { at, place, .. } in std::mem::take(&mut self.open) {
+            let before = self.steps.get(..at).unwrap_or_default();
+            let Some(last) = self.steps.get(at) else { continue };
+            if last.at == self.now && before.iter().any(|it| is_same_deployment(it, last)) {
+                let why = "the number from before comes back by itself at the end of a fault";
+                draft.leave_at(place, format!("`{}`", last.fault), why);
+                restored.push(at);
+            } else if let Some(step) = self.steps.get_mut(at) {
                 end(step, self.now, place, draft);
             }
         }
+        let mut at = 0..;
+        self.steps.retain(|_| at.next().is_none_or(|it| !restored.contains(&it)));
         made.method = self.steps;
+    }
+}
+
+/// Whether both say how many pods a deployment has.
+fn is_same_deployment(one: &Step, other: &Step) -> bool {
+    match (&one.fault, &other.fault) {
+        (
+            Fault::Scale { deployment, namespace, .. },
+            Fault::Scale { deployment: of, namespace: at, .. },
+        ) => (deployment, namespace) == (of, at),
+        _ => false,
     }
 }
 
