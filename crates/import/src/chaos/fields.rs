@@ -117,6 +117,26 @@ pub(super) fn items(node: &Node) -> &[Node] {
     }
 }
 
+/// The texts of a list, each where it stands; what is none is a mistake.
+pub(super) fn texts<'a>(entry: &'a Entry, draft: &mut Draft) -> Vec<(Place, &'a str)> {
+    let mut texts = Vec::new();
+    for item in items(&entry.value) {
+        match item.text() {
+            Some(text) => texts.push((item.place, text)),
+            None => {
+                let message = format!(
+                    "`{}` is a list of texts, and this is {}",
+                    entry.key,
+                    item.sort().name()
+                );
+                let help = "Write each of them behind a `-`, or in `[…]`.";
+                draft.wrong_as(codes::TYPE, at(item.place, entry.key_place), message, help);
+            }
+        }
+    }
+    texts
+}
+
 /// The place of a value, or of what it belongs to.
 pub(super) const fn at(place: Place, or: Place) -> Place {
     if place.line == 0 { or } else { place }

@@ -143,8 +143,8 @@ fn unknown(action: Option<&Entry>, kind: &str, place: Place, draft: &mut Draft) 
     let word = action.and_then(|it| it.value.text()).unwrap_or_default();
     let place = action.map_or(place, |it| at(it.value.place, it.key_place));
     let message = match word {
-        "" => format!("a {} without `action`", cut(kind)),
-        _ => format!("`{}` is no action of a {}", cut(word), cut(kind)),
+        "" => format!("{} without `action`", cut(kind)),
+        _ => format!("`{}` is no action of {}", cut(word), cut(kind)),
     };
     draft.wrong(place, message, "Write an action that Chaos Mesh knows.");
 }

@@ -232,6 +232,94 @@ fn every_mistake_of_a_file_is_told_with_line_and_column() {
 }
 
 #[test]
+fn mistakes_of_what_a_fault_is_given_are_told_with_line_and_column() {
+    let mesh = |kind: &str, spec: &str| {
+        format!(
+            "---\napiVersion: chaos-mesh.org/v1alpha1\nkind: {kind}\nmetadata: {{name: a}}\nspec: {spec}\n"
+        )
+    };
+    let machine = |action: &str, parameters: &str| {
+        let spec = format!("{{action: {action}, address: [a], {action}: {parameters}}}");
+        mesh("PhysicalMachineChaos", &spec)
+    };
+    let documents = [
+        mesh("IOChaos", "{action: fault, errno: EIO, percent: 150}"),
+        mesh("IOChaos", "{action: latency, volumePath: data, delay: [1]}"),
+        mesh("IOChaos", "{action: latency, volumePath: /data}"),
+        mesh("IOChaos", "{volumePath: /data}"),
+        mesh("IOChaos", "{action: latency, volumePath: /data, delay: 1s, methods: [[read]]}"),
+        mesh("DNSChaos", "{action: tickle}"),
+        mesh("DNSChaos", "{action: error, patterns: {a: b}}"),
+        mesh("DNSChaos", "[]"),
+        mesh("HTTPChaos", "{target: Both, abort: true}"),
+        mesh("PhysicalMachineChaos", "{action: network-loss}"),
+        mesh("PhysicalMachineChaos", "{action: network}"),
+        machine("network-delay", "{ip-address: 10.0.0.256}"),
+        machine("network-loss", "[percent]"),
+        machine("network-partition", "{ip-address: 10.0.0.1, direction: up}"),
+        machine("network-bandwidth", "{rate: fast, ip-address: 10.0.0.1}"),
+        machine("network-dns", "{dns-ip: 1.2.3.4}"),
+        machine("network-dns", "{dns-ip: a, dns-domain-name: b}"),
+        machine("http-delay", "{target: Request, port: http}"),
+        machine("http-abort", "{port: 80}"),
+        machine("process", "{signal: 9}"),
+        machine("disk-fill", "{path: /a/b, size: much}"),
+        machine("user_defined", "{recoverCmd: a}"),
+    ];
+    let engine = "apiVersion: litmuschaos.io/v1alpha1\nkind: ChaosEngine\nmetadata: {name: a}\nspec:\n  appinfo: {applabel: app=a}\n  experiments:\n";
+    let experiment = |name: &str, key: &str, value: &str| {
+        format!(
+            "  - {{name: {name}, spec: {{components: {{env: [{{name: {key}, value: '{value}'}}]}}}}}}\n"
+        )
+    };
+    let experiments = [
+        experiment("pod-http-latency", "LATENCY", "slow"),
+        experiment("pod-http-latency", "TOXICITY", "101"),
+        experiment("pod-http-status-code", "STATUS_CODE", "99"),
+        experiment("pod-http-modify-header", "HEADERS_MAP", "[1]"),
+        experiment("pod-dns-spoof", "SPOOF_MAP", "a=b"),
+        experiment("pod-autoscaler", "REPLICA_COUNT", "-1"),
+        experiment("pod-network-partition", "POLICY_TYPES", "some"),
+        "  - {name: pod-delete, spec: []}\n".to_owned(),
+    ];
+    let action = |module: &str, function: &str, arguments: &str| {
+        format!(
+            "- type: action\n  name: a\n  provider: {{type: python, module: {module}, func: {function}, arguments: {arguments}}}\n"
+        )
+    };
+    let actions = [
+        action("chaosk8s.deployment.actions", "scale_deployment", "{replicas: 1}"),
+        action("chaosk8s.deployment.actions", "scale_deployment", "{name: a}"),
+        action("chaosk8s.deployment.actions", "scale_deployment", "{name: a, replicas: few}"),
+        action("chaosk8s.pod.actions", "terminate_pods", "{label_selector: a=b, qty: -1}"),
+        action("chaosk8s.pod.actions", "terminate_pods", "[a]"),
+        action("chaostoxi.toxic.actions", "create_latency_toxic", "{latency: 5}"),
+        action("chaostoxi.toxic.actions", "create_latency_toxic", "{for_proxy: a, latency: x}"),
+    ];
+    let all = [
+        mistakes("mesh.yaml", &documents.concat()),
+        mistakes("litmus.yaml", &format!("{engine}{}", experiments.concat())),
+        mistakes("toolkit.yaml", &format!("title: a\nmethod:\n{}", actions.concat())),
+    ];
+    insta::assert_snapshot!("mistakes_of_parameters", all.concat());
+}
+
+#[test]
+fn a_file_may_have_empty_documents_and_those_of_others_in_between() {
+    let document = "apiVersion: chaos-mesh.org/v1alpha1\nkind: DNSChaos\nmetadata: {name: a}\nspec: {action: error, duration: 5s}\n";
+    let text = format!(
+        "---\n---\n{document}---\n# nothing\n---\nkind: Pod\n---\n[a]\n---\n{document}---\n"
+    );
+    let imported = import(None, "x", text.as_bytes()).unwrap();
+    let names: Vec<_> = imported.experiments.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["a", "a-2"]);
+    let left = left_out(&imported.left_out);
+    for said in ["x:10:1: a Pod", "x:12:1: a document"] {
+        assert!(left.contains(said), "{left}");
+    }
+}
+
+#[test]
 fn no_key_of_a_seed_is_passed_over_in_silence() {
     for file in ["seeds/chaos-experiments.yml", "seeds/chaosmonkey.yaml"] {
         let text = String::from_utf8(bytes(file)).unwrap();

@@ -7,7 +7,7 @@ use evenkeel_model::document::{ChaosExperiment, DnsAnswer, Fault};
 use evenkeel_model::yaml::{Entry, Place};
 
 use super::super::draft::{self, Draft};
-use super::super::fields::{Fields, items};
+use super::super::fields::{Fields, items, texts};
 use super::super::kubernetes as k8s;
 
 /// An address that nobody has: it is there for examples (RFC 5737).
@@ -39,9 +39,8 @@ pub(super) fn dns(
     match patterns {
         None => names.push("*".to_owned()),
         Some(entry) => {
-            for item in items(&entry.value) {
-                let text = item.text().unwrap_or_default();
-                names.extend(name(item.place, text, draft));
+            for (place, text) in texts(entry, draft) {
+                names.extend(name(place, text, draft));
             }
         }
     }

@@ -14,7 +14,7 @@ use evenkeel_units::Ratio;
 use super::super::HITS_MORE;
 use super::super::counterpart::{Here, counterpart};
 use super::super::draft::{self, Draft};
-use super::super::fields::{Fields, items};
+use super::super::fields::{Fields, at, items, texts};
 use super::super::kubernetes as k8s;
 
 /// An operation of ours, and all that it is there.
@@ -133,7 +133,11 @@ fn folder(place: Place, spec: &mut Fields<'_>, draft: &mut Draft) -> Option<Path
     let is_folder = |it: &&str| it.starts_with('/') && !it.contains(['\0', '*', '?', '[', '{']);
     let Some(mounted) = volume.and_then(|it| it.value.text()).filter(is_folder) else {
         let help = "Write the `volumePath` at which the volume is mounted, such as `/var/lib/app`.";
-        draft.wrong(place, "an IOChaos without the path of a volume", help);
+        let (place, message) = match volume {
+            Some(it) => (at(it.value.place, it.key_place), "`volumePath` is no absolute path"),
+            None => (place, "an IOChaos without the path of a volume"),
+        };
+        draft.wrong(place, message, help);
         return None;
     };
     let whole = |it: &str| -> Option<PathBuf> {
@@ -161,9 +165,9 @@ fn operations(spec: &mut Fields<'_>, draft: &mut Draft) -> Option<BTreeSet<FileO
     let Some(entry) = spec.take("methods").filter(|it| !items(&it.value).is_empty()) else {
         return Some(all.collect());
     };
-    let named: Vec<(Place, String)> = items(&entry.value)
-        .iter()
-        .map(|it| (it.place, it.text().unwrap_or_default().to_ascii_lowercase()))
+    let named: Vec<(Place, String)> = texts(entry, draft)
+        .into_iter()
+        .map(|(place, it)| (place, it.to_ascii_lowercase()))
         .collect();
     let has = |word: &&str| named.iter().any(|it| it.1 == *word);
     let ours: BTreeSet<_> =
