@@ -124,11 +124,8 @@ pub(super) fn texts<'a>(entry: &'a Entry, draft: &mut Draft) -> Vec<(Place, &'a 
         match item.text() {
             Some(text) => texts.push((item.place, text)),
             None => {
-                let message = format!(
-                    "`{}` is a list of texts, and this is {}",
-                    entry.key,
-                    item.sort().name()
-                );
+                let message =
+                    format!("`{}` has texts in it, and not {}", entry.key, item.sort().name());
                 let help = "Write each of them behind a `-`, or in `[…]`.";
                 draft.wrong_as(codes::TYPE, at(item.place, entry.key_place), message, help);
             }

@@ -62,12 +62,24 @@ impl<'a> Which<'a> {
             }
         }
         let mut labels = Labels::new();
+        let mut is_whole = true;
         if let Some(it) = selector.map("labelSelectors", draft) {
-            let texts =
-                it.rest().filter_map(|it| Some((it.key.clone(), it.value.text()?.to_owned())));
-            labels.extend(texts);
+            for entry in it.rest() {
+                match entry.value.text() {
+                    Some(text) => drop(labels.insert(entry.key.clone(), text.to_owned())),
+                    None => {
+                        draft.leave(entry, format!("a label is a key and a value; {HITS_MORE}"));
+                        is_whole = false;
+                    }
+                }
+            }
         }
-        let is_whole = selector.rest().next().is_none();
+        let is_other = |it: &&Entry| items(&it.value).iter().any(|it| it.text() != Some("Running"));
+        if let Some(it) = selector.take("podPhaseSelectors").filter(is_other) {
+            draft.leave(it, format!("only pods that run are deleted; {HITS_MORE}"));
+            is_whole = false;
+        }
+        is_whole &= selector.rest().next().is_none();
         selector.finish_as(&format!("{BY_LABELS}; {HITS_MORE}"), draft);
         Self { place, namespace, labels, is_whole }
     }
