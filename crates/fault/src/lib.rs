@@ -23,6 +23,7 @@
 //! run        programs with arguments, run to their end
 //! throttle   limits of the disks, in control groups
 //! unit       units of systemd
+//! waking     being awake in time, though the kernel wakes late
 //! recover    mending what both of them left behind
 //! status     which runs there are, and what acts
 //! halt       ending all of them, and forbidding new ones
@@ -64,6 +65,7 @@ pub mod target;
 mod throttle;
 pub mod toxiproxy;
 mod unit;
+mod waking;
 
 pub use act::ActError;
 pub use engine::EngineError;

@@ -25,8 +25,8 @@ use super::socket::Trouble;
 use super::table::Table;
 use super::traffic;
 use super::tried::in_known_words;
-use super::waking::Waking;
 use crate::process::first;
+use crate::waking::Waking;
 
 /// How long the queue must be empty, at the end, to be sure that nobody is on the way into it.
 const QUIET: Duration = Duration::from_millis(2);
@@ -134,34 +134,46 @@ struct AtWork {
     lines: Lines,
     clock: SystemClock,
     end: Moment,
-    waking: Waking,
+    waking: Waking<Moment>,
 }
 
 impl AtWork {
     fn until_it_is_over(&mut self, input: BorrowedFd<'_>) -> io::Result<()> {
+        // A queue is read only when packets have come to it: what is due meanwhile goes at once.
+        let mut come = vec![false; self.lines.iter().count()];
         loop {
-            let there_is_more = self.turn()?;
+            self.turn(&mut come)?;
             let now = self.clock.now();
             if now >= self.end {
                 return Ok(());
             }
             let due = self.lines.iter().filter_map(Line::next).fold(self.end, Moment::min);
-            let pause = if there_is_more { Duration::ZERO } else { self.waking.pause(now, due) };
+            let pause = match come.contains(&true) {
+                true => Duration::ZERO,
+                false => self.waking.pause(due - now, due),
+            };
             let mut all = vec![PollFd::from_borrowed_fd(input, PollFlags::IN)];
             all.extend(self.lines.iter().map(|it| PollFd::new(it, PollFlags::IN)));
             if wait(&mut all, pause)? == 0 && !pause.is_zero() {
-                self.waking.woke(now, pause, self.clock.now());
+                self.waking.woke(self.clock.now() - (now + pause));
             }
-            if !all[0].revents().is_empty() && has_ended(input)? {
+            let mut have_come = all.iter().map(|it| !it.revents().is_empty());
+            let is_told = have_come.next() == Some(true);
+            come.iter_mut().zip(have_come).for_each(|(come, now)| *come |= now);
+            if is_told && has_ended(input)? {
                 return Ok(());
             }
         }
     }
 
-    /// Every line has its turn. `true`: there is more to do at once.
-    fn turn(&mut self) -> io::Result<bool> {
+    /// Every line has its turn, told whether packets have come to it; of this remains who has more of them.
+    fn turn(&mut self, come: &mut [bool]) -> io::Result<()> {
         let clock = &self.clock;
-        self.lines.iter_mut().try_fold(false, |more, it| Ok(it.turn(clock)? || more))
+        for (line, come) in self.lines.iter_mut().zip(come) {
+            *come = *come && line.receive(clock)?;
+            line.release(clock.now())?;
+        }
+        Ok(())
     }
 
     /// Lets all packets go, sees that no more come, and says what was counted. The order matters: with the
@@ -172,7 +184,10 @@ impl AtWork {
         let counted = table.count()?;
         table.empty()?;
         for _ in 0..QUIET_MAX {
-            while self.turn()? {}
+            let mut come = vec![true; self.lines.iter().count()];
+            while come.contains(&true) {
+                self.turn(&mut come)?;
+            }
             let mut all: Vec<_> =
                 self.lines.iter().map(|it| PollFd::new(it, PollFlags::IN)).collect();
             if wait(&mut all, QUIET)? == 0 {

@@ -15,6 +15,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use evenkeel_model::document::Traffic;
 use evenkeel_units::{Clock, Moment, Ratio, Seed};
@@ -27,6 +28,8 @@ use super::traffic;
 
 /// Where others mangle packets: what is redirected afterwards has the address that its sender knows.
 const PRIORITY: i32 = -150;
+/// No packet waits to be read for longer, or the wall clock was set.
+const UNREAD_MAX: Duration = Duration::from_millis(20);
 
 /// Packets that wait for the same.
 pub(super) struct Line {
@@ -45,19 +48,28 @@ impl Line {
         Ok(Self { queue: Queue::bind(contents)?, holdback: Holdback::new(treatment, chance) })
     }
 
-    /// Reads what has come, and says what is due. `true`: more has come than was read.
-    pub(super) fn turn(&mut self, clock: &impl Clock) -> io::Result<bool> {
+    /// Reads what has come. `true`: more has come than was read.
+    pub(super) fn receive(&mut self, clock: &impl Clock) -> io::Result<bool> {
         let Self { queue, holdback } = self;
-        let there_is_more = queue.receive(|packet| holdback.on(clock.now(), packet))?;
+        queue.receive(|packet| {
+            let ago = packet.came.map_or(Duration::ZERO, |it| ago(it, clock));
+            // From then on it is held back, however late we were woken.
+            let came = Moment::at(clock.now().elapsed().saturating_sub(ago));
+            holdback.on(came, packet)
+        })
+    }
+
+    /// Says what is due.
+    pub(super) fn release(&mut self, now: Moment) -> io::Result<()> {
+        let Self { queue, holdback } = self;
         let mut said = Ok(());
-        holdback.release(clock.now(), |verdict| {
+        holdback.release(now, |verdict| {
             if said.is_ok() {
                 said = queue.say(&verdict);
             }
         });
         said?;
-        queue.send()?;
-        Ok(there_is_more)
+        queue.send()
     }
 
     /// Lets all packets go, and henceforth leaves those alone that come.
@@ -86,6 +98,12 @@ impl Line {
     pub(super) const fn gone(&self) -> u64 {
         self.queue.gone()
     }
+}
+
+/// How long ago something was by the wall clock, which may have been set since; nothing that makes no sense.
+fn ago(then: Duration, clock: &impl Clock) -> Duration {
+    let now = Duration::try_from(clock.wall().as_duration()).unwrap_or_default();
+    now.checked_sub(then).filter(|it| *it <= UNREAD_MAX).unwrap_or_default()
 }
 
 impl AsFd for Line {

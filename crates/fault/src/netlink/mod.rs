@@ -5,7 +5,6 @@
 //! traffic      which packets are meant
 //! lines        which packets wait in which queue
 //! queue        packets that wait in the kernel for a verdict of ours, and when it is given
-//! waking       being woken in time for what is due
 //! table        the rules that lead packets there, and go when we do
 //! tried        what this kernel can of it
 //! expression   the words of a rule
@@ -40,7 +39,6 @@ mod table;
 mod tests;
 mod traffic;
 mod tried;
-mod waking;
 
 pub(crate) use self::disturbance::Disturbance;
 pub(crate) use self::queue::Treatment;

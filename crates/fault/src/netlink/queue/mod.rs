@@ -14,9 +14,11 @@ mod holdback;
 mod packet;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use self::packet::SUBSYSTEM;
 use super::message::{Answer, Subject, Values, Writer, messages};
@@ -65,6 +67,8 @@ pub(crate) struct Queue {
     number: u16,
     verdicts: Writer,
     gone: u64,
+    /// Without it the kernel says of no packet when it came.
+    _stamps: Option<OwnedFd>,
 }
 
 impl Queue {
@@ -77,7 +81,10 @@ impl Queue {
             let number = FIRST + (place % PLACES) as u16;
             let subject = Subject { kind: CONFIGURE, flags: 0, family: 0, resource: number };
             match socket.request(subject, |to| configure(to, contents)) {
-                Ok(()) => return Ok(Self { socket, number, verdicts: Writer::default(), gone: 0 }),
+                Ok(()) => {
+                    let verdicts = Writer::default();
+                    return Ok(Self { socket, number, verdicts, gone: 0, _stamps: stamps().ok() });
+                }
                 // So says the kernel of queues of others, too.
                 Err(Trouble::Refused(it)) if it.errno == Errno::PERM && rest > 0 => place += 1,
                 Err(trouble) => return Err(trouble),
@@ -132,6 +139,14 @@ impl Queue {
         }
         Ok(())
     }
+}
+
+/// Has the kernel look at its clock whenever a packet comes, as it does as soon as one socket of the host asks for it.
+fn stamps() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None)?;
+    setsockopt(&socket, sockopt::ReceiveTimestamp, &true)?;
+    Ok(socket)
 }
 
 fn configure(to: &mut Values<'_>, contents: Contents) {

@@ -1,6 +1,8 @@
 //! Packets of a queue: what the kernel says about one, and what it is told to do with it.
 
-use crate::netlink::message::{Message, Subject, Writer, be32};
+use std::time::Duration;
+
+use crate::netlink::message::{Message, Subject, Writer, be32, be64};
 
 pub(super) const SUBSYSTEM: u16 = 3;
 const PACKET: u16 = SUBSYSTEM << 8;
@@ -10,6 +12,8 @@ const UP_TO: u16 = SUBSYSTEM << 8 | 3;
 /// Attributes of a packet and of a verdict.
 const HEADER: u16 = 1;
 const VERDICT: u16 = 2;
+/// When it came: seconds and microseconds of the wall clock.
+const CAME: u16 = 4;
 const PAYLOAD: u16 = 10;
 /// Length of the whole packet, where not all of it is handed out.
 const LENGTH: u16 = 13;
@@ -22,6 +26,8 @@ const ACCEPT: u32 = 1;
 pub(crate) struct Packet<'a> {
     /// Its number in the queue, by which the verdict names it. Numbers grow by one, and turn over.
     pub(crate) id: u32,
+    /// When it came to this host, since 1970; `None` where the kernel did not look at its clock.
+    pub(crate) came: Option<Duration>,
     /// From the IP header on; empty when the queue hands out no contents.
     pub(crate) payload: &'a [u8],
     /// How many bytes it has on the way; 0 when the queue hands out no contents.
@@ -36,10 +42,14 @@ impl<'a> Packet<'a> {
         }
         let find = |kind| message.attributes().find_map(|it| (it.0 == kind).then_some(it.1));
         let id = be32(find(HEADER)?.get(..4)?)?;
+        let came = find(CAME).and_then(|it| {
+            let micros = Duration::from_micros(be64(it.get(8..16)?)?);
+            Duration::from_secs(be64(it.get(..8)?)?).checked_add(micros)
+        });
         let payload = find(PAYLOAD).unwrap_or_default();
         let length = find(LENGTH).and_then(be32);
         let length = length.unwrap_or_else(|| u32::try_from(payload.len()).unwrap_or(u32::MAX));
-        Some(Self { id, payload, length })
+        Some(Self { id, came, payload, length })
     }
 }
 
@@ -83,11 +93,16 @@ mod tests {
 
     #[test]
     fn a_packet_is_known_by_its_number_with_or_without_contents() {
-        for payload in [&b""[..], b"contents"] {
+        let stamp = Duration::new(1_700_000_000, 250_000_000);
+        for (payload, came) in [(&b""[..], None), (b"contents", None), (b"", Some(stamp))] {
             let mut writer = Writer::default();
             let subject = Subject { kind: PACKET, flags: 0, family: 2, resource: 7 };
             writer.message(subject, 0, |to| {
                 to.bytes(HEADER, &[0, 0, 1, 2, 8, 0, 1]);
+                if let Some(it) = came {
+                    let parts = [it.as_secs(), it.subsec_micros().into()];
+                    to.bytes(CAME, &parts.map(u64::to_be_bytes).concat());
+                }
                 if !payload.is_empty() {
                     to.bytes(PAYLOAD, payload);
                 }
@@ -95,7 +110,7 @@ mod tests {
             let message = messages(writer.bytes()).next().unwrap();
             assert_eq!(
                 Packet::read(&message),
-                Some(Packet { id: 258, payload, length: payload.len() as u32 })
+                Some(Packet { id: 258, came, payload, length: payload.len() as u32 })
             );
         }
     }

@@ -22,7 +22,7 @@ fn delay(ms: u32) -> Treatment {
 
 /// A packet with contents, as a queue that damages gets it.
 fn packet(id: u32) -> Packet<'static> {
-    Packet { id, payload: &[0x45; 40], length: 40 }
+    Packet { id, came: None, payload: &[0x45; 40], length: 40 }
 }
 
 fn released(holdback: &mut Holdback, now: Moment) -> Vec<Verdict> {
