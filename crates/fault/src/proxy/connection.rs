@@ -5,12 +5,16 @@
 //! acts on connections that were there before it, and ends on them, too.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -53,6 +57,8 @@ pub(crate) async fn serve(
     let Some(client) = client else { return };
     let watch = sight.clone();
     let upstream = tokio::select! {
+        // On one host that is done at once.
+        biased;
         it = connect(&client, upstream, &mut sight) => it,
         () = refused(watch, &client) => return,
     };
@@ -81,15 +87,13 @@ pub(crate) async fn serve(
 
 /// Connects to the dependency. `None`: the client has nobody to talk to.
 async fn connect(client: &TcpStream, upstream: &Upstream, sight: &mut Sight) -> Option<TcpStream> {
-    if swallow(client, sight).await {
+    // Large, and rarely needed.
+    let is_black = sight.borrow().black_hole().is_some();
+    if is_black && Box::pin(swallow(client, sight)).await {
         reset(client);
         return None;
     }
-    let upstream = tokio::time::timeout(CONNECT_MAX, upstream.connect(client)).await.ok()?;
-    let upstream = upstream.ok()?;
-    // Without it the kernel would add delays that nobody asked for.
-    [client, &upstream].into_iter().try_for_each(|it| it.set_nodelay(true)).ok()?;
-    Some(upstream)
+    tokio::time::timeout(CONNECT_MAX, upstream.connect(client)).await.ok()?.ok()
 }
 
 /// While a black hole lies on the link, whoever connects is let in and heard by nobody. `true`: the
@@ -109,6 +113,24 @@ async fn swallow(client: &TcpStream, sight: &mut Sight) -> bool {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => return true,
         }
+    }
+}
+
+/// Reads what has come. Where that leaves room it was all there is, and nobody asks again to hear so.
+fn read(from: &TcpStream, scratch: &mut [u8]) -> io::Result<usize> {
+    let mut came = Err(io::ErrorKind::WouldBlock.into());
+    let asked = from.try_io(Interest::READABLE, || {
+        let bytes = rustix::io::read(from, &mut *scratch)?;
+        came = Ok(bytes);
+        match (1..scratch.len()).contains(&bytes) {
+            // An end that has come, too, is never forgotten.
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => Ok(()),
+        }
+    });
+    match asked {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => came,
     }
 }
 
@@ -142,6 +164,13 @@ fn reset(stream: &TcpStream) {
     rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO)).unwrap_or_default();
 }
 
+/// Ends, giving back what it saw with, once what lies on the link changes or the link ends.
+async fn news(mut sight: Sight) -> Sight {
+    // Which of both it was is seen by whoever looks.
+    sight.changed().await.unwrap_or_default();
+    sight
+}
+
 struct Connection {
     client: TcpStream,
     upstream: TcpStream,
@@ -161,6 +190,10 @@ impl Connection {
     /// Until both streams have ended, or the link; an error means that both sides are to be reset.
     async fn run(&mut self) -> io::Result<()> {
         let mut turns = 0;
+        // One for all waits: nothing is begun anew for each.
+        let mut watch = self.sight.clone();
+        watch.mark_unchanged();
+        let mut news = pin!(news(watch));
         while !(self.up.write_ended && self.down.write_ended) {
             let now = Instant::now();
             match self.sight.has_changed() {
@@ -178,19 +211,43 @@ impl Connection {
                 }
                 continue;
             }
-            let next = [self.up.next, self.down.next].into_iter().flatten().min();
-            tokio::select! {
-                biased;
-                // Seen again at the top, as is that nothing will change any more.
-                changed = self.sight.changed() => if changed.is_ok() { self.sight.mark_changed() },
-                it = self.client.readable(), if self.up.wants_read() => it?,
-                it = self.upstream.readable(), if self.down.wants_read() => it?,
-                it = self.upstream.writable(), if self.up.wants_write => it?,
-                it = self.client.writable(), if self.down.wants_write => it?,
-                () = self.alarm.until(next) => {}
+            if let Some(sight) = poll_fn(|it| self.wait(it, news.as_mut())).await? {
+                news.set(self::news(sight));
             }
         }
         Ok(())
+    }
+
+    /// Waits until there may be something to do; with a sight, what lies on the link has changed, or the link has ended.
+    fn wait(
+        &mut self,
+        context: &mut Context<'_>,
+        news: Pin<&mut impl Future<Output = Sight>>,
+    ) -> Poll<io::Result<Option<Sight>>> {
+        if let Poll::Ready(sight) = news.poll(context) {
+            return Poll::Ready(Ok(Some(sight)));
+        }
+        let [up, down] = [&self.up, &self.down];
+        let next = [up.next, down.next].into_iter().flatten().min();
+        let mut ready = self.alarm.poll(next, context).map(Ok);
+        let mut also = |it: Poll<io::Result<()>>| {
+            if ready.is_pending() {
+                ready = it;
+            }
+        };
+        if up.wants_read() {
+            also(self.client.poll_read_ready(context));
+        }
+        if down.wants_read() {
+            also(self.upstream.poll_read_ready(context));
+        }
+        if up.wants_write {
+            also(self.upstream.poll_write_ready(context));
+        }
+        if down.wants_write {
+            also(self.client.poll_write_ready(context));
+        }
+        ready.map(|it| it.map(|()| None))
     }
 
     /// What lies on the link is not what it was.
@@ -224,7 +281,7 @@ impl Connection {
             let flows = self.up.flows() && !is_lost && !is_sorted;
             let read = match flows {
                 true => self.up.flow(&self.client),
-                false => self.client.try_read(scratch),
+                false => read(&self.client, scratch),
             };
             if let Some(bytes) = received(read)? {
                 match flows && bytes > 0 {
@@ -238,7 +295,7 @@ impl Connection {
             let flows = self.down.flows() && !is_lost && !is_sorted;
             let read = match flows {
                 true => self.down.flow(&self.upstream),
-                false => self.upstream.try_read(scratch),
+                false => read(&self.upstream, scratch),
             };
             if let Some(bytes) = received(read)? {
                 match flows && bytes > 0 {
@@ -253,8 +310,8 @@ impl Connection {
             self.down.hold(now)?;
             return Ok(moved);
         }
-        moved |= self.up.flush(&self.upstream, now, &mut self.rng)?;
-        moved |= self.down.flush(&self.client, now, &mut self.rng)?;
+        moved |= self.up.flush(&self.upstream, now, &mut self.rng, self.down.is_over())?;
+        moved |= self.down.flush(&self.client, now, &mut self.rng, self.up.is_over())?;
         moved |= self.down.follow(&self.up, now, &mut self.rng);
         moved |= self.up.follow(&self.down, now, &mut self.rng);
         Ok(moved)
@@ -269,7 +326,7 @@ impl Connection {
             return Ok(());
         }
         if bytes.is_empty() {
-            self.up.end(now, &mut self.rng);
+            self.up.hear_end(now, &mut self.rng);
             return Ok(());
         }
         if !self.toxics.has_http() && !self.exchanges.is_within() {
@@ -320,7 +377,7 @@ impl Connection {
             return self.down.pass(bytes, &self.client, now, &mut self.rng);
         }
         if is_end {
-            self.down.end(now, &mut self.rng);
+            self.down.hear_end(now, &mut self.rng);
         }
         Ok(())
     }

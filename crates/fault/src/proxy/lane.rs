@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
-use rustix::net::Shutdown;
+use rustix::net::{SendFlags, Shutdown, send};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -77,8 +77,18 @@ struct End {
     due: Instant,
     /// When it may arrive that is slow to close.
     lingers: Instant,
-    /// It takes the other stream along.
-    is_cut: bool,
+    why: Why,
+}
+
+/// Why a stream ends.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Why {
+    /// Its sender has said all, and all of it was read.
+    Said,
+    /// Whatever its sender still says, nobody listens.
+    Deaf,
+    /// The same, and it takes the other stream along.
+    Cut,
 }
 
 impl Lane {
@@ -133,6 +143,11 @@ impl Lane {
     /// Whether what comes next may flow: there is much of it, and nothing of ours is to see it.
     pub(crate) fn flows(&self) -> bool {
         self.came >= FLOW_BYTES_MIN && self.queue.is_empty() && !self.doses.act()
+    }
+
+    /// Whether its sender has closed its half and its receiver knows.
+    pub(crate) fn is_over(&self) -> bool {
+        self.write_ended && self.end.is_some_and(|it| it.why == Why::Said)
     }
 
     /// Lets in what has come, and flows; 0 at the end of the stream. [`flush`](Self::flush) lets it out.
@@ -215,7 +230,7 @@ impl Lane {
         rng: &mut ChaCha8Rng,
     ) -> io::Result<()> {
         let written = match self.queue.is_empty() && !self.doses.act() {
-            true => match to.try_write(bytes) {
+            true => match self.write(bytes, to) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 written => written?,
             },
@@ -226,21 +241,37 @@ impl Lane {
         Ok(())
     }
 
+    /// A receiver that is new has room, though the runtime has not heard so yet.
+    fn write(&self, bytes: &[u8], to: &TcpStream) -> io::Result<usize> {
+        match to.try_write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.came == 0 => {
+                Ok(send(to, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?)
+            }
+            written => written,
+        }
+    }
+
     /// The sender's half is closed: so will be the receiver's, once all has arrived there.
+    pub(crate) fn hear_end(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
+        let due = self.due(now, self.doses.delay(rng));
+        self.end_at(due, now, Why::Said);
+    }
+
+    /// No more comes: the receiver's half is closed once all has arrived there.
     pub(crate) fn end(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
         let due = self.due(now, self.doses.delay(rng));
-        self.end_at(due, now, false);
+        self.end_at(due, now, Why::Deaf);
     }
 
     /// Closes the connection once what is on its way has arrived.
     fn cut(&mut self, now: Instant) {
         let due = self.due(now, Duration::ZERO);
-        self.end_at(due, now, true);
+        self.end_at(due, now, Why::Cut);
     }
 
     /// Ends with the other stream, when that was cut. `true`: it does.
     pub(crate) fn follow(&mut self, other: &Self, now: Instant, rng: &mut ChaCha8Rng) -> bool {
-        let is_cut = other.write_ended && other.end.is_some_and(|it| it.is_cut);
+        let is_cut = other.write_ended && other.end.is_some_and(|it| it.why == Why::Cut);
         if is_cut && self.end.is_none() {
             self.end(now, rng);
             return true;
@@ -248,11 +279,13 @@ impl Lane {
         false
     }
 
-    fn end_at(&mut self, due: Instant, now: Instant, is_cut: bool) {
+    fn end_at(&mut self, due: Instant, now: Instant, why: Why) {
         self.read_ended = true;
         let lingers = now.checked_add(self.doses.slow_close().unwrap_or_default()).unwrap_or(now);
-        let end = self.end.get_or_insert(End { due, lingers, is_cut });
-        end.is_cut |= is_cut;
+        let end = self.end.get_or_insert(End { due, lingers, why });
+        if why == Why::Cut {
+            end.why = why;
+        }
     }
 
     /// When what comes now may leave.
@@ -290,12 +323,13 @@ impl Lane {
         Ok(())
     }
 
-    /// Sends what is due and allowed. `true`: something moved.
+    /// Sends what is due and allowed. `true`: something moved. `closes`: once this ends, the receiver is closed.
     pub(crate) fn flush(
         &mut self,
         to: &TcpStream,
         now: Instant,
         rng: &mut ChaCha8Rng,
+        closes: bool,
     ) -> io::Result<bool> {
         self.hold(now)?;
         let Some(mut moved) = self.drain(to)? else { return Ok(false) };
@@ -343,11 +377,11 @@ impl Lane {
             }
             self.doses.sliced(written, ended, now);
         }
-        Ok(self.finish(to, now)? || moved)
+        Ok(self.finish(to, now, closes)? || moved)
     }
 
     /// Tells the receiver of the end, when it is time. `true`: it was.
-    fn finish(&mut self, to: &TcpStream, now: Instant) -> io::Result<bool> {
+    fn finish(&mut self, to: &TcpStream, now: Instant, closes: bool) -> io::Result<bool> {
         let Some(end) = self.end.filter(|_| !self.write_ended) else { return Ok(false) };
         // Here, too: what is lifted holds nothing up any more.
         let late = self.doses.has_latency().then_some(end.due);
@@ -356,10 +390,13 @@ impl Lane {
             self.wait(then);
             return Ok(false);
         }
-        rustix::net::shutdown(to, Shutdown::Write).or_else(|error| match error {
-            rustix::io::Errno::NOTCONN => Ok(()),
-            error => Err(error),
-        })?;
+        // A socket that is closed with nothing unread says the same.
+        if !closes {
+            rustix::net::shutdown(to, Shutdown::Write).or_else(|error| match error {
+                rustix::io::Errno::NOTCONN => Ok(()),
+                error => Err(error),
+            })?;
+        }
         self.write_ended = true;
         Ok(true)
     }

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use evenkeel_model::document::Dependency;
 use evenkeel_units::Seed;
-use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::sockopt::{set_socket_reuseaddr, set_tcp_nodelay};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, getsockname, socket_with};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
@@ -334,6 +334,8 @@ fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
         _ => TcpListener::bind(address)?,
     };
     listener.set_nonblocking(true)?;
+    // Clients have it from their listener. Without it the kernel would add delays that nobody asked for.
+    set_tcp_nodelay(&listener, true)?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
