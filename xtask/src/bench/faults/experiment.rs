@@ -75,11 +75,18 @@ spec:
         self.0.until(what, is_so)
     }
 
-    /// Waits until rules for packets are there.
-    pub(super) fn until_packets_are_met(&mut self) -> Result<()> {
+    /// Moves it to other cores, with all that it has started.
+    pub(super) fn move_to(&self, cores: &str) -> Result<()> {
+        let family = machine::family_of(self.id())?;
+        family.into_iter().try_for_each(|it| place::move_to(it, cores))
+    }
+
+    /// Waits until rules for packets are there, of so many faults.
+    pub(super) fn until_packets_are_met(&mut self, faults: usize) -> Result<()> {
         self.until("a rule for packets", || {
-            let listed = Command::new("nft").args(["list", "ruleset"]).output();
-            Ok(!listed.context("cannot run nft")?.stdout.is_empty())
+            let listed = Command::new("nft").args(["list", "tables"]).output();
+            let tables = listed.context("cannot run nft")?.stdout;
+            Ok(String::from_utf8_lossy(&tables).lines().count() >= faults)
         })
     }
 

@@ -61,7 +61,7 @@ pub(super) fn observe(stand: &Stand<'_>, round: &mut Round) -> Result<()> {
     // Nobody sends anything there.
     let fault = format!("latency: {{delay: 5ms, target: {{traffic: {{port: 9}}}}, {LONG}}}");
     let mut experiment = Experiment::start(stand, &probes, &[fault], NEVER, Rank::Ordinary)?;
-    experiment.until_packets_are_met()?;
+    experiment.until_packets_are_met(1)?;
     thread::park_timeout(SETTLED);
     let family = machine::family_of(experiment.id())?;
     let cpu = || -> Result<f64> { family.iter().map(|it| machine::precise_cpu_of(*it)).sum() };

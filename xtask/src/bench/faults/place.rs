@@ -43,6 +43,14 @@ pub(super) fn stay_on(core: &str) -> Result<()> {
     sched_setaffinity(Pid::from_raw(0), &cores).context("cannot stay on a core")
 }
 
+/// Moves a process to other cores, with all its threads.
+pub(super) fn move_to(process: u32, cores: &str) -> Result<()> {
+    let moved = Command::new("taskset").args(["-apc", cores, &process.to_string()]).output();
+    let moved = moved.context("cannot run taskset")?.status;
+    ensure!(moved.success(), "cannot move a program to cores {cores}");
+    Ok(())
+}
+
 /// Lets this program, and what it starts without saying otherwise, go before everybody else. `false`: it may not.
 pub(super) fn go_first() -> Result<bool> {
     let process = std::process::id().to_string();
@@ -142,12 +150,9 @@ impl Running {
         machine::precise_cpu_of(self.id())
     }
 
-    /// Moves it to another core, with all its threads.
+    /// Moves it to another core.
     pub(super) fn move_to(&self, core: &str) -> Result<()> {
-        let moved = Command::new("taskset").args(["-apc", core, &self.id().to_string()]).output();
-        let moved = moved.context("cannot run taskset")?.status;
-        ensure!(moved.success(), "cannot move a program to core {core}");
-        Ok(())
+        move_to(self.id(), core)
     }
 
     /// Asks it to end, and waits until it has.

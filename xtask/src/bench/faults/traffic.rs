@@ -39,6 +39,11 @@ impl Server {
     }
 }
 
+/// A sink that no fault knows of.
+pub(super) fn another_sink() -> Result<SocketAddr> {
+    serve(1, sink)
+}
+
 fn serve(threads: usize, answer: fn(TcpStream) -> std::io::Result<()>) -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen")?;
     for _ in 0..threads {
