@@ -294,7 +294,7 @@ const TABLE: &[(&str, Here)] = &[
             "write `kill`, `pause`, `stop`, or a fault of `traffic`, with its `container` as the target",
         ),
     ),
-    ("toolkit/command/kubectl", NoFault("write `podDelete`, `podEvict`, `scale` or `cordon`")),
+    ("toolkit/command/kubectl", PodDelete),
     (
         "toolkit/command/fallocate",
         NoFault("it fills a disk until somebody empties it: write `diskFill`"),

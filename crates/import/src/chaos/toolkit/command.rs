@@ -9,7 +9,7 @@ use evenkeel_units::{Bytes, Ratio, parse_duration};
 use super::super::draft::{self, finder};
 use super::super::fields::LONGEST;
 use super::super::kubernetes::amount;
-use super::{engine, unit};
+use super::{engine, kubectl, unit};
 use crate::notes::cut;
 
 /// What a command does.
@@ -49,6 +49,7 @@ pub(in crate::chaos) fn command(program: &str, words: &[String]) -> Result<Does,
         "kill" | "pkill" | "killall" => signal(program, words),
         "systemctl" | "service" => unit::unit(program, words),
         "docker" | "podman" => engine::engine(program, words),
+        "kubectl" => kubectl::kubectl(words),
         "sleep" => {
             let times: Option<Vec<_>> = words.iter().map(|it| time(it)).collect();
             times
@@ -245,6 +246,18 @@ mod tests {
             ("docker stop -t 5 web", vec!["stop container web", "not -t 5"]),
             ("docker container pause web", vec!["pause container web"]),
             ("podman unpause web", vec!["continues container web"]),
+            (
+                "kubectl --context a delete pods -l app=web,tier=a -n shop --grace-period=0",
+                vec!["pods deleted pods app=web,tier=a of shop"],
+            ),
+            (
+                "kubectl scale deployment/web --replicas 0",
+                vec!["web scaled to 0", "not the current context"],
+            ),
+            (
+                "kubectl drain node-1 --context=a --ignore-daemonsets",
+                vec!["node-1 cordoned", "not --ignore-daemonsets", "not the drain"],
+            ),
             ("docker kill web", vec!["kill container web", "not web"]),
         ] {
             assert_eq!(does(line).unwrap(), expected, "{line}");
@@ -271,6 +284,17 @@ mod tests {
                 "`docker exec` breaks nothing that we know: containers are killed, paused, stopped and restarted",
             ),
             ("docker kill --signal HUP web", "the signal `HUP` breaks nothing that we know"),
+            (
+                "kubectl delete pod web-1",
+                "it breaks nothing that we know: write `podDelete`, `podEvict`, `scale` or `cordon`",
+            ),
+            ("kubectl delete pods --all", "`--all` chooses in a way that we do not"),
+            (
+                "kubectl delete pods -l app=web,tier!=a",
+                "`app=web,tier!=a` says more than labels, or none",
+            ),
+            ("kubectl scale sts/web --replicas=0", "only deployments are scaled"),
+            ("kubectl cordon -l", "`-l` chooses in a way that we do not"),
             ("docker stop a*", "`a*` is no name of a container"),
             ("docker stop 4f1d00c0ffee", "`4f1d00c0ffee` is no name of a container"),
             (

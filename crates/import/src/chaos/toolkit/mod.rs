@@ -25,6 +25,7 @@ use crate::notes::cut;
 
 pub(super) mod command;
 mod engine;
+mod kubectl;
 mod probe;
 mod python;
 mod unit;
@@ -244,10 +245,10 @@ impl Clock {
         let shown = word.rsplit('/').next().unwrap_or_default().to_owned();
         match counterpart(&word) {
             Some(Here::Kill | Here::Cpu | Here::Stop | Here::StopUnit) => {}
+            _ if ["toolkit/command/sleep", "toolkit/command/kubectl"].contains(&word.as_str()) => {}
             Some(Here::PodDelete | Here::Scale | Here::Cordon | Here::Toxic) => {
                 return self.call(activity, &shown, &whole, configuration, draft);
             }
-            _ if word == "toolkit/command/sleep" => {}
             Some(it) => {
                 let why = format!("`{}`: {}", cut(&shown), it.why_not().unwrap_or_default());
                 draft.leave_at(place, whole, why);
