@@ -302,16 +302,16 @@ pub(crate) fn throttle(throttle: Throttle) -> Result<Deed, ActError> {
     Ok(Deed::Throttled { throttle, bytes, since: since_boot() })
 }
 
-pub(crate) async fn stop_unit(unit: Unit) -> Result<Deed, ActError> {
-    unit.stop().await?;
+pub(crate) async fn stop_unit(unit: Unit, mark: &str) -> Result<Deed, ActError> {
+    unit.stop(mark).await?;
     match until(SIGNAL_MAX, || unit.is_down().unwrap_or(false)).await {
         true => Ok(Deed::Down { unit, since: since_boot() }),
         false => Err(ActError::Up(unit)),
     }
 }
 
-pub(crate) async fn emulate(netem: Netem) -> Result<Deed, ActError> {
-    netem.add().await?;
+pub(crate) async fn emulate(netem: Netem, mark: &str) -> Result<Deed, ActError> {
+    netem.add(mark).await?;
     Ok(Deed::Emulated(netem))
 }
 

@@ -257,11 +257,19 @@ fn unmount(path: &Path, source: &str) -> Result<Mended, MendError> {
     }
 }
 
+/// As with [`put_back`], the request of a tool that was killed may still be on its way.
 async fn unpause(run: Run) -> Result<Mended, MendError> {
-    let (seen, frozen) = (run.clone(), run.clone());
-    if !off_the_loop(move || seen.is_hit(&Verb::Pause)).await? {
-        return Ok(Mended::WasFine);
+    let is_paused = || {
+        let seen = run.clone();
+        off_the_loop(move || seen.is_hit(&Verb::Pause))
+    };
+    if !is_paused().await? {
+        tokio::time::sleep(ON_ITS_WAY).await;
+        if !is_paused().await? {
+            return Ok(Mended::WasFine);
+        }
     }
+    let frozen = run.clone();
     match off_the_loop(move || frozen.thaw()).await? {
         true => Ok(Mended::Undone),
         false => Err(EngineError::Unmoved { verb: "unpause", run: Box::new(run) }.into()),

@@ -127,9 +127,9 @@ impl Netem {
         Argv { program: self.tc.clone(), arguments, directory: "/".into() }
     }
 
-    pub(crate) async fn add(&self) -> Result<(), RunError> {
+    pub(crate) async fn add(&self, mark: &str) -> Result<(), RunError> {
         for step in self.steps() {
-            step.run(None).await?;
+            step.run(Some(mark)).await?;
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ use evenkeel_units::duration::seconds;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Run, Verb};
-use crate::holder::Work;
+use crate::holder::{Work, staying};
 use crate::kubernetes::Change;
 use crate::netem::Netem;
 use crate::process::Process;
@@ -116,6 +116,18 @@ pub enum Op {
         /// To whom.
         run: Run,
     },
+}
+
+impl Op {
+    /// The mark of what would go on doing it if we were killed amid it, and could do it after it was undone. What
+    /// listens to us stops by itself.
+    pub(crate) fn amid(&self, mark: &str) -> Option<String> {
+        match self {
+            Self::Run(_) | Self::StopUnit(_) | Self::Emulate(_) => Some(mark.to_owned()),
+            Self::Hold { work, .. } if work.may_stay() => Some(staying(mark)),
+            _ => None,
+        }
+    }
 }
 
 /// A program with its arguments, as the kernel is told it; no shell sees them.

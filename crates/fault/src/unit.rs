@@ -62,8 +62,8 @@ impl Unit {
         Argv { program: self.systemctl.clone(), arguments, directory: "/".into() }
     }
 
-    pub(crate) async fn stop(&self) -> Result<(), RunError> {
-        self.argv("stop").run(None).await.map(drop)
+    pub(crate) async fn stop(&self, mark: &str) -> Result<(), RunError> {
+        self.argv("stop").run(Some(mark)).await.map(drop)
     }
 
     pub(crate) async fn start(&self) -> Result<(), RunError> {

@@ -36,6 +36,7 @@ use crate::holder::Holder;
 use crate::image::{Image, Secret};
 use crate::journal::{self, Journal, Ledger};
 use crate::kind::Hit;
+use crate::mend::Mended;
 use crate::plan::{MARK, Op, Plan, Step, Undo};
 use crate::process::Process;
 use crate::process::namespace::Place;
@@ -313,6 +314,12 @@ impl Faults {
                 return Err(GuardianError::Lost.into());
             }
         }
+        // A program outlives a tool that is killed, and what it does then nobody would undo: it is ended before that.
+        let amid = step.apply.amid(mark).map(|mark| Undo::KillMarked { mark });
+        let is_amid = amid.is_some();
+        if let Some(undo) = amid {
+            active.undos.push((self.write(|it| it.undo(label, &undo))?, undo));
+        }
         let deed = match step.apply {
             Op::Lay { link, toxic, limit } => {
                 act::lay(&mut self.proxy, link, index, toxic, limit).await
@@ -323,8 +330,8 @@ impl Faults {
             Op::LimitFiles { process, limit, before } => act::limit_files(process, limit, before),
             Op::Throttle(it) => act::throttle(it),
             Op::Run(argv) => act::run(argv, mark).await,
-            Op::StopUnit(unit) => act::stop_unit(unit).await,
-            Op::Emulate(netem) => act::emulate(netem).await,
+            Op::StopUnit(unit) => act::stop_unit(unit, mark).await,
+            Op::Emulate(netem) => act::emulate(netem, mark).await,
             Op::Set(change) => act::set(change).await,
             Op::Container { verb, run } => act::on_container(verb, run).await,
             Op::Hold { work, limit } => {
@@ -334,6 +341,10 @@ impl Faults {
         };
         let deed = deed.map_err(|error| FaultError::Act { label: label.to_owned(), error })?;
         active.deeds.push(deed);
+        // It is done; what it has left running ends with the run.
+        if is_amid && let Some((id, _)) = active.undos.pop() {
+            self.journal.done(id, Mended::WasFine.name());
+        }
         Ok(())
     }
 

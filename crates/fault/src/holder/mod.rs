@@ -47,7 +47,7 @@ pub(crate) use self::files::{Files, Meddling};
 pub(crate) use self::inodes::Inodes;
 pub(crate) use self::memory::{Memory, available, reserve, total};
 pub(crate) use self::pids::Pids;
-pub(crate) use self::pipe::{Holder, HolderError};
+pub(crate) use self::pipe::{Holder, HolderError, staying};
 pub(crate) use self::pods::{Ending, Pods};
 pub(crate) use self::postgres::{Lock, Postgres, Task, Terminate};
 pub(crate) use self::redirect::Redirect;

@@ -44,6 +44,11 @@ pub(crate) struct Holder {
     stays: bool,
 }
 
+/// The mark of a holder that stays, and of whom it has mount for it.
+pub(crate) fn staying(mark: &str) -> String {
+    format!("stays:{mark}")
+}
+
 impl Holder {
     /// Starts one, and waits until what was asked for holds. One that cannot is gone when this returns.
     pub(crate) async fn start(
@@ -55,9 +60,8 @@ impl Holder {
         let mut command = reexec.command("holder");
         let stays = work.may_stay();
         command.kill_on_drop(!stays);
-        if !stays {
-            command.env(MARK, mark);
-        }
+        // What ends the run must not end one that stays.
+        command.env(MARK, if stays { staying(mark) } else { mark.to_owned() });
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn()?;
         let broken = || io::Error::from(io::ErrorKind::BrokenPipe);

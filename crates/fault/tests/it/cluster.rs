@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use evenkeel_model::document::{Cluster, Labels, Pods, Selector};
 use serde_json::{Value, json};
 
-use crate::stage::serve;
+use crate::answers::serve;
 
 pub(crate) const TOKEN: &str = "s3cret-token";
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::stage::until;
+use crate::patience::until;
 
 /// Runs until its input ends. Its mounts are its own; the host's network is left alone.
 const SCRIPT: &str = r#"

@@ -5,16 +5,19 @@
 
 mod aftermath;
 mod alone;
+mod answers;
 mod cluster;
 mod containers;
 mod dockerd;
 mod files;
 mod flows;
+mod group;
 mod host;
 mod http;
 mod kubernetes;
 mod links;
 mod network;
+mod patience;
 mod pauses;
 mod postgres;
 mod processes;
@@ -22,6 +25,7 @@ mod redirects;
 mod redis;
 mod rounds;
 mod stage;
+mod systemd;
 mod throttle;
 mod tls;
 mod toxics;

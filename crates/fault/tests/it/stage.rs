@@ -1,7 +1,6 @@
 //! The stage: a service with a link, victims, and a drill's faults opened on them.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -16,8 +15,8 @@ use evenkeel_units::{Moment, Seed};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
-/// Generous: hosts that test are busy, and nothing here waits longer than it has to.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) use crate::answers::{echo, serve};
+pub(crate) use crate::patience::{PATIENCE, until};
 
 /// Stopped as by SIGSTOP.
 pub(crate) const PAUSE: Fault = Fault::Pause { by: PauseBy::Signal };
@@ -113,45 +112,6 @@ impl Drop for Victim {
 pub(crate) fn signal(name: &str, pid: u32) {
     let kill = Command::new("sh").args(["-c", "kill -$0 $1", name, &pid.to_string()]).status();
     assert!(kill.unwrap().success());
-}
-
-/// Waits until something is so.
-pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
-    let look = async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, look).await.expect("it never came about");
-}
-
-/// A server that answers each connection in a thread of its own, for as long as the test runs.
-pub(crate) fn serve(
-    answer: impl Fn(TcpStream) -> io::Result<()> + Send + Clone + 'static,
-) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for client in listener.incoming() {
-            let (client, answer) = (client.unwrap(), answer.clone());
-            // Clients that are reset are what these tests are about.
-            std::thread::spawn(move || answer(client).unwrap_or_default());
-        }
-    });
-    address
-}
-
-pub(crate) fn echo() -> SocketAddr {
-    serve(|mut client| {
-        client.set_nodelay(true)?;
-        let mut bytes = vec![0; 65_536];
-        loop {
-            match client.read(&mut bytes)? {
-                0 => return Ok(()),
-                read => client.write_all(&bytes[..read])?,
-            }
-        }
-    })
 }
 
 /// A client on a link; blocking, and impatient in the end.

@@ -1,7 +1,6 @@
 //! Processes of a control group read and write as slowly as they are told, and as fast as before afterwards.
 
-use std::fs::{create_dir, read_to_string, remove_dir, write};
-use std::path::{Path, PathBuf};
+use std::fs::write;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use evenkeel_model::document::{Fault, Finder, IoLimits, Selector};
 use evenkeel_units::{Bytes, Clock, SystemClock};
 
 use crate::aftermath::{Tool, left_by};
+use crate::group::Group;
 use crate::stage::{Victim, fault, on_workers, open, service, state_dir, told, until};
 
 pub(crate) const SLOW: Fault = Fault::IoThrottle(IoLimits {
@@ -22,48 +22,12 @@ pub(crate) const SLOW: Fault = Fault::IoThrottle(IoLimits {
 const WRITES: &str = "until [ -e $1/go ]; do sleep 0.01; done; \
     dd if=/dev/zero of=$1/file bs=64k count=32 oflag=direct 2> /dev/null && touch $1/done; exec sleep 300";
 
-/// A control group of the test's own. It goes with the test, after whoever is in it: make it first.
-struct Group {
-    folder: PathBuf,
-    path: String,
-}
-
-impl Group {
-    fn new(name: &str) -> Self {
-        let path = format!("/evenkeel-{name}-{}", std::process::id());
-        let one = Path::new("/sys/fs/cgroup/blkio");
-        let root =
-            if one.join("cgroup.procs").exists() { one } else { Path::new("/sys/fs/cgroup") };
-        if root != one {
-            write(root.join("cgroup.subtree_control"), "+io").unwrap();
-        }
-        let folder = root.join(path.trim_start_matches('/'));
-        create_dir(&folder).unwrap();
-        Self { folder, path }
-    }
-
-    fn add(&self, victim: &Victim) {
-        write(self.folder.join("cgroup.procs"), victim.0.id().to_string()).unwrap();
-    }
-
-    fn limits(&self) -> String {
-        let files = ["blkio.throttle.write_bps_device", "io.max"].map(|it| self.folder.join(it));
-        files.iter().find_map(|it| read_to_string(it).ok()).unwrap()
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        remove_dir(&self.folder).unwrap_or_default();
-    }
-}
-
 #[tokio::test]
 async fn processes_of_a_group_write_no_faster_than_they_may() {
     let group = Group::new("writes");
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let victim = Victim::of(Command::new("sh").args(["-c", WRITES, "sh"]).arg(folder.path()));
-    group.add(&victim);
+    group.add(victim.0.id());
     let (before, state) = (group.limits(), state_dir());
     let mut faults = open(&service(None, &[]), state.path()).await;
     let slow = fault(SLOW, Some(Selector::Process(Finder::Cgroup(group.path.clone()))));
@@ -91,10 +55,10 @@ async fn processes_of_a_group_write_no_faster_than_they_may() {
 async fn nobody_is_slowed_down_who_was_not_named_and_nobody_twice() {
     let (group, state) = (Group::new("others"), state_dir());
     let (victim, other) = (Victim::sleep(), Victim::sleep());
-    group.add(&victim);
+    group.add(victim.0.id());
     let before = group.limits();
     let mut faults = open(&service(None, &[&victim]), state.path()).await;
-    group.add(&other);
+    group.add(other.0.id());
     let said = told(&faults.begin(0, &on_workers(SLOW)).await.unwrap_err());
     assert!(said.contains("is in the control group") && said.contains("`mode: all`"), "{said}");
     drop(other);
@@ -116,7 +80,7 @@ async fn nobody_is_slowed_down_who_was_not_named_and_nobody_twice() {
 #[tokio::test]
 async fn when_the_tool_is_killed_the_guardian_writes_the_limits_back() {
     let (group, state, victim) = (Group::new("killed"), state_dir(), Victim::sleep());
-    group.add(&victim);
+    group.add(victim.0.id());
     let before = group.limits();
     let mut tool = Tool::with("throttle", &victim, state.path());
     tool.until_broken();

@@ -1,7 +1,4 @@
 //! A unit is stopped and started again, unless somebody else has done so.
-//!
-//! The hosts that build this have no systemd. Here its part is played by a `systemctl` of three lines, in a mount
-//! namespace of the test's own, which keeps the links by which systemd says what runs and writes down what it is asked.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,31 +7,18 @@ use evenkeel_fault::recover;
 use evenkeel_model::document::Fault;
 
 use crate::stage::{fault, open, service, state_dir};
-
-const LINK: &str = "/run/systemd/units/invocation:nginx.service";
-const ASKED: &str = "/run/systemd/asked";
-const SYSTEMCTL: &str = r#"#!/bin/sh
-echo "$0 $*" >> /run/systemd/asked
-link="/run/systemd/units/invocation:$3"
-case $1 in
-stop) rm "$link" ;;
-start) [ -h "$link" ] || ln -s "by-$$" "$link" ;;
-esac
-"#;
+use crate::systemd::{ASKED, LINK, play, runs};
 
 /// On a host where systemd seems to run, with a unit of nginx.
 fn with_systemd(test: &str, body: impl AsyncFnOnce()) {
     const INSIDE: &str = "EVENKEEL_TEST_SYSTEMD";
     if std::env::var_os(INSIDE).is_some() {
+        play();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         return runtime.unwrap().block_on(body());
     }
-    let play = "mount -t tmpfs none /run && mount -t tmpfs none /usr/local/sbin && \
-                mkdir -p /run/systemd/system /run/systemd/units && ln -s first \"$0\" && \
-                printf %s \"$1\" > /usr/local/sbin/systemctl && chmod +x /usr/local/sbin/systemctl && \
-                shift && exec \"$@\"";
     let output = Command::new("unshare")
-        .args(["--mount", "sh", "-c", play, LINK, SYSTEMCTL])
+        .arg("--mount")
         .arg(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture"])
         .env(INSIDE, "1")
@@ -46,10 +30,6 @@ fn with_systemd(test: &str, body: impl AsyncFnOnce()) {
 
 fn nginx() -> Fault {
     Fault::StopUnit { unit: "nginx.service".to_owned() }
-}
-
-fn runs() -> bool {
-    Path::new(LINK).is_symlink()
 }
 
 fn asked() -> String {
