@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::drill::{Nginx, folder_of, state_of};
-use crate::kill::Victim;
+use crate::host::Victim;
 use crate::server::Prometheus;
 use crate::world::{World, said, wait_until};
 

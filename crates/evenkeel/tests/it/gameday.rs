@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::drill::folder_of;
-use crate::kill::Victim;
+use crate::host::Victim;
 use crate::world::{World, said};
 
 /// A worker stands still for a moment, and people watch.

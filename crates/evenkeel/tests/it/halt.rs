@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::drill::state_of;
-use crate::kill::{Victim, document};
+use crate::host::Victim;
+use crate::kill::document;
 use crate::world::{World, said, wait_until};
 
 fn json(output: &Output) -> Value {

@@ -1,16 +1,28 @@
 //! `kill -9` at any moment of a drill or an experiment: what was broken is mended, and the host is as before.
 //!
-//! Eight random moments in an ordinary run of the tests; `EVENKEEL_KILLS=100` asks for more.
+//! Some random moments in an ordinary run of the tests; `EVENKEEL_KILLS=500` asks for more.
 
-use std::process::{Child, Command, Stdio};
+use std::cell::Cell;
+use std::process::Stdio;
 use std::time::Duration;
 
-use evenkeel_units::Seed;
+use evenkeel_fault::status;
+use evenkeel_units::{Clock, Seed, SystemClock};
 use rand::RngExt;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::drill::state_of;
-use crate::world::{World, said, wait_until};
+use crate::group::Group;
+use crate::host::{Victim, alone, host, settings};
+use crate::server::Redis;
+use crate::world::{World, wait_until};
+
+/// Longest that a fault lives when nobody renews it, and half a second.
+const LEASE: Duration = Duration::from_millis(1_500);
+/// A host that does much else may take longer to show it.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// So many faults are in [`everything`].
+const FAULTS: usize = 13;
 
 /// A drill that starts a shop, slows a link, pauses a stranger and burns CPU, all in four seconds.
 pub(crate) fn document(port: u16, victim: u32) -> String {
@@ -47,36 +59,20 @@ spec:
     )
 }
 
-/// A process that waits to be broken, until the test is over.
-pub(crate) struct Victim(Child);
-
-impl Victim {
-    pub(crate) fn start() -> Self {
-        let mut command = Command::new("sleep");
-        Self(command.arg("600").stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.0.id()
-    }
-}
-
-impl Drop for Victim {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-/// Kills a run after some time; how it had ended, when it had ended by itself. Then there is nothing to kill, and still
+/// Kills a run when it is due; how it had ended, when it had ended by itself. Then there is nothing to kill, and still
 /// nothing may be left.
-fn cut_off(world: &World, run: &[&str], after: Duration) -> Option<i32> {
+fn cut_off(world: &World, run: &[&str], until_due: impl FnOnce()) -> Option<i32> {
     let mut command = world.evenkeel(run);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_until(after, || false);
+    until_due();
     let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
     kill_process(pid, Signal::KILL).unwrap_or_default();
     child.wait().unwrap().code()
+}
+
+/// Lets time pass.
+fn pass(time: Duration) {
+    wait_until(time, || false);
 }
 
 #[test]
@@ -91,7 +87,7 @@ fn whenever_it_is_killed_nothing_is_left_within_a_second() {
         let victim = Victim::start();
         let file = world.write("drill.yaml", &document(world.port(), victim.id()));
         let run = ["drill", "run", file.to_str().unwrap(), "--yes"];
-        let ended = cut_off(&world, &run, after);
+        let ended = cut_off(&world, &run, || pass(after));
         assert!(matches!(ended, None | Some(0 | 1 | 6)), "it did not begin: {ended:?}");
         let mended = wait_until(Duration::from_secs(1), || {
             world.left().is_empty() && state_of(victim.id()) != 'T'
@@ -104,9 +100,9 @@ fn whenever_it_is_killed_nothing_is_left_within_a_second() {
     }
 }
 
-/// Faults of every class at a time, on a host of the test's own: packets, names, numbers, memory, a limit, a pause, and
-/// a command that leaves a file behind until it is undone.
-fn everything(victim: u32, flag: &str) -> String {
+/// Faults of every class at a time, on a host of the test's own: packets, names, numbers, memory, a disk, files that fail,
+/// a limit, a pause, a group that is slow, a server that waits, and a command that leaves a file behind until it is undone.
+fn everything(victim: u32, redis: &str, folder: &str) -> String {
     format!(
         "apiVersion: evenkeel.dev/v1
 kind: ChaosExperiment
@@ -120,50 +116,17 @@ spec:
     - dns: {{names: [\"*\"], answer: servfail, at: 300ms, duration: 1500ms}}
     - pids: {{count: 50, at: 100ms, duration: 1700ms}}
     - memory: {{amount: 16MiB, at: 100ms, duration: 1700ms}}
+    - diskFill: {{path: {folder}, amount: 16MiB, at: 200ms, duration: 1500ms}}
+    - ioErrors: {{path: {folder}/data, at: 200ms, duration: 1500ms}}
+    - pauseClients: {{target: {{redis: \"{redis}\"}}, at: 300ms, duration: 1500ms}}
     - pause: {{target: {{pid: {victim}}}, at: 500ms, duration: 1s}}
     - fileDescriptors: {{limit: 9, target: {{pid: {victim}}}, at: 500ms, duration: 1s}}
-    - command: {{run: [touch, {flag}], undo: [rm, -f, {flag}], at: 400ms, duration: 1s}}
+    - ioThrottle: {{writeRate: 2MiB/s, target: {{pid: {victim}}}, at: 300ms, duration: 1s}}
+    - command: {{run: [touch, {folder}/flag], undo: [rm, -f, {folder}/flag], at: 400ms, duration: 1s}}
   safety: {{abort: [\"error_rate > 99% for 20s\"]}}
   observe: 300ms
 "
     )
-}
-
-/// How a host is, as far as these faults could have changed it.
-pub(crate) fn host() -> Vec<String> {
-    let listed = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
-    // Its comments have the time, and its chains what they have counted.
-    let iptables = listed("iptables-save", &[]);
-    let rules = iptables.lines().filter(|it| !it.starts_with('#'));
-    let rules: Vec<&str> = rules.map(|it| it.split(" [").next().unwrap_or(it)).collect();
-    vec![
-        listed("nft", &["--stateless", "list", "ruleset"]),
-        rules.join("\n"),
-        listed("tc", &["qdisc", "show"]),
-        std::fs::read_to_string("/proc/self/mounts").unwrap(),
-    ]
-}
-
-/// Runs the body in a network of its own, with mounts of its own: the test runs itself again, alone. `test`: path of the test itself.
-pub(crate) fn alone(test: &str, body: impl FnOnce()) {
-    const INSIDE: &str = "EVENKEEL_TEST_ALONE";
-    if std::env::var_os(INSIDE).is_some() {
-        return body();
-    }
-    let before = host();
-    let output = Command::new("unshare")
-        .args(["--net", "--mount", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"])
-        .arg(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", said(&output));
-    // What others mount meanwhile is theirs.
-    assert_eq!(host()[..3], before[..3]);
 }
 
 #[test]
@@ -172,30 +135,56 @@ fn whenever_it_is_killed_the_host_is_as_before() {
     alone(test, kills_at_random_moments);
 }
 
+/// How many faults act.
+fn acting(world: &World) -> usize {
+    status(&world.state()).unwrap_or_default().iter().map(|it| it.leases.len()).sum()
+}
+
+#[expect(clippy::print_stdout, reason = "whoever asks for many kills wants to know")]
 fn kills_at_random_moments() {
     let kills: u32 =
         std::env::var("EVENKEEL_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(5);
     let seed = Seed(u64::from(std::process::id()));
     let mut chance = seed.stream("kill");
+    let redis = Redis::start(6379);
+    let (mut hit, mut times) = (0, Vec::new());
     for kill in 0..kills {
-        let after = Duration::from_millis(chance.random_range(0..3_500));
-        let (world, victim) = (World::new(), Victim::start());
-        let limits = || std::fs::read_to_string(format!("/proc/{}/limits", victim.id())).unwrap();
-        let before = (host(), limits());
-        let flag = world.folder().join("flag");
-        world.write("everything.yaml", &everything(victim.id(), flag.to_str().unwrap()));
+        // Counted in faults as well, so that a slow host is hit amid them, too.
+        let begun = chance.random_range(0..=FAULTS);
+        let more = Duration::from_millis(chance.random_range(0..2_000));
+        let (world, group, victim) = (World::new(), Group::new("kill"), Victim::start());
+        group.add(victim.id());
+        std::fs::create_dir(world.folder().join("data")).unwrap();
+        let host = || (host(), settings(&group.folder), victim.limits());
+        let before = host();
+        let folder = world.folder().to_str().unwrap();
+        world.write("everything.yaml", &everything(victim.id(), &redis.url(), folder));
         let run = ["chaos", "run", "everything.yaml", "--yes"];
-        let ended = cut_off(&world, &run, after);
+        let ended = cut_off(&world, &run, || {
+            wait_until(Duration::from_secs(4), || acting(&world) >= begun);
+            pass(more);
+            hit += acting(&world);
+        });
         // Nobody asks for names or sends to these ports, so that a run to its end has no evidence of those.
         assert!(matches!(ended, None | Some(6)), "it did not begin: {ended:?}");
+        let clock = SystemClock::start();
+        let looked = Cell::new(Duration::ZERO);
         let is_mended = || {
+            looked.set(clock.now().elapsed());
             world.left().is_empty()
                 && state_of(victim.id()) != 'T'
-                && !flag.exists()
-                && (host(), limits()) == before
+                && !world.folder().join("flag").exists()
+                && redis.answers()
+                && host() == before
         };
-        let mended = wait_until(Duration::from_secs(3), is_mended);
-        let left = (world.left(), state_of(victim.id()), flag.exists(), host(), limits());
-        assert!(mended, "kill {kill} of seed {seed} after {after:?}: {left:#?}");
+        let mended = wait_until(PATIENCE, is_mended);
+        let left = (world.left(), state_of(victim.id()), redis.answers(), host(), before);
+        assert!(mended, "kill {kill} of seed {seed}, {begun} begun and {more:?}: {left:#?}");
+        times.push(looked.get());
     }
+    let late = times.iter().filter(|it| **it > LEASE).count();
+    let slowest = times.iter().max();
+    println!(
+        "{kills} kills while {hit} faults acted; whole after {slowest:?}, {late} after {LEASE:?}"
+    );
 }

@@ -3,23 +3,42 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agents;
+#[path = "../../../fault/tests/it/answers.rs"]
+#[expect(dead_code, reason = "it needs the ones of a cluster only")]
+mod answers;
 mod chaos;
 #[path = "../../../report/tests/it/chromium.rs"]
 #[expect(dead_code, reason = "pages of reports are looked at more closely where they are drawn")]
 mod chromium;
+#[path = "../../../fault/tests/it/cluster.rs"]
+#[expect(dead_code, reason = "the fault crate looks at it more closely")]
+mod cluster;
+#[path = "../../../fault/tests/it/dockerd.rs"]
+#[expect(dead_code, reason = "the fault crate looks at containers more closely")]
+mod dockerd;
 mod doctor;
 mod documents;
 mod drill;
 mod endings;
 mod experiment;
 mod gameday;
+#[path = "../../../fault/tests/it/group.rs"]
+#[expect(dead_code, reason = "the fault crate looks at limits more closely")]
+mod group;
 mod halt;
+mod host;
 mod kill;
 mod load;
+#[path = "../../../fault/tests/it/patience.rs"]
+mod patience;
 mod proxy;
 mod readme;
 mod schedule;
 mod server;
+mod stage;
+#[path = "../../../fault/tests/it/systemd.rs"]
+#[expect(dead_code, reason = "what was asked is told where units are tested")]
+mod systemd;
 mod terminal;
 mod web;
 mod world;

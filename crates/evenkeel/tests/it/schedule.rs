@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::drill::state_of;
-use crate::kill::Victim;
+use crate::host::Victim;
 use crate::world::{World, said, wait_until};
 
 /// A process is stopped for a moment; `more` is the rest of the spec.
