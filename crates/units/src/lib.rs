@@ -3,6 +3,7 @@
 //! ```text
 //! clock     Moment (distance from the start of a run), Clock, SystemClock
 //! duration  reading and writing `250ms`, `1m30s`; seconds as JSON numbers
+//! offset    Offset: how far a clock is off, written `-10m`
 //! ratio     Ratio: an exact share between 0 and 1, written `99.9%`
 //! rate      Rate: events a second, written `800/s`
 //! bytes     Bytes: written `64KiB`; a bandwidth is `Bytes` a second, written `1MiB/s`
@@ -21,6 +22,7 @@ pub mod chance;
 pub mod clock;
 pub mod duration;
 mod number;
+pub mod offset;
 pub mod rate;
 pub mod ratio;
 
@@ -29,5 +31,6 @@ pub use chance::{Choices, Seed};
 pub use clock::{Clock, Moment, SystemClock};
 pub use duration::{Human, parse_duration};
 pub use number::UnitError;
+pub use offset::Offset;
 pub use rate::Rate;
 pub use ratio::Ratio;
