@@ -10,10 +10,11 @@ use rustix::process::Signal;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
+use crate::clock::{ClockError, Skew};
 use crate::engine::{EngineError, Fate, Run, Verb, off_the_loop};
 use crate::holder::{Counters, Holder, HolderError};
 use crate::image::{Image, start};
-use crate::kind::{Down, Held, Limited, Paused, Restarted, Throttled};
+use crate::kind::{Down, Held, Limited, Paused, Restarted, Skewed, Throttled};
 use crate::kubernetes::{Change, ClusterError};
 use crate::mend::{TERMINATE_MAX, successor, until};
 use crate::netem::Netem;
@@ -45,6 +46,7 @@ pub(crate) enum Deed {
     Held(Box<Holder>),
     Limited { process: Process, limit: u64 },
     Throttled { throttle: Throttle, bytes: u64, since: Duration },
+    Skewed { skew: Skew, since: Duration },
     Ran { said: String },
     Down { unit: Unit, since: Duration },
     Emulated(Netem),
@@ -66,6 +68,7 @@ pub(crate) enum Did {
     Held(Counters),
     Limited(Limited),
     Throttled(Throttled),
+    Skewed(Skewed),
     Down(Down),
     /// Packets that the emulator treated.
     Emulated {
@@ -128,6 +131,12 @@ impl Deed {
                 bytes: throttle.bytes().unwrap_or_default().saturating_sub(bytes),
                 time: since_boot().saturating_sub(since),
             })),
+            Self::Skewed { skew, since } => {
+                let time = since_boot().saturating_sub(since);
+                let (processes, offset) = (skew.processes.len(), skew.offset);
+                let held = off_the_loop(move || skew.held()).await;
+                Some(Did::Skewed(Skewed { processes, held, offset, time }))
+            }
             Self::Ran { said } => Some(Did::Ran { said }),
             Self::Emulated(netem) => match netem.packets() {
                 Ok(packets) => Some(Did::Emulated { packets }),
@@ -222,6 +231,9 @@ pub enum ActError {
         #[source]
         error: io::Error,
     },
+    /// The clock could not be set.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
     /// The cluster did not do as told.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -300,6 +312,12 @@ pub(crate) fn throttle(throttle: Throttle) -> Result<Deed, ActError> {
     let bytes = throttle.bytes().map_err(failed)?;
     throttle.apply().map_err(failed)?;
     Ok(Deed::Throttled { throttle, bytes, since: since_boot() })
+}
+
+pub(crate) async fn skew(skew: Skew) -> Result<Deed, ActError> {
+    let it = skew.clone();
+    off_the_loop(move || it.apply()).await?;
+    Ok(Deed::Skewed { skew, since: since_boot() })
 }
 
 pub(crate) async fn stop_unit(unit: Unit, mark: &str) -> Result<Deed, ActError> {

@@ -37,6 +37,7 @@
 //! and probes (other hands), and any command line built from text.
 
 mod act;
+mod clock;
 mod engine;
 mod faults;
 pub mod guardian;
@@ -68,6 +69,7 @@ mod unit;
 mod waking;
 
 pub use act::ActError;
+pub use clock::ClockError;
 pub use engine::EngineError;
 pub use faults::{FaultError, Faults, Preview, lacking, preview};
 pub use guardian::Reexec;

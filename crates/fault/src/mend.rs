@@ -11,6 +11,7 @@ use evenkeel_model::document::Finder;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::clock::{ClockError, Skew};
 use crate::engine::{EngineError, Run, Verb, off_the_loop};
 use crate::image::{Secret, start};
 use crate::journal::Journal;
@@ -72,6 +73,8 @@ pub(crate) enum MendError {
     Throttle { group: PathBuf, error: io::Error },
     #[error("cannot take the mount away from {path}: {error}")]
     Unmount { path: PathBuf, error: io::Error },
+    #[error("{whole}: {error}", error = .whole.error)]
+    Clock { whole: ClockError },
     #[error(transparent)]
     Run(#[from] RunError),
     #[error(transparent)]
@@ -100,6 +103,7 @@ pub(crate) async fn mend(undo: &Undo, secret: Option<&Secret>) -> Result<Mended,
             Ok(false) => Ok(Mended::WasFine),
             Err(error) => Err(MendError::Throttle { group: it.group.clone(), error }),
         },
+        Undo::Unskew(skew) => unskew(skew.clone()).await,
         Undo::StartUnit(unit) => start_unit(unit).await,
         Undo::RemoveNetem(netem) => remove_netem(netem).await,
         Undo::Unmount { path, source } => unmount(path, source),
@@ -254,6 +258,14 @@ fn unmount(path: &Path, source: &str) -> Result<Mended, MendError> {
             Err(MendError::StillThere { what: format!("{source} on {}", path.display()) })
         }
         true => Ok(Mended::Undone),
+    }
+}
+
+async fn unskew(skew: Skew) -> Result<Mended, MendError> {
+    let undo = move || skew.undo();
+    match off_the_loop(undo).await.map_err(|whole| MendError::Clock { whole })? {
+        true => Ok(Mended::Undone),
+        false => Ok(Mended::WasFine),
     }
 }
 

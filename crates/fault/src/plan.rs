@@ -25,6 +25,7 @@ use evenkeel_units::Human;
 use evenkeel_units::duration::seconds;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Skew;
 use crate::engine::{Run, Verb};
 use crate::holder::{Work, staying};
 use crate::kubernetes::Change;
@@ -101,6 +102,8 @@ pub enum Op {
     },
     /// Limit how fast the processes of a control group use disks.
     Throttle(Throttle),
+    /// Set the clocks of processes ahead or back.
+    Skew(Skew),
     /// Run a program to its end.
     Run(Argv),
     /// Stop a unit of systemd.
@@ -212,6 +215,8 @@ pub enum Undo {
     },
     /// Write back how fast a control group's processes used disks, where nobody else has changed it.
     Throttle(Throttle),
+    /// Set the clocks of processes right, and of what they have started since, where they are as we set them.
+    Unskew(Skew),
     /// Run a program to its end. It has to be harmless to run it twice.
     Run(Argv),
     /// Start a unit of systemd again, unless another run of it goes on.
@@ -256,6 +261,7 @@ impl Undo {
             | Self::LimitFiles { .. }
             | Self::RemoveNetem(_)
             | Self::Throttle(_)
+            | Self::Unskew(_)
             | Self::Unmount { .. } => false,
         }
     }
@@ -275,7 +281,8 @@ impl Undo {
             | Self::KillGroup { .. }
             | Self::KillMarked { .. }
             | Self::EndStopped { .. }
-            | Self::LimitFiles { .. } => &[Namespace::Pid],
+            | Self::LimitFiles { .. }
+            | Self::Unskew(_) => &[Namespace::Pid],
             Self::StartAgain { .. } => &[Namespace::Pid, Namespace::Mount],
             Self::Unmount { .. } => &[Namespace::Mount],
             Self::RemoveNetem(_) => &[Namespace::Network],
@@ -302,7 +309,9 @@ impl Undo {
             | Self::KillMarked { .. }
             | Self::EndStopped { .. }
             | Self::StartAgain { .. }
-            | Self::Run(_) => None,
+            | Self::Run(_)
+            // Code that is not the kernel's is seen before anything is written.
+            | Self::Unskew(_) => None,
         }
     }
 
@@ -326,6 +335,7 @@ impl Undo {
                 Some(format!("prlimit --pid {} --nofile={before}:", process.pid))
             }
             Self::Throttle(it) => Some(it.by_hand()),
+            Self::Unskew(it) => Some(it.by_hand()),
             Self::Run(argv) => Some(format!("cd {} && {argv}", quoted(&argv.directory))),
             Self::StartUnit(unit) => Some(unit.argv("start").to_string()),
             Self::RemoveNetem(netem) => Some(netem.removal().to_string()),
@@ -353,6 +363,7 @@ impl fmt::Display for Op {
                 write!(f, "let {process} open no more than {limit} files")
             }
             Self::Throttle(it) => write!(f, "limit the control group {it}"),
+            Self::Skew(it) => write!(f, "set {it} by {}, at most {}", it.offset, Human(it.limit)),
             Self::Run(argv) => write!(f, "run {argv}"),
             Self::StopUnit(unit) => write!(f, "run {}", unit.argv("stop")),
             Self::Emulate(netem) => write!(f, "run {netem}"),
@@ -388,6 +399,7 @@ impl fmt::Display for Undo {
             Self::Throttle(it) => {
                 write!(f, "write back the limits of the control group {}", it.group.display())
             }
+            Self::Unskew(it) => write!(f, "set {it} right, and of what they have started since"),
             Self::Run(argv) => write!(f, "run {argv}"),
             Self::StartUnit(unit) => write!(f, "run {}, unless it runs", unit.argv("start")),
             Self::RemoveNetem(netem) => write!(f, "run {}, if it is ours", netem.removal()),

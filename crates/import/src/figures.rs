@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evenkeel_model::document::{Comparison, Criterion, Unit};
-use evenkeel_units::{Bytes, Human, Rate, Ratio, parse_duration};
+use evenkeel_units::{Bytes, Human, Offset, Rate, Ratio, parse_duration};
 
 use crate::tree::Tree;
 
@@ -47,6 +47,11 @@ pub(crate) fn criterion(criterion: &Criterion) -> String {
 /// A duration.
 pub(crate) fn duration(time: Duration) -> Tree {
     Tree::Text(exactly(time))
+}
+
+/// How far a clock is off.
+pub(crate) fn offset(offset: Offset) -> Tree {
+    Tree::Text(format!("{}{}", offset.sign(), exactly(offset.size())))
 }
 
 /// As people write it, and nothing lost.

@@ -43,6 +43,7 @@ const FAULTS: &[(&str, &str)] = &[
     ("stopUnit", "unit: nginx.service"),
     ("ioThrottle", "writeRate: 2MiB/s, target: {cgroup: GROUP}"),
     ("fileDescriptors", "limit: 9, target: {pid: PID}"),
+    ("clockSkew", "offset: -10m, target: {port: 6379}"),
     ("cpu", "load: 5%, cores: 1"),
     ("memory", "amount: 16MiB"),
     ("diskFill", "path: FOLDER, amount: 16MiB"),

@@ -187,15 +187,25 @@ impl Redis {
 
     /// Whether a client gets its answer within half a second.
     pub(crate) fn answers(&self) -> bool {
-        let ask = || {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-            stream.set_read_timeout(Some(Duration::from_millis(500)))?;
-            stream.write_all(b"PING\r\n")?;
-            let mut answer = [0; 5];
-            stream.read_exact(&mut answer)?;
-            Ok::<_, std::io::Error>(&answer == b"+PONG")
-        };
-        ask().unwrap_or(false)
+        self.asks("PING").is_ok_and(|it| &it == b"+PONG")
+    }
+
+    /// Whether its clock is not off by a minute or more.
+    pub(crate) fn is_on_time(&self) -> bool {
+        // `*2`, `$10`, and the seconds since 1970.
+        let Ok(answer) = self.asks::<19>("TIME") else { return false };
+        let seconds = str::from_utf8(&answer[9..]).ok().and_then(|it| it.parse::<i64>().ok());
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec;
+        seconds.is_some_and(|it| (it - now).abs() < 60)
+    }
+
+    fn asks<const LENGTH: usize>(&self, command: &str) -> std::io::Result<[u8; LENGTH]> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(Duration::from_millis(500)))?;
+        stream.write_all(format!("{command}\r\n").as_bytes())?;
+        let mut answer = [0; LENGTH];
+        stream.read_exact(&mut answer)?;
+        Ok(answer)
     }
 }
 

@@ -106,6 +106,7 @@ impl Servers {
         let has_none = |it: &Value| it.as_object().is_none_or(Map::is_empty);
         self.postgres.psql(LOOK).status.success()
             && self.redis.answers()
+            && self.redis.is_on_time()
             && tempfile::tempfile_in(self.small.path()).is_ok()
             && systemd::runs()
             && self.api.replicas() == 3

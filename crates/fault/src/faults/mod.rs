@@ -329,6 +329,7 @@ impl Faults {
             Op::Restart { process } => self.restart(process, id, active).await,
             Op::LimitFiles { process, limit, before } => act::limit_files(process, limit, before),
             Op::Throttle(it) => act::throttle(it),
+            Op::Skew(it) => act::skew(it).await,
             Op::Run(argv) => act::run(argv, mark).await,
             Op::StopUnit(unit) => act::stop_unit(unit, mark).await,
             Op::Emulate(netem) => act::emulate(netem, mark).await,

@@ -107,6 +107,12 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
             [net_admin(), tc(), host.qdisc("netem"), host.qdisc("prio")],
         ),
         of("tracing", "pause a process until the tool ends", &["pause"], [host.tracing()]),
+        of(
+            "clocks",
+            "set the clocks of processes ahead or back",
+            &["clockSkew"],
+            [host.tracing(), host.machine()],
+        ),
         of("cgroups", "limit a group's CPU and memory", &[], [host.control_groups()]),
         of(
             "throttling",
@@ -229,6 +235,12 @@ impl HostFacts {
         }
     }
 
+    /// The code that is put in front of the kernel's is of one machine, that of this program.
+    fn machine(&self) -> Option<Lack> {
+        let help = "clocks are set by code of x86-64";
+        lack(cfg!(target_arch = "x86_64"), "a processor of x86-64", help)
+    }
+
     fn io_controller(&self) -> Option<Lack> {
         let is_there = self.cgroup_v1.contains("blkio") || self.cgroup_v2.contains("io");
         let help = "the kernel option CONFIG_BLK_DEV_THROTTLING, and control groups mounted with the controller; in a \
@@ -310,6 +322,7 @@ mod tests {
         netem: the queueing discipline `netem` (not known: this is tried in a network namespace, which needs CAP_SYS_ADMIN)
         netem: the queueing discipline `prio` (not known: this is tried in a network namespace, which needs CAP_SYS_ADMIN)
         tracing: CAP_SYS_PTRACE (run as root, or `setcap cap_sys_ptrace+ep` the binary; in a container, `--cap-add SYS_PTRACE`)
+        clocks: CAP_SYS_PTRACE (run as root, or `setcap cap_sys_ptrace+ep` the binary; in a container, `--cap-add SYS_PTRACE`)
         fuse: CAP_SYS_ADMIN (run as root, or `setcap cap_sys_admin+ep` the binary; in a container, `--cap-add SYS_ADMIN`)
         ");
     }
@@ -341,6 +354,7 @@ mod tests {
         netem: the queueing discipline `netem` (the kernel option CONFIG_NET_SCH_NETEM)
         netem: the queueing discipline `prio` (the kernel option CONFIG_NET_SCH_PRIO)
         tracing: ptrace (kernel.yama.ptrace_scope is 3, which only a reboot changes)
+        clocks: ptrace (kernel.yama.ptrace_scope is 3, which only a reboot changes)
         cgroups: the controllers `cpu` and `memory` (mount control groups; in a container, `--cgroupns host` and a writable /sys/fs/cgroup)
         throttling: the controller `io` or `blkio` (the kernel option CONFIG_BLK_DEV_THROTTLING, and control groups mounted with the controller; in a container, `--cgroupns host` and a writable /sys/fs/cgroup)
         fuse: /dev/fuse (the kernel option CONFIG_FUSE_FS; in a container, `--device /dev/fuse`)

@@ -39,7 +39,9 @@ use self::network::{
     bandwidth, black_hole, corrupt, dns, duplicate, http_abort, http_change, http_delay,
     http_errors, latency, loss, partition, refuse, reorder, reset, tls,
 };
-use self::process::{file_descriptors, io_throttle, kill, pause, restart, stop_unit, trace};
+use self::process::{
+    clock_skew, file_descriptors, io_throttle, kill, pause, restart, stop_unit, trace,
+};
 use self::resource::{cpu, disk_fill, inodes, io_errors, io_latency, memory, pids};
 use crate::act::Did;
 use crate::engine::Seen;
@@ -52,7 +54,7 @@ use crate::proxy::{Counts, Toxic};
 use crate::target::Resolved;
 
 pub(crate) use self::cluster::Held;
-pub(crate) use self::process::{Down, Limited, Paused, Restarted, Throttled};
+pub(crate) use self::process::{Down, Limited, Paused, Restarted, Skewed, Throttled};
 
 /// What is known about a kind of fault before any is planned.
 #[derive(Copy, Clone, Debug)]
@@ -94,6 +96,7 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
     &stop_unit::KIND,
     &file_descriptors::KIND,
     &io_throttle::KIND,
+    &clock_skew::KIND,
     &cpu::KIND,
     &memory::KIND,
     &disk_fill::KIND,
@@ -147,6 +150,7 @@ pub fn of(fault: &Fault) -> &'static Kind {
         Fault::Pids { .. } => &pids::KIND,
         Fault::FileDescriptors { .. } => &file_descriptors::KIND,
         Fault::IoThrottle(_) => &io_throttle::KIND,
+        Fault::ClockSkew { .. } => &clock_skew::KIND,
         Fault::PodDelete { .. } => &pod_delete::KIND,
         Fault::PodEvict => &pod_evict::KIND,
         Fault::Scale { .. } => &scale::KIND,

@@ -17,6 +17,7 @@ pub(crate) mod first;
 pub(crate) mod namespace;
 mod port;
 pub(crate) mod stat;
+pub(crate) mod still;
 mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,6 +8,8 @@ use crate::need::{PlanError, SYS_PTRACE};
 
 /// How far the kernel lets one process trace another of the same user; not there without Yama.
 const YAMA: &str = "/proc/sys/kernel/yama/ptrace_scope";
+/// `SECCOMP_MODE_STRICT` of seccomp(2).
+const SECCOMP_STRICT: u32 = 1;
 
 impl Process {
     /// The threads of the process, by number, and how each is. None when it is gone.
@@ -23,8 +25,9 @@ impl Process {
     }
 
     /// Whether we may trace it, as far as can be told without trying.
-    pub(crate) fn must_be_traceable(&self) -> Result<(), PlanError> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+    /// `otherwise`: what helps as well.
+    pub(crate) fn must_be_traceable(&self, otherwise: &str) -> Result<(), PlanError> {
+        let status = self.status()?;
         let tracer = field(&status, "TracerPid:").first().copied().unwrap_or_default();
         if tracer != 0 {
             let tracer = Self::of(tracer).map_or("somebody else".to_owned(), |it| it.to_string());
@@ -33,16 +36,27 @@ impl Process {
         let scope = std::fs::read_to_string(YAMA).unwrap_or_default();
         let own = rustix::process::geteuid().as_raw();
         let of_ours = field(&status, "Uid:").iter().take(3).all(|it| *it == own);
-        may_trace(scope.trim(), of_ours, SYS_PTRACE.is_ours()?)
+        may_trace(scope.trim(), of_ours, SYS_PTRACE.is_ours()?, otherwise)
+    }
+
+    /// Whether it has given up all system calls but those to read, to write and to end.
+    pub(crate) fn is_strict(&self) -> io::Result<bool> {
+        Ok(field(&self.status()?, "Seccomp:") == [SECCOMP_STRICT])
+    }
+
+    fn status(&self) -> io::Result<String> {
+        std::fs::read_to_string(format!("/proc/{}/status", self.pid))
     }
 }
 
-fn may_trace(scope: &str, is_of_our_user: bool, is_privileged: bool) -> Result<(), PlanError> {
+fn may_trace(
+    scope: &str,
+    is_of_our_user: bool,
+    is_privileged: bool,
+    otherwise: &str,
+) -> Result<(), PlanError> {
     let missing = |what: &str, help: &str| {
-        Err(PlanError::Missing {
-            what: what.to_owned(),
-            help: format!("{help}, or leave out `by: trace`"),
-        })
+        Err(PlanError::Missing { what: what.to_owned(), help: format!("{help}{otherwise}") })
     };
     let setting = "the setting kernel.yama.ptrace_scope";
     match scope {
@@ -73,10 +87,10 @@ mod tests {
     fn who_is_traced_already_is_left_to_whoever_does_it() {
         let mut child = std::process::Command::new("sleep").arg("300").spawn().unwrap();
         let process = Process::of(child.id()).unwrap();
-        process.must_be_traceable().unwrap();
+        process.must_be_traceable("").unwrap();
         let pid = nix::unistd::Pid::from_raw(i32::try_from(process.pid).unwrap());
         nix::sys::ptrace::seize(pid, nix::sys::ptrace::Options::empty()).unwrap();
-        let error = process.must_be_traceable().unwrap_err().to_string();
+        let error = process.must_be_traceable("").unwrap_err().to_string();
         assert!(error.contains("is traced by") && error.ends_with("already"), "{error}");
         child.kill().unwrap();
         child.wait().unwrap();
@@ -84,10 +98,12 @@ mod tests {
 
     #[test]
     fn whoever_may_not_trace_is_told_which_right_or_setting_is_missing() {
-        let missing =
-            |scope, ours, privileged| may_trace(scope, ours, privileged).unwrap_err().to_string();
-        assert!(may_trace("", true, false).is_ok() && may_trace("0", true, false).is_ok());
-        assert!(may_trace("2", false, true).is_ok());
+        let missing = |scope, ours, privileged| {
+            may_trace(scope, ours, privileged, ", or not").unwrap_err().to_string()
+        };
+        assert!(may_trace("", true, false, "").is_ok() && may_trace("0", true, false, "").is_ok());
+        assert!(may_trace("2", false, true, "").is_ok());
+        assert!(missing("1", true, false).ends_with(", or not"));
         assert!(
             missing("0", false, false).contains("CAP_SYS_PTRACE: the process is another user's")
         );

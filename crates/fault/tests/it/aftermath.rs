@@ -100,6 +100,7 @@ async fn the_tool_of_another_test() {
         Ok("restart") => Fault::Restart { every: None },
         Ok("trace") => Fault::Pause { by: PauseBy::Trace },
         Ok("throttle") => crate::throttle::SLOW,
+        Ok("clock") => crate::clocks::late(),
         _ => PAUSE,
     };
     faults.begin(0, &on_workers(deed)).await.unwrap();
@@ -136,7 +137,7 @@ pub(crate) fn guardian_in(state: &Path) -> Process {
     Process::of(pids.find(is).expect("a guardian")).unwrap()
 }
 
-fn journals(state: &Path) -> usize {
+pub(crate) fn journals(state: &Path) -> usize {
     std::fs::read_dir(state).unwrap().count()
 }
 

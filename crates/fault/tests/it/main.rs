@@ -6,6 +6,7 @@
 mod aftermath;
 mod alone;
 mod answers;
+mod clocks;
 mod cluster;
 mod containers;
 mod dockerd;

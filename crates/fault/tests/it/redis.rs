@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use evenkeel_fault::Faults;
@@ -14,14 +14,14 @@ use evenkeel_units::{Clock, Ratio, SystemClock};
 use tempfile::TempDir;
 
 use crate::aftermath::{guardian_in, left_by};
-use crate::stage::{PATIENCE, fault, open, service, signal, state_dir, told, until};
+use crate::stage::{PATIENCE, Victim, fault, open, service, signal, state_dir, told, until};
 
 /// How long the server lets clients wait when it hears no more of us, and what a busy host adds.
 const LEASE_AND_MORE: Duration = Duration::from_secs(1 + 2);
 
 /// A server that listens on a port of its own.
-struct Server {
-    process: Child,
+pub(crate) struct Server {
+    pub(crate) process: Victim,
     port: u16,
     _folder: TempDir,
 }
@@ -40,7 +40,7 @@ fn answers(port: u16) -> bool {
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (process, port) = loop {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -63,7 +63,7 @@ impl Server {
                 break (process, port);
             }
         };
-        let server = Self { process, port, _folder: folder };
+        let server = Self { process: Victim(process), port, _folder: folder };
         // Its first connection is gone again before anybody is counted.
         until(|| server.clients("normal") == 0).await;
         server
@@ -75,6 +75,14 @@ impl Server {
         let mut client = Client(BufReader::new(stream));
         assert_eq!(client.asks("PING"), "+PONG");
         client
+    }
+
+    /// What it takes for the time, in seconds since 1970.
+    pub(crate) fn time(&self) -> f64 {
+        let mut client = self.client();
+        assert_eq!(client.asks("TIME"), "*2");
+        let [_, seconds, _, micros] = [(); 4].map(|()| client.hears());
+        format!("{seconds}.{micros:0>6}").parse().unwrap()
     }
 
     /// How many clients of a type there are beside this one, and ours.
@@ -98,13 +106,6 @@ impl Server {
     fn fault_as(&self, who: &str, it: Fault) -> PlannedFault {
         let url = format!("redis://{who}127.0.0.1:{}", self.port);
         fault(it, Some(Selector::Redis(url.parse().unwrap())))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
     }
 }
 

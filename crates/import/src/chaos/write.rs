@@ -16,7 +16,7 @@ use evenkeel_model::document::{
     When,
 };
 
-use crate::figures::{bytes, criterion, duration};
+use crate::figures::{bytes, criterion, duration, offset};
 use crate::map::{Map, document, one};
 use crate::tree::Tree;
 
@@ -155,6 +155,7 @@ fn parameters(fault: &Fault) -> Map {
         Fault::StopUnit { unit } => map.put("unit", Tree::text(unit)),
         Fault::Pids { count } => map.put("count", Tree::word(count)),
         Fault::FileDescriptors { limit } => map.put("limit", Tree::word(limit)),
+        Fault::ClockSkew { offset: by } => map.put("offset", offset(*by)),
         Fault::Pause { by } => {
             let word =
                 |by: &PauseBy| Tree::text(if *by == PauseBy::Trace { "trace" } else { "signal" });

@@ -14,6 +14,7 @@ use crate::document::{
 use crate::yaml::{Node, Place};
 
 pub(super) mod call;
+pub(super) mod clock;
 pub(super) mod cluster;
 pub(super) mod condition;
 pub(super) mod container;

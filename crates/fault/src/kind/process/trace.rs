@@ -35,7 +35,8 @@ pub(in crate::kind) const KIND: Kind = Kind {
 
 fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
     must_run(aim)?;
-    aim.processes().try_for_each(Process::must_be_traceable)?;
+    let otherwise = ", or leave out `by: trace`";
+    aim.processes().try_for_each(|it| it.must_be_traceable(otherwise))?;
     let processes: Vec<Process> = aim.processes().cloned().collect();
     let work = (!processes.is_empty()).then_some(Work::Trace(Trace { processes }));
     Ok(work.map(|it| aim.hold(it)).into_iter().collect())

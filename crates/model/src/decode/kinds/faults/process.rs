@@ -7,7 +7,7 @@ use crate::decode::codec::Integer;
 use crate::decode::codes;
 use crate::decode::fields::Fields;
 use crate::decode::kinds::words;
-use crate::decode::values::{disk_rate, length, process};
+use crate::decode::values::{clock, disk_rate, length, process};
 use crate::document::{Fault, IoLimits, PauseBy, Step};
 
 /// More often than this nobody comes back in between.
@@ -77,6 +77,12 @@ fn io_throttle(f: &mut Fields<'_>) -> Option<Step> {
     step(f, Some(Fault::IoThrottle(limits)), &AIMED)
 }
 
+fn clock_skew(f: &mut Fields<'_>) -> Option<Step> {
+    let sentence = "How far their clock is ahead, such as `10m`, or behind, such as `-10m`.";
+    let offset = f.required("offset", sentence, clock::offset());
+    step(f, offset.map(|offset| Fault::ClockSkew { offset }), &AIMED)
+}
+
 /// Every kind of this family, in the order of the manual.
 pub(super) fn kinds() -> Vec<Kind> {
     vec![
@@ -114,6 +120,11 @@ pub(super) fn kinds() -> Vec<Kind> {
             "ioThrottle",
             "Processes read and write no faster than this, on each disk.",
             body("IoThrottleFault", io_throttle),
+        ),
+        (
+            "clockSkew",
+            "Processes are told a time of day that is not the true one.",
+            body("ClockSkewFault", clock_skew),
         ),
     ]
 }

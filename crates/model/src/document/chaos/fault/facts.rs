@@ -61,6 +61,7 @@ impl Fault {
             Self::Pids { .. } => lasts("pids", &[Host]),
             Self::FileDescriptors { .. } => lasts("fileDescriptors", &[Process]),
             Self::IoThrottle(_) => lasts("ioThrottle", &[Process]),
+            Self::ClockSkew { .. } => lasts("clockSkew", &[Process]),
             Self::PodDelete { every, .. } => repeats("podDelete", &[Pod], every.is_some()),
             Self::PodEvict => repeats("podEvict", &[Pod], false),
             Self::Scale { .. } => lasts("scale", &[Cluster]),
@@ -75,7 +76,7 @@ impl Fault {
     }
 
     /// Every kind, in the order of the manual.
-    pub const KINDS: [&str; 40] = [
+    pub const KINDS: [&str; 41] = [
         "latency",
         "bandwidth",
         "blackHole",
@@ -99,6 +100,7 @@ impl Fault {
         "stopUnit",
         "fileDescriptors",
         "ioThrottle",
+        "clockSkew",
         "cpu",
         "memory",
         "diskFill",

@@ -64,6 +64,7 @@ impl fmt::Display for Fault {
             Self::Pids { count } => write!(f, "{count} pids taken"),
             Self::FileDescriptors { limit } => write!(f, "at most {limit} file descriptors"),
             Self::IoThrottle(limits) => write!(f, "disks at most {limits}"),
+            Self::ClockSkew { offset } => write!(f, "clock {offset}"),
             Self::PodDelete { every: None, .. } => f.write_str("pods deleted"),
             Self::PodDelete { every: Some(it), .. } => {
                 write!(f, "pods deleted every {}", Human(*it))

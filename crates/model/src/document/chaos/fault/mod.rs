@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use evenkeel_units::duration::{seconds, seconds_option};
-use evenkeel_units::{Bytes, Ratio};
+use evenkeel_units::{Bytes, Offset, Ratio};
 use serde::{Deserialize, Serialize};
 
 use super::{Cluster, Network};
@@ -224,6 +224,12 @@ pub enum Fault {
     },
     /// Processes read and write no faster than this, on each disk: limits of their control group.
     IoThrottle(IoLimits),
+    /// Processes are told a time of day that is not the true one.
+    ClockSkew {
+        /// How far their clock is ahead, or behind.
+        #[serde(rename = "offset_seconds")]
+        offset: Offset,
+    },
     /// Pods are deleted.
     PodDelete {
         /// How long they have to end; `None`: what each says itself.
