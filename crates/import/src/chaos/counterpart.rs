@@ -57,6 +57,8 @@ pub(super) enum Here {
     Command,
     /// `diskFill` on the host.
     DiskFill,
+    /// `clockSkew` of processes.
+    ClockSkew,
     /// `terminateBackends` of a database.
     TerminateBackends,
     /// `cpu` on the host.
@@ -70,9 +72,9 @@ pub(super) enum Here {
 }
 
 use Here::{
-    Bandwidth, BlackHole, Command, Cordon, Corrupt, Cpu, DiskFill, Dns, Duplicate, HttpAbort,
-    HttpChange, HttpDelay, IoErrors, IoLatency, Kill, Latency, Loss, Memory, NoFault, NotYet,
-    PodDelete, Refuse, Reorder, Reset, Scale, Stop, StopUnit, TerminateBackends, Toxic,
+    Bandwidth, BlackHole, ClockSkew, Command, Cordon, Corrupt, Cpu, DiskFill, Dns, Duplicate,
+    HttpAbort, HttpChange, HttpDelay, IoErrors, IoLatency, Kill, Latency, Loss, Memory, NoFault,
+    NotYet, PodDelete, Refuse, Reorder, Reset, Scale, Stop, StopUnit, TerminateBackends, Toxic,
 };
 
 impl Here {
@@ -161,7 +163,7 @@ const TABLE: &[(&str, Here)] = &[
             "it changes a file: write `command` with what does it, and what puts the file back as `undo`",
         ),
     ),
-    ("mesh/PhysicalMachineChaos/clock", NotYet("clock skew")),
+    ("mesh/PhysicalMachineChaos/clock", ClockSkew),
     ("mesh/PhysicalMachineChaos/http-abort", HttpAbort),
     ("mesh/PhysicalMachineChaos/http-delay", HttpDelay),
     (
@@ -199,7 +201,7 @@ const TABLE: &[(&str, Here)] = &[
         "mesh/IoChaos",
         NoFault("it is of Chaos Mesh before 2.0: write it as an IOChaos of `latency` or `fault`"),
     ),
-    ("mesh/TimeChaos", NotYet("clock skew")),
+    ("mesh/TimeChaos", ClockSkew),
     ("mesh/BlockChaos", NotYet("slow block devices")),
     ("mesh/JVMChaos", NotYet("faults inside of a Java machine")),
     ("mesh/KernelChaos", NotYet("failures inside of the kernel")),
@@ -300,7 +302,10 @@ const TABLE: &[(&str, Here)] = &[
         NoFault("it fills a disk until somebody empties it: write `diskFill`"),
     ),
     ("toolkit/command/dd", NoFault("it fills a disk until somebody empties it: write `diskFill`")),
-    ("toolkit/command/date", NotYet("clock skew")),
+    (
+        "toolkit/command/date",
+        NotYet("the clock of a whole host (write `clockSkew` with its processes)"),
+    ),
     (
         "toolkit/command/toxiproxy-cli",
         NoFault(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evenkeel_model::decode::codes;
 use evenkeel_model::yaml::{Entry, Node, Place, Sort, Value};
-use evenkeel_units::{Ratio, parse_duration};
+use evenkeel_units::{Offset, Ratio, parse_duration};
 
 use super::draft::Draft;
 use crate::notes::cut;
@@ -222,5 +222,13 @@ impl Draft {
     /// A number of seconds, or a time with its unit.
     pub(super) fn seconds(&mut self, entry: &Entry) -> Option<Duration> {
         self.time(entry, 1.0)
+    }
+
+    /// How far a clock is off: with its unit, and `-` where it is behind.
+    pub(super) fn offset(&mut self, entry: &Entry) -> Option<Offset> {
+        match entry.value.text().and_then(|it| it.parse().ok()) {
+            Some(it) => Some(it),
+            None => self.refuse(entry, "offset", "Write it with its unit, such as `-10m`."),
+        }
     }
 }

@@ -1,9 +1,10 @@
-//! Chaos Mesh: NetworkChaos, HTTPChaos, IOChaos, DNSChaos, PodChaos, StressChaos, PhysicalMachineChaos, and Schedule
-//! around them.
+//! Chaos Mesh: NetworkChaos, HTTPChaos, IOChaos, DNSChaos, TimeChaos, PodChaos, StressChaos, PhysicalMachineChaos, and
+//! Schedule around them.
 //!
 //! A network fault between two applications becomes one of the link between them; the labels name the Service
 //! and the dependency. Stress acts on the host. Of the older form, `scheduler:` inside of a fault is read too.
 
+mod clock;
 pub(super) mod dns;
 pub(super) mod http;
 mod io;
@@ -99,6 +100,7 @@ fn chaos(
         "NetworkChaos" => network(word, place, &mut spec, &mut made, draft),
         "HTTPChaos" => http::http(place, &mut spec, &mut made, draft),
         "StressChaos" => stress::stress(place, &mut spec, &mut made, draft),
+        "TimeChaos" => clock::of_pods(place, &mut spec, &mut made, draft),
         "IOChaos" => io::io(action, place, &mut spec, &mut made, draft),
         "DNSChaos" => dns::dns(action, place, &mut spec, &mut made, draft),
         "PodChaos" | "PhysicalMachineChaos" => match counterpart(&format!("mesh/{kind}/{word}")) {

@@ -69,6 +69,7 @@ fn documents_of_chaos_mesh() {
     check(Format::ChaosMesh, "mesh/http.yaml");
     check(Format::ChaosMesh, "mesh/files.yaml");
     check(Format::ChaosMesh, "mesh/machines.yaml");
+    check(Format::ChaosMesh, "mesh/clocks.yaml");
 }
 
 #[test]
@@ -171,6 +172,7 @@ fn what_is_written_can_be_planned_once_its_services_are_there() {
         "mesh/http.yaml",
         "mesh/files.yaml",
         "mesh/machines.yaml",
+        "mesh/clocks.yaml",
         "litmus/engine.yaml",
         "litmus/http.yaml",
         "litmus/cluster.yaml",

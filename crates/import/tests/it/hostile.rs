@@ -116,6 +116,7 @@ fn broken_chaos() -> impl Strategy<Value = String> {
         include_str!("../corpus/chaos/mesh/hosts.yaml"),
         include_str!("../corpus/chaos/mesh/files.yaml"),
         include_str!("../corpus/chaos/mesh/machines.yaml"),
+        include_str!("../corpus/chaos/mesh/clocks.yaml"),
         include_str!("../corpus/chaos/litmus/engine.yaml"),
         include_str!("../corpus/chaos/litmus/http.yaml"),
         include_str!("../corpus/chaos/litmus/cluster.yaml"),

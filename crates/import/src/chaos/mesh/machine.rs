@@ -12,7 +12,7 @@ use super::super::fields::Fields;
 use super::super::kubernetes as k8s;
 use super::super::toolkit::words;
 use super::stress::{cpu, load, memory};
-use super::{http, wire};
+use super::{clock, http, wire};
 use crate::secrets;
 
 /// What is said of which machine it is.
@@ -36,6 +36,9 @@ pub(super) fn machine(
     };
     if here == Here::Kill {
         return process(entry, duration, made, draft);
+    }
+    if here == Here::ClockSkew {
+        return clock::of_machine(entry, duration, made, draft);
     }
     let fault = match here {
         Here::Cpu => cpu(Fields::of(&entry.value, entry.key_place, draft), draft),
