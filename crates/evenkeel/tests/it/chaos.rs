@@ -92,7 +92,7 @@ fn mistakes_and_files_of_which_nothing_carries_over_are_refused() {
     );
     let output = world.run(&["chaos", "import", "pods.yaml"]);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-    for words in ["there is no such fault yet: killing containers", "nothing of it carries over"] {
+    for words in ["containers are told by what their engine says", "nothing of it carries over"] {
         assert!(said(&output).contains(words), "{}", said(&output));
     }
 

@@ -275,7 +275,7 @@ impl Ours {
     fn stub(&self, process: &Process, settings: &Settings) -> io::Result<()> {
         let mut written = self.begins();
         written.push(self.stub..self.stub + SIZE);
-        let settled = self.amid(process, &written, |thread| {
+        let settled = amid(process, &written, |thread| {
             let Look::Untouched(at) = self.look(process.pid)? else {
                 return Err(io::Error::other("it has been changed by somebody else"));
             };
@@ -285,7 +285,9 @@ impl Ours {
             for (place, _, ours) in &self.words {
                 write(thread, at + *place as u64, ours)?;
             }
-            Ok(matches!(self.look(process.pid)?, Look::Stubbed { mark, whole: true, .. } if mark == settings.mark))
+            Ok(
+                matches!(self.look(process.pid)?, Look::Stubbed { mark, whole: true, .. } if mark == settings.mark),
+            )
         })?;
         match settled {
             Some(true) => Ok(()),
@@ -297,7 +299,7 @@ impl Ours {
     /// Writes back what the kernel gave out, where the jumps are ours.
     fn restore(&self, process: &Process, own: u64) -> io::Result<()> {
         // Whoever is amid the stub ends it there.
-        let settled = self.amid(process, &self.begins(), |thread| {
+        let settled = amid(process, &self.begins(), |thread| {
             if let Look::Stubbed { at, mark, .. } = self.look(process.pid)?
                 && mark == own
             {
@@ -319,33 +321,32 @@ impl Ours {
     fn begins(&self) -> Vec<Range<usize>> {
         self.vdso.functions.iter().map(|it| it + 1..it + JUMP).collect()
     }
+}
 
-    /// Does something while every thread of a process stands still, and none amid these bytes. `None`: it is gone.
-    fn amid<T>(
-        &self,
-        process: &Process,
-        written: &[Range<usize>],
-        work: impl Fn(Pid) -> io::Result<T>,
-    ) -> io::Result<Option<T>> {
-        let wait = |time| {
-            pause(time);
-            Ok(false)
+/// Does something while every thread of a process stands still, and none amid these bytes. `None`: it is gone.
+fn amid<T>(
+    process: &Process,
+    written: &[Range<usize>],
+    work: impl Fn(Pid) -> io::Result<T>,
+) -> io::Result<Option<T>> {
+    let wait = |time| {
+        pause(time);
+        Ok(false)
+    };
+    for _ in 0..TRIES {
+        let still = match Still::of(process, wait) {
+            Ok(it) => it,
+            Err(_) if !process.is_alive() => return Ok(None),
+            Err(error) => return Err(error),
         };
-        for _ in 0..TRIES {
-            let still = match Still::of(process, wait) {
-                Ok(it) => it,
-                Err(_) if !process.is_alive() => return Ok(None),
-                Err(error) => return Err(error),
-            };
-            let Some(thread) = still.threads().next() else { return Ok(None) };
-            if is_clear(process.pid, &still, written)? {
-                return work(thread).map(Some);
-            }
-            drop(still);
-            pause(BETWEEN);
+        let Some(thread) = still.threads().next() else { return Ok(None) };
+        if is_clear(process.pid, &still, written)? {
+            return work(thread).map(Some);
         }
-        Err(io::Error::other("one of its threads is always amid asking for the time"))
+        drop(still);
+        pause(BETWEEN);
     }
+    Err(io::Error::other("one of its threads is always amid asking for the time"))
 }
 
 /// Whether no thread would run on in the middle of what is written.

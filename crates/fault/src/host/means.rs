@@ -111,7 +111,7 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
             "clocks",
             "set the clocks of processes ahead or back",
             &["clockSkew"],
-            [host.tracing(), host.machine()],
+            [host.tracing(), machine()],
         ),
         of("cgroups", "limit a group's CPU and memory", &[], [host.control_groups()]),
         of(
@@ -235,12 +235,6 @@ impl HostFacts {
         }
     }
 
-    /// The code that is put in front of the kernel's is of one machine, that of this program.
-    fn machine(&self) -> Option<Lack> {
-        let help = "clocks are set by code of x86-64";
-        lack(cfg!(target_arch = "x86_64"), "a processor of x86-64", help)
-    }
-
     fn io_controller(&self) -> Option<Lack> {
         let is_there = self.cgroup_v1.contains("blkio") || self.cgroup_v2.contains("io");
         let help = "the kernel option CONFIG_BLK_DEV_THROTTLING, and control groups mounted with the controller; in a \
@@ -254,6 +248,12 @@ impl HostFacts {
             "mount control groups; in a container, `--cgroupns host` and a writable /sys/fs/cgroup";
         lack(has("cpu") && has("memory"), "the controllers `cpu` and `memory`", help)
     }
+}
+
+/// The code that is put in front of the kernel's is of one machine, that of this program.
+fn machine() -> Option<Lack> {
+    let help = "clocks are set by code of x86-64";
+    lack(cfg!(target_arch = "x86_64"), "a processor of x86-64", help)
 }
 
 /// Whether it is there is not known, because it could not be tried.
