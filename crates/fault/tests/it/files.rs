@@ -346,11 +346,12 @@ async fn whoever_is_killed_the_folder_is_as_before() {
         // Cutting the file is a write, too, and has failed.
         let error = blocking(move || std::fs::write(at, "lost").unwrap_err()).await;
         assert_eq!(error.raw_os_error(), Some(Errno::IO.raw_os_error()), "{whom}");
+        // The tool goes last: the others leave by themselves once it is gone.
         let pids = match whom {
             "tool" => vec![tool.0.id()],
             "child" => vec![holder],
-            "tool and guardian" => vec![tool.0.id(), guardian],
-            _ => vec![tool.0.id(), guardian, holder],
+            "tool and guardian" => vec![guardian, tool.0.id()],
+            _ => vec![holder, guardian, tool.0.id()],
         };
         pids.iter().for_each(|it| signal("KILL", *it));
         until(|| mounted(&path).is_empty() && serving(&path) == 0).await;
