@@ -85,7 +85,8 @@ impl Image {
         let [user, group] = ["Uid:", "Gid:"].map(|it| stat::field(&status, it));
         let environment = std::fs::read(path("environ"))?;
         let environment = String::from_utf8(environment).map_err(io::Error::other)?;
-        if is_title(&stat::arguments(pid))
+        let arguments = stat::arguments(pid);
+        if is_title(&arguments)
             || !environment.is_empty() && !environment.split('\0').any(|it| it.contains('='))
         {
             return Err(unknown("it has written another title over its command line"));
@@ -106,7 +107,7 @@ impl Image {
             .filter_map(|it| it.split_once('='))
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        let arguments = stat::arguments(pid).into_iter().map(OsString::into_string);
+        let arguments = arguments.into_iter().map(OsString::into_string);
         let output = ["fd/1", "fd/2"].map(|it| Output::of(&path(it)));
         let program = stat::executable(pid).ok_or(io::ErrorKind::NotFound)?;
         let directory = std::fs::read_link(path("cwd"))?;

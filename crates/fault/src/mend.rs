@@ -143,12 +143,13 @@ pub(crate) async fn mend_all<'a>(
     // On another boot nothing is left of what only some namespaces knew.
     let is_of_now = ledger.boot.as_ref().is_none_or(|it| stat::is_of_this_boot(it));
     let (there, here) = (&ledger.place, Place::here());
-    // Processes end with their namespace, and that with its first process.
-    let is_over = ledger.tool.as_ref().is_some_and(|it| it.pid == 1) || there.is_over(&here);
+    // Processes end with their namespace, and that with its first process. Asked only of what is far: all of the host is
+    // looked through for it.
+    let is_over = || ledger.tool.as_ref().is_some_and(|it| it.pid == 1) || there.is_over(&here);
     for (id, (_, undo)) in first.into_iter().chain(last) {
         let far = undo.depends_on().iter().find(|it| !there.shares(&here, **it));
         let mended = match far {
-            Some(Namespace::Pid) if is_of_now && is_over => Ok(Mended::WasFine),
+            Some(Namespace::Pid) if is_of_now && is_over() => Ok(Mended::WasFine),
             Some(_) if is_of_now => Err(MendError::Elsewhere(Box::new(there.clone()))),
             Some(_) | None => mend(undo, secret(*id)).await,
         };
