@@ -13,8 +13,11 @@ use super::tree::Files;
 /// Lowest first. A crate may depend on crates of lower layers, and of its own unless that is [`HANDS`].
 const LAYERS: &[(&str, &[&str])] = &[
     ("vocabulary", &["units", "model"]),
-    ("judgement", &["stats", "slo", "capacity", "ops", "resilience", "report", "import"]),
-    ("hands", &["load", "fault", "probe", "health", "metrics", "store"]),
+    (
+        "judgement",
+        &["stats", "series", "promql", "slo", "capacity", "ops", "resilience", "report", "import"],
+    ),
+    ("hands", &["load", "fault", "probe", "health", "metrics", "tsdb", "store"]),
     ("conductors", &["drill", "serve"]),
     ("surface", &["evenkeel"]),
 ];
