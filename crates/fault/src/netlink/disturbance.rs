@@ -123,9 +123,7 @@ impl Disturbance {
     }
 
     fn table(&self, lines: &Lines) -> Result<Table, Trouble> {
-        // A process is one disturbance.
-        let name = format!("evenkeel-{}", std::process::id());
-        let hold = |words| Table::hold(&name, &lines.chains(&self.traffic, &self.spared, words));
+        let hold = |words| Table::hold(&lines.chains(&self.traffic, &self.spared, words));
         in_known_words(hold).map(|(_, table)| table)
     }
 }

@@ -55,6 +55,7 @@ impl From<Errno> for Trouble {
 /// A socket of `NETLINK_NETFILTER`. What it owns in the kernel goes when it does.
 pub(crate) struct Socket {
     inner: netlink_sys::Socket,
+    number: u32,
     buffer: Vec<u8>,
     sequence: u32,
 }
@@ -62,12 +63,17 @@ pub(crate) struct Socket {
 impl Socket {
     pub(crate) fn open() -> io::Result<Self> {
         let mut socket = netlink_sys::Socket::new(NETLINK_NETFILTER)?;
-        socket.bind_auto()?;
+        let number = socket.bind_auto()?.port_number();
         socket.set_non_blocking(true)?;
         // Why, and not only that, a request is refused; without the request, which is known here.
         socket.set_ext_ack(true)?;
         socket.set_cap_ack(true)?;
-        Ok(Self { inner: socket, buffer: vec![0; BUFFER_BYTES], sequence: 0 })
+        Ok(Self { inner: socket, number, buffer: vec![0; BUFFER_BYTES], sequence: 0 })
+    }
+
+    /// What no other socket of this network has, whoever opened it.
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
     }
 
     /// Has the kernel keep up to so many bytes for us; fewer without `CAP_NET_ADMIN`.

@@ -47,9 +47,12 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Makes a table of these chains, for as long as the value lives. The name must be free.
-    pub(crate) fn hold(name: &str, chains: &[Chain]) -> Result<Self, Trouble> {
+    /// Makes a table of these chains, for as long as the value lives. Its name is nobody else's, even where several
+    /// pid namespaces share a network.
+    pub(crate) fn hold(chains: &[Chain]) -> Result<Self, Trouble> {
         let mut socket = Socket::open()?;
+        let owned = format!("evenkeel-{}", socket.number());
+        let name = &*owned;
         let mut batch = Batch::of(SUBSYSTEM);
         batch.request(about(NEW_TABLE, CREATE | EXCLUSIVE), |to| {
             to.text(1, name);
@@ -67,7 +70,13 @@ impl Table {
         }
         socket.transact(batch)?;
         let chains = chains.iter().map(|it| it.name).collect();
-        Ok(Self { socket, name: name.to_owned(), chains })
+        Ok(Self { socket, name: owned, chains })
+    }
+
+    /// How it is listed.
+    #[cfg(test)]
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// What all rules have counted so far.

@@ -34,7 +34,7 @@ pub(super) fn in_known_words<T>(
 
 /// Whether tables can go with the process that owns them.
 pub(crate) fn has_owned_tables() -> bool {
-    Table::hold(&name(), &[]).is_ok()
+    Table::hold(&[]).is_ok()
 }
 
 /// How rules hand packets to a process, if they can.
@@ -42,11 +42,7 @@ pub(crate) fn queue_words() -> Option<QueueWords> {
     let queue = Queue::bind(Contents::None).ok()?;
     let made = in_known_words(|words| {
         let rules = vec![vec![words(queue.number())]];
-        Table::hold(&name(), &[Chain { name: "input", hook: Hook::Input, priority: 0, rules }])
+        Table::hold(&[Chain { name: "input", hook: Hook::Input, priority: 0, rules }])
     });
     made.ok().map(|(words, _)| words)
-}
-
-fn name() -> String {
-    format!("evenkeel-tried-{}", std::process::id())
 }

@@ -238,6 +238,22 @@ async fn commands_that_write_wait_and_those_that_read_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_somebody_else_has_laid_outlives_ours() {
+    let server = Server::start().await;
+    let [mut writer, mut theirs] = [server.client(), server.client()];
+    let (_state, mut faults) = opened().await;
+    faults.begin(0, &server.fault(PAUSE_WRITE)).await.unwrap();
+    assert_eq!(theirs.asks("CLIENT PAUSE 60000 WRITE"), "+OK");
+    writer.says("SET key value");
+    let (_, error) = faults.end(0).await;
+    assert_eq!(error, None);
+    assert!(!writer.is_answered(Duration::from_millis(100)));
+    assert_eq!(theirs.asks("CLIENT UNPAUSE"), "+OK");
+    assert_eq!(writer.hears(), "+OK");
+    faults.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pause_ends_within_its_lease_when_whoever_renews_it_is_killed_or_stopped() {
     for (mode, how) in [(PAUSE_ALL, "KILL"), (PAUSE_WRITE, "KILL"), (PAUSE_WRITE, "STOP")] {
         let server = Server::start().await;

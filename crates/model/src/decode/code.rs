@@ -104,7 +104,7 @@ codes! {
     NO_ABORT = new("EK-L010", "The drill breaks something and has no condition that stops it when too much breaks. Give `safety.abort`, such as `error_rate > 50% for 5s`.");
     NO_SUCH_ROUTE = new("EK-L011", "The objective counts requests of a route that the load does not send, so it would judge nothing.");
     NO_ADDRESS = new("EK-L012", "The load does not say where to send requests: give it a `url`, or name a service that has one.");
-    OVERLAP = new("EK-L013", "Two faults act on one link at one time. What the service would see is neither of them, and no effect could be told from the other.");
+    OVERLAP = new("EK-L013", "Two faults act on one link, folder, unit or object at one time. What the service would see is neither of them, and no effect could be told from the other.");
     TIME_ZONE = new("EK-L014", "Not the name of a time zone of the IANA data base, such as `Europe/Paris` or `UTC`.");
     NO_RECOVERY = new("EK-L015", "A recovery time is asked for, and no phase comes after the faults or the spike in which it could be seen. Add a phase with `role: recovery`, or a `tail` to the spike.");
     NO_SHAPE = new("EK-L016", "Neither the drill has phases nor its load test a shape, so nothing says how many requests to send.");

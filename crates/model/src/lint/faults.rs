@@ -271,21 +271,35 @@ fn exists(lint: &mut Lint<'_>, acting: &Acting<'_>, service: &Service, target: &
     lint.report(acting.item, &path, codes::NO_SUCH_TARGET, message, help);
 }
 
+/// What a fault has for itself while it acts, where that can be told before it begins; the rest is refused when it
+/// would begin.
+fn taken(acting: &Acting<'_>) -> Option<String> {
+    match &acting.step.fault {
+        Fault::StopUnit { unit } => Some(format!("the unit `{unit}`")),
+        Fault::IoErrors { path, .. } | Fault::IoLatency { path, .. } => {
+            Some(format!("the folder `{}`", path.display()))
+        }
+        Fault::Scale { deployment, namespace, .. } => {
+            Some(format!("the deployment `{deployment}` in `{namespace}`"))
+        }
+        Fault::Cordon { node, .. } => Some(format!("the node `{node}`")),
+        _ if acting.step.acts_on() == ActsOn::Link => acting.link().map(|it| format!("`{it}`")),
+        _ => None,
+    }
+}
+
 fn overlaps(lint: &mut Lint<'_>, faults: &[Acting<'_>]) {
-    let mut links: Vec<&Acting<'_>> = faults
-        .iter()
-        .filter(|it| it.link().is_some() && it.step.acts_on() == ActsOn::Link)
-        .collect();
-    links.sort_by_key(|it| (it.link(), it.from));
-    // By link and time, a fault overlaps an earlier one exactly when it begins before the latest end so far.
-    let mut latest: Option<&Acting<'_>> = None;
-    for acting in links {
-        if let Some(before) = latest.filter(|it| it.link() == acting.link()) {
+    let mut taken: Vec<(String, &Acting<'_>)> =
+        faults.iter().filter_map(|it| Some((taken(it)?, it))).collect();
+    taken.sort_by(|(one, before), (other, after)| (one, before.from).cmp(&(other, after.from)));
+    // By thing and time, a fault overlaps an earlier one exactly when it begins before the latest end so far.
+    let mut latest: Option<(&str, &Acting<'_>)> = None;
+    for (thing, acting) in &taken {
+        if let Some((_, before)) = latest.filter(|(it, _)| it == thing) {
             if acting.from < before.to {
-                let link = acting.link().unwrap_or_default();
                 let fault: &Fault = &before.step.fault;
                 let message = format!(
-                    "`{}` begins while `{fault}` still acts on `{link}`",
+                    "`{}` begins while `{fault}` still acts on {thing}",
                     acting.step.fault.kind()
                 );
                 let help = "Let one end before the next begins.";
@@ -295,6 +309,6 @@ fn overlaps(lint: &mut Lint<'_>, faults: &[Acting<'_>]) {
                 continue;
             }
         }
-        latest = Some(acting);
+        latest = Some((thing, acting));
     }
 }

@@ -164,6 +164,14 @@ fn faults_on_one_link_come_one_after_the_other() {
 }
 
 #[test]
+fn faults_on_one_unit_come_one_after_the_other() {
+    let stop = |at: &str| format!("- stopUnit: {{unit: nginx.service, at: {at}, duration: 8s}}");
+    let two = format!("{}\n    {}", stop("2s"), stop("9s"));
+    let found = with(&[("- latency: {delay: 800ms, at: 2s, duration: 8s}", &two)]);
+    insta::assert_snapshot!(found.lines().last().unwrap(), @"EK-L013 28:43 `stopUnit` begins while `nginx.service stopped` still acts on the unit `nginx.service` | Let one end before the next begins.");
+}
+
+#[test]
 fn hours_have_a_zone_and_leave_some() {
     insta::assert_snapshot!(with(&[("maxDuration: 1m", "timeZone: Europe/Pari")]), @r"EK-L014 30:15 `Europe/Pari` is not a time zone | Write a name of the IANA data base, such as `Europe/Paris` or `UTC`.");
     insta::assert_snapshot!(with(&[("maxDuration: 1m", "allowedHours: [\"09:00-10:00\"]\n    restrictedHours: [\"08:00-12:00\"]")]), @r"EK-L017 31:5 there is no minute in which faults may act | Shorten `restrictedHours`, or add to `allowedHours`.");

@@ -1,10 +1,10 @@
 //! Commands that wait, by leases that follow each other.
 //!
 //! A pause ends by itself after [`LEASE`]; as long as we are there it is renewed. One of writing commands is renewed well
-//! before it ends, and taken back at the end. Under one of all commands ours wait, too, and so does whatever would take it
-//! back: two renewals are sent ahead. Commands that wait are done in the order they came in, so when a lease ends the
-//! next one is the first thing that happens, and everybody else waits again. At the end we hang up: what waits of a
-//! connection that is closed is thrown away, and the lease runs out.
+//! before it ends. Under one of all commands ours wait, too: two renewals are sent ahead. Commands that wait are done in
+//! the order they came in, so when a lease ends the next one is the first thing that happens, and everybody else waits
+//! again. At the end we hang up: what waits of a connection that is closed is thrown away, and the lease runs out. A
+//! pause is never taken back, for the server has but one: whoever else has laid a longer one still has it.
 //!
 //! A second connection sends a command of the sort that waits, and its answers say what a client meets.
 
@@ -72,9 +72,6 @@ pub(super) fn run(mode: PauseMode, address: &Address, life: &Life) -> io::Result
         if probe.hears(&clock, Duration::ZERO)? {
             probe.ask(&clock)?;
         }
-    }
-    if mode == PauseMode::Write {
-        session.ask(&["CLIENT", "UNPAUSE"])?;
     }
     drop(session);
     probe.hears(&clock, LAST_ANSWER_MAX)?;

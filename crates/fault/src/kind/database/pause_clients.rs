@@ -9,10 +9,9 @@
 //!
 //! `all` (the default) lets every command wait, `write` those that write or might (`EVAL`, `PUBLISH`). Needs: Redis 6.2 or
 //! later, or Valkey, and a user that may `CLIENT` and `PING`, for `write` `PUBLISH` to the channel `evenkeel`. Release
-//! class B: the server ends it 1 s after it last heard of us. A pause of all commands cannot be taken back, since
-//! that would wait, too, so it ends up to 1 s late, or 3 s when the way to the server is cut off; a pause of writing
-//! commands is taken back at once, and with it one that somebody else has laid. Evidence: how long a command of ours
-//! waited, and how long it took before.
+//! class B: the server ends it 1 s after it last heard of us. It is never taken back, for that would wait, too, or end
+//! a pause that somebody else has laid: it ends up to 1 s late, or 3 s when the way to the server is cut off. Evidence:
+//! how long a command of ours waited, and how long it took before.
 
 use std::time::Duration;
 

@@ -104,10 +104,6 @@ impl Disturber {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
-
-    pub(super) fn table(&self) -> String {
-        format!("evenkeel-{}", self.child.id())
-    }
 }
 
 /// The process of a [`Disturber`]; by itself no test.
