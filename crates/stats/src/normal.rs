@@ -10,3 +10,17 @@ pub(crate) fn two_sided(z: f64) -> f64 {
     let sum = coefficients.iter().fold(0.0, |sum, it| (sum + it) * t);
     (sum * (-x * x).exp()).clamp(0.0, 1.0)
 }
+
+/// Below which value a standard normal one is with `probability`, between 0 and 1; by halving, as exact as the above.
+pub(crate) fn quantile(probability: f64) -> f64 {
+    let tail = 2.0 * probability.min(1.0 - probability);
+    let (mut low, mut high) = (0.0, 40.0);
+    for _ in 0..80 {
+        let middle = f64::midpoint(low, high);
+        match two_sided(middle) > tail {
+            true => low = middle,
+            false => high = middle,
+        }
+    }
+    if probability < 0.5 { -high } else { high }
+}
