@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use evenkeel_units::Ratio;
 
-use crate::Counts;
+use crate::{Counts, Share};
 
 /// An error budget and what some events took of it.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Budget {
-    /// The promise. Below one: a promise of everything has no budget.
+    /// The promise. A promise of everything has no budget: the first bad event breaks it.
     pub objective: Ratio,
     /// The events.
     pub counts: Counts,
@@ -32,6 +32,22 @@ impl Budget {
         // Both sides in whole billionths of events, so that exactly half reads as 0.5.
         (self.counts.total > 0 && rest > 0.0)
             .then(|| self.counts.bad() as f64 * 1e9 / (self.counts.total as f64 * rest))
+    }
+
+    /// The same as [`spent`](Self::spent), exact. Where nothing is allowed, any bad event is endlessly much, and
+    /// none is nothing. `None` without events.
+    pub fn burn_rate(self) -> Option<Share> {
+        let bad = Share::of(self.counts.bad(), self.counts.total);
+        match self.counts {
+            Counts { total: 0, .. } => None,
+            it if it.bad() == 0 => Some(Share::ZERO),
+            _ => Some(bad.times(Share::from(self.objective.rest()).inverse())),
+        }
+    }
+
+    /// Share of the allowance that is left, exact: negative when overspent. `None` without events.
+    pub fn left(self) -> Option<Share> {
+        self.burn_rate().map(Share::rest)
     }
 
     /// Whether the promise was kept: the share of good events reaches the objective, compared in whole
@@ -78,6 +94,19 @@ mod tests {
     #[test]
     fn attaining_99_92_of_99_9_percent_leaves_a_fifth_of_the_budget() {
         assert_eq!(budget("99.9%", 9_992, 10_000).spent(), Some(0.8));
+    }
+
+    #[test]
+    fn what_is_left_is_exact() {
+        assert_eq!(budget("99.9%", 9_992, 10_000).left(), Some(Share::of(2, 10)));
+        assert_eq!(budget("99.9%", 9_985, 10_000).left(), Some(Share::new(-1, 2)));
+        assert_eq!(budget("99.9%", 0, 0).left(), None);
+    }
+
+    #[test]
+    fn a_promise_of_everything_is_whole_until_the_first_bad_event() {
+        assert_eq!(budget("100%", 10, 10).left(), Some(Share::ONE));
+        assert!(budget("100%", 9, 10).left().unwrap() < Share::new(i128::MIN, 1));
     }
 
     #[test]

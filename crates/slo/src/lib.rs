@@ -1,18 +1,36 @@
 //! Turns counts into error budgets and burn rates.
 //!
 //! ```text
-//! counts  Counts: good events of all events, as an objective counts them
-//! budget  Budget: what an objective allows, and what was spent of it
+//! share        Share: a quotient of whole numbers, compared without rounding
+//! interval     Interval and Intervals: stretches of time, and sets of them
+//! window       Window: the time an objective is about, rolling or of the calendar
+//! counts       Counts: good events of all events, as an objective counts them
+//! history      History: counts by slices of time, and what gaps mean
+//! budget       Budget: what an objective allows, and what was spent of it
+//! account      Account: where a budget stands at a moment of its window
+//! downtime     how long a service may be down in a day, a week, a month
 //! ```
 //!
 //! Counts are whole numbers and objectives are exact, so that half a budget is half a budget and not
 //! 0.4999. Nothing is clamped: an overspent budget is negative. No data is [`None`], never 100 %.
 //!
-//! Deliberately absent: input and output. Alerts, policies, gates and rules for Prometheus come with
-//! the objectives organ.
+//! Moments are given, and so are zones: nothing here asks a clock or reads a database of time zones.
+//!
+//! Deliberately absent: input and output, how documents are read, and how a number is shown.
 
+pub mod account;
 mod budget;
 mod counts;
+pub mod downtime;
+pub mod history;
+pub mod interval;
+pub mod share;
+pub mod window;
 
+pub use account::{Account, Exhaustion, Status, Thresholds, Unit};
 pub use budget::Budget;
-pub use counts::{Counts, RouteAnswers, count};
+pub use counts::{Counts, Rounding, RouteAnswers, count};
+pub use history::{Coverage, Gaps, History, HistoryError};
+pub use interval::{Interval, Intervals};
+pub use share::Share;
+pub use window::{Calendar, Period, Window};
