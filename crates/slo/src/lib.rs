@@ -6,6 +6,7 @@
 //! window       Window: the time an objective is about, rolling or of the calendar
 //! counts       Counts: good events of all events, as an objective counts them
 //! history      History: counts by slices of time, and what gaps mean
+//! sli          Sli: what is measured of a service, and what turns it into counts
 //! budget       Budget: what an objective allows, and what was spent of it
 //! account      Account: where a budget stands at a moment of its window
 //! downtime     how long a service may be down in a day, a week, a month
@@ -25,6 +26,7 @@ pub mod downtime;
 pub mod history;
 pub mod interval;
 pub mod share;
+pub mod sli;
 pub mod window;
 
 pub use account::{Account, Exhaustion, Status, Thresholds, Unit};
@@ -33,4 +35,5 @@ pub use counts::{Counts, Rounding, RouteAnswers, count};
 pub use history::{Coverage, Gaps, History, HistoryError};
 pub use interval::{Interval, Intervals};
 pub use share::Share;
+pub use sli::Sli;
 pub use window::{Calendar, Period, Window};
