@@ -1,4 +1,4 @@
-//! Turns counts into error budgets and burn rates.
+//! Turns counts into error budgets and burn rates, and those into alerts.
 //!
 //! ```text
 //! share        Share: a quotient of whole numbers, compared without rounding
@@ -10,6 +10,7 @@
 //! budget       Budget: what an objective allows, and what was spent of it
 //! account      Account: where a budget stands at a moment of its window
 //! downtime     how long a service may be down in a day, a week, a month
+//! burn         burn-rate alerts: rules, the sets people use, and alerts as time passes
 //! ```
 //!
 //! Counts are whole numbers and objectives are exact, so that half a budget is half a budget and not
@@ -21,6 +22,7 @@
 
 pub mod account;
 mod budget;
+pub mod burn;
 mod counts;
 pub mod downtime;
 pub mod history;
