@@ -1,4 +1,4 @@
-//! Turns counts into error budgets and burn rates, and those into alerts.
+//! Turns counts into error budgets and burn rates, and those into alerts, policies and gates.
 //!
 //! ```text
 //! share        Share: a quotient of whole numbers, compared without rounding
@@ -11,6 +11,8 @@
 //! account      Account: where a budget stands at a moment of its window
 //! downtime     how long a service may be down in a day, a week, a month
 //! burn         burn-rate alerts: rules, the sets people use, and alerts as time passes
+//! policy       what is done when a budget runs low
+//! gate         whether a change may go out
 //! ```
 //!
 //! Counts are whole numbers and objectives are exact, so that half a budget is half a budget and not
@@ -25,8 +27,10 @@ mod budget;
 pub mod burn;
 mod counts;
 pub mod downtime;
+pub mod gate;
 pub mod history;
 pub mod interval;
+pub mod policy;
 pub mod share;
 pub mod sli;
 pub mod window;

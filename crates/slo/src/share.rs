@@ -178,6 +178,15 @@ pub(crate) fn decimal(value: f64) -> String {
     }
 }
 
+/// As a percentage with at most four digits behind the point: `-12.5 %`.
+pub(crate) fn percent(share: Share) -> String {
+    let text = format!("{:.4}", share.get() * 100.0);
+    match text.contains('.') {
+        true => format!("{} %", text.trim_end_matches('0').trim_end_matches('.')),
+        false => format!("{text} %"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
