@@ -13,6 +13,7 @@
 //! burn         burn-rate alerts: rules, the sets people use, and alerts as time passes
 //! policy       what is done when a budget runs low
 //! gate         whether a change may go out
+//! exclusion    time that does not count, and the ledger that is kept of it
 //! ```
 //!
 //! Counts are whole numbers and objectives are exact, so that half a budget is half a budget and not
@@ -27,6 +28,7 @@ mod budget;
 pub mod burn;
 mod counts;
 pub mod downtime;
+pub mod exclusion;
 pub mod gate;
 pub mod history;
 pub mod interval;
