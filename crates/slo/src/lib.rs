@@ -14,6 +14,8 @@
 //! policy       what is done when a budget runs low
 //! gate         whether a change may go out
 //! exclusion    time that does not count, and the ledger that is kept of it
+//! target       which promise a baseline supports
+//! sla          what a customer gets back when a promise was not kept
 //! ```
 //!
 //! Counts are whole numbers and objectives are exact, so that half a budget is half a budget and not
@@ -34,7 +36,9 @@ pub mod history;
 pub mod interval;
 pub mod policy;
 pub mod share;
+pub mod sla;
 pub mod sli;
+pub mod target;
 pub mod window;
 
 pub use account::{Account, Exhaustion, Status, Thresholds, Unit};
