@@ -16,6 +16,8 @@
 //! exclusion    time that does not count, and the ledger that is kept of it
 //! target       which promise a baseline supports
 //! sla          what a customer gets back when a promise was not kept
+//! incident     how often a service fails and how long it stays down
+//! scorecard    one number for how reliable a service is
 //! ```
 //!
 //! Counts are whole numbers and objectives are exact, so that half a budget is half a budget and not
@@ -33,8 +35,10 @@ pub mod downtime;
 pub mod exclusion;
 pub mod gate;
 pub mod history;
+pub mod incident;
 pub mod interval;
 pub mod policy;
+pub mod scorecard;
 pub mod share;
 pub mod sla;
 pub mod sli;
