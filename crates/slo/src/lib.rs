@@ -18,6 +18,7 @@
 //! sla          what a customer gets back when a promise was not kept
 //! incident     how often a service fails and how long it stays down
 //! scorecard    one number for how reliable a service is
+//! backtest     what alerts would have said of a time that is over
 //! ```
 //!
 //! Counts are whole numbers and objectives are exact, so that half a budget is half a budget and not
@@ -28,6 +29,7 @@
 //! Deliberately absent: input and output, how documents are read, and how a number is shown.
 
 pub mod account;
+pub mod backtest;
 mod budget;
 pub mod burn;
 mod counts;
