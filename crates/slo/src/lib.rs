@@ -19,6 +19,8 @@
 //! incident     how often a service fails and how long it stays down
 //! scorecard    one number for how reliable a service is
 //! backtest     what alerts would have said of a time that is over
+//! attribution  who burned the budget
+//! explain      how a number came to be
 //! ```
 //!
 //! Counts are whole numbers and objectives are exact, so that half a budget is half a budget and not
@@ -29,12 +31,14 @@
 //! Deliberately absent: input and output, how documents are read, and how a number is shown.
 
 pub mod account;
+pub mod attribution;
 pub mod backtest;
 mod budget;
 pub mod burn;
 mod counts;
 pub mod downtime;
 pub mod exclusion;
+pub mod explain;
 pub mod gate;
 pub mod history;
 pub mod incident;
