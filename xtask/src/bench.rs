@@ -1,4 +1,5 @@
-//! Benches: what the load generator and a drill cost, against the bars that the project has set itself.
+//! Benches: what the load generator, faults, the metric store and a drill cost, against the bars that the project has
+//! set itself.
 //!
 //! A bench is never a test: its numbers belong to a machine and to the quiet around it. Whoever runs one
 //! sees the spread over the rounds and what else the machine did meanwhile.
@@ -6,12 +7,15 @@
 //! ```text
 //! load     the generator, in turns with its peers
 //! faults   the proxy, in turns with its peers, and how strong faults are
+//! metrics  the metric store, in turns with Prometheus and VictoriaMetrics
 //! drill    what conducting a drill costs beside its load
 //! figures  rows of figures, their spread, and their bars
 //! machine  cores, processor time and memory of processes, load and steal
 //! built    programs of the workspace, built for release
 //! cargo    programs of others that Cargo builds
 //! options  how a bench is run
+//! round    what a case measures, again and again
+//! running  programs that run on their cores until they are not needed
 //! ```
 
 mod built;
@@ -21,7 +25,10 @@ mod faults;
 mod figures;
 mod load;
 mod machine;
+mod metrics;
 mod options;
+mod round;
+mod running;
 
 use std::env;
 use std::fs;
@@ -59,6 +66,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Option<u8>> {
     let cases = match which.as_str() {
         "load" => load::names(),
         "faults" => faults::names(),
+        "metrics" => metrics::names(),
         "drill" => Vec::new(),
         _ => return Ok(None),
     };
@@ -68,6 +76,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Option<u8>> {
     let found = match which.as_str() {
         "load" => load::run(&options)?,
         "faults" => faults::run(&options)?,
+        "metrics" => metrics::run(&options)?,
         _ => drill::run()?,
     };
     let text = match options.output {

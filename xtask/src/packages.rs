@@ -140,6 +140,17 @@ pub(crate) const NGINX_STREAM: &[Package] = &[Package {
     program: "/usr/lib/nginx/modules/ngx_stream_module.so",
     used_by: "the bench of the faults, as a peer",
 }];
+/// What the metric store is compared with.
+pub(crate) const PROMETHEUS: &[Package] = &[Package {
+    name: "prometheus",
+    program: "prometheus",
+    used_by: "the bench of the metric store, as a peer",
+}];
+pub(crate) const VICTORIA_METRICS: &[Package] = &[Package {
+    name: "victoria-metrics",
+    program: "victoria-metrics",
+    used_by: "the bench of the metric store, as a peer",
+}];
 /// What lays faults of packets, and shows them.
 pub(crate) const NETWORK: &[Package] = &[
     Package { name: "iproute2", program: "ip", used_by: "the bench of the faults" },

@@ -31,11 +31,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use self::case::{CASES, Case, Round};
+use self::case::{CASES, Case};
 use self::proxies::{Maker, Proxy};
 use self::traffic::Server;
 use super::figures::Row;
 use super::machine::{self, Busy, Cores, Noise};
+use super::round::Round;
 use super::{Folder, Found, Options, built};
 use crate::{packages, say};
 

@@ -32,6 +32,10 @@ pub(super) enum Unit {
     Times,
     /// Bytes, shown as megabytes.
     Megabytes,
+    /// Bytes, a few.
+    Bytes,
+    /// A share of 1, so small that only its size matters.
+    Tiny,
 }
 
 /// What must hold.
@@ -113,8 +117,11 @@ impl Unit {
             Self::Micros => format!("{:.1} µs", value * 1e6),
             Self::Millis => format!("{:.2} ms", value * 1e3),
             Self::Percent => format!("{:.2} %", value * 1e2),
+            Self::Times if value.abs() < 0.1 => format!("{value:.4} ×"),
             Self::Times => format!("{value:.2} ×"),
             Self::Megabytes => format!("{:.1} MB", value / 1e6),
+            Self::Bytes => format!("{value:.2} B"),
+            Self::Tiny => format!("{value:.0e}"),
         }
     }
 }

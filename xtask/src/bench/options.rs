@@ -23,6 +23,8 @@ pub(super) struct Options {
     pub(super) seconds: u32,
     /// How long memory is watched. `None`: as long as its bar says.
     pub(super) minutes: Option<f64>,
+    /// Whether only is to be seen that everything works.
+    pub(super) quick: bool,
     /// A program that is measured as it is, instead of one that is built now.
     pub(super) program: Option<PathBuf>,
     /// Whether the page with the numbers is written.
@@ -45,6 +47,7 @@ impl Options {
             rounds: ROUNDS,
             seconds: SECONDS,
             minutes: None,
+            quick: false,
             program: None,
             write: false,
             output: Output::Text,
@@ -61,6 +64,7 @@ impl Options {
                 "--quick" => {
                     (options.rounds, options.seconds) = (1, QUICK_SECONDS);
                     options.minutes = Some(QUICK_MINUTES);
+                    options.quick = true;
                     continue;
                 }
                 "--write" => {

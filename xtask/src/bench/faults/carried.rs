@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::Stand;
-use super::case::Round;
 use super::proxies::{Maker, Proxy};
 use super::traffic::{self, connect, trip};
+use crate::bench::round::Round;
 
 /// Exchanges of a round.
 const TRIPS: usize = 4000;

@@ -1,11 +1,10 @@
 //! Cases: what is measured, the figures that come of it, and their bars.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 
 use super::{Stand, carried, host, observed, packets};
 use crate::bench::figures::{Bar, Row, Unit};
+use crate::bench::round::{self, Line, Round, bar, line};
 
 /// One thing that is measured, round by round.
 pub(super) struct Case {
@@ -17,58 +16,11 @@ pub(super) struct Case {
     pub(super) measure: fn(&Stand<'_>, &mut Round) -> Result<()>,
 }
 
-/// A figure of each round.
-pub(super) struct Line {
-    /// In JSON, with the unit in it.
-    key: &'static str,
-    /// In the table.
-    label: &'static str,
-    unit: Unit,
-    bar: Option<Bar>,
-}
-
-/// What one round has found.
-#[derive(Debug, Default)]
-pub(super) struct Round(BTreeMap<String, f64>);
-
-impl Round {
-    pub(super) fn say(&mut self, key: &str, value: f64) {
-        self.0.insert(key.to_owned(), value);
-    }
-
-    pub(super) fn get(&self, key: &str) -> Option<f64> {
-        self.0.get(key).copied()
-    }
-
-    /// Says how many times one figure is of another, where both are known.
-    pub(super) fn say_ratio(&mut self, key: &str, of: &str, to: &str) {
-        if let (Some(of), Some(to)) = (self.get(of), self.get(to)) {
-            self.say(key, of / to);
-        }
-    }
-}
-
 impl Case {
     /// Its figures over all rounds.
     pub(super) fn rows(&self, rounds: &[Round]) -> Vec<Row> {
-        let row = |line: &Line| Row {
-            case: format!("{}: {}", self.name, self.title),
-            key: line.key.to_owned(),
-            label: line.label.to_owned(),
-            unit: line.unit,
-            values: rounds.iter().filter_map(|it| it.get(line.key)).collect(),
-            bar: line.bar,
-        };
-        self.lines.iter().map(row).collect()
+        round::rows(self.name, self.title, self.lines, rounds)
     }
-}
-
-const fn line(key: &'static str, label: &'static str, unit: Unit) -> Line {
-    Line { key, label, unit, bar: None }
-}
-
-const fn bar(key: &'static str, label: &'static str, unit: Unit, bar: Bar) -> Line {
-    Line { key, label, unit, bar: Some(bar) }
 }
 
 /// All there are.

@@ -7,8 +7,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::Stand;
-use super::place::{self, Rank, Running};
 use crate::bench::machine;
+use crate::bench::running::{self, Rank, Running};
 
 /// A condition that does not come true.
 pub(super) const NEVER: &str = "error_rate > 99% for 60s";
@@ -78,7 +78,7 @@ spec:
     /// Moves it to other cores, with all that it has started.
     pub(super) fn move_to(&self, cores: &str) -> Result<()> {
         let family = machine::family_of(self.id())?;
-        family.into_iter().try_for_each(|it| place::move_to(it, cores))
+        family.into_iter().try_for_each(|it| running::move_to(it, cores))
     }
 
     /// Waits until rules for packets are there, of so many faults.
@@ -92,7 +92,7 @@ spec:
 
     /// Waits until it has ended by itself.
     pub(super) fn ended(mut self) -> Result<()> {
-        place::until("the end of an experiment", || self.0.has_ended())
+        running::until("the end of an experiment", || self.0.has_ended())
     }
 
     /// Asks it to mend, and waits until it has.

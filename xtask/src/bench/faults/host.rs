@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::Stand;
-use super::case::Round;
 use super::experiment::{Experiment, LONG};
-use super::place::Rank;
-use super::traffic::now;
 use crate::bench::machine;
+use crate::bench::round::Round;
+use crate::bench::running::Rank;
+use crate::bench::running::now;
 
 const LOAD: f64 = 0.5;
 const MEMORY_BYTES: f64 = 1024.0 * 1024.0 * 1024.0;

@@ -7,11 +7,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::Stand;
-use super::case::Round;
 use super::experiment::{Experiment, LONG, NEVER, tcp};
-use super::place::{Rank, until};
-use super::traffic::{Server, connect, now, trip};
+use super::traffic::{Server, connect, trip};
 use crate::bench::machine;
+use crate::bench::round::Round;
+use crate::bench::running::now;
+use crate::bench::running::{Rank, until};
 
 /// Ends of a round.
 const ENDS: usize = 4;

@@ -6,11 +6,11 @@ use anyhow::{Context as _, Result};
 
 use super::Stand;
 use super::carried::Late;
-use super::case::Round;
 use super::experiment::{Experiment, LONG};
-use super::place::{self, Rank};
 use super::traffic::{self, connect, trip};
 use crate::bench::machine;
+use crate::bench::round::Round;
+use crate::bench::running::{self, Rank};
 
 /// Streams of a round each way, so that both meet the same neighbours.
 const TURNS: u32 = 5;
@@ -54,9 +54,9 @@ pub(super) fn throughput(stand: &Stand<'_>, round: &mut Round) -> Result<()> {
     let one_core = pushed(met, unmet, stand.seconds)?;
     let all = machine::all_cores();
     experiment.move_to(&all)?;
-    place::move_to(std::process::id(), &all)?;
+    running::move_to(std::process::id(), &all)?;
     let pushed = pushed(met, unmet, stand.seconds);
-    place::move_to(std::process::id(), &stand.cores.generator)?;
+    running::move_to(std::process::id(), &stand.cores.generator)?;
     experiment.end()?;
     let [queued, direct] = pushed?;
     round.say("direct_bytes_per_second", direct);

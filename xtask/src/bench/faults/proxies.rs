@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
-use super::place::{Rank, Running, free};
 use super::traffic::Server;
+use crate::bench::running::{Rank, Running, free};
 use crate::bench::{built, cargo};
 use crate::packages;
 

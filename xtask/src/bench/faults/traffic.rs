@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket
 use std::thread;
 use std::time::Duration;
 
+use crate::bench::running::now;
 use anyhow::{Context as _, Result, anyhow, ensure};
-use rustix::time::{ClockId, clock_gettime};
 
 /// Written and read at a time, as iperf3 does.
 const PIECE_BYTES: usize = 128 * 1024;
@@ -17,12 +17,6 @@ const SINKS: usize = 4;
 const MESSAGE_BYTES: usize = 64;
 /// Who does not answer for so long never will.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Seconds on a clock that never steps.
-pub(super) fn now() -> f64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-}
 
 /// Whom everything is sent to, for as long as this program lives.
 #[derive(Copy, Clone, Debug)]
