@@ -1,0 +1,180 @@
+//! Tail: the chunk that still grows.
+//!
+//! It lies in memory for as long as it takes a series to fill it, so it is packed too: a step of time as its difference
+//! from the step before, a value as its difference from the value before. Two or three bytes a sample of a counter.
+
+use std::sync::Arc;
+
+use evenkeel_series::{Histogram, Point, Span};
+
+use super::{Chunk, SAMPLES, floats, histogram};
+use crate::codec::wire::{Reader, put_signed, put_value};
+
+/// Floats that follow one another.
+#[derive(Clone, Debug)]
+pub(crate) struct Floats {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) count: u32,
+    from: i64,
+    last: Point,
+    step: i64,
+}
+
+impl Floats {
+    fn of(point: Point) -> Self {
+        let mut bytes = Vec::with_capacity(16);
+        put_value(&mut bytes, 0.0, point.value);
+        Self { bytes, count: 1, from: point.at, last: point, step: 0 }
+    }
+
+    fn push(&mut self, point: Point) {
+        let step = point.at.wrapping_sub(self.last.at);
+        put_signed(&mut self.bytes, step.wrapping_sub(self.step));
+        put_value(&mut self.bytes, self.last.value, point.value);
+        self.step = step;
+        self.last = point;
+        self.count += 1;
+    }
+
+    /// All points, in order of time.
+    pub(crate) fn points(&self) -> impl Iterator<Item = Point> {
+        let mut reader = Reader::new(&self.bytes);
+        let (mut before, mut step) = (Point { at: self.from, value: 0.0 }, 0_i64);
+        (0..self.count).map_while(move |at| {
+            if at > 0 {
+                step = step.wrapping_add(reader.signed()?);
+            }
+            let value = reader.value(before.value)?;
+            before = Point { at: before.at.wrapping_add(step), value };
+            Some(before)
+        })
+    }
+}
+
+/// Native histograms that follow one another.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Histograms {
+    pub(crate) samples: Vec<(i64, Arc<Histogram>)>,
+    /// What they take in memory, about.
+    bytes: usize,
+}
+
+/// Above so many bytes a tail of histograms is sealed.
+const HISTOGRAM_BYTES: usize = 32 << 10;
+
+/// After so many samples a tail of histograms is sealed.
+const HISTOGRAM_SAMPLES: usize = 120;
+
+/// What still grows, of one kind; when the other comes, the one is sealed.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Tail {
+    #[default]
+    Empty,
+    Floats(Floats),
+    Histograms(Histograms),
+}
+
+impl Tail {
+    /// Takes the next point; gives back what was sealed by it.
+    pub(crate) fn push(&mut self, point: Point) -> Option<Chunk> {
+        match self {
+            Self::Floats(floats) if (floats.count as usize) < SAMPLES => {
+                floats.push(point);
+                None
+            }
+            _ => {
+                let sealed = self.seal();
+                *self = Self::Floats(Floats::of(point));
+                sealed
+            }
+        }
+    }
+
+    /// Takes the next histogram; gives back what was sealed by it.
+    pub(crate) fn push_histogram(&mut self, at: i64, next: Arc<Histogram>) -> Option<Chunk> {
+        let fits = matches!(self, Self::Histograms(tail) if tail.bytes < HISTOGRAM_BYTES
+            && tail.samples.len() < HISTOGRAM_SAMPLES
+            && tail.samples.last().is_some_and(|(_, last)| histogram::alike(last, &next)));
+        let sealed = if fits { None } else { self.seal() };
+        if let Self::Empty = self {
+            *self = Self::Histograms(Histograms::default());
+        }
+        if let Self::Histograms(tail) = self {
+            tail.bytes += histogram::weight(&next);
+            tail.samples.push((at, next));
+        }
+        sealed
+    }
+
+    /// Seals what there is, and begins anew.
+    pub(crate) fn seal(&mut self) -> Option<Chunk> {
+        match std::mem::take(self) {
+            Self::Empty => None,
+            Self::Floats(tail) => floats::seal(&tail.points().collect::<Vec<_>>()),
+            Self::Histograms(tail) => histogram::seal(&tail.samples),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::Floats(tail) => tail.count as usize,
+            Self::Histograms(tail) => tail.samples.len(),
+        }
+    }
+
+    /// The moments of its first and last sample.
+    pub(crate) fn ends(&self) -> Option<(i64, i64)> {
+        match self {
+            Self::Empty => None,
+            Self::Floats(tail) => Some((tail.from, tail.last.at)),
+            Self::Histograms(tail) => Some((tail.samples.first()?.0, tail.samples.last()?.0)),
+        }
+    }
+
+    /// Appends the samples of a span.
+    pub(crate) fn read(&self, span: Span, into: &mut evenkeel_series::Samples) {
+        match self {
+            Self::Empty => {}
+            Self::Floats(tail) => into.points.extend(
+                tail.points()
+                    .skip_while(|point| point.at <= span.after)
+                    .take_while(|point| point.at <= span.until),
+            ),
+            Self::Histograms(tail) => into
+                .histograms
+                .extend(tail.samples.iter().filter(|(at, _)| span.holds(*at)).cloned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evenkeel_series::Samples;
+
+    #[test]
+    fn a_tail_is_read_as_it_grew_and_seals_itself_when_it_is_full() {
+        let mut tail = Tail::default();
+        let point = |at: i64| Point { at: at * 15_000 + at % 3, value: (at * at) as f64 };
+        for at in 0..240 {
+            assert!(tail.push(point(at)).is_none());
+        }
+        let mut samples = Samples::default();
+        tail.read(Span { after: point(4).at, until: point(6).at }, &mut samples);
+        assert_eq!(samples.points, [point(5), point(6)]);
+        let sealed = tail.push(point(240)).unwrap();
+        assert_eq!((sealed.entry.samples, sealed.entry.to), (240, point(239).at));
+        assert_eq!(tail.len(), 1);
+    }
+
+    #[test]
+    fn a_tail_of_the_other_kind_is_sealed() {
+        let mut tail = Tail::default();
+        assert!(tail.push(Point { at: 1, value: 1.0 }).is_none());
+        let floats = tail.push_histogram(2, Arc::default()).unwrap();
+        assert_eq!(floats.entry.samples, 1);
+        let histograms = tail.push(Point { at: 3, value: 1.0 }).unwrap();
+        assert_eq!((histograms.entry.from, histograms.entry.to), (2, 2));
+    }
+}

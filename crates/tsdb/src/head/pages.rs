@@ -1,0 +1,49 @@
+//! Pages: all living series, as a value that a snapshot copies for next to nothing.
+
+use std::sync::Arc;
+
+use super::Live;
+
+/// So many series share a page; a page is copied when one of them changes while a snapshot is alive.
+const PAGE: usize = 64;
+
+type Page = [Option<Arc<Live>>; PAGE];
+
+/// Series by slot.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pages(Vec<Arc<Page>>);
+
+impl Pages {
+    pub(crate) fn get(&self, slot: u32) -> Option<&Live> {
+        let page = self.0.get(slot as usize / PAGE)?;
+        page[slot as usize % PAGE].as_deref()
+    }
+
+    /// The series, copied first if a snapshot has it too.
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Live> {
+        let page = Arc::make_mut(self.0.get_mut(slot as usize / PAGE)?);
+        page[slot as usize % PAGE].as_mut().map(Arc::make_mut)
+    }
+
+    pub(crate) fn set(&mut self, slot: u32, live: Option<Live>) {
+        let at = slot as usize / PAGE;
+        while self.0.len() <= at {
+            self.0.push(Arc::new([const { None }; PAGE]));
+        }
+        Arc::make_mut(&mut self.0[at])[slot as usize % PAGE] = live.map(Arc::new);
+    }
+
+    /// One more than the highest slot that is taken.
+    pub(crate) fn slots(&self) -> u32 {
+        let last = |page: &Arc<Page>| page.iter().rposition(Option::is_some).map(|at| at + 1);
+        let (at, taken) =
+            (0..self.0.len()).rev().find_map(|at| Some((at, last(&self.0[at])?))).unwrap_or((0, 0));
+        (at * PAGE + taken) as u32
+    }
+
+    /// Every series, by slot.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Arc<Live>)> {
+        let all = self.0.iter().flat_map(|page| page.iter());
+        (0..).zip(all).filter_map(|(slot, live)| Some((slot, live.as_ref()?)))
+    }
+}

@@ -1,0 +1,285 @@
+//! Index: which series meet some matchers.
+//!
+//! For every value of every label there is a sorted list of series (its postings). A matcher asks for the union of the
+//! lists of the values that it means; several for the intersection of those, smallest first. A matcher that the empty
+//! value meets means also the series without the label: it takes away the lists of the values that it does not mean.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use evenkeel_series::{Label, Labels, Matcher, Operation};
+
+/// Lists of series by label and value, wherever they lie. A series is a number.
+pub(crate) trait Postings {
+    /// Every series.
+    fn all(&self) -> Cow<'_, [u32]>;
+
+    /// Those with a label of this value.
+    fn of(&self, name: &str, value: &str) -> Cow<'_, [u32]>;
+
+    /// Every value of a label, in order, with its series.
+    fn each_value(&self, name: &str, visit: &mut dyn FnMut(&str, Cow<'_, [u32]>));
+
+    /// Every label that any series has, in order.
+    fn each_name(&self, visit: &mut dyn FnMut(&str));
+}
+
+/// The series that meet every matcher.
+pub(crate) fn resolve<'a>(matchers: &[Matcher], postings: &'a dyn Postings) -> Cow<'a, [u32]> {
+    let (without, with): (Vec<&Matcher>, Vec<&Matcher>) =
+        matchers.iter().partition(|matcher| matcher.is_met_by(""));
+    let mut wanted: Vec<Cow<'a, [u32]>> =
+        with.into_iter().map(|matcher| meant(matcher, postings)).collect();
+    wanted.sort_by_key(|list| list.len());
+    let mut lists = wanted.into_iter();
+    let mut found = lists.next().unwrap_or_else(|| postings.all());
+    for list in lists {
+        found = Cow::Owned(both(&found, &list));
+    }
+    for matcher in without {
+        if found.is_empty() {
+            break;
+        }
+        let others = unmeant(matcher, postings);
+        if !others.is_empty() {
+            found = Cow::Owned(first_only(&found, &others));
+        }
+    }
+    found
+}
+
+/// The series whose label, which they have, meets a matcher.
+fn meant<'a>(matcher: &Matcher, postings: &'a dyn Postings) -> Cow<'a, [u32]> {
+    if matcher.operation() == Operation::Equal {
+        return postings.of(matcher.name(), matcher.value());
+    }
+    if let Some(values) = literals(matcher) {
+        let lists = values.iter().map(|value| postings.of(matcher.name(), value).into_owned());
+        return Cow::Owned(union(lists.collect()));
+    }
+    let mut lists = Vec::new();
+    postings.each_value(matcher.name(), &mut |value, list| {
+        if matcher.is_met_by(value) {
+            lists.push(list.into_owned());
+        }
+    });
+    Cow::Owned(union(lists))
+}
+
+/// The series whose label, which they have, does not meet a matcher.
+fn unmeant<'a>(matcher: &Matcher, postings: &'a dyn Postings) -> Cow<'a, [u32]> {
+    if matcher.operation() == Operation::NotEqual {
+        return postings.of(matcher.name(), matcher.value());
+    }
+    if matcher.operation() == Operation::Matches && matcher.value() == ".*" {
+        return Cow::Borrowed(&[]);
+    }
+    let mut lists = Vec::new();
+    postings.each_value(matcher.name(), &mut |value, list| {
+        if !matcher.is_met_by(value) {
+            lists.push(list.into_owned());
+        }
+    });
+    Cow::Owned(union(lists))
+}
+
+/// The values of a pattern that only lists some, such as `a|b`.
+fn literals(matcher: &Matcher) -> Option<Vec<&str>> {
+    let plain = |it: char| it == '|' || !r"\.+*?()[]{}^$".contains(it);
+    (matcher.operation() == Operation::Matches && matcher.value().chars().all(plain)).then(|| {
+        let mut values: Vec<&str> = matcher.value().split('|').collect();
+        values.sort_unstable();
+        values.dedup();
+        values
+    })
+}
+
+fn union(mut lists: Vec<Vec<u32>>) -> Vec<u32> {
+    if lists.len() == 1 {
+        return lists.swap_remove(0);
+    }
+    let mut all: Vec<u32> = lists.into_iter().flatten().collect();
+    all.sort_unstable();
+    all
+}
+
+/// What is in both: a walk through the smaller, in ever longer strides through the larger.
+fn both(small: &[u32], large: &[u32]) -> Vec<u32> {
+    let mut rest = large;
+    let mut found = Vec::new();
+    for wanted in small {
+        let mut stride = 1;
+        while rest.get(stride).is_some_and(|it| it < wanted) {
+            stride *= 2;
+        }
+        let near = &rest[..rest.len().min(stride + 1)];
+        let at = near.partition_point(|it| it < wanted);
+        rest = &rest[at..];
+        if rest.first() == Some(wanted) {
+            found.push(*wanted);
+        }
+    }
+    found
+}
+
+fn first_only(first: &[u32], others: &[u32]) -> Vec<u32> {
+    let mut others = others.iter().peekable();
+    first
+        .iter()
+        .filter(|wanted| {
+            while others.next_if(|it| it < wanted).is_some() {}
+            others.peek() != Some(wanted)
+        })
+        .copied()
+        .collect()
+}
+
+/// The index of the series in memory. Its texts are shared by the labels of the series.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Index {
+    names: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Vec<u32>>>,
+    all: Vec<u32>,
+}
+
+impl Index {
+    /// Adds a series, and gives its labels with shared texts.
+    pub(crate) fn add<'a>(
+        &mut self,
+        slot: u32,
+        pairs: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Labels {
+        insert(&mut self.all, slot);
+        Labels::new(pairs.map(|(name, value)| {
+            let name =
+                self.names.get_key_value(name).map_or_else(|| name.into(), |it| it.0.clone());
+            let values = self.names.entry(name.clone()).or_default();
+            let value = values.get_key_value(value).map_or_else(|| value.into(), |it| it.0.clone());
+            insert(values.entry(value.clone()).or_default(), slot);
+            Label { name, value }
+        }))
+    }
+
+    /// Takes a series out of it that no snapshot knows.
+    pub(crate) fn remove(&mut self, slot: u32, labels: &Labels) {
+        self.all.retain(|it| *it != slot);
+        for label in labels {
+            let Some(values) = self.names.get_mut(&label.name) else { continue };
+            let Some(list) = values.get_mut(&label.value) else { continue };
+            list.retain(|it| *it != slot);
+            if list.is_empty() {
+                values.remove(&label.value);
+            }
+            if values.is_empty() {
+                self.names.remove(&label.name);
+            }
+        }
+    }
+
+    /// Without some series, which are sorted.
+    pub(crate) fn without(&self, gone: &[u32]) -> Self {
+        let values = |values: &BTreeMap<Arc<str>, Vec<u32>>| {
+            values
+                .iter()
+                .map(|(value, list)| (value.clone(), first_only(list, gone)))
+                .filter(|(_, list)| !list.is_empty())
+                .collect::<BTreeMap<_, _>>()
+        };
+        let names = self.names.iter().map(|(name, it)| (name.clone(), values(it)));
+        Self {
+            names: names.filter(|(_, values)| !values.is_empty()).collect(),
+            all: first_only(&self.all, gone),
+        }
+    }
+}
+
+fn insert(list: &mut Vec<u32>, slot: u32) {
+    match list.last().map_or(Ordering::Less, |last| last.cmp(&slot)) {
+        Ordering::Less => list.push(slot),
+        Ordering::Equal => {}
+        Ordering::Greater => {
+            if let Err(at) = list.binary_search(&slot) {
+                list.insert(at, slot);
+            }
+        }
+    }
+}
+
+impl Postings for Index {
+    fn all(&self) -> Cow<'_, [u32]> {
+        Cow::Borrowed(&self.all)
+    }
+
+    fn of(&self, name: &str, value: &str) -> Cow<'_, [u32]> {
+        let list = self.names.get(name).and_then(|values| values.get(value));
+        Cow::Borrowed(list.map_or(&[], Vec::as_slice))
+    }
+
+    fn each_value(&self, name: &str, visit: &mut dyn FnMut(&str, Cow<'_, [u32]>)) {
+        for (value, list) in self.names.get(name).into_iter().flatten() {
+            visit(value, Cow::Borrowed(list));
+        }
+    }
+
+    fn each_name(&self, visit: &mut dyn FnMut(&str)) {
+        self.names.keys().for_each(|name| visit(name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Operation::{Equal, Matches, MatchesNot, NotEqual};
+    use proptest::prelude::*;
+
+    fn matcher((name, operation, value): (&str, Operation, &str)) -> Matcher {
+        Matcher::new(name, operation, value).unwrap()
+    }
+
+    #[test]
+    fn the_index_finds_what_a_look_at_every_series_finds() {
+        let mut index = Index::default();
+        let mut series = Vec::new();
+        for slot in 0..60_u32 {
+            let (a, b) = (format!("{}", slot % 5), format!("x{}", slot % 7));
+            let pairs = [("a", if slot % 4 == 0 { "" } else { &*a }), ("b", &*b)];
+            let there = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+            series.push(index.add(slot, there));
+        }
+        let gone: Vec<u32> = (0..60).filter(|slot| slot % 11 == 0).collect();
+        let index = index.without(&gone);
+        let values = ["", "1", "1|3", ".*", ".+", "x[12]", "x1|", "9"];
+        let mut all = Vec::new();
+        for name in ["a", "b", "c"] {
+            for operation in [Equal, NotEqual, Matches, MatchesNot] {
+                all.extend(values.iter().map(|value| matcher((name, operation, value))));
+            }
+        }
+        for one in &all {
+            for other in &all {
+                let matchers = [one.clone(), other.clone()];
+                let expected: Vec<u32> = (0..)
+                    .zip(&series)
+                    .filter(|(slot, _)| slot % 11 != 0)
+                    .filter(|(_, labels)| matchers.iter().all(|it| it.matches(labels)))
+                    .map(|(slot, _)| slot)
+                    .collect();
+                assert_eq!(*resolve(&matchers, &index), expected, "{one} {other}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn strides_miss_nothing(
+            one in prop::collection::btree_set(0u32..200, 0..60),
+            other in prop::collection::btree_set(0u32..200, 0..200),
+        ) {
+            let (a, b): (Vec<_>, Vec<_>) =
+                (one.iter().copied().collect(), other.iter().copied().collect());
+            prop_assert_eq!(both(&a, &b), one.intersection(&other).copied().collect::<Vec<_>>());
+            prop_assert_eq!(first_only(&a, &b), one.difference(&other).copied().collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Keeper: two threads that keep a store, one that syncs and one that tends.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use evenkeel_units::Clock;
+
+use crate::error::WriteError;
+use crate::store::Store;
+
+/// Keeps a store while it is there. What fails is told, and tried again in the next round.
+pub struct Keeper {
+    ended: Arc<(Mutex<bool>, Condvar)>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// How often a store is tended.
+const TEND_EVERY: Duration = Duration::from_secs(1);
+
+impl Keeper {
+    /// Begins. `fails` is told of every error.
+    pub fn start(
+        store: Arc<Store>,
+        clock: Arc<dyn Clock>,
+        fails: impl Fn(WriteError) + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        let ended = Arc::new((Mutex::new(false), Condvar::new()));
+        let mut keeper = Self { ended, threads: Vec::new() };
+        let fails = Arc::new(fails);
+        let (its, tell) = (store.clone(), fails.clone());
+        keeper.every(store.options().sync_every, "tsdb-sync", move || {
+            its.sync().unwrap_or_else(|error| tell(error));
+        })?;
+        keeper.every(TEND_EVERY, "tsdb-tend", move || {
+            if let Err(error) = store.tend(clock.wall().as_millisecond()) {
+                fails(error);
+            }
+        })?;
+        Ok(keeper)
+    }
+
+    fn every(
+        &mut self,
+        pause: Duration,
+        name: &str,
+        work: impl Fn() + Send + 'static,
+    ) -> std::io::Result<()> {
+        let ended = self.ended.clone();
+        let rounds = move || {
+            loop {
+                let (is_ended, told) = &*ended;
+                let guard = is_ended.lock().unwrap_or_else(PoisonError::into_inner);
+                let waited = told.wait_timeout_while(guard, pause, |ended| !*ended);
+                let over = *waited.unwrap_or_else(PoisonError::into_inner).0;
+                // One more round at the end, so that what came last is on disk.
+                work();
+                if over {
+                    return;
+                }
+            }
+        };
+        self.threads.push(std::thread::Builder::new().name(name.to_owned()).spawn(rounds)?);
+        Ok(())
+    }
+}
+
+impl Drop for Keeper {
+    /// Ends both threads after a last round.
+    fn drop(&mut self) {
+        let (is_ended, told) = &*self.ended;
+        *is_ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        told.notify_all();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so itself.
+            drop(thread.join());
+        }
+    }
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.debug_struct("Keeper").finish_non_exhaustive()
+    }
+}

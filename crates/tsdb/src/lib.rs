@@ -1,0 +1,65 @@
+//! The metric store: time series in a directory, written by one process and asked by it.
+//!
+//! ```text
+//! store       Store: open, intern, append, snapshot, sync, close
+//! batch       Batch: samples that are taken in together, and what became of them
+//! snapshot    Snapshot: the store as it was at one moment; a Source of series
+//! tend        flushes, merges, retention: what a store needs now and then
+//! keeper      Keeper: two threads that see to it
+//! options     Options and Limits
+//! statistics  what a store holds and what it did
+//! recover     how a store is opened, and what was found
+//! error       why not
+//!
+//! reading     one series of a snapshot, from segments and memory
+//! index       which series meet some matchers
+//! head        the living series, in memory
+//! log         what is in no segment yet, in frames of records
+//! checkpoint  the living series when a log began
+//! segment     files of chunks that never change, mapped
+//! merge       several segments become one
+//! chunk       some samples of a series, sealed, with what they add up to
+//! codec       how numbers lie in bytes
+//! ```
+//!
+//! A sample goes to the log and to the growing tail of its series. Full tails are sealed as chunks, chunks are flushed
+//! into segments, segments are merged. Each chunk says what it adds up to, and each series of a segment too, so that
+//! a sum over thirty days reads only the two chunks at its ends.
+//!
+//! Deliberately absent: what a query means, the network, the system's clock (a [`Keeper`] is given one), and a second
+//! process that reads: it asks the first.
+
+mod batch;
+mod checkpoint;
+mod chunk;
+mod codec;
+mod directory;
+mod error;
+mod frames;
+mod head;
+mod index;
+mod keeper;
+mod log;
+mod merge;
+mod metadata;
+mod options;
+mod reading;
+mod record;
+mod recover;
+mod segment;
+mod snapshot;
+mod statistics;
+mod store;
+mod tend;
+
+pub use batch::{Appended, Batch, Sample, Value};
+pub use error::{OpenError, Refusal, Rejection, WriteError};
+pub use head::SeriesRef;
+pub use keeper::Keeper;
+pub use metadata::{Metadata, MetricKind};
+pub use options::{Limits, Options};
+pub use recover::Recovery;
+pub use snapshot::Snapshot;
+pub use statistics::{Counts, Statistics};
+pub use store::Store;
+pub use tend::Tended;

@@ -1,0 +1,356 @@
+//! Store: where samples are kept, and asked for.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use evenkeel_series::{Labels, Samples, Span};
+
+use crate::batch::{Appended, Batch, Sample, Value, is_well_formed};
+use crate::chunk::histogram;
+use crate::codec::wire::put_value;
+use crate::directory;
+use crate::error::{OpenError, Refusal, Rejection, WriteError};
+use crate::head::{Head, Live, SeriesRef, Taken, pairs_of};
+use crate::log::Log;
+use crate::metadata::Metadata;
+use crate::options::{Options, milliseconds};
+use crate::record::{self, Place};
+use crate::recover::{self, Recovery};
+use crate::segment::{Segment, print_of};
+use crate::snapshot::Snapshot;
+use crate::statistics::{Counts, Statistics};
+
+/// A store of time series in a directory, which it has for itself.
+///
+/// All calls may come from any thread. Whoever appends waits for others who do, and for nothing else.
+///
+/// ```
+/// use evenkeel_series::{Labels, Source as _, Span};
+/// use evenkeel_tsdb::{Batch, Options, Store};
+///
+/// let directory = tempfile::tempdir()?;
+/// let store = Store::open(directory.path(), Options::default())?;
+/// let up = store.intern(&Labels::of([("__name__", "up"), ("job", "shop")]))?;
+/// let mut batch = Batch::default();
+/// batch.float(up, 1_700_000_000_000, 1.0);
+/// assert_eq!(store.append(&batch)?.accepted, 1);
+/// assert_eq!(store.snapshot().select(&[], Span::ALL)?.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Store {
+    pub(crate) directory: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) state: Mutex<State>,
+    /// Held by whoever writes or removes segments.
+    pub(crate) care: Mutex<()>,
+    recovery: Recovery,
+    /// Held for as long as the store is open.
+    _lock: File,
+}
+
+/// What changes, under one lock.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) head: Head,
+    pub(crate) log: Log,
+    /// By what they hold.
+    pub(crate) segments: Arc<[Arc<Segment>]>,
+    pub(crate) metadata: Arc<BTreeMap<String, Metadata>>,
+    /// The next id that no series has had.
+    pub(crate) next_id: u64,
+    /// Bytes of chunks that are in no segment yet.
+    pub(crate) sealed_bytes: usize,
+    /// What time it was when the store was last tended.
+    pub(crate) now: Option<i64>,
+    /// What time it was when a flush began last.
+    pub(crate) flushed_at: Option<i64>,
+    pub(crate) counts: Counts,
+}
+
+impl Store {
+    /// Opens the store in a directory, which is made if need be. What could not be read is set aside, and said by
+    /// [`recovery`](Self::recovery); only what makes writing senseless is an error.
+    pub fn open(directory: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
+        let directory = directory.as_ref().to_owned();
+        let lock = directory::lock(&directory)?;
+        let (state, recovery) = recover::recover(&directory)?;
+        let (state, care) = (Mutex::new(state), Mutex::new(()));
+        Ok(Self { directory, options, state, care, recovery, _lock: lock })
+    }
+
+    /// What was found when it was opened.
+    pub const fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// How it keeps what it is given.
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The series of some labels, which comes to be if need be.
+    pub fn intern(&self, labels: &Labels) -> Result<SeriesRef, Refusal> {
+        self.intern_pairs(pairs_of(labels))
+    }
+
+    /// The series of some labels, given as pairs of texts: sorted by name, none empty. Nothing is copied when it is
+    /// there already.
+    pub fn intern_sorted(&self, pairs: &[(&str, &str)]) -> Result<SeriesRef, Refusal> {
+        self.intern_pairs(pairs.iter().copied())
+    }
+
+    fn intern_pairs<'a>(
+        &self,
+        pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    ) -> Result<SeriesRef, Refusal> {
+        let mut state = self.lock();
+        if let Some((slot, live)) = state.head.find(pairs.clone()) {
+            return Ok(SeriesRef::new(slot, live.id));
+        }
+        self.admit(pairs.clone(), state.head.len())?;
+        Ok(state.create(pairs))
+    }
+
+    fn admit<'a>(
+        &self,
+        pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+        series: usize,
+    ) -> Result<(), Refusal> {
+        let limits = &self.options.limits;
+        if let Some(most) = limits.series.filter(|most| series >= *most) {
+            return Err(Refusal::TooManySeries { most });
+        }
+        let count = pairs.clone().count();
+        if count > limits.labels {
+            return Err(Refusal::TooManyLabels { count, most: limits.labels });
+        }
+        let mut before = None;
+        for (name, value) in pairs {
+            if before.is_some_and(|before| before >= name) || value.is_empty() {
+                return Err(Refusal::Unsorted);
+            }
+            for (text, most) in [(name, limits.name_bytes), (value, limits.value_bytes)] {
+                if text.len() > most {
+                    return Err(Refusal::TooLong { bytes: text.len(), most });
+                }
+            }
+            before = Some(name);
+        }
+        before.map(|_| ()).ok_or(Refusal::Nameless)
+    }
+
+    /// Takes samples in. When it returns they are the kernel's: a process that is killed afterwards loses none of them;
+    /// when the power fails, those since the last [`sync`](Self::sync) may be lost. Samples that come late are taken in
+    /// up to [`Options::late`].
+    pub fn append(&self, batch: &Batch) -> Result<Appended, WriteError> {
+        self.take(batch, milliseconds(self.options.late))
+    }
+
+    /// Takes samples in however late they come: history that is imported.
+    pub fn backfill(&self, batch: &Batch) -> Result<Appended, WriteError> {
+        self.take(batch, i64::MAX)
+    }
+
+    fn take(&self, batch: &Batch, late: i64) -> Result<Appended, WriteError> {
+        let mut state = self.lock();
+        state.log.is_whole()?;
+        let horizon = match (state.now, self.options.retention) {
+            (Some(now), Some(retention)) => now.saturating_sub(milliseconds(retention)),
+            _ => i64::MIN,
+        };
+        let bounds = Bounds { late, horizon };
+        let mut appended = Appended::default();
+        let mut place = record::begin_samples(state.log.frame());
+        for (index, sample) in batch.samples.iter().enumerate() {
+            match state.put(sample, bounds, &mut place) {
+                Ok(true) => appended.accepted += 1,
+                Ok(false) => appended.duplicates += 1,
+                Err(why) => appended.rejected.push((index, why)),
+            }
+        }
+        state.counts.add(&appended);
+        if appended.accepted == 0 {
+            state.log.abandon();
+            return Ok(appended);
+        }
+        state.log.close();
+        state.log.write()?;
+        Ok(appended)
+    }
+
+    /// Says what a family of metrics is.
+    pub fn describe(&self, family: &str, metadata: &Metadata) -> Result<(), WriteError> {
+        let mut state = self.lock();
+        if state.metadata.get(family) == Some(metadata) {
+            return Ok(());
+        }
+        state.log.is_whole()?;
+        Arc::make_mut(&mut state.metadata).insert(family.to_owned(), metadata.clone());
+        record::put_metadata(state.log.frame(), family, metadata);
+        state.log.close();
+        state.log.write()
+    }
+
+    /// The store as it is now.
+    pub fn snapshot(&self) -> Snapshot {
+        self.lock().snapshot()
+    }
+
+    /// Brings to disk what was appended.
+    pub fn sync(&self) -> Result<(), WriteError> {
+        let files = {
+            let mut state = self.lock();
+            state.log.write()?;
+            state.log.take_unsynced()
+        };
+        for file in files {
+            if let Err(cause) = file.sync_data() {
+                return self.lock().log.sync_failed(cause);
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings to disk what was appended, and lets go of the directory. What is in memory stays in the log.
+    pub fn close(self) -> Result<(), WriteError> {
+        self.sync()
+    }
+
+    /// What there is, and what was done since it was opened.
+    pub fn statistics(&self) -> Statistics {
+        let snapshot = self.snapshot();
+        let state = self.lock();
+        Statistics::of(&snapshot, state.counts.clone(), state.log.length)
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere is a fault of ours, and no reason to lose what was taken in.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How old a sample may be.
+#[derive(Copy, Clone, Debug)]
+struct Bounds {
+    /// How far behind the latest of its series.
+    late: i64,
+    /// Nothing may be older.
+    horizon: i64,
+}
+
+impl State {
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            pages: self.head.pages.clone(),
+            index: self.head.index.clone(),
+            segments: self.segments.clone(),
+            metadata: self.metadata.clone(),
+        }
+    }
+
+    fn create<'a>(&mut self, pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> SeriesRef {
+        // One that comes back is the one that it was, so that nobody has to compare names.
+        let print = print_of(pairs.clone());
+        let known = self.segments.iter().find_map(|it| it.find(print, pairs.clone()));
+        let id = known.map_or(self.next_id, |row| row.id);
+        let slot = self.head.add(id, pairs.clone());
+        if known.is_some() {
+            let (last, now) = (last_of(&self.segments, id), self.now);
+            if let Some(live) = self.head.pages.get_mut(slot) {
+                (live.last, live.touched) = (last, now);
+            }
+        } else {
+            self.next_id += 1;
+        }
+        // It is written together with its first sample.
+        record::put_series(self.log.frame(), slot, id, pairs);
+        self.log.close();
+        SeriesRef::new(slot, id)
+    }
+
+    /// Takes one sample in, and writes it to the log; false if the very same is there.
+    fn put(
+        &mut self,
+        Sample { series, at, value }: &Sample,
+        bounds: Bounds,
+        place: &mut Place,
+    ) -> Result<bool, Rejection> {
+        let live = self.head.pages.get_mut(series.slot);
+        let live = live.filter(|it| it.id as u32 == series.proof).ok_or(Rejection::Forgotten)?;
+        if *at < bounds.horizon {
+            return Err(Rejection::TooOld);
+        }
+        if let Value::Histogram(it) = value
+            && !is_well_formed(it)
+        {
+            return Err(Rejection::Malformed);
+        }
+        if !live.is_next(*at)
+            && let Some(taken) = late(live, *at, bounds, &self.segments)?
+        {
+            let same = match value {
+                Value::Float(value) => taken.is(*value),
+                Value::Histogram(it) => taken.is_histogram(it),
+            };
+            return if same { Ok(false) } else { Err(Rejection::Conflict) };
+        }
+        live.touched = self.now;
+        let into = self.log.record();
+        place.put(into, series.slot, *at, matches!(value, Value::Histogram(_)));
+        self.sealed_bytes += match value {
+            Value::Float(value) => {
+                if live.logged != self.log.number {
+                    (live.logged, live.base) = (self.log.number, 0.0);
+                }
+                put_value(self.log.record(), live.base, *value);
+                live.base = *value;
+                live.put(evenkeel_series::Point { at: *at, value: *value })
+            }
+            Value::Histogram(it) => {
+                histogram::put(into, it);
+                live.put_histogram(*at, it.clone())
+            }
+        };
+        Ok(true)
+    }
+}
+
+/// What a series holds at a moment that is not its next.
+fn late(
+    live: &Live,
+    at: i64,
+    bounds: Bounds,
+    segments: &[Arc<Segment>],
+) -> Result<Option<Taken>, Rejection> {
+    if live.last.is_some_and(|last| last.saturating_sub(at) > bounds.late) {
+        return Err(Rejection::TooOld);
+    }
+    Ok(live.taken(at).or_else(|| taken_in(segments, live.id, at)))
+}
+
+fn taken_in(segments: &[Arc<Segment>], id: u64, at: i64) -> Option<Taken> {
+    let moment = Span { after: at.checked_sub(1)?, until: at };
+    let near = segments.iter().filter(|it| moment.meets(it.from(), it.to()));
+    for segment in near {
+        let Some(row) = segment.row_of(id).and_then(|row| segment.row(row)) else { continue };
+        for piece in segment.pieces(&row) {
+            let mut samples = Samples::default();
+            if moment.meets(piece.entry.from, piece.entry.to)
+                && piece.read(moment, &mut samples).is_ok()
+                && let Some(taken) = Taken::of(&samples)
+            {
+                return Some(taken);
+            }
+        }
+    }
+    None
+}
+
+/// The moment of the last sample of a series in segments.
+pub(crate) fn last_of(segments: &[Arc<Segment>], id: u64) -> Option<i64> {
+    let rows = segments.iter().filter_map(|it| it.row(it.row_of(id)?));
+    rows.map(|row| row.to).max()
+}

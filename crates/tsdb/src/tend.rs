@@ -1,0 +1,263 @@
+//! Tend: what a store needs now and then: flushes, merges, and what is too old removed.
+//!
+//! A flush begins the next file of the log and takes a snapshot, in one moment and for next to nothing. From the
+//! snapshot it writes, while others append: what is sealed as a segment, what still grows as a checkpoint. With its
+//! name the checkpoint makes both count; then older logs are removed. Killed anywhere in between, the old logs still
+//! hold everything.
+
+use std::path::PathBuf;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use crate::checkpoint;
+use crate::chunk::Piece;
+use crate::directory;
+use crate::error::{OpenError, WriteError};
+use crate::frames::HEADER;
+use crate::head::{Live, pairs_of};
+use crate::log;
+use crate::options::milliseconds;
+use crate::segment::{Flushes, Segment, SegmentWriter, Unusable};
+use crate::snapshot::Snapshot;
+use crate::store::{State, Store};
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tended {
+    /// What was sealed is in a segment now, and the log begins anew.
+    pub flushed: bool,
+    /// So many segments became one.
+    pub merged: usize,
+    /// Segments that were removed, because they were too old or there was too much.
+    pub expired: Vec<PathBuf>,
+    /// Segments that were written again without the chunks that are damaged, and how many those were.
+    pub mended: Vec<(PathBuf, u64)>,
+}
+
+/// Which tails a flush seals, though they could grow.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Sealing {
+    Idle,
+    All,
+}
+
+/// A flush that has begun.
+struct Flush {
+    snapshot: Snapshot,
+    /// Of the log that began with it.
+    number: u64,
+    next_id: u64,
+    /// How often writing the log had failed by then.
+    failures: u64,
+    /// Series that get nothing any more.
+    idle: Vec<u32>,
+}
+
+impl Store {
+    /// Does what is due. `now` is the time of day in milliseconds since 1970. To be called about every second, by
+    /// one thread; the one that calls [`sync`](Self::sync) should be another, for this may take a while.
+    pub fn tend(&self, now: i64) -> Result<Tended, WriteError> {
+        let _care = self.care();
+        let mut tended = Tended::default();
+        let due = {
+            let mut state = self.lock();
+            state.now = Some(now);
+            let begun = *state.flushed_at.get_or_insert(now);
+            let waited = now.saturating_sub(begun) >= milliseconds(self.options.flush_after);
+            let logged = state.log.length > HEADER as u64;
+            state.log.is_whole().is_err()
+                || state.sealed_bytes >= self.options.flush_bytes
+                || state.log.length >= self.options.log_bytes
+                || (waited && (logged || state.sealed_bytes > 0))
+        };
+        if due {
+            self.flush_now(Sealing::Idle, |live| self.is_idle(live, now))?;
+            tended.flushed = true;
+        }
+        tended.expired = self.expire(now)?;
+        self.mend_and_merge(now, &mut tended)?;
+        Ok(tended)
+    }
+
+    /// Brings everything that is in memory into a segment, also what still grows, so that the log begins anew.
+    pub fn flush(&self) -> Result<(), WriteError> {
+        let _care = self.care();
+        self.flush_now(Sealing::All, |_| false)
+    }
+
+    pub(crate) fn care(&self) -> MutexGuard<'_, ()> {
+        self.care.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_idle(&self, live: &Live, now: i64) -> bool {
+        let idle = milliseconds(self.options.idle);
+        live.touched.is_some_and(|touched| now.saturating_sub(touched) >= idle)
+    }
+
+    fn flush_now(
+        &self,
+        sealing: Sealing,
+        is_idle: impl Fn(&Live) -> bool,
+    ) -> Result<(), WriteError> {
+        let flush = self.lock().begin_flush(sealing, is_idle)?;
+        let segment = self.write_segment(&flush)?;
+        let path = checkpoint::path(&self.directory, flush.number);
+        checkpoint::write(&self.directory, flush.number, &flush.snapshot, flush.next_id)
+            .map_err(WriteError::at(&path))?;
+        self.lock().end_flush(&flush, segment);
+        self.remove_older(flush.number)
+    }
+
+    fn write_segment(&self, flush: &Flush) -> Result<Option<Segment>, WriteError> {
+        let mut lives: Vec<&Live> = flush.snapshot.pages.iter().map(|(_, it)| &**it).collect();
+        lives.retain(|live| !live.sealed.is_empty());
+        if lives.is_empty() {
+            return Ok(None);
+        }
+        lives.sort_by_key(|live| live.id);
+        self.write_as(Flushes { first: flush.number, last: flush.number }, |writer| {
+            let mut pieces: Vec<Piece<'_>> = Vec::new();
+            for live in lives {
+                pieces.clear();
+                pieces.extend(live.sealed.iter().map(|chunk| chunk.piece()));
+                pieces.sort_by_key(|piece| piece.entry.from);
+                writer.add(live.id, pairs_of(&live.labels), &pieces)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes a segment, and opens it; none when nothing was put into it.
+    pub(crate) fn write_as(
+        &self,
+        flushes: Flushes,
+        fill: impl FnOnce(&mut SegmentWriter) -> std::io::Result<()>,
+    ) -> Result<Option<Segment>, WriteError> {
+        let path = flushes.path(&self.directory);
+        let fail = || WriteError::at(&path);
+        let mut writer = SegmentWriter::create(&self.directory, flushes).map_err(fail())?;
+        if let Err(cause) = fill(&mut writer) {
+            writer.discard().map_err(fail())?;
+            return Err(fail()(cause));
+        }
+        if writer.is_empty() {
+            writer.discard().map_err(fail())?;
+            return Ok(None);
+        }
+        let path = writer.finish().map_err(fail())?;
+        let segment = Segment::open(&path, flushes).map_err(|why| {
+            let cause = match why {
+                Unusable::Io(cause) => cause,
+                Unusable::Newer(_) => std::io::Error::other("it was replaced meanwhile"),
+                Unusable::Damaged(why) => std::io::Error::other(why),
+            };
+            fail()(cause)
+        })?;
+        Ok(Some(segment))
+    }
+
+    /// Removes logs and checkpoints that a newer checkpoint stands for.
+    fn remove_older(&self, number: u64) -> Result<(), WriteError> {
+        for ending in [log::ENDING, checkpoint::ENDING] {
+            let all =
+                directory::numbered(&self.directory, ending).map_err(|error| match error {
+                    OpenError::Io { path, cause } => WriteError::at(&path)(cause),
+                    other => WriteError::at(&self.directory)(std::io::Error::other(other)),
+                })?;
+            for (_, path) in all.into_iter().filter(|(it, _)| *it < number) {
+                std::fs::remove_file(&path).map_err(WriteError::at(&path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what is older than the retention, and the oldest of what is too much.
+    fn expire(&self, now: i64) -> Result<Vec<PathBuf>, WriteError> {
+        let expired: Vec<Arc<Segment>> = {
+            let mut state = self.lock();
+            let mut segments: Vec<Arc<Segment>> = state.segments.to_vec();
+            segments.sort_by_key(|segment| segment.to());
+            let bytes = |it: &[Arc<Segment>]| it.iter().map(|it| it.length()).sum::<u64>();
+            let most = self.options.retention_bytes.unwrap_or(u64::MAX);
+            let horizon = self.horizon(now);
+            let mut gone = segments.partition_point(|segment| segment.to() < horizon);
+            while gone < segments.len() && bytes(&segments[gone..]) + state.log.length > most {
+                gone += 1;
+            }
+            let gone = segments.drain(..gone).collect::<Vec<_>>();
+            if !gone.is_empty() {
+                segments.sort_by_key(|segment| segment.flushes);
+                state.segments = segments.into();
+                state.counts.expired += gone.len() as u64;
+            }
+            gone
+        };
+        for segment in &expired {
+            std::fs::remove_file(&segment.path).map_err(WriteError::at(&segment.path))?;
+        }
+        Ok(expired.iter().map(|segment| segment.path.clone()).collect())
+    }
+
+    /// The moment before which nothing is kept.
+    pub(crate) fn horizon(&self, now: i64) -> i64 {
+        let keep = self.options.retention.map(milliseconds);
+        keep.map_or(i64::MIN, |keep| now.saturating_sub(keep))
+    }
+}
+
+impl State {
+    fn begin_flush(
+        &mut self,
+        sealing: Sealing,
+        is_idle: impl Fn(&Live) -> bool,
+    ) -> Result<Flush, WriteError> {
+        let mut idle = Vec::new();
+        let (mut to_seal, now) = (Vec::new(), self.now);
+        for (slot, live) in self.head.pages.iter() {
+            let rests = is_idle(live);
+            if rests {
+                idle.push(slot);
+            }
+            let rests = rests || sealing == Sealing::All;
+            if !live.late.is_empty() || (rests && live.tail.len() > 0) || live.touched.is_none() {
+                to_seal.push((slot, rests));
+            }
+        }
+        for (slot, rests) in to_seal {
+            let Some(live) = self.head.pages.get_mut(slot) else { continue };
+            // Nobody knows when something came before the start: it counts from the first flush on.
+            live.touched = live.touched.or(now);
+            self.sealed_bytes += live.seal_late();
+            if rests {
+                self.sealed_bytes += live.seal_tail();
+            }
+        }
+        // Names that wait for their first sample belong to the log that ends here. When they cannot be written, the
+        // log is broken, and stays so until this flush is done, which says them too.
+        let written = self.log.write();
+        self.log.roll().or(written)?;
+        self.flushed_at = self.now;
+        let (number, failures) = (self.log.number, self.log.failures);
+        Ok(Flush { snapshot: self.snapshot(), number, next_id: self.next_id, failures, idle })
+    }
+
+    fn end_flush(&mut self, flush: &Flush, segment: Option<Segment>) {
+        for (slot, before) in flush.snapshot.pages.iter() {
+            let sealed = before.sealed.len();
+            if sealed > 0
+                && let Some(live) = self.head.pages.get_mut(slot)
+            {
+                let flushed = live.sealed.drain(..sealed).map(|chunk| chunk.bytes.len());
+                self.sealed_bytes = self.sealed_bytes.saturating_sub(flushed.sum());
+            }
+        }
+        if let Some(segment) = segment {
+            let added = self.segments.iter().cloned().chain([Arc::new(segment)]);
+            self.segments = added.collect();
+            self.counts.flushes += 1;
+        }
+        let is_gone = |slot: &u32| self.head.pages.get(*slot).is_some_and(Live::is_empty);
+        let gone: Vec<u32> = flush.idle.iter().copied().filter(is_gone).collect();
+        self.head.remove_all(&gone);
+        self.log.mend(flush.failures);
+    }
+}
