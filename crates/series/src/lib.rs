@@ -5,7 +5,9 @@
 //! matcher    Matcher: which series are meant
 //! sample     Span, Point, Samples: what a series holds between two moments
 //! histogram  Histogram: a native histogram, whose buckets grow by a constant factor
+//! memory     Memory: a source that holds all it has in memory
 //! digest     Digest: what a stretch of points adds up to, so that it need not be read
+//! compensated  Compensated: a sum that loses nothing to the size of its parts
 //! source     Source and Series: what the store gives, and what the query language asks
 //! ```
 //!
@@ -15,16 +17,20 @@
 //!
 //! Deliberately absent: where samples are kept, and what a query means.
 
+pub mod compensated;
 pub mod digest;
 pub mod histogram;
 pub mod labels;
 pub mod matcher;
+pub mod memory;
 pub mod sample;
 pub mod source;
 
+pub use compensated::Compensated;
 pub use digest::Digest;
 pub use histogram::Histogram;
 pub use labels::{Label, Labels, METRIC_NAME};
 pub use matcher::{Matcher, MatcherError, Operation};
+pub use memory::Memory;
 pub use sample::{Point, STALE, Samples, Span, is_stale};
 pub use source::{Series, Source, SourceError, Summed};
