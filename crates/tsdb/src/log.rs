@@ -100,6 +100,11 @@ impl Log {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn replace_file(&mut self, file: File) {
+        self.file = Arc::new(file);
+    }
+
     fn fail(&mut self, cause: io::Error) -> Result<(), WriteError> {
         self.failures += 1;
         self.broken = Some(Arc::new(cause));

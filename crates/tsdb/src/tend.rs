@@ -233,8 +233,8 @@ impl State {
         }
         // Names that wait for their first sample belong to the log that ends here. When they cannot be written, the
         // log is broken, and stays so until this flush is done, which says them too.
-        let written = self.log.write();
-        self.log.roll().or(written)?;
+        self.log.write().ok();
+        self.log.roll()?;
         self.flushed_at = self.now;
         let (number, failures) = (self.log.number, self.log.failures);
         Ok(Flush { snapshot: self.snapshot(), number, next_id: self.next_id, failures, idle })
@@ -259,5 +259,50 @@ impl State {
         let gone: Vec<u32> = flush.idle.iter().copied().filter(is_gone).collect();
         self.head.remove_all(&gone);
         self.log.mend(flush.failures);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use evenkeel_series::{Labels, Source as _, Span, Summed};
+
+    use crate::{Batch, Options, Store, WriteError};
+
+    fn count(store: &Store) -> u64 {
+        let snapshot = store.snapshot();
+        match snapshot.select(&[], Span::ALL).unwrap()[0].digest(Span::ALL).unwrap() {
+            Summed::To(digest) => digest.count,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_full_disk_stops_the_intake_until_a_flush_has_mended_the_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path(), Options::default()).unwrap();
+        let series = store.intern(&Labels::of([("a", "1")])).unwrap();
+        let append = |at: i64| {
+            let mut batch = Batch::default();
+            batch.float(series, at, 1.0);
+            store.append(&batch)
+        };
+        append(1).unwrap();
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        store.lock().log.replace_file(full);
+        for at in [2, 2, 3] {
+            let error = append(at).unwrap_err();
+            assert!(matches!(error, WriteError::Log { .. }));
+            assert!(error.to_string().contains("nothing is taken in until it can be"), "{error}");
+        }
+        assert!(store.tend(0).unwrap().flushed);
+        assert_eq!(append(2).unwrap().duplicates, 1);
+        assert_eq!(append(3).unwrap().accepted, 1);
+        assert_eq!(count(&store), 3);
+        store.close().unwrap();
+        let store = Store::open(directory.path(), Options::default()).unwrap();
+        assert!(store.recovery().is_whole());
+        assert_eq!(count(&store), 3);
     }
 }

@@ -1,0 +1,108 @@
+//! Faults: a disk that does not take what is written, another process, a newer format, names that are too long.
+
+use std::path::Path;
+
+use evenkeel_series::{Labels, Samples, Source as _, Span};
+use evenkeel_tsdb::{Batch, Limits, OpenError, Options, Refusal, Store};
+
+fn count(store: &Store) -> usize {
+    let snapshot = store.snapshot();
+    let mut samples = Samples::default();
+    for series in snapshot.select(&[], Span::ALL).unwrap() {
+        series.read(Span::ALL, &mut samples).unwrap();
+    }
+    samples.points.len()
+}
+
+fn append(store: &Store, at: i64) {
+    let series = store.intern(&Labels::of([("__name__", "x")])).unwrap();
+    let mut batch = Batch::default();
+    batch.float(series, at, at as f64);
+    assert_eq!(store.append(&batch).unwrap().accepted, 1);
+}
+
+/// A directory in the place of a file: whoever wants to write that file cannot.
+fn block(directory: &Path, name: &str) -> std::path::PathBuf {
+    let path = directory.join(name);
+    std::fs::create_dir(&path).unwrap();
+    path
+}
+
+#[test]
+fn a_flush_that_fails_at_any_stage_loses_nothing_and_succeeds_later() {
+    for name in ["00000002-00000002.new", "00000002.new", "00000002.log"] {
+        for reopened in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let mut store = Store::open(directory.path(), Options::default()).unwrap();
+            append(&store, 1);
+            let blocked = block(directory.path(), name);
+            let error = store.flush().unwrap_err();
+            assert!(error.to_string().contains("00000002"), "{error}");
+            append(&store, 2);
+            std::fs::remove_dir(blocked).unwrap();
+            if reopened {
+                drop(store);
+                store = Store::open(directory.path(), Options::default()).unwrap();
+                assert!(store.recovery().is_whole());
+            }
+            assert_eq!(count(&store), 2, "{name}");
+            append(&store, 3);
+            store.flush().unwrap();
+            drop(store);
+            let store = Store::open(directory.path(), Options::default()).unwrap();
+            assert_eq!((count(&store), store.recovery().replayed), (3, 0), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_second_process_is_told_that_the_store_is_in_use() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), Options::default()).unwrap();
+    let error = Store::open(directory.path(), Options::default()).unwrap_err();
+    assert!(matches!(error, OpenError::InUse(_)));
+    assert!(error.to_string().contains("in use by another process"), "{error}");
+    drop(store);
+    Store::open(directory.path(), Options::default()).unwrap();
+}
+
+#[test]
+fn what_is_no_directory_and_what_is_newer_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    std::fs::write(&path, "x").unwrap();
+    let error = Store::open(&path, Options::default()).unwrap_err();
+    assert!(error.to_string().contains("/file: "), "{error}");
+
+    let store = Store::open(directory.path(), Options::default()).unwrap();
+    append(&store, 1);
+    store.close().unwrap();
+    let log = directory.path().join("00000001.log");
+    let mut bytes = std::fs::read(&log).unwrap();
+    bytes[8] = 2;
+    std::fs::write(&log, bytes).unwrap();
+    let error = Store::open(directory.path(), Options::default()).unwrap_err();
+    assert!(error.to_string().contains("has format 2, and this version reads up to 1"), "{error}");
+}
+
+#[test]
+fn a_series_beyond_a_limit_is_refused_with_the_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let limits = Limits { labels: 2, name_bytes: 10, value_bytes: 5, series: Some(2) };
+    let options = Options { limits, ..Options::default() };
+    let store = Store::open(directory.path(), options).unwrap();
+    let refused = |pairs: &[(&str, &str)]| store.intern_sorted(pairs).unwrap_err();
+    assert_eq!(refused(&[]), Refusal::Nameless);
+    assert_eq!(
+        refused(&[("a", "1"), ("b", "2"), ("c", "3")]),
+        Refusal::TooManyLabels { count: 3, most: 2 }
+    );
+    assert_eq!(refused(&[("a", "123456")]), Refusal::TooLong { bytes: 6, most: 5 });
+    assert_eq!(refused(&[("abcdefghijk", "1")]), Refusal::TooLong { bytes: 11, most: 10 });
+    assert_eq!(refused(&[("b", "1"), ("a", "1")]), Refusal::Unsorted);
+    assert_eq!(refused(&[("a", "")]), Refusal::Unsorted);
+    let one = store.intern_sorted(&[("a", "1")]).unwrap();
+    store.intern_sorted(&[("a", "2")]).unwrap();
+    assert_eq!(store.intern_sorted(&[("a", "1")]).unwrap(), one);
+    assert_eq!(refused(&[("a", "3")]), Refusal::TooManySeries { most: 2 });
+}

@@ -1,0 +1,118 @@
+//! Kills: a process that takes samples in is killed at any moment, and the next one finds what was acknowledged.
+//!
+//! The victim is this test program, started again. `EVENKEEL_KILLS` says how often it is killed; ten times if not.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use evenkeel_series::{Labels, Samples, Source as _, Span};
+use evenkeel_tsdb::{Batch, Options, Store};
+use evenkeel_units::Seed;
+use rand::RngExt as _;
+
+const DIRECTORY: &str = "EVENKEEL_TSDB_VICTIM";
+const SERIES: u64 = 12;
+
+/// So small that flushes and merges go on all the time.
+fn options() -> Options {
+    Options {
+        flush_bytes: 4 << 10,
+        flush_after: Duration::from_secs(1_000),
+        merge_at: 2,
+        retention: None,
+        ..Options::default()
+    }
+}
+
+/// Runs only as the victim: takes batch after batch in, and says which are acknowledged.
+#[test]
+fn victim() {
+    let Ok(directory) = std::env::var(DIRECTORY) else { return };
+    let store = Store::open(directory, options()).unwrap();
+    let mut at = batches(&store).unwrap_or(0);
+    let refs: Vec<_> = (0..SERIES)
+        .map(|series| {
+            let number = series.to_string();
+            store.intern(&Labels::of([("__name__", "x"), ("n", &number)])).unwrap()
+        })
+        .collect();
+    let mut batch = Batch::default();
+    loop {
+        at += 1;
+        batch.clear();
+        for series in &refs {
+            batch.float(*series, at, (at * at) as f64);
+        }
+        assert_eq!(store.append(&batch).unwrap().accepted, SERIES);
+        writeln!(std::io::stdout(), "acknowledged {at}").unwrap();
+        if at % 7 == 0 {
+            store.sync().unwrap();
+        }
+        if at % 20 == 0 {
+            store.tend(at * 1_000).unwrap();
+        }
+    }
+}
+
+/// How many batches are in a store. Panics unless each is there as a whole, with the values that it had.
+fn batches(store: &Store) -> Option<i64> {
+    let recovery = store.recovery();
+    assert!(recovery.damaged.is_empty() && recovery.orphans == 0, "{recovery:?}");
+    let snapshot = store.snapshot();
+    let all = snapshot.select(&[], Span::ALL).unwrap();
+    let mut count = None;
+    for series in &all {
+        let mut samples = Samples::default();
+        series.read(Span::ALL, &mut samples).unwrap();
+        for (point, at) in samples.points.iter().zip(1..) {
+            assert_eq!((point.at, point.value.to_bits()), (at, ((at * at) as f64).to_bits()));
+        }
+        let own = samples.points.len();
+        assert_eq!(own, *count.get_or_insert(own), "{}", series.labels());
+    }
+    assert!(all.is_empty() || all.len() as u64 == SERIES);
+    count.map(|count| count as u64).map(u64::cast_signed)
+}
+
+fn start(directory: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "kills::victim", "--nocapture", "--quiet"])
+        .env(DIRECTORY, directory)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Lets a victim go on for so many batches, kills it, and says the last that it acknowledged.
+fn kill_after(directory: &Path, lines: usize) -> i64 {
+    let mut victim = start(directory);
+    let mut said = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let number = |line: &str| line.strip_prefix("acknowledged ")?.parse::<i64>().ok();
+    let mut last = said.by_ref().filter_map(|line| number(&line)).nth(lines).unwrap();
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    // What is still in the pipe was acknowledged too; a line may be torn.
+    for at in said.filter_map(|line| number(&line)) {
+        last = last.max(at.min(last + 1));
+    }
+    last
+}
+
+#[test]
+fn what_was_acknowledged_outlives_a_kill_at_any_moment() {
+    let kills = std::env::var("EVENKEEL_KILLS").map_or(10, |it| it.parse().unwrap());
+    let mut chance = Seed(5).stream("kills");
+    let mut directory = tempfile::tempdir().unwrap();
+    for kill in 0..kills {
+        if kill % 25 == 0 {
+            directory = tempfile::tempdir().unwrap();
+        }
+        let acknowledged = kill_after(directory.path(), chance.random_range(0..300));
+        let store = Store::open(directory.path(), options()).unwrap();
+        let found = batches(&store).unwrap_or(0);
+        assert!(found >= acknowledged, "{found} of {acknowledged} batches, at kill {kill}");
+        store.close().unwrap();
+    }
+}
