@@ -21,6 +21,7 @@
 //! backtest     what alerts would have said of a time that is over
 //! attribution  who burned the budget
 //! explain      how a number came to be
+//! rules        an objective as recording and alerting rules of Prometheus
 //! ```
 //!
 //! Counts are whole numbers and objectives are exact, so that half a budget is half a budget and not
@@ -44,6 +45,7 @@ pub mod history;
 pub mod incident;
 pub mod interval;
 pub mod policy;
+pub mod rules;
 pub mod scorecard;
 pub mod share;
 pub mod sla;

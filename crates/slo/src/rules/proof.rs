@@ -1,0 +1,268 @@
+//! Proof: tests of the rules, for `promtool test rules`.
+//!
+//! For every pair of windows there is a history in which its factor is exceeded by a fiftieth and the alert must fire, and
+//! such in which a fiftieth is missing and it must not. No other pair holds in them, or the alert of the pair is asked for
+//! by its own label, so that a wrong factor or window of one clause is not hidden by another.
+//!
+//! ```text
+//! compat   the ratios over the two windows of the pair are just above, or one of them just below and the other well
+//!          above; all others are nothing
+//! exact    quiet for as long as the long window, then a burst that fills it just so; and all well after the short one
+//! ```
+
+use std::time::Duration;
+
+use super::{ERROR_RATIO, Group, Subject, duration, exact, promql};
+use crate::Share;
+use crate::burn::Rule;
+use crate::interval::millis;
+use crate::share::decimal;
+
+/// Hundredths of the factor: just above, just below, and well above.
+const ABOVE: u64 = 102;
+const BELOW: u64 = 98;
+const WELL_ABOVE: u64 = 150;
+
+/// Events in a step of the exact histories: so many that nothing is rounded away.
+const EVENTS: u64 = 1_000_000_000;
+
+/// Steps of a history that are written down; a pair that needs more has no test.
+const STEPS_MAX: u64 = 20_000;
+
+/// Tests of the rules of [`compat`](super::compat), which are in `rule_file`.
+pub fn compat(of: &Subject, rule_file: &str) -> String {
+    let minute = Duration::from_mins(1);
+    let mut text = head(rule_file, minute, &super::compat::rules(of));
+    for rule in alerted(of) {
+        for (long, short) in [(ABOVE, ABOVE), (BELOW, WELL_ABOVE), (WELL_ABOVE, BELOW)] {
+            if rule.short.is_none() && short == BELOW {
+                continue;
+            }
+            let until = rule.pending + 2 * minute;
+            let steps = until.as_secs() / 60;
+            let level = |window| match () {
+                () if window == rule.long => share(rule, of, long),
+                () if Some(window) == rule.short => share(rule, of, short),
+                () => 0.0,
+            };
+            text += &test(minute, of, rule, long, short);
+            for window in of.windows() {
+                let level = format!("{}+0x{steps}", number(level(window)));
+                let series = labelled(of, ERROR_RATIO, window);
+                text += &format!("  - series: {}\n    values: \"{level}\"\n", yaml(&series));
+            }
+            text += "  promql_expr_test:\n";
+            text += &asked(of, rule, None, until, long == ABOVE);
+        }
+    }
+    text
+}
+
+/// Tests of the rules of [`exact`](super::exact), which are in `rule_file`. Where only a share can be asked, there are none.
+pub fn exact(of: &Subject, rule_file: &str) -> String {
+    let step = exact::tile(of);
+    let mut text = head(rule_file, step, &exact::rules(of));
+    let counted = matches!(of.queries, super::Queries::Events { .. });
+    for rule in alerted(of).filter(|_| counted) {
+        for percent in [ABOVE, BELOW] {
+            if let Some(burst) = Burst::of(of, rule, step, percent) {
+                text += &burst.test(of, rule, step, percent);
+            }
+        }
+    }
+    text
+}
+
+/// The pairs of windows that there are alerts of.
+fn alerted(of: &Subject) -> impl Iterator<Item = &Rule> {
+    of.burn.iter().filter(|it| of.alerting.of(it.severity).is_some())
+}
+
+/// A history for one pair of windows.
+struct Burst {
+    /// Steps in which nothing is bad.
+    quiet: u64,
+    /// Steps in which something is, …
+    length: u64,
+    /// … and how much, of [`EVENTS`].
+    bad: u64,
+    /// Steps after which the short window holds none of it.
+    over: u64,
+}
+
+impl Burst {
+    /// `None` where the factor cannot be reached, or windows are no whole number of steps, or there are too many.
+    fn of(of: &Subject, rule: &Rule, step: Duration, percent: u64) -> Option<Self> {
+        let steps = |it: Duration| {
+            let (it, step) = (millis(it), millis(step).max(1));
+            (it.is_multiple_of(step) && it / step <= STEPS_MAX).then_some(it / step)
+        };
+        let (quiet, short) = (steps(rule.long)?, steps(rule.short.unwrap_or(step))?.max(1));
+        let pending = rule.pending.as_millis().div_ceil(step.as_millis().max(1));
+        let all = share(rule, of, percent) * quiet as f64;
+        // Nine of ten at most, so that the burst is longer where the factor is high for its budget.
+        let length = short.max((all / 0.9).ceil() as u64).max(u64::try_from(pending).ok()? + 1);
+        let bad = (all * EVENTS as f64 / length as f64).round() as u64;
+        (length < quiet && bad < EVENTS).then_some(Self { quiet, length, bad, over: short + 1 })
+    }
+
+    fn test(&self, of: &Subject, rule: &Rule, step: Duration, percent: u64) -> String {
+        let mut text = test(step, of, rule, percent, percent);
+        let end = self.quiet + self.length + self.over;
+        for window in exact::windows(of).into_iter().filter(|it| *it <= exact::DIRECT_MAX) {
+            let wide = (millis(window) / millis(step).max(1)).max(1);
+            let inside = |at: u64| {
+                let burst = self.quiet..self.quiet + self.length;
+                let (from, to) =
+                    ((at + 1).saturating_sub(wide).max(burst.start), (at + 1).min(burst.end));
+                to.saturating_sub(from)
+            };
+            let bad: Vec<_> = (0..end).map(|at| inside(at) * self.bad).collect();
+            let total: Vec<_> = (0..end).map(|_| wide * EVENTS).collect();
+            for (name, values) in [(exact::BAD, bad), (exact::TOTAL, total)] {
+                let series = yaml(&labelled(of, name, window));
+                text += &format!("  - series: {series}\n    values: \"{}\"\n", runs(&values));
+            }
+        }
+        let at = |steps: u64| step.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX));
+        let burn = Some(duration(rule.long));
+        text += "  promql_expr_test:\n";
+        text += &asked(of, rule, burn.as_deref(), at(self.quiet - 1), false);
+        text +=
+            &asked(of, rule, burn.as_deref(), at(self.quiet + self.length - 1), percent == ABOVE);
+        if rule.short.is_some() && rule.keep_firing.is_zero() {
+            text += &asked(of, rule, burn.as_deref(), at(end - 1), false);
+        }
+        text
+    }
+}
+
+/// The share of bad events at so many hundredths of the factor.
+fn share(rule: &Rule, of: &Subject, percent: u64) -> f64 {
+    let budget = Share::from(of.objective.rest());
+    rule.factor.times(budget).times(Share::of(percent, 100)).get()
+}
+
+/// Groups are evaluated in their order, because otherwise an alert may look at what was recorded before.
+fn head(rule_file: &str, step: Duration, groups: &[Group]) -> String {
+    let (file, step) = (promql::quoted(rule_file), duration(step));
+    let order: String =
+        groups.iter().map(|it| format!("- {}\n", promql::quoted(&it.name))).collect();
+    format!(
+        "rule_files:\n- {file}\nevaluation_interval: {step}\ngroup_eval_order:\n{order}tests:\n"
+    )
+}
+
+fn test(step: Duration, of: &Subject, rule: &Rule, long: u64, short: u64) -> String {
+    let name = format!(
+        "{}: {} with {long} % of {} in its long window and {short} % in its short one",
+        of.id(),
+        rule.name,
+        rule.factor
+    );
+    format!("- name: {}\n  interval: {}\n  input_series:\n", promql::quoted(&name), duration(step))
+}
+
+fn asked(of: &Subject, rule: &Rule, burn: Option<&str>, at: Duration, fires: bool) -> String {
+    let mut labels = vec![
+        ("alertname", of.alerting.name.as_str()),
+        ("alertstate", "firing"),
+        ("sloth_severity", rule.severity.name()),
+    ];
+    labels.extend(burn.map(|it| (exact::BURN_LABEL, it)));
+    let id = of.id();
+    labels.push(("sloth_id", &id));
+    let labels: Vec<_> =
+        labels.iter().map(|(name, value)| format!("{name}={}", promql::quoted(value))).collect();
+    let expr = yaml(&format!("count(ALERTS{{{}}})", labels.join(", ")));
+    let samples = if fires { "\n    - labels: '{}'\n      value: 1" } else { " []" };
+    format!("  - expr: {expr}\n    eval_time: {}\n    exp_samples:{samples}\n", duration(at))
+}
+
+/// A record as the rules make it, with all its labels.
+fn labelled(of: &Subject, name: &str, window: Duration) -> String {
+    let record = of.record_of(name, window, "");
+    let label = |(name, value): (&String, &String)| format!("{name}={}", promql::quoted(value));
+    let labels: Vec<_> = record.labels.iter().map(label).collect();
+    format!("{name}{}{{{}}}", duration(window), labels.join(", "))
+}
+
+/// Between single quotes, in which nothing is special but they themselves.
+fn yaml(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// With all the digits it has, and no exponent.
+fn number(value: f64) -> String {
+    if value > 0.0 && value < 1e-3 { format!("{value:.18}") } else { decimal(value) }
+}
+
+/// Values as promtool writes series: `0x12 5+5x3`, each stretch of even growth one word.
+fn runs(values: &[u64]) -> String {
+    let mut words = Vec::new();
+    let mut rest = values;
+    while let [first, after @ ..] = rest {
+        let Some(second) = after.first() else {
+            words.push(first.to_string());
+            break;
+        };
+        let growth = i128::from(*second) - i128::from(*first);
+        let even = |it: &[u64]| matches!(it, [a, b] if i128::from(*b) - i128::from(*a) == growth);
+        let times = rest.windows(2).take_while(|it| even(it)).count();
+        words.push(format!("{first}{growth:+}x{times}"));
+        rest = rest.get(times + 1..).unwrap_or_default();
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::subject;
+    use super::*;
+    use crate::burn::Severity;
+
+    fn tests_in(text: &str) -> usize {
+        text.matches("\n- name: \"shop-pay: ").count()
+    }
+
+    #[test]
+    fn every_pair_of_windows_is_tested_on_either_side_of_its_factor() {
+        let of = subject();
+        assert_eq!(tests_in(&compat(&of, "rules.yml")), 9);
+        assert_eq!(tests_in(&exact(&of, "rules.yml")), 6);
+        let quiet = Subject { alerting: super::super::Alerting::default(), ..of };
+        assert_eq!(tests_in(&compat(&quiet, "rules.yml")), 0);
+    }
+
+    #[test]
+    fn a_burst_fills_the_long_window_just_so() {
+        let of = subject();
+        let step = Duration::from_mins(5);
+        let it = Burst::of(&of, &of.burn[1], step, ABOVE).unwrap();
+        assert_eq!((it.quiet, it.length, it.over), (72, 6, 7));
+        let all = (it.bad * it.length) as f64 / (it.quiet * EVENTS) as f64;
+        assert!((all - 1.02 * 6.0 * 0.001).abs() < 1e-9, "{all}");
+    }
+
+    #[test]
+    fn what_cannot_be_reached_has_no_test() {
+        let of = Subject { objective: "10%".parse().unwrap(), ..subject() };
+        assert!(Burst::of(&of, &of.burn[0], Duration::from_mins(5), ABOVE).is_none());
+        let odd = Rule::new("odd", Severity::Page, Duration::from_secs(3_601), None, Share::ONE);
+        assert!(Burst::of(&of, &odd, Duration::from_mins(5), ABOVE).is_none());
+    }
+
+    #[test]
+    fn values_are_written_as_stretches_of_even_growth() {
+        assert_eq!(runs(&[0, 0, 0, 5, 10, 15, 15, 10]), "0+0x2 5+5x2 15-5x1");
+        assert_eq!(runs(&[7]), "7");
+        assert_eq!(runs(&[]), "");
+    }
+
+    #[test]
+    fn small_numbers_have_no_exponent() {
+        assert_eq!(number(0.0), "0");
+        assert_eq!(number(0.01428), "0.01428");
+        assert_eq!(number(0.000_014_28), "0.000014280000000000");
+    }
+}
