@@ -9,7 +9,7 @@ use evenkeel_model::outcome::{Breakdown, Check, CheckKind, CheckResult, SpikeFig
 use evenkeel_units::Human;
 
 use crate::conductor::{Early, Finish};
-use crate::objective::{Measured, counts, implied, measure};
+use crate::objective::{Measured, counts, measure};
 use crate::recovery::Recovery;
 use crate::run::Run;
 use crate::tally::Tally;
@@ -113,7 +113,7 @@ fn objective(run: &Run, slo: &Slo) -> Vec<Check> {
     let mut first = figure(name.clone(), CheckKind::Objective, &whole, baseline);
     // One bad request in the size of the budget: with fewer requests than that, a pass says nothing.
     // A promise of everything has no budget, and is kept or broken by any number of requests.
-    let rest = implied(slo).map(|it| it.rest().get()).filter(|it| *it > 0.0);
+    let rest = slo.promise().map(|it| it.rest().get()).filter(|it| *it > 0.0);
     let least = rest.map_or(0.0, |it| 1.0 / it);
     let seen = counts(&run.plan, slo, run.judged()).total as f64;
     if first.result == CheckResult::Pass && seen < least {
@@ -141,6 +141,7 @@ pub(crate) fn promise(slo: &Slo) -> String {
         Indicator::Percentile { quantile, .. } => quantile.to_string(),
         Indicator::ErrorRate { .. } => "error rate".to_owned(),
         Indicator::Throughput { .. } => "throughput".to_owned(),
+        Indicator::OfSeries => "of series".to_owned(),
     };
     match &slo.route {
         Some(route) => format!("{what} of {route}"),

@@ -221,9 +221,9 @@ fn budgets(run: &Run) -> Vec<BudgetFigures> {
             allowed_bad: budget.allowed_bad(),
             spent_ratio: spent,
             burn_rate: spent,
-            window_budget_minutes: budget.of_window(slo.window).as_secs_f64() / 60.0,
+            window_budget_minutes: budget.of_window(slo.window.length()).as_secs_f64() / 60.0,
             window_spent_minutes: budget.outage(run.judged_tally().time()).as_secs_f64() / 60.0,
-            window: slo.window,
+            window: slo.window.length(),
         })
     };
     run.plan.objectives.iter().filter_map(of_slo).collect()

@@ -10,17 +10,6 @@ use evenkeel_units::{Moment, Ratio};
 use crate::asked::asks_for;
 use crate::tally::Tally;
 
-/// The share of good events that an objective promises: its own, or the one its limit implies. A p99 within
-/// 500 ms is a promise of 99 %; an error rate of at most 1 % is one as well.
-pub(crate) fn implied(slo: &Slo) -> Option<Ratio> {
-    match slo.indicator {
-        Indicator::Percentile { quantile, .. } => Some(quantile.ratio()),
-        Indicator::ErrorRate { max } => Some(max.rest()),
-        Indicator::Availability | Indicator::Latency { .. } => slo.objective,
-        Indicator::Throughput { .. } => None,
-    }
-}
-
 /// The answers of a second that an objective is about.
 pub(crate) fn series_of<'a>(
     plan: &'a Plan,
@@ -71,7 +60,7 @@ pub(crate) fn budget(
     slo: &Slo,
     frames: impl IntoIterator<Item: Borrow<Frame>>,
 ) -> Option<Budget> {
-    implied(slo).map(|objective| Budget { objective, counts: counts(plan, slo, frames) })
+    slo.promise().map(|objective| Budget { objective, counts: counts(plan, slo, frames) })
 }
 
 /// What an objective asks for, and what was measured of it.
@@ -122,12 +111,13 @@ impl Accrued {
         use evenkeel_model::document::Comparison::{AtLeast, AtMost};
         let limit =
             |metric, comparison, limit| Criterion { metric, comparison, limit, sustained: None };
-        let budget = implied(slo).map(|objective| Budget { objective, counts: self.counts });
+        let budget = slo.promise().map(|objective| Budget { objective, counts: self.counts });
         let ratio = budget.and_then(|it| it.counts.ratio());
         let kept = budget.and_then(Budget::kept);
-        let objective = implied(slo).map_or(0.0, Ratio::get);
+        let objective = slo.promise().map_or(0.0, Ratio::get);
         match slo.indicator {
-            Indicator::Availability | Indicator::Latency { .. } => Measured {
+            // What is measured on series alone has no value in a run.
+            Indicator::Availability | Indicator::Latency { .. } | Indicator::OfSeries => Measured {
                 criterion: limit(Metric::Availability, AtLeast, objective),
                 value: ratio,
                 kept,

@@ -30,7 +30,7 @@ use evenkeel_slo::Budget;
 use evenkeel_units::{Moment, Ratio};
 
 use crate::frames::Frames;
-use crate::objective::{asks_for_throughput, counts, implied, series_of};
+use crate::objective::{asks_for_throughput, counts, series_of};
 use crate::probing::{answered_within, counted};
 use crate::run::{FaultTrack, ProbeAnswer, Run};
 use crate::tally::Tally;
@@ -87,7 +87,7 @@ fn breaks(run: &Run, frame: &Frame, slo: &evenkeel_model::document::Slo) -> bool
             && (good as f64) < min.get() * 0.9;
     }
     let counts = counts(&run.plan, slo, [frame]);
-    let objective = implied(slo).unwrap_or(Ratio::percent(99));
+    let objective = slo.promise().unwrap_or(Ratio::percent(99));
     let spent = Budget { objective, counts }.spent();
     // Beyond a tenth of bad requests no objective is met, however low its promise.
     let share = counts.bad() as f64 / counts.total.max(1) as f64;

@@ -61,15 +61,11 @@ pub(crate) fn plan() -> Plan {
             allow_faults: AllowFaults::All,
             min_release: None,
         },
-        objectives: vec![Slo {
-            name: "fast".to_owned(),
-            description: None,
-            service: None,
-            route: None,
-            indicator: Indicator::Latency { threshold: Duration::from_millis(300) },
-            objective: Some(Ratio::percent(95)),
-            window: Duration::from_hours(720),
-        }],
+        objectives: vec![Slo::of(
+            "fast",
+            Indicator::Latency { threshold: Duration::from_millis(300) },
+            Some(Ratio::percent(95)),
+        )],
         load: Some(LoadTest {
             routes: vec![Route {
                 name: "list".to_owned(),

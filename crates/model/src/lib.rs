@@ -2,7 +2,7 @@
 //! diagnostics that point into documents.
 //!
 //! ```text
-//! document    what people write: Service, SLO, LoadTest, ChaosExperiment, Drill, GameDay
+//! document    what people write: Service, SLO, AlertPolicy, ErrorBudgetPolicy, SLA, LoadTest, …
 //! yaml        text → tree in which every node knows its line and column, within bounds
 //! decode      tree → documents, collecting every error; the same tables write the JSON Schema
 //! schema      the JSON Schema of documents, for editors

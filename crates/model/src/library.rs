@@ -10,7 +10,8 @@ use evenkeel_units::Seed;
 
 use crate::decode::{Code, Decoded, Findings, MAX_FINDINGS, codes, decode, guess, more};
 use crate::document::{
-    ChaosExperiment, Document, Drill, FileName, GameDay, LoadTest, Service, Slo,
+    AlertPolicy, ChaosExperiment, Document, Drill, ErrorBudgetPolicy, FileName, GameDay, LoadTest,
+    Service, Sla, Slo,
 };
 use crate::yaml::{self, Node, Place, Source};
 use crate::{Diagnostic, Plan, trace};
@@ -226,6 +227,35 @@ impl Library {
             Document::Slo(it) => Some(it),
             _ => None,
         }
+    }
+
+    /// The objectives, in the order of the files; those inside drills have no names of their own.
+    pub fn slos(&self) -> Vec<&str> {
+        self.names("SLO").collect()
+    }
+
+    /// An alert policy.
+    pub fn alert_policy(&self, name: &str) -> Option<&AlertPolicy> {
+        match self.get("AlertPolicy", name)?.document() {
+            Document::AlertPolicy(it) => Some(it),
+            _ => None,
+        }
+    }
+
+    /// The error budget policies, in the order of the files.
+    pub fn error_budget_policies(&self) -> impl Iterator<Item = &ErrorBudgetPolicy> {
+        self.items.iter().filter_map(|it| match it.document() {
+            Document::ErrorBudgetPolicy(it) => Some(it),
+            _ => None,
+        })
+    }
+
+    /// The agreements, in the order of the files.
+    pub fn slas(&self) -> impl Iterator<Item = &Sla> {
+        self.items.iter().filter_map(|it| match it.document() {
+            Document::Sla(it) => Some(it),
+            _ => None,
+        })
     }
 
     /// A load test.

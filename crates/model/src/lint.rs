@@ -6,6 +6,7 @@
 //! gameday     game days of nothing, and plans that go backwards
 //! judgement   conditions that could judge nothing
 //! monkey      experiments left to chance that could hit nobody
+//! objectives  objectives that promise two things, and alerts that fit them badly
 //! load        requests of another protocol, criteria of nothing, in load tests by themselves
 //! safety      limits that are missing, contradict each other, or cannot be met
 //! ```
@@ -26,6 +27,7 @@ mod gameday;
 mod judgement;
 mod load;
 mod monkey;
+mod objectives;
 mod references;
 mod safety;
 
@@ -53,6 +55,8 @@ fn presumes(code: Code) -> &'static [&'static str] {
         | codes::NO_FAULT
         | codes::NO_OBJECTIVE => &["Drill", "LoadTest", "ChaosExperiment"],
         codes::UNUSED => &["Drill"],
+        codes::BURN_WINDOW | codes::LOOSE_OBJECTIVE | codes::OF_ITSELF => &["SLO", "AlertPolicy"],
+        codes::NOT_OF_REQUESTS => &["Drill", "SLO"],
         _ => &[],
     }
 }
@@ -104,7 +108,16 @@ pub fn lint(library: &Library) -> Vec<Diagnostic> {
     for item in library.items() {
         lint.about([(item.document().kind(), item.document().name())]);
         match item.document() {
-            Document::Service(_) | Document::Slo(_) => references::of_document(&mut lint, item),
+            Document::Service(_) | Document::AlertPolicy(_) => {}
+            Document::Slo(it) => {
+                references::of_document(&mut lint, item);
+                objectives::of_slo(&mut lint, item, it);
+            }
+            Document::ErrorBudgetPolicy(it) => {
+                references::of_document(&mut lint, item);
+                objectives::of_policy(&mut lint, item, it);
+            }
+            Document::Sla(it) => objectives::of_sla(&mut lint, item, it),
             Document::LoadTest(it) => {
                 references::of_document(&mut lint, item);
                 load::of_document(&mut lint, item, it);

@@ -40,6 +40,9 @@ pub(crate) fn recall(
         Document::Drill(it) => it.phases.iter_mut().map(|it| &mut it.shape).collect(),
         Document::Service(_)
         | Document::Slo(_)
+        | Document::AlertPolicy(_)
+        | Document::ErrorBudgetPolicy(_)
+        | Document::Sla(_)
         | Document::ChaosExperiment(_)
         | Document::GameDay(_) => Vec::new(),
     };

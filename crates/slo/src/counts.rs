@@ -106,6 +106,8 @@ pub fn count<'a>(
         Indicator::Availability | Indicator::ErrorRate { .. } | Indicator::Throughput { .. } => {
             u64::MAX
         }
+        // Requests say nothing about it.
+        Indicator::OfSeries => return Counts::default(),
     };
     let mut counts = Counts { good: 0, total: missed };
     for (answer, times) in answers {

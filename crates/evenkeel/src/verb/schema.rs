@@ -14,7 +14,7 @@ pub(crate) fn run(args: &SchemaArgs, screen: &Screen) -> Result<Exit, Failure> {
     };
     let schema = schema.ok_or_else(|| {
         Failure::usage(format!("there is no kind `{}`", args.kind.as_deref().unwrap_or_default()))
-            .help("use Service, SLO, LoadTest, ChaosExperiment, Drill, GameDay or Report")
+            .help("use Service, SLO, AlertPolicy, ErrorBudgetPolicy, SLA, LoadTest, ChaosExperiment, Drill, GameDay or Report")
     })?;
     let text = serde_json::to_string_pretty(&schema).map_err(|it| Failure::bug(it.to_string()))?;
     screen.print(&text)?;

@@ -63,7 +63,7 @@ codes! {
     TYPE = of_schema("EK-D005", "A value is of another sort than its field wants: a list where a map belongs, or a number where a text belongs. A text that looks like a number, a boolean or nothing must be quoted.");
     UNIT = of_schema("EK-D006", "Every quantity carries its unit: durations `250ms` or `1m30s`, rates `800/s`, shares `99.9%`, amounts `64KiB`, bandwidths `1MiB/s`, hours `18:00-06:00`.");
     RANGE = new("EK-D007", "The value is well formed but cannot be meant; the message says why.");
-    KIND = of_schema("EK-D008", "The kind of a document is one of Service, SLO, LoadTest, ChaosExperiment, Drill and GameDay.");
+    KIND = of_schema("EK-D008", "The kind of a document is one of Service, SLO, AlertPolicy, ErrorBudgetPolicy, SLA, LoadTest, ChaosExperiment, Drill and GameDay.");
     API_VERSION = of_schema("EK-D009", "Every document begins with `apiVersion: evenkeel.dev/v1`, so that later versions can tell which words it means.");
     NAME = of_schema("EK-D010", "Names are labels as RFC 1123 has them: 1 to 63 lowercase letters, digits and `-`, with a letter or digit at both ends. They become names of folders and of metrics.");
     DUPLICATE_NAME = new("EK-D011", "Two documents of one kind have one name, so a reference to it could mean either.");
@@ -91,6 +91,9 @@ codes! {
     PAYLOAD = new("EK-D033", "The payload is not written in the encoding it is said to be in.");
     TRACE = new("EK-D034", "A recorded trace is a file that begins with `seconds,rate`, has a column `at`, is one moment a line, or is the access log of a server. Moments are seconds or RFC 3339.");
     SCHEDULE = new("EK-D035", "Times at which an experiment runs are five fields as cron has them (minute, hour, day of the month, month, day of the week), with a time zone of the IANA data base behind them or in that of `safety`; a word for such fields (@hourly, @daily, @weekly, @monthly, @yearly); or `@every` with a duration.");
+    QUERY = new("EK-D036", "What is counted on series is either counters, by a selector such as `http_requests_total{code=~\"5..\"}`, whose increases are added up; or a query in PromQL in which `$window` stands for the range, since one objective is asked over many windows.");
+    MOMENT = new("EK-D037", "A moment is a date and a time, such as `2026-03-01T02:00`, with its offset (`Z`, `+01:00`) or with a `timeZone` beside it.");
+    RECURRENCE = new("EK-D038", "When something recurs is said as RFC 5545 has it: `FREQ=WEEKLY;BYDAY=SU`. `from` is the first time, so that its hour and minute need not be said again.");
 
     MISSING = new("EK-L001", "A document refers to another that is in none of the files given. Give the file that has it, or mend the name.");
     TOO_LONG = new("EK-L002", "The phases of the drill take longer than its `duration` allows.");
@@ -121,11 +124,16 @@ codes! {
     NO_STAIRCASE = new("EK-L026", "Where a service breaks down is seen when load grows step by step: in the shapes `step` (rates) and `scale` (users).");
     OUTLIVES_TIMEOUT = new("EK-L027", "The messages of a stream are sent one after the other for as long as the load waits for its answer, or longer, so that no call could be whole. Give a longer `timeout`, a shorter `every`, or fewer messages.");
     PLANNED = new("EK-L028", "The timeline of a game day says what is planned when, in order, within one day.");
+    NOT_OF_REQUESTS = new("EK-L029", "A drill counts the requests of its load. What is measured on time series alone (`ratio`, `gauge`, `freshness`, `raw`, `composite`) it cannot judge; use `availability`, `latency`, `percentile`, `errorRate` or `throughput`, which say beside it where the same is counted on series.");
+    TWO_PROMISES = new("EK-L030", "The description promises one share within a time, and the objective another. \"95% within 300ms\" is the objective 95%; a percentile is no second figure beside it. Two promises are two SLOs.");
+    OF_ITSELF = new("EK-L031", "A composite objective is made of others. One that is, by whatever way, made of itself has no value.");
 
     UNUSED = new("EK-W001", "No drill uses the document. Check that the drill refers to it by the right name.");
     FEW_CONNECTIONS = new("EK-W002", "Each user of the closed model holds a connection while it waits for its answer. With more users than `connections`, some wait for a connection instead, and the load is that of fewer users.");
     NOT_TRACKED = new("EK-W003", "The figure is of the target's side, and nothing says where it is to be read. Under `watch`, name a process, this host, or a query.");
     NOT_JUDGED = new("EK-W004", "A wish that has no figure, and so could be neither kept nor broken. It is named so that nobody takes its silence for a pass.");
+    BURN_WINDOW = new("EK-W005", "An alert fires when the share of bad events is above its factor times what the objective leaves. Where that is more than all events it never fires; below a burn rate of 1 it fires although the budget lasts; and a window longer than the objective's looks at what is forgotten.");
+    LOOSE_OBJECTIVE = new("EK-W006", "The agreement owes credit although the objective is kept, so nobody would be warned in time.");
 }
 
 #[cfg(test)]

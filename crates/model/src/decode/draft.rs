@@ -88,6 +88,17 @@ fn fill(kind: &str, spec: &mut Node) {
     }
     let required = match kind {
         "SLO" => vec![("sli", word("availability")), ("objective", word("99%"))],
+        "AlertPolicy" => {
+            let fields =
+                vec![("severity", word("page")), ("factor", word("1")), ("long", word("1h"))];
+            vec![("windows", list(vec![map(fields)]))]
+        }
+        "ErrorBudgetPolicy" if entries.iter().any(|it| it.key == "thresholds") => Vec::new(),
+        "ErrorBudgetPolicy" => vec![("gate", map(Vec::new()))],
+        "SLA" => {
+            let fields = vec![("below", word("99%")), ("credit", word("10%"))];
+            vec![("slo", word("unnamed")), ("credits", list(vec![map(fields)]))]
+        }
         // Whoever has scenarios has no routes beside them.
         "LoadTest" if entries.iter().any(|it| it.key == "scenarios") => Vec::new(),
         "LoadTest" => vec![("routes", list(vec![map(vec![("path", word("/"))])]))],

@@ -9,14 +9,17 @@ use super::{API_VERSION, Findings, codes};
 use crate::document::{Document, Drill};
 use crate::yaml::{Node, Place, Sort};
 
+mod alert_policy;
 mod chaos;
 mod drill;
+mod error_budget_policy;
 mod faults;
 mod gameday;
 mod load;
 pub(super) mod performance;
 mod safety;
 mod service;
+mod sla;
 mod slo;
 
 /// A kind of document.
@@ -29,7 +32,7 @@ pub(crate) struct Kind {
 }
 
 /// Every kind, in the order in which they refer to each other.
-pub(crate) const KINDS: [Kind; 6] = [
+pub(crate) const KINDS: [Kind; 9] = [
     Kind {
         name: "Service",
         about: "What is drilled, what it is made of, and what may be done to it.",
@@ -44,7 +47,34 @@ pub(crate) const KINDS: [Kind; 6] = [
         about: "What is promised about a service, and how it is measured.",
         fields: |f| {
             envelope(f, "SLO", slo::SPEC, |name, it| {
-                Document::Slo(crate::document::Slo { name, ..it })
+                Document::Slo(Box::new(crate::document::Slo { name, ..it }))
+            })
+        },
+    },
+    Kind {
+        name: "AlertPolicy",
+        about: "By which windows it is noticed that a budget burns.",
+        fields: |f| {
+            envelope(f, "AlertPolicy", alert_policy::SPEC, |name, it| {
+                Document::AlertPolicy(crate::document::AlertPolicy { name, ..it })
+            })
+        },
+    },
+    Kind {
+        name: "ErrorBudgetPolicy",
+        about: "What is done as a budget goes, and who may deploy while it is low.",
+        fields: |f| {
+            envelope(f, "ErrorBudgetPolicy", error_budget_policy::SPEC, |name, it| {
+                Document::ErrorBudgetPolicy(crate::document::ErrorBudgetPolicy { name, ..it })
+            })
+        },
+    },
+    Kind {
+        name: "SLA",
+        about: "What is owed to customers when a promise to them is broken.",
+        fields: |f| {
+            envelope(f, "SLA", sla::SPEC, |name, it| {
+                Document::Sla(crate::document::Sla { name, ..it })
             })
         },
     },

@@ -21,6 +21,7 @@ pub(super) mod container;
 pub(super) mod database;
 pub(super) mod process;
 pub(super) mod request;
+pub(super) mod series;
 
 pub(super) const NUMBER: &str = r"(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)";
 pub(super) const PERCENT: &str = r"(?:0*100(?:\.0*)?|0*[0-9]{1,2}(?:\.[0-9]*)?|\.[0-9]+)\s*%";

@@ -5,9 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
+mod alert_policy;
 mod chaos;
 mod criterion;
 mod drill;
+mod error_budget_policy;
 mod file_name;
 mod gameday;
 mod json_path;
@@ -15,8 +17,10 @@ mod limit;
 mod load;
 mod reference;
 mod service;
+mod sla;
 mod slo;
 
+pub use self::alert_policy::{AlertPolicy, BurnThreshold, BurnWindow, Severity};
 pub(crate) use self::chaos::WORDS;
 pub use self::chaos::{
     ActsOn, Amid, Amount, AnswerChange, BlastRadius, BodyChange, ChaosExperiment, ClientType,
@@ -28,6 +32,7 @@ pub use self::chaos::{
 };
 pub use self::criterion::{Comparison, Criterion, CriterionError, Metric, Unit};
 pub use self::drill::{Drill, Phase, RegressionLimits, Role};
+pub use self::error_budget_policy::{Action, BudgetThreshold, ErrorBudgetPolicy, Gate};
 pub use self::file_name::{FileName, NamedAt};
 pub use self::gameday::{
     DayTime, GameDay, Participant, Planned, Prerequisite, Scenario as GameDayScenario,
@@ -42,7 +47,13 @@ pub use self::load::{
 };
 pub use self::reference::{Reference, ResolveError};
 pub use self::service::{AllowFaults, Dependency, Finder, Instance, Service, Start};
-pub use self::slo::{Indicator, Quantile, Slo};
+pub use self::sla::{CreditTier, Sla};
+pub use self::slo::{
+    Alerting, Alerts, Bucketed, Calendar, CalendarPeriod, Component, Counted, Events, Exclusion,
+    ExclusionEnd, ExclusionTime, Expression, Figure, HistogramForm, Indicator, LabelMatcher,
+    MatchOperation, Measure, NoData, Notice, Quantile, Query, QueryError, RatioQuery, Recurrence,
+    RecurrenceError, SeriesSelector, SeriesSelectorError, Slo, TimeSlices, Window,
+};
 
 /// A document of any kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,7 +63,14 @@ pub enum Document {
     Service(Service),
     /// What is promised.
     #[serde(rename = "SLO")]
-    Slo(Slo),
+    Slo(Box<Slo>),
+    /// How it is noticed that a budget burns.
+    AlertPolicy(AlertPolicy),
+    /// What is done as a budget goes.
+    ErrorBudgetPolicy(ErrorBudgetPolicy),
+    /// What is owed when a promise is broken.
+    #[serde(rename = "SLA")]
+    Sla(Sla),
     /// How it is loaded.
     LoadTest(Box<LoadTest>),
     /// How it is broken.
@@ -69,6 +87,9 @@ impl Document {
         match self {
             Self::Service(_) => "Service",
             Self::Slo(_) => "SLO",
+            Self::AlertPolicy(_) => "AlertPolicy",
+            Self::ErrorBudgetPolicy(_) => "ErrorBudgetPolicy",
+            Self::Sla(_) => "SLA",
             Self::LoadTest(_) => "LoadTest",
             Self::ChaosExperiment(_) => "ChaosExperiment",
             Self::Drill(_) => "Drill",
@@ -81,6 +102,9 @@ impl Document {
         match self {
             Self::Service(it) => &it.name,
             Self::Slo(it) => &it.name,
+            Self::AlertPolicy(it) => &it.name,
+            Self::ErrorBudgetPolicy(it) => &it.name,
+            Self::Sla(it) => &it.name,
             Self::LoadTest(it) => &it.name,
             Self::ChaosExperiment(it) => &it.name,
             Self::Drill(it) => &it.name,

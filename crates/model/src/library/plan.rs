@@ -29,7 +29,7 @@ pub(super) fn plan(library: &Library, drill: &str, seed: Seed) -> Result<Plan, V
                 description: cast.drill.description.clone(),
                 hypothesis: cast.drill.hypothesis.clone(),
                 service: service.clone(),
-                objectives: cast.objectives.iter().map(|(_, it)| (*it).clone()).collect(),
+                objectives: cast.objectives.iter().map(|(_, it)| it.of_requests()).collect(),
                 load: Some(LoadTest { url, ..load.clone() }),
                 phases: phases(&cast),
                 faults: planned_faults(cast.faults.clone(), &cast.drill.service),

@@ -106,6 +106,12 @@ pub(super) fn few_connections(
 fn objectives(lint: &mut Lint<'_>, cast: &Cast<'_>) {
     for (n, slo) in &cast.objectives {
         let path = format!("objectives/{n}");
+        if slo.indicator == Indicator::OfSeries {
+            let message =
+                format!("`{}` is measured on series, and a drill counts requests", slo.name);
+            let help = "Use `availability`, `latency`, `percentile`, `errorRate` or `throughput`.";
+            lint.report(cast.item, &path, codes::NOT_OF_REQUESTS, message, help);
+        }
         let mut share = 1.0;
         if let (Some(route), Some((_, load))) = (&slo.route, cast.load) {
             match super::load::share_of(load, route) {

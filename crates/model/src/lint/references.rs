@@ -32,12 +32,19 @@ pub(super) fn must_exist(
     lint.report(item, path, codes::MISSING, format!("there is no {kind} called `{name}`"), help);
 }
 
-/// The services that documents name by themselves.
+/// The services that documents name by themselves. What is read off series is about services that nobody need
+/// describe; where one is described, a name of another is probably a slip.
 pub(super) fn of_document(lint: &mut Lint<'_>, item: &Item) {
+    let any = lint.library.names("Service").next().is_some() || lint.library.has_broken("Service");
     let service = match item.document() {
-        Document::Slo(it) => it.service.as_deref(),
+        Document::Slo(it) if it.series.is_none() || any => it.service.as_deref(),
+        Document::ErrorBudgetPolicy(it) if any => it.service.as_deref(),
         Document::LoadTest(it) => it.service.as_deref(),
         Document::Service(_)
+        | Document::Slo(_)
+        | Document::AlertPolicy(_)
+        | Document::ErrorBudgetPolicy(_)
+        | Document::Sla(_)
         | Document::ChaosExperiment(_)
         | Document::Drill(_)
         | Document::GameDay(_) => None,
@@ -132,8 +139,7 @@ pub(super) fn unused(lint: &mut Lint<'_>) {
         }
         // Where a name of its kind means nothing, this is probably what was meant.
         let meant = used.iter().any(|(of, it)| *of == kind && library.get(of, it).is_none());
-        // A load test with a shape is run by itself.
-        let alone = matches!(document, Document::LoadTest(it) if it.shape.is_some());
+        let alone = super::objectives::stands_alone(document);
         if has_drill && !a_drill_is_broken && !meant && !alone {
             let help = "Refer to it from a drill, or remove it.";
             lint.report(

@@ -15,9 +15,13 @@ pub(super) fn of_document(lint: &mut Lint<'_>, item: &Item) {
     let (safety, probes) = match item.document() {
         Document::ChaosExperiment(it) => (&it.safety, &it.steady_state),
         Document::Drill(it) => (&it.safety, &it.steady_state),
-        Document::Service(_) | Document::Slo(_) | Document::LoadTest(_) | Document::GameDay(_) => {
-            return;
-        }
+        Document::Service(_)
+        | Document::Slo(_)
+        | Document::AlertPolicy(_)
+        | Document::ErrorBudgetPolicy(_)
+        | Document::Sla(_)
+        | Document::LoadTest(_)
+        | Document::GameDay(_) => return,
     };
     time_zone(lint, item, "safety/timeZone", &safety.time_zone);
     for (n, abort) in safety.abort.iter().enumerate() {

@@ -10,9 +10,12 @@ const EXAMPLES: [(&str, &str); 3] = [
 ];
 
 /// The page of the manual of each kind, which is the head of its source.
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 8] = [
     ("service.rs", include_str!("../../src/document/service.rs")),
-    ("slo.rs", include_str!("../../src/document/slo.rs")),
+    ("slo/mod.rs", include_str!("../../src/document/slo/mod.rs")),
+    ("alert_policy.rs", include_str!("../../src/document/alert_policy.rs")),
+    ("error_budget_policy.rs", include_str!("../../src/document/error_budget_policy.rs")),
+    ("sla.rs", include_str!("../../src/document/sla.rs")),
     ("load.rs", include_str!("../../src/document/load/mod.rs")),
     ("chaos/mod.rs", include_str!("../../src/document/chaos/mod.rs")),
     ("drill.rs", include_str!("../../src/document/drill.rs")),
@@ -63,6 +66,37 @@ fn every_page_of_the_manual_can_be_read() {
         assert!(found.is_empty(), "{}", render(&found, false));
         assert_eq!(library.items().len(), 1, "{name}");
     }
+}
+
+/// The blocks of YAML of a page of the documentation.
+fn blocks(page: &str) -> Vec<String> {
+    let starts = page.split("\n```yaml\n").skip(1);
+    starts.filter_map(|it| it.split_once("\n```").map(|(block, _)| format!("{block}\n"))).collect()
+}
+
+#[test]
+fn every_example_of_the_page_about_objectives_is_clean() {
+    let page = include_str!("../../../../docs/objectives.md");
+    let files: Vec<_> = blocks(page)
+        .into_iter()
+        .enumerate()
+        .map(|(n, it)| (format!("example-{}.yaml", n + 1), it.into_bytes()))
+        .collect();
+    assert!(files.len() > 10, "{}", files.len());
+    let (library, found) = Library::check(files);
+    assert!(found.is_empty(), "{}", render(&found, false));
+    // Every field of every document about objectives is on the page.
+    for kind in ["SLO", "AlertPolicy", "ErrorBudgetPolicy", "SLA"] {
+        let schema = evenkeel_model::schema(Some(kind)).unwrap();
+        for (title, definition) in schema["$defs"].as_object().unwrap() {
+            for field in definition["properties"].as_object().unwrap().keys() {
+                let is_there =
+                    page.contains(&format!("`{field}`")) || page.contains(&format!("{field}:"));
+                assert!(is_there, "{title}: {field}");
+            }
+        }
+    }
+    assert!(library.slos().len() > 8);
 }
 
 #[test]

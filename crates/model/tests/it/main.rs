@@ -10,6 +10,7 @@ mod gameday;
 mod hostile;
 mod lint;
 mod load;
+mod objectives;
 mod performance;
 mod planning;
 mod schema;

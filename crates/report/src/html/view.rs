@@ -169,7 +169,8 @@ fn limits(outcome: &Outcome) -> Vec<Limit> {
             }
             Indicator::Availability
             | Indicator::ErrorRate { .. }
-            | Indicator::Throughput { .. } => {}
+            | Indicator::Throughput { .. }
+            | Indicator::OfSeries => {}
         }
     }
     let whole = |it: &&Threshold| it.route.is_none() && it.phase.is_none();

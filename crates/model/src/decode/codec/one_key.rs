@@ -100,11 +100,13 @@ impl<T> Codec for OneKey<T> {
     }
 }
 
-/// Whether an empty map is enough.
+/// Whether an empty map is enough: no field has to be there, and rules only say what may not be together.
 fn needs_nothing(body: &Json, definitions: &Definitions) -> bool {
     let title = body.get("$ref").and_then(Json::as_str).and_then(|it| it.strip_prefix("#/$defs/"));
     let object = title.and_then(|it| definitions.get(it));
     // One that is being described has fields of its own kind below it.
     let object = object.filter(|it| it.is_object());
-    object.is_some_and(|it| it.get("required").is_none() && it.get("allOf").is_none())
+    let holds = |rule: &Json| rule.get("not").is_some() || rule.get("dependentRequired").is_some();
+    let rules = |it: &Json| it.get("allOf").and_then(Json::as_array).cloned().unwrap_or_default();
+    object.is_some_and(|it| it.get("required").is_none() && rules(it).iter().all(holds))
 }

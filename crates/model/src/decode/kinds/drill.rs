@@ -64,7 +64,7 @@ fn drill(f: &mut Fields<'_>) -> Option<Drill> {
             .enumerate()
             .map(|(n, it)| {
                 let part = format!("objectives-{}", n + 1);
-                f.adopt(it, &part, |name, it| Document::Slo(Slo { name, ..it }))
+                f.adopt(it, &part, |name, it| Document::Slo(Box::new(Slo { name, ..it })))
             })
             .collect(),
         load: f

@@ -1,0 +1,167 @@
+//! `AlertPolicy`: by which windows it is noticed that a budget burns.
+//!
+//! ```yaml
+//! apiVersion: evenkeel.dev/v1
+//! kind: AlertPolicy
+//! metadata: {name: fast-and-slow}
+//! spec:
+//!   windows:
+//!     - {severity: page, budget: 2%, long: 1h, short: 5m}
+//!     - {severity: page, budget: 5%, long: 6h, short: 30m}
+//!     - {severity: ticket, factor: 1, long: 3d, short: 6h}
+//!   minEvents: 100
+//! ```
+//!
+//! An alert fires while the burn rate is above its factor over the long window and over the short one: the long one makes
+//! it sure, the short one ends it soon after the trouble has ended (Google, "The Site Reliability Workbook", chapter 5).
+
+use std::time::Duration;
+
+use evenkeel_units::Ratio;
+use evenkeel_units::duration::seconds;
+use serde::{Deserialize, Serialize};
+
+use super::Labels;
+
+/// By which windows it is noticed that a budget burns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertPolicy {
+    /// `metadata.name`; empty when it stands inside an objective.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// The windows, of which each makes an alert.
+    pub windows: Vec<BurnWindow>,
+    /// With fewer events in the long window no alert fires. Default: none is too few.
+    pub min_events: u64,
+    /// How sure it has to be that the burn rate is above the factor, by the bound of Wilson's interval; `None`: the burn
+    /// rate is taken as it is.
+    pub confidence: Option<Ratio>,
+    /// By how much of its factor the burn rate must be below it before an alert ends. Default nothing.
+    pub hysteresis: Ratio,
+    /// Whether an alert is silent while one of the same objective fires that is more urgent. Default true.
+    pub inhibit: bool,
+}
+
+/// Two windows over which a burn rate is watched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BurnWindow {
+    /// How urgent it is.
+    pub severity: Severity,
+    /// From which burn rate on.
+    pub threshold: BurnThreshold,
+    /// The longer window.
+    #[serde(rename = "long_seconds", with = "seconds")]
+    pub long: Duration,
+    /// The shorter one. Default: a twelfth of the longer one.
+    #[serde(rename = "short_seconds", with = "seconds")]
+    pub short: Duration,
+    /// How long it must be so before the alert fires. Default: at once.
+    #[serde(rename = "for_seconds", with = "seconds")]
+    pub sustained: Duration,
+    /// Labels of this alert, beside those of its severity.
+    pub labels: Labels,
+}
+
+/// How urgent an alert is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// It can wait for the day.
+    Ticket,
+    /// Somebody has to get up.
+    Page,
+}
+
+impl Severity {
+    /// The words for them.
+    pub const NAMES: [(&'static str, Self); 2] = [("page", Self::Page), ("ticket", Self::Ticket)];
+
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Ticket => "ticket",
+        }
+    }
+}
+
+/// From which burn rate on there is an alert.
+#[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BurnThreshold {
+    /// This burn rate: 1 spends the budget exactly within the objective's window.
+    Factor(f64),
+    /// The burn rate that spends this share of the budget within the long window: share × window / long window.
+    Budget(Ratio),
+}
+
+impl BurnThreshold {
+    /// The burn rate, for an objective with such a window.
+    pub fn factor(self, window: Duration, long: Duration) -> f64 {
+        match self {
+            Self::Factor(factor) => factor,
+            // Billionths of nanoseconds, so that 2 % of 30 days in an hour are 14.4 and nothing beside it.
+            Self::Budget(share) => {
+                let whole = f64::from(share.billionths()) * window.as_secs_f64();
+                whole / (long.as_secs_f64() * 1e9)
+            }
+        }
+    }
+}
+
+impl AlertPolicy {
+    /// The windows of the Site Reliability Workbook: pages at 14.4 times the rate that the budget allows over an hour, and at
+    /// 6 times over six hours; tickets at that rate over three days. Of a budget of 30 days these are 2 %, 5 % and 10 %.
+    pub fn standard() -> Self {
+        let window = |severity, factor, long: u64| BurnWindow {
+            severity,
+            threshold: BurnThreshold::Factor(factor),
+            long: Duration::from_hours(long),
+            short: Duration::from_hours(long) / BurnWindow::SHORT,
+            sustained: Duration::ZERO,
+            labels: Labels::new(),
+        };
+        let windows = vec![
+            window(Severity::Page, 14.4, 1),
+            window(Severity::Page, 6.0, 6),
+            window(Severity::Ticket, 1.0, 72),
+        ];
+        Self::of(windows)
+    }
+
+    /// Of windows, with nothing else said.
+    pub const fn of(windows: Vec<BurnWindow>) -> Self {
+        Self {
+            name: String::new(),
+            description: None,
+            windows,
+            min_events: 0,
+            confidence: None,
+            hysteresis: Ratio::ZERO,
+            inhibit: true,
+        }
+    }
+}
+
+impl BurnWindow {
+    /// How much shorter the short window is than the long one, where nobody says.
+    pub const SHORT: u32 = 12;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_of_a_budget_of_thirty_days_are_the_standard_factors() {
+        let month = Duration::from_hours(30 * 24);
+        let windows = AlertPolicy::standard().windows;
+        for (it, percent) in windows.iter().zip([2, 5, 10]) {
+            let share = BurnThreshold::Budget(Ratio::percent(percent));
+            assert_eq!(BurnThreshold::Factor(share.factor(month, it.long)), it.threshold);
+        }
+        let short: Vec<_> = windows.iter().map(|it| it.short.as_secs() / 60).collect();
+        assert_eq!(short, [5, 30, 360]);
+    }
+}
