@@ -23,14 +23,34 @@ const KERNEL: &str = "linux-image-cloud-amd64";
 /// What the tests run, beside themselves.
 const PROGRAMS: [&str; 6] = ["ip", "iptables-save", "nft", "nsenter", "tc", "unshare"];
 /// What busybox stands for in the guest.
-const LINKS: [&str; 5] = ["cat", "depmod", "modprobe", "mount", "sh"];
+const LINKS: [&str; 6] = ["cat", "depmod", "modprobe", "mount", "sh", "sleep"];
 /// Modules that anybody of them may load.
 const MODULES: [&str; 5] =
     ["net/sched", "net/netfilter", "net/ipv4/netfilter", "net/ipv6/netfilter", "lib"];
-/// Which tests of the fault crate run there.
-const TESTS: [&str; 2] = ["network::", "redirects::"];
+/// Which tests run there.
+const SUITES: [Suite; 2] = [
+    Suite {
+        package: "evenkeel-fault",
+        child: "evenkeel-fault-child",
+        tests: "network:: redirects::",
+    },
+    Suite {
+        package: "evenkeel",
+        child: "evenkeel",
+        tests: "endings::however_it_ends_no_emulator_is_left",
+    },
+];
 /// What the guest says when all is well.
 const WELL: &str = "the guest is content";
+
+/// Tests of a package.
+struct Suite {
+    package: &'static str,
+    /// The program that they start.
+    child: &'static str,
+    /// Which of them.
+    tests: &'static str,
+}
 
 /// Runs the tests there; what they say goes where ours goes.
 pub(crate) fn run() -> Result<u8> {
@@ -40,12 +60,12 @@ pub(crate) fn run() -> Result<u8> {
     fs::create_dir_all(&folder)?;
     let folder = folder.canonicalize()?;
     let kernel = kernel(&folder)?;
-    let [tests, child] = built()?;
-    let packed = pack(&folder, &kernel, &tests, &child)?;
+    let suites = SUITES.iter().map(Suite::built).collect::<Result<Vec<_>>>()?;
+    let packed = pack(&folder, &kernel, &suites)?;
     say("booting the guest")?;
     let image = one_of(&kernel.join("boot"), "vmlinuz-")?;
     let mut qemu = Command::new("qemu-system-x86_64");
-    qemu.args(["-m", "1024", "-smp", "2", "-nographic", "-no-reboot", "-kernel"]).arg(image);
+    qemu.args(["-m", "2048", "-smp", "2", "-nographic", "-no-reboot", "-kernel"]).arg(image);
     qemu.arg("-initrd").arg(packed).args(["-append", "console=ttyS0 panic=-1 quiet"]);
     let output = qemu.stdin(Stdio::null()).output().context("cannot run qemu-system-x86_64")?;
     let said = String::from_utf8_lossy(&output.stdout);
@@ -75,29 +95,37 @@ fn kernel(folder: &Path) -> Result<PathBuf> {
     Ok(unpacked)
 }
 
-/// The tests of the fault crate, and the child that they start.
-fn built() -> Result<[PathBuf; 2]> {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root()).args(["test", "--locked", "--no-run", "-p", "evenkeel-fault"]);
-    let output = done(cargo.args(["--test", "it", "--message-format", "json"]))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let messages = text.lines().filter_map(|it| serde_json::from_str(it).ok());
-    let programs: Vec<PathBuf> = messages
-        .filter_map(|it: serde_json::Value| Some(it.get("executable")?.as_str()?.into()))
-        .collect();
-    let find = |of_tests: bool| {
-        let is_child =
-            |it: &&PathBuf| it.file_name().is_some_and(|it| it == "evenkeel-fault-child");
-        programs.iter().find(|it| is_child(it) != of_tests).cloned()
-    };
-    match (find(true), find(false)) {
-        (Some(tests), Some(child)) => Ok([tests, child]),
-        _ => bail!("cargo did not say where the tests of evenkeel-fault are"),
+/// A suite whose programs are there.
+struct Built {
+    tests: PathBuf,
+    child: PathBuf,
+    which: &'static str,
+}
+
+impl Suite {
+    fn built(&self) -> Result<Built> {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(root()).args(["test", "--locked", "--no-run", "-p", self.package]);
+        let output = done(cargo.args(["--test", "it", "--message-format", "json"]))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let messages = text.lines().filter_map(|it| serde_json::from_str(it).ok());
+        let programs: Vec<PathBuf> = messages
+            .filter_map(|it: serde_json::Value| Some(it.get("executable")?.as_str()?.into()))
+            .collect();
+        let find = |is_meant: &dyn Fn(&str) -> bool| {
+            let name =
+                |it: &&PathBuf| it.file_name().and_then(|it| it.to_str()).is_some_and(is_meant);
+            programs.iter().find(name).cloned()
+        };
+        match (find(&|it| it.starts_with("it-")), find(&|it| it == self.child)) {
+            (Some(tests), Some(child)) => Ok(Built { tests, child, which: self.tests }),
+            _ => bail!("cargo did not say where the tests of {} are", self.package),
+        }
     }
 }
 
 /// Everything that the guest needs, as one file.
-fn pack(folder: &Path, kernel: &Path, tests: &Path, child: &Path) -> Result<PathBuf> {
+fn pack(folder: &Path, kernel: &Path, suites: &[Built]) -> Result<PathBuf> {
     let at = folder.join("root");
     if at.exists() {
         fs::remove_dir_all(&at)?;
@@ -116,7 +144,7 @@ fn pack(folder: &Path, kernel: &Path, tests: &Path, child: &Path) -> Result<Path
         let program = found(name)?;
         root.put_with_libraries(&program)?;
     }
-    for program in [tests, child] {
+    for program in suites.iter().flat_map(|it| [&it.tests, &it.child]) {
         root.put_with_libraries(program)?;
         done(Command::new("strip").arg(root.inside(program)))?;
     }
@@ -130,7 +158,7 @@ fn pack(folder: &Path, kernel: &Path, tests: &Path, child: &Path) -> Result<Path
         done(Command::new("cp").arg("-r").arg(from.join(".")).arg(to))?;
     }
     let init = root.at.join("init");
-    fs::write(&init, begin(tests, &found("tc")?))?;
+    fs::write(&init, begin(suites, &found("tc")?))?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
     let packed = folder.join("initrd");
     let files = done(Command::new("find").arg(".").current_dir(&root.at))?;
@@ -146,17 +174,19 @@ fn pack(folder: &Path, kernel: &Path, tests: &Path, child: &Path) -> Result<Path
 }
 
 /// What the guest does from its beginning to its end. It is there for what this kernel may lack, so that is tried first.
-fn begin(tests: &Path, tc: &Path) -> String {
+fn begin(suites: &[Built], tc: &Path) -> String {
+    let run = |it: &Built| format!("  {} {} --test-threads 2 &&\n", it.tests.display(), it.which);
+    let runs: String = suites.iter().map(run).collect();
     // By its path, for the shell has one of its own.
-    let (tests, tc, which) = (tests.display(), tc.display(), TESTS.join(" "));
+    let tc = tc.display();
     format!(
         "#!/bin/sh
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin EVENKEEL_ENDINGS=all
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
 depmod -a
 ip link set lo up
 {tc} qdisc add dev lo root netem duplicate 1% && {tc} qdisc del dev lo root &&
-  {tests} {which} --test-threads 2 && echo {WELL}
+{runs}  echo {WELL}
 busybox poweroff -f
 "
     )
