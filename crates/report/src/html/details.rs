@@ -108,7 +108,7 @@ pub(super) fn safety(view: &View) -> Option<Markup> {
         Column::Words("Before"),
         Column::Figures("During"),
         Column::Words("After"),
-        Column::Words("What was seen when it did not hold"),
+        Column::Words("When it did not hold"),
     ];
     let guards: Vec<_> = guards.iter().map(guard).collect();
     let probes: Vec<_> = probes.iter().map(probe).collect();
