@@ -4,6 +4,7 @@
 
 mod bench;
 mod guest;
+mod oracle;
 mod packages;
 mod tidy;
 
@@ -18,6 +19,7 @@ const USAGE: &str = "\
 usage: cargo xtask test [-- ARGUMENTS OF CARGO TEST]   install what the tests need, run them all
        cargo xtask tidy                               check the rules of the house alone
        cargo xtask guest                              run the tests of packets on Debian's kernel, in qemu
+       cargo xtask oracle promql [--failures]         how often queries give what Prometheus gives
        cargo xtask bench load [CASE…]                 what a request costs our generator, and its peers
                    [--rounds N] [--seconds S] [--minutes M] [--quick] [--evenkeel PROGRAM] [--write]
        cargo xtask bench faults [CASE…]               what the proxy costs, and its peers; how strong faults are
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         ("test", extra) => test(extra),
         ("tidy", []) => tidy(),
         ("guest", []) => guest::run(),
+        ("oracle", [which, rest @ ..]) if which == "promql" => oracle::promql(rest),
         ("bench", which) => bench::run(which).and_then(|done| match done {
             Some(code) => Ok(code),
             None => say(USAGE).map(|()| 2),

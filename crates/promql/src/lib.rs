@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Semantics are those of Prometheus 3: ranges and lookback exclude their start, names go at the end of a query. What
-//! differs is in `docs/promql.md`. Expressions are nested [`parse::NESTING`] deep at most, and everything that a query
-//! could make large has a limit.
+//! differs is in `docs/promql.md`. How deep an expression may be, and everything that a
+//! query could make large, has a limit.
 //!
 //! ```
 //! use evenkeel_promql::{Options, Query, Value};

@@ -1,7 +1,8 @@
 //! Parsing: the text of a query becomes an expression.
 //!
 //! A parser by precedence, one function for each thing that can stand in a query. What is nested deeper than
-//! [`NESTING`] is refused, so that nothing that walks an expression runs out of stack.
+//! [`NESTING`], or has more operators in a row than [`DEPTH`], is refused, so that nothing that walks an expression runs out of
+//! stack.
 
 mod duration;
 mod lexer;
@@ -21,8 +22,11 @@ use crate::ast::{
 use crate::function::Function;
 use crate::position::{Position, Problem};
 
-/// How deep an expression may be nested: more than people write, less than a stack holds.
-pub const NESTING: usize = 100;
+/// How deep calls and parentheses may be nested: more than people write, less than the stack of a thread holds.
+pub const NESTING: usize = 60;
+
+/// How deep an expression may be altogether: each operator of a row `a or b or c` is one deeper than the one before.
+pub const DEPTH: usize = 200;
 
 /// The longest text that is read.
 const BYTES: usize = 256 << 10;
@@ -154,8 +158,13 @@ impl<'a> Parser<'a> {
     fn node(&self, at: Position, kind: Kind) -> Parsed<Expr> {
         let mut expr = Expr { at, kind, depth: 0 };
         expr.depth = 1 + expr.children().iter().map(|child| child.depth).max().unwrap_or(0);
-        if expr.depth > NESTING {
-            return Err(self.too_deep(at));
+        if expr.depth > DEPTH {
+            let what = format!("an expression that is more than {DEPTH} deep");
+            return Err(self.wrong_at(
+                at,
+                what,
+                "take it apart, with a recording rule for instance",
+            ));
         }
         Ok(expr)
     }

@@ -136,6 +136,8 @@ impl Over {
     #[expect(clippy::option_option, reason = "no answer is another thing than no value")]
     pub(super) fn of_digest(&self, digest: &Digest, range: Span) -> Option<Option<f64>> {
         Some(match self {
+            // What grew beyond all numbers, and came back: only first and last tell.
+            Self::Rate(rate) if rate.counter && !digest.increase.is_finite() => return None,
             Self::Rate(rate) => {
                 let grown = match rate.counter {
                     true => digest.increase,

@@ -54,8 +54,9 @@ fn sum(text: &str) -> Option<(u64, usize)> {
 impl Parser<'_> {
     /// The length of a range or the step of a subquery: anything that can be reckoned out.
     pub(super) fn positive_length(&mut self) -> Parsed<Length> {
-        let start = self.here();
+        let (start, nesting) = (self.here(), self.nesting);
         let reckoning = self.reckoning(0)?;
+        self.nesting = nesting;
         let at = start.to(self.behind());
         let length = self.length(at, reckoning)?;
         match length {
@@ -68,12 +69,13 @@ impl Parser<'_> {
 
     /// What `offset` takes: one term, which ends before an operator.
     pub(super) fn offset(&mut self) -> Parsed<Length> {
-        let start = self.here();
+        let (start, nesting) = (self.here(), self.nesting);
         let minus = self.is_sign("-");
         if minus || self.is_sign("+") {
             self.advance();
         }
         let term = self.reckoning_term()?;
+        self.nesting = nesting;
         let term = if minus { Reckoning::Minus(Box::new(term)) } else { term };
         self.length(start.to(self.behind()), term)
     }
@@ -99,7 +101,6 @@ impl Parser<'_> {
         if self.nesting > NESTING {
             return Err(self.too_deep(self.here()));
         }
-        let mut operators = 0;
         let mut left = if self.is_sign("-") || self.is_sign("+") {
             let minus = self.is_sign("-");
             self.advance();
@@ -113,8 +114,9 @@ impl Parser<'_> {
             if precedence < tight || arithmetic == Arithmetic::Atan2 {
                 break;
             }
-            operators += 1;
-            if operators > NESTING {
+            // Each operator is one deeper than the one before, until the length of time ends.
+            self.nesting += 1;
+            if self.nesting > NESTING {
                 return Err(self.too_deep(self.here()));
             }
             let sign = self.advance();
@@ -126,7 +128,6 @@ impl Parser<'_> {
             }
             left = Reckoning::Of(arithmetic, Box::new(left), Box::new(right));
         }
-        self.nesting -= 1;
         Ok(left)
     }
 
