@@ -1,7 +1,15 @@
-//! Metrics: the counts of a load run, second by second, for the databases that other tools read.
+//! Metrics: time series on the wire. What is read of targets and senders, and what is written of a load run.
 //!
 //! ```text
-//! catalogue     every metric: name, unit, labels, and what it says
+//! exposition    the text of a target: Prometheus' text format and OpenMetrics, read and written
+//! config        a prometheus.yml, with every mistake at its place
+//! relabel       rules that rewrite labels, keep and drop
+//! scrape        targets asked at moments of their own; which series begin and end
+//! receive       what others send: Prometheus remote write 1.0, OTLP over HTTP
+//! import        samples from files: CSV, and text with moments
+//! intake        what takes samples in, as seen by whoever brings them
+//!
+//! catalogue     every metric of a load: name, unit, labels, and what it says
 //! target        where to write to: what `--out` and the environment say
 //! ledger        frames added up: what has been counted since the start
 //! bucket        exact counts of times in exponential buckets of base 2^(1/256)
@@ -9,6 +17,7 @@
 //! otlp          OTLP over HTTP, times as exponential histograms
 //! post          one request of HTTP or HTTPS, and what its answer means
 //! export        takes frames, and writes them in tasks of its own
+//! tls           what is trusted and shown, by all of these
 //! ```
 //!
 //! Both outputs write counters that only grow. A database that was away for a while misses moments, never
@@ -16,18 +25,26 @@
 //! slow database has no time for are added to one another, and what could not be written at all is said at
 //! the end.
 //!
-//! Deliberately absent: reading (what the target's side says is the probe's), verdicts (percentiles of a
-//! database's buckets are for dashboards, and the judge has the exact counts), remote write 2.0, OTLP over
-//! gRPC, signatures of AWS, proxies and redirects.
+//! Deliberately absent: where samples are kept and what a query means (a store is an [`intake::Intake`] here),
+//! verdicts (percentiles of a database's buckets are for dashboards, and the judge has the exact counts), remote
+//! write 2.0, OTLP over gRPC, the protobuf form of targets, signatures of AWS, proxies and redirects.
 
 mod bucket;
 pub mod catalogue;
+pub mod config;
 mod export;
+pub mod exposition;
+pub mod import;
+pub mod intake;
 mod ledger;
 mod otlp;
 mod post;
+pub mod receive;
+pub mod relabel;
 mod remote_write;
+pub mod scrape;
 mod target;
+mod tls;
 
 pub use export::{Export, OpenError, Run, Trouble};
 pub use target::{Asked, Target, TargetError};

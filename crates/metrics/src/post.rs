@@ -5,8 +5,6 @@
 
 use std::error::Error;
 use std::io::Write as _;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_units::Human;
@@ -20,13 +18,9 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, version};
 
-use crate::target::{Door, Tls, Wire};
+use crate::target::{Door, Wire};
+use crate::tls::configuration;
 
 /// No more of an answer is read: it is an error message, or next to nothing.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -155,7 +149,7 @@ fn shown(answer: &[u8]) -> String {
 }
 
 /// The innermost error is the one that says something.
-fn in_words(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn in_words(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
@@ -165,118 +159,6 @@ fn in_words(error: &(dyn Error + 'static)) -> String {
         Some(std::io::ErrorKind::ConnectionReset) => "connection reset".to_owned(),
         Some(std::io::ErrorKind::TimedOut) => "connection timed out".to_owned(),
         _ => innermost.to_string(),
-    }
-}
-
-fn configuration(tls: &Tls, needed: bool) -> Result<ClientConfig, String> {
-    let provider = Arc::new(ring::default_provider());
-    let versions: &[_] =
-        if tls.only_13 { &[&version::TLS13] } else { &[&version::TLS13, &version::TLS12] };
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(versions)
-        .expect("the provider knows both versions");
-    let builder = if tls.insecure {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
-    } else {
-        builder.with_root_certificates(trusted(tls, needed)?)
-    };
-    match &tls.identity {
-        None => Ok(builder.with_no_client_auth()),
-        Some((certificate, key)) => {
-            let chain = certificates(certificate)?;
-            let own = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| format!("no key can be read from {}: {error}", key.display()))?;
-            builder.with_client_auth_cert(chain, own).map_err(|error| {
-                format!("the certificate in {} cannot be shown: {error}", certificate.display())
-            })
-        }
-    }
-}
-
-fn trusted(tls: &Tls, needed: bool) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    match &tls.ca {
-        Some(file) => {
-            for certificate in certificates(file)? {
-                roots.add(certificate).map_err(|error| {
-                    format!("a certificate in {} cannot be trusted: {error}", file.display())
-                })?;
-            }
-        }
-        // Reading them takes some milliseconds.
-        None if needed => {
-            let found = rustls_native_certs::load_native_certs();
-            let (added, _) = roots.add_parsable_certificates(found.certs);
-            if added == 0 {
-                return Err(
-                    "this system trusts no certificates: install ca-certificates".to_owned()
-                );
-            }
-        }
-        None => {}
-    }
-    Ok(roots)
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let unreadable =
-        |error: String| format!("no certificate can be read from {}: {error}", file.display());
-    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file)
-        .map_err(|error| unreadable(error.to_string()))?
-        .collect();
-    match found {
-        Ok(found) if found.is_empty() => Err(unreadable("there is none".to_owned())),
-        Ok(found) => Ok(found),
-        Err(error) => Err(unreadable(error.to_string())),
-    }
-}
-
-/// Trusts everybody, because that was asked for.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -329,17 +211,5 @@ mod tests {
         let Reply::Refused(why) = reply else { panic!("{reply:?}") };
         assert!(why.starts_with("400 Bad Request: out of [31morder samplesxx"), "{why}");
         assert!(why.len() < 250 && !why.contains("more"), "{why}");
-    }
-
-    #[test]
-    fn files_that_hold_no_certificate_are_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("empty.pem");
-        std::fs::write(&file, "").unwrap();
-        let tls = Tls { ca: Some(file), ..Tls::default() };
-        let error = configuration(&tls, true).unwrap_err();
-        assert!(error.contains("empty.pem") && error.contains("there is none"), "{error}");
-        let missing = Tls { ca: Some("/nowhere/ca.pem".into()), ..Tls::default() };
-        assert!(configuration(&missing, true).unwrap_err().contains("/nowhere/ca.pem"));
     }
 }

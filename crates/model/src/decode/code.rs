@@ -94,6 +94,7 @@ codes! {
     QUERY = new("EK-D036", "What is counted on series is either counters, by a selector such as `http_requests_total{code=~\"5..\"}`, whose increases are added up; or a query in PromQL in which `$window` stands for the range, since one objective is asked over many windows.");
     MOMENT = new("EK-D037", "A moment is a date and a time, such as `2026-03-01T02:00`, with its offset (`Z`, `+01:00`) or with a `timeZone` beside it.");
     RECURRENCE = new("EK-D038", "When something recurs is said as RFC 5545 has it: `FREQ=WEEKLY;BYDAY=SU`. `from` is the first time, so that its hour and minute need not be said again.");
+    UNSUPPORTED = new("EK-D039", "A field of a `prometheus.yml` that is known and not supported. Without it something else would be collected than the file says, so it is refused and not left out; the message says what to do instead.");
 
     MISSING = new("EK-L001", "A document refers to another that is in none of the files given. Give the file that has it, or mend the name.");
     TOO_LONG = new("EK-L002", "The phases of the drill take longer than its `duration` allows.");

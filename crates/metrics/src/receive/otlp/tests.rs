@@ -1,0 +1,182 @@
+//! Requests as the types of OpenTelemetry's own make them.
+
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::metrics::v1 as theirs;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use proptest::prelude::*;
+use prost::Message as _;
+
+use super::otlp;
+use crate::intake::memory::Memory;
+use crate::receive::ReceiveError;
+
+fn text(key: &str, value: &str) -> KeyValue {
+    let value = Some(AnyValue { value: Some(any_value::Value::StringValue(value.to_owned())) });
+    KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
+}
+
+fn number(value: f64, attributes: Vec<KeyValue>) -> theirs::NumberDataPoint {
+    theirs::NumberDataPoint {
+        time_unix_nano: 5_000_000,
+        value: Some(theirs::number_data_point::Value::AsDouble(value)),
+        attributes,
+        ..Default::default()
+    }
+}
+
+/// What is stored of metrics: name, unit, data.
+fn stored(metrics: Vec<(&str, &str, Data)>) -> (Memory, super::Answer) {
+    let metric = |(name, unit, data): (&str, &str, Data)| theirs::Metric {
+        name: name.to_owned(),
+        description: "It.".to_owned(),
+        unit: unit.to_owned(),
+        data: Some(data),
+        ..Default::default()
+    };
+    let resource = Resource {
+        attributes: vec![
+            text("service.name", "shop"),
+            text("service.namespace", "web"),
+            text("service.instance.id", "i-1"),
+            text("host.name", "h"),
+        ],
+        ..Default::default()
+    };
+    let metrics = metrics.into_iter().map(metric).collect();
+    let request = ExportMetricsServiceRequest {
+        resource_metrics: vec![theirs::ResourceMetrics {
+            resource: Some(resource),
+            scope_metrics: vec![theirs::ScopeMetrics { metrics, ..Default::default() }],
+            ..Default::default()
+        }],
+    };
+    let store = Memory::default();
+    let answer = otlp(&request.encode_to_vec(), &store).unwrap();
+    (store, answer)
+}
+
+fn shown(store: &Memory) -> Vec<String> {
+    let own = |it: String| it.replace("instance=\"i-1\", job=\"web/shop\"", "…");
+    store.all().into_iter().map(own).collect()
+}
+
+const CUMULATIVE: i32 = 2;
+
+#[test]
+fn gauges_and_sums_are_series_with_names_of_prometheus() {
+    let sum = |is_monotonic| theirs::Sum {
+        data_points: vec![number(3.0, vec![text("http.route", "/"), text("http_route", "x")])],
+        aggregation_temporality: CUMULATIVE,
+        is_monotonic,
+    };
+    let (store, answer) = stored(vec![
+        ("queue.usage", "1", Data::Gauge(theirs::Gauge { data_points: vec![number(0.5, vec![])] })),
+        ("http.requests", "{request}", Data::Sum(sum(true))),
+        ("open", "", Data::Sum(sum(false))),
+    ]);
+    assert_eq!(
+        shown(&store),
+        [
+            "queue_usage_ratio{…} 0.5 @5",
+            "http_requests_total{http_route=\"/;x\", …} 3 @5",
+            "open{http_route=\"/;x\", …} 3 @5",
+            "target_info{host_name=\"h\", …} 1 @5",
+        ]
+    );
+    assert!(answer.left.is_empty() && answer.message().is_empty());
+    let told = store.told();
+    let kinds: Vec<_> = told.iter().map(|it| (&*it.0, it.1.kind.name())).collect();
+    assert_eq!(
+        kinds,
+        [
+            ("http_requests_total", "counter"),
+            ("open", "gauge"),
+            ("queue_usage_ratio", "gauge"),
+            ("target_info", "gauge")
+        ]
+    );
+}
+
+#[test]
+fn histograms_are_classic_and_exponential_ones_native() {
+    let classic = theirs::HistogramDataPoint {
+        time_unix_nano: 5_000_000,
+        count: 6,
+        sum: Some(2.5),
+        bucket_counts: vec![1, 2, 3],
+        explicit_bounds: vec![0.5, 10.0],
+        ..Default::default()
+    };
+    let native = theirs::ExponentialHistogramDataPoint {
+        time_unix_nano: 5_000_000,
+        count: 4,
+        scale: 3,
+        zero_count: 1,
+        positive: Some(theirs::exponential_histogram_data_point::Buckets {
+            offset: 4,
+            bucket_counts: vec![3],
+        }),
+        ..Default::default()
+    };
+    let (store, _) = stored(vec![
+        (
+            "t",
+            "s",
+            Data::Histogram(theirs::Histogram {
+                data_points: vec![classic],
+                aggregation_temporality: CUMULATIVE,
+            }),
+        ),
+        (
+            "u",
+            "s",
+            Data::ExponentialHistogram(theirs::ExponentialHistogram {
+                data_points: vec![native],
+                aggregation_temporality: CUMULATIVE,
+            }),
+        ),
+    ]);
+    assert_eq!(
+        shown(&store)[..5],
+        [
+            "t_seconds_bucket{…, le=\"0.5\"} 1 @5",
+            "t_seconds_bucket{…, le=\"10\"} 3 @5",
+            "t_seconds_bucket{…, le=\"+Inf\"} 6 @5",
+            "t_seconds_count{…} 6 @5",
+            "t_seconds_sum{…} 2.5 @5",
+        ]
+    );
+    let (name, at, histogram) = store.histograms().pop().unwrap();
+    assert!(name.starts_with("u_seconds{") && at == 5);
+    assert_eq!((histogram.schema, histogram.positive_runs[0].offset), (3, 5));
+}
+
+#[test]
+fn what_counts_from_one_request_to_the_next_is_refused_and_the_rest_is_taken_in() {
+    let delta = theirs::Sum {
+        data_points: vec![number(3.0, vec![])],
+        aggregation_temporality: 1,
+        is_monotonic: true,
+    };
+    let gauge = theirs::Gauge { data_points: vec![number(1.0, vec![])] };
+    let (_, answer) = stored(vec![("d", "", Data::Sum(delta)), ("g", "", Data::Gauge(gauge))]);
+    assert_eq!((answer.samples, answer.left.invalid), (2, 1));
+    let said = crate::otlp::rejected(&answer.message()).unwrap();
+    assert!(said.contains("`d_total` counts from one request to the next"), "{said}");
+}
+
+#[test]
+fn what_is_no_request_is_refused() {
+    assert_eq!(otlp(b"\x0a\x05\x0a", &Memory::default()), Err(ReceiveError::Message));
+}
+
+proptest! {
+    #[test]
+    fn noise_is_taken_in_or_refused_but_never_a_panic(
+        noise in prop::collection::vec(prop_oneof![any::<u8>(), 0_u8..20], 0..80)
+    ) {
+        drop(otlp(&noise, &Memory::default()));
+    }
+}

@@ -1,0 +1,171 @@
+//! Fetch: one request to a target, within time and bytes.
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use evenkeel_units::Human;
+use flate2::read::MultiGzDecoder;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Request, StatusCode};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as Http;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::ServerName;
+
+use super::Target;
+use crate::config::{Client, Credentials, Scrape, Secret};
+use crate::exposition::Format;
+use crate::post::in_words;
+use crate::target::Tls;
+use crate::tls::configuration;
+
+/// No answer is larger, uncompressed, unless the configuration says so.
+const BODY_MAX: usize = 256 << 20;
+/// No secret is larger.
+const SECRET_MAX: u64 = 64 << 10;
+
+/// Asks the targets of a job.
+pub(super) struct Fetch {
+    http: Http<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    credentials: Option<Credentials>,
+    compression: bool,
+    body_max: usize,
+}
+
+/// What a target said.
+pub(super) struct Answer {
+    pub(super) body: Vec<u8>,
+    pub(super) format: Format,
+}
+
+impl Fetch {
+    /// Reads the certificates; connects to nobody. `needs_tls` when a target may be asked over TLS.
+    pub(super) fn open(scrape: &Scrape, needs_tls: bool) -> Result<Self, String> {
+        let Client { ca, identity, server_name, insecure, only_13, credentials } =
+            scrape.client.clone();
+        let tls = configuration(&Tls { ca, identity, insecure, only_13 }, needs_tls)?;
+        let mut plain = HttpConnector::new();
+        plain.enforce_http(false);
+        plain.set_nodelay(true);
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let builder = match server_name {
+            None => builder,
+            Some(name) => {
+                let name = ServerName::try_from(name.clone())
+                    .map_err(|_| format!("`{name}` is no name of a server"))?;
+                builder.with_server_name_resolver(FixedServerNameResolver::new(name))
+            }
+        };
+        let http = Http::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_mins(5))
+            .build(builder.enable_http1().wrap_connector(plain));
+        let body_max = scrape.limits.body.unwrap_or(BODY_MAX);
+        Ok(Self { http, credentials, compression: scrape.compression, body_max })
+    }
+
+    /// What a target says within its time.
+    pub(super) async fn get(&self, target: &Target) -> Result<Answer, String> {
+        let timeout = target.timeout;
+        match tokio::time::timeout(timeout, self.exchange(target)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!("no answer within {}", Human(timeout))),
+        }
+    }
+
+    async fn exchange(&self, target: &Target) -> Result<Answer, String> {
+        let request = self.request(target).await?;
+        let response = self.http.request(request).await.map_err(|it| in_words(&it))?;
+        if response.status() != StatusCode::OK {
+            return Err(match response.headers().get(header::LOCATION) {
+                Some(to) => {
+                    let to: String =
+                        String::from_utf8_lossy(to.as_bytes()).chars().take(200).collect();
+                    format!("{}: the metrics are at {to}, which is not followed", response.status())
+                }
+                None => format!("the target answered {}", response.status()),
+            });
+        }
+        let text = |name: HeaderName| response.headers().get(name).and_then(|it| it.to_str().ok());
+        let format = Format::of(text(header::CONTENT_TYPE))
+            .ok_or("the target answered in a form that was not asked for")?;
+        let is_packed = match text(header::CONTENT_ENCODING) {
+            None | Some("identity") => false,
+            Some(it) if it.eq_ignore_ascii_case("gzip") => true,
+            Some(other) => return Err(format!("`{other}` was not asked for as an encoding")),
+        };
+        let too_large = || format!("the answer is larger than {} bytes", self.body_max);
+        let body = Limited::new(response.into_body(), self.body_max).collect().await;
+        let body = body.map_err(|it| match it.is::<http_body_util::LengthLimitError>() {
+            true => too_large(),
+            false => in_words(&*it),
+        })?;
+        let body = body.to_bytes();
+        if !is_packed {
+            return Ok(Answer { body: body.into(), format });
+        }
+        let mut plain = Vec::new();
+        let limit = self.body_max as u64 + 1;
+        let read = MultiGzDecoder::new(&*body).take(limit).read_to_end(&mut plain);
+        read.map_err(|it| format!("the answer cannot be unpacked: {it}"))?;
+        if plain.len() > self.body_max {
+            return Err(too_large());
+        }
+        Ok(Answer { body: plain, format })
+    }
+
+    async fn request(&self, target: &Target) -> Result<Request<Empty<Bytes>>, String> {
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = target.url.clone();
+        let headers = request.headers_mut();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(Format::ACCEPT));
+        let encoding = if self.compression { "gzip" } else { "identity" };
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
+        let agent = concat!("evenkeel/", env!("CARGO_PKG_VERSION"));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+        if let Ok(seconds) = target.timeout.as_secs_f64().to_string().parse() {
+            headers.insert("x-prometheus-scrape-timeout-seconds", seconds);
+        }
+        if let Some(credentials) = &self.credentials {
+            let mut said: HeaderValue = authorization(credentials)
+                .await?
+                .parse()
+                .map_err(|_| "the credentials cannot stand in a header".to_owned())?;
+            said.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, said);
+        }
+        Ok(request)
+    }
+}
+
+async fn authorization(credentials: &Credentials) -> Result<String, String> {
+    Ok(match credentials {
+        Credentials::Basic { name, password } => {
+            let both = format!("{name}:{}", secret(password).await?);
+            format!("Basic {}", STANDARD.encode(both))
+        }
+        Credentials::Shown { scheme, secret: shown } => {
+            format!("{scheme} {}", secret(shown).await?)
+        }
+    })
+}
+
+/// A secret as it is now: files of secrets are renewed.
+async fn secret(secret: &Secret) -> Result<String, String> {
+    use tokio::io::AsyncReadExt as _;
+
+    let file = match secret {
+        Secret::Given(text) => return Ok(text.clone()),
+        Secret::File(file) => file,
+    };
+    let unreadable = |it: std::io::Error| format!("cannot read {}: {it}", file.display());
+    let mut text = String::new();
+    let opened = tokio::fs::File::open(file).await.map_err(unreadable)?;
+    opened.take(SECRET_MAX).read_to_string(&mut text).await.map_err(unreadable)?;
+    Ok(text.trim().to_owned())
+}
