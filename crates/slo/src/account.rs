@@ -119,6 +119,8 @@ pub struct Account {
     pub at: Timestamp,
     /// Whether the window rolls on, and so never resets.
     pub rolling: bool,
+    /// How much of the part that has passed does not count.
+    pub excluded: Duration,
 }
 
 impl Account {
@@ -136,12 +138,25 @@ impl Account {
             bounds: window.bounds(at),
             at,
             rolling: matches!(window, Window::Rolling(_)),
+            excluded: Duration::ZERO,
         }
     }
 
-    /// The part of the window that has passed.
+    /// The same where so much of the part that has passed does not count: neither it nor a budget for it.
+    #[must_use]
+    pub fn without(self, excluded: Duration) -> Self {
+        Self { excluded, ..self }
+    }
+
+    /// The part of the window that has passed, and counts.
     pub fn elapsed(&self) -> Duration {
-        between(self.bounds.from, self.bounds.to.min(self.at))
+        let passed = between(self.bounds.from, self.bounds.to.min(self.at));
+        passed.saturating_sub(self.excluded)
+    }
+
+    /// The whole window, but for what does not count.
+    pub fn whole(&self) -> Duration {
+        self.bounds.length().saturating_sub(self.excluded)
     }
 
     /// The mean burn rate since the window began. `None` without data.
@@ -151,7 +166,7 @@ impl Account {
 
     /// Share of the budget of the whole window that is spent, exact. `None` without data.
     pub fn spent(&self) -> Option<Share> {
-        let whole = millis(self.bounds.length()).max(1);
+        let whole = millis(self.whole()).max(1);
         let passed = match self.unit {
             Unit::Events => Share::of(millis(self.elapsed()).min(whole), whole),
             // Time that was not measured has spent nothing.
@@ -173,7 +188,7 @@ impl Account {
     /// The whole budget: events that the window allows, with those to come expected at the mean of those so far; or
     /// milliseconds of it.
     pub fn allowed(&self) -> f64 {
-        let whole = millis(self.bounds.length()) as f64;
+        let whole = millis(self.whole()) as f64;
         let total = match (self.unit, self.elapsed().as_millis()) {
             (Unit::Time, _) => whole,
             (Unit::Events, 0) => 0.0,
@@ -189,7 +204,7 @@ impl Account {
 
     /// What is left of it as time; `None` where events are counted, whose bad ones are not minutes.
     pub fn left_time(&self) -> Option<SignedDuration> {
-        let allowed = self.budget.of_window(self.bounds.length());
+        let allowed = self.budget.of_window(self.whole());
         let bad = Duration::from_millis(self.budget.counts.bad());
         let signed = |it| SignedDuration::try_from(it).unwrap_or(SignedDuration::MAX);
         (self.unit == Unit::Time).then(|| signed(allowed).saturating_sub(signed(bad)))
@@ -205,7 +220,7 @@ impl Account {
         if burn <= Share::ZERO {
             return Some(Exhaustion::Never);
         }
-        let seconds = left.get() * self.bounds.length().as_secs_f64() / burn.get();
+        let seconds = left.get() * self.whole().as_secs_f64() / burn.get();
         let lasts = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         let at = after(self.at, lasts);
         Some(match !self.rolling && at >= self.bounds.to {
@@ -308,6 +323,18 @@ mod tests {
         assert_eq!(it.left_time(), Some(SignedDuration::from_secs(-1008)));
         assert_eq!(it.spent(), Some(Share::of(600, 432)));
         assert_eq!(it.mean_burn().map(|it| it.get().round()), Some(42.0));
+    }
+
+    #[test]
+    fn what_does_not_count_has_no_budget_either() {
+        let minute = 60_000;
+        let bad = Counts::with_bad(20 * minute, 20 * 24 * 60 * minute);
+        let it = june(Unit::Time, bad, "2026-07-01T00:00:00Z").without(10 * DAY);
+        let it = Account { bounds: june(Unit::Time, bad, "2026-06-02T00:00:00Z").bounds, ..it };
+        assert_eq!(it.spent(), Some(Share::of(200, 288)));
+        assert_eq!(it.left_time(), Some(SignedDuration::from_secs(528)));
+        let events = Account { unit: Unit::Events, ..it };
+        assert_eq!(events.spent(), events.mean_burn());
     }
 
     proptest! {

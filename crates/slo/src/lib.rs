@@ -6,6 +6,7 @@
 //! window       Window: the time an objective is about, rolling or of the calendar
 //! counts       Counts: good events of all events, as an objective counts them
 //! history      History: counts by slices of time, and what gaps mean
+//! recorder     Recorder: counts events as they happen, in the process that sees them
 //! sli          Sli: what is measured of a service, and what turns it into counts
 //! budget       Budget: what an objective allows, and what was spent of it
 //! account      Account: where a budget stands at a moment of its window
@@ -19,6 +20,7 @@
 //! incident     how often a service fails and how long it stays down
 //! scorecard    one number for how reliable a service is
 //! backtest     what alerts would have said of a time that is over
+//! objective    Objective: a promise about a service, and how it is judged
 //! attribution  who burned the budget
 //! explain      how a number came to be
 //! rules        an objective as recording and alerting rules of Prometheus
@@ -44,7 +46,9 @@ pub mod gate;
 pub mod history;
 pub mod incident;
 pub mod interval;
+pub mod objective;
 pub mod policy;
+mod recorder;
 pub mod rules;
 pub mod scorecard;
 pub mod share;
@@ -58,6 +62,8 @@ pub use budget::Budget;
 pub use counts::{Counts, Rounding, RouteAnswers, count};
 pub use history::{Coverage, Gaps, History, HistoryError};
 pub use interval::{Interval, Intervals};
+pub use objective::{Objective, Standing};
+pub use recorder::Recorder;
 pub use share::Share;
 pub use sli::Sli;
 pub use window::{Calendar, Period, Window};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use evenkeel_series::{Point, is_stale};
+
 use super::Side;
 use crate::counts::{Counts, Rounding};
 use crate::interval::millis;
@@ -39,9 +41,45 @@ pub fn shares(side: Side, slice: Duration, shares: &[Option<f64>]) -> Vec<Option
     shares.iter().map(counts).collect()
 }
 
+/// What a counter grew by in each of `slices` slices from `from` on, of which its samples are given in order.
+///
+/// Growth from one sample to the next belongs to the slice of the later one, so that the slices add up to what the counter
+/// says, and nothing is extrapolated. A counter that is less than before began again, at nothing. The first sample only says
+/// where it stands; a slice without a sample is a gap, and so is all before the first.
+pub fn increases(points: &[Point], from: i64, slice: Duration, slices: usize) -> Vec<Option<f64>> {
+    let mut grown = vec![None; slices];
+    let length = i64::try_from(millis(slice)).unwrap_or(i64::MAX).max(1);
+    let mut before: Option<f64> = None;
+    for point in points.iter().filter(|it| !it.value.is_nan()) {
+        let growth = before.map(|it| if point.value < it { point.value } else { point.value - it });
+        before = Some(point.value);
+        let place = point.at.checked_sub(from).filter(|it| *it >= 0).map(|it| it / length);
+        let place = place.and_then(|it| usize::try_from(it).ok());
+        if let (Some(growth), Some(sum)) = (growth, place.and_then(|it| grown.get_mut(it))) {
+            *sum.get_or_insert(0.0) += growth;
+        }
+    }
+    grown
+}
+
+/// The samples of each of `slices` slices from `from` on.
+pub fn samples(points: &[Point], from: i64, slice: Duration, slices: usize) -> Vec<Vec<f64>> {
+    let mut sorted = vec![Vec::new(); slices];
+    let length = i64::try_from(millis(slice)).unwrap_or(i64::MAX).max(1);
+    for point in points.iter().filter(|it| !is_stale(it.value)) {
+        let place = point.at.checked_sub(from).filter(|it| *it >= 0).map(|it| it / length);
+        if let Some(all) = place.and_then(|it| sorted.get_mut(usize::try_from(it).ok()?)) {
+            all.push(point.value);
+        }
+    }
+    sorted
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use evenkeel_series::STALE;
+    use proptest::prelude::*;
 
     fn counts(good: u64, total: u64) -> Option<Counts> {
         Some(Counts { good, total })
@@ -79,5 +117,42 @@ mod tests {
         let minute = Duration::from_mins(1);
         let it = shares(Side::Bad, minute, &[Some(0.25), None, Some(f64::NAN), Some(7.0)]);
         assert_eq!(it, [counts(45_000, 60_000), None, None, counts(0, 60_000)]);
+    }
+
+    fn points(all: &[(i64, f64)]) -> Vec<Point> {
+        all.iter().map(|&(at, value)| Point { at, value }).collect()
+    }
+
+    #[test]
+    fn growth_belongs_to_the_slice_of_the_later_sample_and_a_reset_begins_at_nothing() {
+        let all = points(&[(0, 5.0), (500, 7.0), (1500, 10.0), (3200, STALE), (3500, 4.0)]);
+        let it = increases(&all, 0, Duration::from_secs(1), 5);
+        assert_eq!(it, [Some(2.0), Some(3.0), None, Some(4.0), None]);
+        assert_eq!(increases(&all, 1000, Duration::from_secs(1), 1), [Some(3.0)]);
+        assert_eq!(increases(&all[..1], 0, Duration::from_secs(1), 1), [None]);
+    }
+
+    #[test]
+    fn samples_are_sorted_into_their_slices() {
+        let all = points(&[(-1, 1.0), (0, 2.0), (999, 3.0), (1000, STALE), (2000, 4.0)]);
+        assert_eq!(samples(&all, 0, Duration::from_secs(1), 2), [vec![2.0, 3.0], vec![]]);
+    }
+
+    proptest! {
+        #[test]
+        fn slices_add_up_to_what_the_counter_says(
+            steps in prop::collection::vec((1i64..3_000, 0u32..50), 1..50), slice in 1u64..5_000
+        ) {
+            let (mut at, mut value) = (0, 0.0);
+            let all: Vec<_> = [Point { at, value }].into_iter().chain(steps.iter().map(|&(later, more)| {
+                at += later;
+                value += f64::from(more);
+                Point { at, value }
+            })).collect();
+            let last = all.last().unwrap();
+            let slices = usize::try_from(last.at).unwrap() / usize::try_from(slice).unwrap() + 1;
+            let sum: f64 = increases(&all, 0, Duration::from_millis(slice), slices).into_iter().flatten().sum();
+            prop_assert!((sum - last.value).abs() < 1e-6);
+        }
     }
 }
