@@ -8,10 +8,8 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use evenkeel_series::Point;
-
 use crate::chunk::histogram;
-use crate::chunk::tail::Tail;
+use crate::chunk::tail::{Floats, Tail};
 use crate::codec::wire::{Reader, put_signed, put_varint};
 use crate::directory;
 use crate::frames::{self, Format};
@@ -107,13 +105,7 @@ fn put_tail(into: &mut Vec<u8>, slot: u32, last: Option<i64>, tail: &Tail) {
         Tail::Empty => into.push(0),
         Tail::Floats(floats) => {
             into.push(1);
-            let mut before = Point { at: 0, value: 0.0 };
-            put_varint(into, floats.count.into());
-            for point in floats.points() {
-                put_signed(into, point.at.wrapping_sub(before.at));
-                crate::codec::wire::put_value(into, before.value, point.value);
-                before = point;
-            }
+            floats.put(into);
         }
         Tail::Histograms(histograms) => {
             into.push(2);
@@ -150,21 +142,12 @@ fn get_tail(reader: &mut Reader<'_>) -> Option<Tail> {
     let mut tail = Tail::Empty;
     match reader.byte()? {
         0 => {}
-        1 => {
-            let mut before = Point { at: 0, value: 0.0 };
-            for _ in 0..reader.count()? {
-                let at = before.at.wrapping_add(reader.signed()?);
-                before = Point { at, value: reader.value(before.value)? };
-                // It was not full when it was written, so it is not now.
-                if tail.push(before).is_some() {
-                    return None;
-                }
-            }
-        }
+        1 => tail = Tail::Floats(Floats::get(reader)?),
         2 => {
             for _ in 0..reader.count()? {
                 let at = reader.signed()?;
                 let it = Arc::new(histogram::get(reader)?);
+                // It was not full when it was written, so it is not now.
                 if tail.push_histogram(at, it).is_some() {
                     return None;
                 }

@@ -33,6 +33,11 @@ impl SeriesRef {
     pub(crate) const fn new(slot: u32, id: u64) -> Self {
         Self { slot, proof: id as u32 }
     }
+
+    /// Whether both are found in one page.
+    pub(crate) const fn shares_page(self, other: Self) -> bool {
+        pages::page_of(self.slot) == pages::page_of(other.slot)
+    }
 }
 
 /// The series that live.

@@ -11,6 +11,7 @@
 //! recover     how a store is opened, and what was found
 //! error       why not
 //!
+//! intake      a sample is looked at, written to the log and put into its series
 //! reading     one series of a snapshot, from segments and memory
 //! index       which series meet some matchers
 //! head        the living series, in memory
@@ -38,6 +39,7 @@ mod error;
 mod frames;
 mod head;
 mod index;
+mod intake;
 mod keeper;
 mod log;
 mod merge;

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use evenkeel_series::{Digest, Labels, Point, Samples, Series, SourceError, Span, Summed};
 
 use crate::chunk::tail::Tail;
-use crate::chunk::{Kind, Piece};
+use crate::chunk::{Entry, Kind, Piece};
 use crate::head::Live;
 use crate::segment::Segment;
 use crate::snapshot::View;
@@ -127,8 +127,19 @@ impl<'a> Reading<'a> {
                 sum.add(&total);
                 continue;
             }
-            for piece in segment.pieces(&row) {
-                self.sum_one(&Stretch::of(piece, Some(segment)), span, sum)?;
+            // Most entries lie wholly in the span, and nothing else of them is looked at.
+            let mut at = row.data as usize;
+            for entry in segment.entries(&row) {
+                let (from, to) = Entry::ends(entry);
+                let covered = if span.covers(from, to) { Entry::digest(entry) } else { None };
+                if let Some(digest) = covered {
+                    sum.add(&digest);
+                } else if span.meets(from, to)
+                    && let Some(piece) = segment.piece(entry, at)
+                {
+                    self.sum_one(&Stretch::of(piece, Some(segment)), span, sum)?;
+                }
+                at += Entry::length(entry) as usize;
             }
         }
         for it in self.view.live.into_iter().flat_map(in_memory) {

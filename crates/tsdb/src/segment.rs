@@ -191,19 +191,27 @@ impl Segment {
             .find(|row| same_pairs(self.pairs(row), pairs.clone()))
     }
 
-    /// The chunks of a series, in order of their first moments.
-    pub(crate) fn pieces(&self, row: &Row) -> impl Iterator<Item = Piece<'_>> + use<'_> {
+    /// The entries of a series, in order of their first moments.
+    pub(crate) fn entries(&self, row: &Row) -> &[[u8; ENTRY_BYTES]] {
         let begin = row.entries_first as usize * ENTRY_BYTES;
         let end = begin + row.entries as usize * ENTRY_BYTES;
-        let entries = self.part(Part::Entries).get(begin..end).unwrap_or_default();
+        self.part(Part::Entries).get(begin..end).unwrap_or_default().as_chunks().0
+    }
+
+    /// A chunk whose bytes begin at a place among the data.
+    pub(crate) fn piece(&self, entry: &[u8; ENTRY_BYTES], at: usize) -> Option<Piece<'_>> {
+        let entry = Entry::get(entry);
+        let bytes = self.part(Part::Data).get(at..at + entry.length as usize)?;
+        Some(Piece { entry, bytes })
+    }
+
+    /// The chunks of a series, in order of their first moments.
+    pub(crate) fn pieces(&self, row: &Row) -> impl Iterator<Item = Piece<'_>> + use<'_> {
         let mut at = row.data as usize;
-        let data = self.part(Part::Data);
-        entries.as_chunks::<ENTRY_BYTES>().0.iter().map_while(move |bytes| {
-            let entry = Entry::get(bytes)?;
-            let end = at + entry.length as usize;
-            let bytes = data.get(at..end)?;
-            at = end;
-            Some(Piece { entry, bytes })
+        self.entries(row).iter().map_while(move |entry| {
+            let piece = self.piece(entry, at);
+            at += Entry::length(entry) as usize;
+            piece
         })
     }
 

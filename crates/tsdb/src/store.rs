@@ -5,18 +5,17 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use evenkeel_series::{Labels, Samples, Span};
+use evenkeel_series::Labels;
 
-use crate::batch::{Appended, Batch, Sample, Value, is_well_formed};
-use crate::chunk::histogram;
-use crate::codec::wire::put_value;
+use crate::batch::{Appended, Batch};
 use crate::directory;
-use crate::error::{OpenError, Refusal, Rejection, WriteError};
-use crate::head::{Head, Live, SeriesRef, Taken, pairs_of};
+use crate::error::{OpenError, Refusal, WriteError};
+use crate::head::{Head, SeriesRef, pairs_of};
+use crate::intake::{Bounds, Intake};
 use crate::log::Log;
 use crate::metadata::Metadata;
 use crate::options::{Options, milliseconds};
-use crate::record::{self, Place};
+use crate::record;
 use crate::recover::{self, Recovery};
 use crate::segment::{Segment, print_of};
 use crate::snapshot::Snapshot;
@@ -162,15 +161,23 @@ impl Store {
             _ => i64::MIN,
         };
         let bounds = Bounds { late, horizon };
+        let State { head, log, segments, now, sealed_bytes, .. } = &mut *state;
         let mut appended = Appended::default();
-        let mut place = record::begin_samples(state.log.frame());
-        for (index, sample) in batch.samples.iter().enumerate() {
-            match state.put(sample, bounds, &mut place) {
-                Ok(true) => appended.accepted += 1,
-                Ok(false) => appended.duplicates += 1,
-                Err(why) => appended.rejected.push((index, why)),
+        let mut intake = Intake::begin(log, segments, *now, bounds);
+        let mut index = 0;
+        for samples in batch.samples.chunk_by(|one, other| one.series.shares_page(other.series)) {
+            let mut page = head.pages.page_mut(samples[0].series.slot);
+            for sample in samples {
+                let live = page.as_mut().and_then(|page| page.get_mut(sample.series));
+                match intake.put(live, sample) {
+                    Ok(true) => appended.accepted += 1,
+                    Ok(false) => appended.duplicates += 1,
+                    Err(why) => appended.rejected.push((index, why)),
+                }
+                index += 1;
             }
         }
+        *sealed_bytes += intake.sealed_bytes;
         state.counts.add(&appended);
         if appended.accepted == 0 {
             state.log.abandon();
@@ -232,15 +239,6 @@ impl Store {
     }
 }
 
-/// How old a sample may be.
-#[derive(Copy, Clone, Debug)]
-struct Bounds {
-    /// How far behind the latest of its series.
-    late: i64,
-    /// Nothing may be older.
-    horizon: i64,
-}
-
 impl State {
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
@@ -270,83 +268,6 @@ impl State {
         self.log.close();
         SeriesRef::new(slot, id)
     }
-
-    /// Takes one sample in, and writes it to the log; false if the very same is there.
-    fn put(
-        &mut self,
-        Sample { series, at, value }: &Sample,
-        bounds: Bounds,
-        place: &mut Place,
-    ) -> Result<bool, Rejection> {
-        let live = self.head.pages.get_mut(series.slot);
-        let live = live.filter(|it| it.id as u32 == series.proof).ok_or(Rejection::Forgotten)?;
-        if *at < bounds.horizon {
-            return Err(Rejection::TooOld);
-        }
-        if let Value::Histogram(it) = value
-            && !is_well_formed(it)
-        {
-            return Err(Rejection::Malformed);
-        }
-        if !live.is_next(*at)
-            && let Some(taken) = late(live, *at, bounds, &self.segments)?
-        {
-            let same = match value {
-                Value::Float(value) => taken.is(*value),
-                Value::Histogram(it) => taken.is_histogram(it),
-            };
-            return if same { Ok(false) } else { Err(Rejection::Conflict) };
-        }
-        live.touched = self.now;
-        let into = self.log.record();
-        place.put(into, series.slot, *at, matches!(value, Value::Histogram(_)));
-        self.sealed_bytes += match value {
-            Value::Float(value) => {
-                if live.logged != self.log.number {
-                    (live.logged, live.base) = (self.log.number, 0.0);
-                }
-                put_value(self.log.record(), live.base, *value);
-                live.base = *value;
-                live.put(evenkeel_series::Point { at: *at, value: *value })
-            }
-            Value::Histogram(it) => {
-                histogram::put(into, it);
-                live.put_histogram(*at, it.clone())
-            }
-        };
-        Ok(true)
-    }
-}
-
-/// What a series holds at a moment that is not its next.
-fn late(
-    live: &Live,
-    at: i64,
-    bounds: Bounds,
-    segments: &[Arc<Segment>],
-) -> Result<Option<Taken>, Rejection> {
-    if live.last.is_some_and(|last| last.saturating_sub(at) > bounds.late) {
-        return Err(Rejection::TooOld);
-    }
-    Ok(live.taken(at).or_else(|| taken_in(segments, live.id, at)))
-}
-
-fn taken_in(segments: &[Arc<Segment>], id: u64, at: i64) -> Option<Taken> {
-    let moment = Span { after: at.checked_sub(1)?, until: at };
-    let near = segments.iter().filter(|it| moment.meets(it.from(), it.to()));
-    for segment in near {
-        let Some(row) = segment.row_of(id).and_then(|row| segment.row(row)) else { continue };
-        for piece in segment.pieces(&row) {
-            let mut samples = Samples::default();
-            if moment.meets(piece.entry.from, piece.entry.to)
-                && piece.read(moment, &mut samples).is_ok()
-                && let Some(taken) = Taken::of(&samples)
-            {
-                return Some(taken);
-            }
-        }
-    }
-    None
 }
 
 /// The moment of the last sample of a series in segments.

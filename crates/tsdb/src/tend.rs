@@ -12,7 +12,6 @@ use crate::checkpoint;
 use crate::chunk::Piece;
 use crate::directory;
 use crate::error::{OpenError, WriteError};
-use crate::frames::HEADER;
 use crate::head::{Live, pairs_of};
 use crate::log;
 use crate::options::milliseconds;
@@ -63,11 +62,14 @@ impl Store {
             state.now = Some(now);
             let begun = *state.flushed_at.get_or_insert(now);
             let waited = now.saturating_sub(begun) >= milliseconds(self.options.flush_after);
-            let logged = state.log.length > HEADER as u64;
-            state.log.is_whole().is_err()
+            let due = state.log.is_whole().is_err()
                 || state.sealed_bytes >= self.options.flush_bytes
                 || state.log.length >= self.options.log_bytes
-                || (waited && (logged || state.sealed_bytes > 0))
+                || (waited && self.is_worth_it(&state, now));
+            if waited {
+                state.flushed_at = Some(now);
+            }
+            due
         };
         if due {
             self.flush_now(Sealing::Idle, |live| self.is_idle(live, now))?;
@@ -88,6 +90,12 @@ impl Store {
         self.care.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A checkpoint copies all tails. With little in the log it pays only if something leaves the memory.
+    fn is_worth_it(&self, state: &State, now: i64) -> bool {
+        state.log.length >= self.options.flush_bytes as u64 / 4
+            || state.head.pages.iter().any(|(_, live)| self.is_idle(live, now))
+    }
+
     fn is_idle(&self, live: &Live, now: i64) -> bool {
         let idle = milliseconds(self.options.idle);
         live.touched.is_some_and(|touched| now.saturating_sub(touched) >= idle)
@@ -103,8 +111,9 @@ impl Store {
         let path = checkpoint::path(&self.directory, flush.number);
         checkpoint::write(&self.directory, flush.number, &flush.snapshot, flush.next_id)
             .map_err(WriteError::at(&path))?;
-        self.lock().end_flush(&flush, segment);
-        self.remove_older(flush.number)
+        let number = flush.number;
+        self.lock().end_flush(flush, segment);
+        self.remove_older(number)
     }
 
     fn write_segment(&self, flush: &Flush) -> Result<Option<Segment>, WriteError> {
@@ -240,12 +249,14 @@ impl State {
         Ok(Flush { snapshot: self.snapshot(), number, next_id: self.next_id, failures, idle })
     }
 
-    fn end_flush(&mut self, flush: &Flush, segment: Option<Segment>) {
-        for (slot, before) in flush.snapshot.pages.iter() {
-            let sealed = before.sealed.len();
-            if sealed > 0
-                && let Some(live) = self.head.pages.get_mut(slot)
-            {
+    fn end_flush(&mut self, flush: Flush, segment: Option<Segment>) {
+        let Flush { snapshot, failures, idle, .. } = flush;
+        let sealed = snapshot.pages.iter().map(|(slot, live)| (slot, live.sealed.len()));
+        let sealed: Vec<(u32, usize)> = sealed.filter(|(_, count)| *count > 0).collect();
+        // With the snapshot gone, what changes need not be copied first.
+        drop(snapshot);
+        for (slot, sealed) in sealed {
+            if let Some(live) = self.head.pages.get_mut(slot) {
                 let flushed = live.sealed.drain(..sealed).map(|chunk| chunk.bytes.len());
                 self.sealed_bytes = self.sealed_bytes.saturating_sub(flushed.sum());
             }
@@ -256,9 +267,9 @@ impl State {
             self.counts.flushes += 1;
         }
         let is_gone = |slot: &u32| self.head.pages.get(*slot).is_some_and(Live::is_empty);
-        let gone: Vec<u32> = flush.idle.iter().copied().filter(is_gone).collect();
+        let gone: Vec<u32> = idle.into_iter().filter(is_gone).collect();
         self.head.remove_all(&gone);
-        self.log.mend(flush.failures);
+        self.log.mend(failures);
     }
 }
 

@@ -2,8 +2,6 @@
 
 use evenkeel_series::{Digest, Point};
 
-use crate::codec::wire::Reader;
-
 /// What lies in a chunk.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -65,32 +63,58 @@ impl Entry {
         into.extend([flags, 0, 0, 0]);
     }
 
-    /// What [`put`](Self::put) wrote.
-    pub(crate) fn get(bytes: &[u8; ENTRY_BYTES]) -> Option<Self> {
-        let mut reader = Reader::new(bytes);
-        let (from, to) = (reader.i64()?, reader.i64()?);
-        let mut values = [0.0; 7];
-        for value in &mut values {
-            *value = reader.f64()?;
-        }
-        let [first, last, increase, sum, lost, min, max] = values;
-        let samples = u16::from_le_bytes(reader.array()?);
-        let stale = u16::from_le_bytes(reader.array()?);
-        let (length, check) = (reader.u32()?, reader.u32()?);
-        let flags = reader.byte()?;
-        let digest = (flags & DIGESTED != 0).then_some(Digest {
-            count: u64::from(samples.saturating_sub(stale)),
-            first: Point { at: from, value: first },
-            last: Point { at: to, value: last },
-            increase,
-            sum,
-            lost,
-            min,
-            max,
-        });
-        let kind = if flags & HISTOGRAMS == 0 { Kind::Floats } else { Kind::Histograms };
-        Some(Self { kind, from, to, samples: samples.into(), length, check, digest })
+    /// Of an entry in a file: the moments of its first and last sample. A walk asks for these alone.
+    pub(crate) fn ends(bytes: &[u8; ENTRY_BYTES]) -> (i64, i64) {
+        let [from, to] = [0, 8].map(|at| i64::from_le_bytes(field(bytes, at)));
+        (from, to)
     }
+
+    /// Of an entry in a file: how long the bytes of its chunk are.
+    pub(crate) fn length(bytes: &[u8; ENTRY_BYTES]) -> u32 {
+        u32::from_le_bytes(field(bytes, 76))
+    }
+
+    /// Of an entry in a file: what its points add up to.
+    pub(crate) fn digest(bytes: &[u8; ENTRY_BYTES]) -> Option<Digest> {
+        if bytes[84] & DIGESTED == 0 {
+            return None;
+        }
+        let (from, to) = Self::ends(bytes);
+        let value = |at: usize| f64::from_le_bytes(field(bytes, 16 + 8 * at));
+        let [samples, stale] = [72, 74].map(|at| u16::from_le_bytes(field(bytes, at)));
+        Some(Digest {
+            count: u64::from(samples.saturating_sub(stale)),
+            first: Point { at: from, value: value(0) },
+            last: Point { at: to, value: value(1) },
+            increase: value(2),
+            sum: value(3),
+            lost: value(4),
+            min: value(5),
+            max: value(6),
+        })
+    }
+
+    /// What [`put`](Self::put) wrote.
+    pub(crate) fn get(bytes: &[u8; ENTRY_BYTES]) -> Self {
+        let (from, to) = Self::ends(bytes);
+        let kind = if bytes[84] & HISTOGRAMS == 0 { Kind::Floats } else { Kind::Histograms };
+        Self {
+            kind,
+            from,
+            to,
+            samples: u16::from_le_bytes(field(bytes, 72)).into(),
+            length: Self::length(bytes),
+            check: u32::from_le_bytes(field(bytes, 80)),
+            digest: Self::digest(bytes),
+        }
+    }
+}
+
+/// So many bytes from a place on, which is a constant where this is called.
+fn field<const N: usize>(bytes: &[u8; ENTRY_BYTES], at: usize) -> [u8; N] {
+    let mut field = [0; N];
+    field.copy_from_slice(&bytes[at..at + N]);
+    field
 }
 
 #[cfg(test)]
@@ -113,7 +137,7 @@ mod tests {
         for entry in [floats, Entry { kind: Kind::Histograms, digest: None, ..floats }] {
             let mut bytes = Vec::new();
             entry.put(&mut bytes);
-            let read = Entry::get(bytes.first_chunk().unwrap()).unwrap();
+            let read = Entry::get(bytes.first_chunk().unwrap());
             assert_eq!((bytes.len(), format!("{read:?}")), (ENTRY_BYTES, format!("{entry:?}")));
         }
     }

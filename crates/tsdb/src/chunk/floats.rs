@@ -75,12 +75,14 @@ pub(crate) fn decode(entry: &Entry, bytes: &[u8], span: Span, into: &mut Vec<Poi
             next = next.checked_add(usize::try_from(reader.varint()?).ok()?)?;
             stale.push(next);
         }
-        pack::decode(&mut reader, count, moments)?;
-        column::decode(&mut reader, count.checked_sub(stale.len())?, numbers, values)?;
+        pack::decode(&mut reader, count, count, moments)?;
         // Moments grow, so those of the span lie together.
         let after = |edge: i64| move |moment: &i64| entry.from.wrapping_add(*moment) <= edge;
         let begin = moments.partition_point(after(span.after));
         let end = moments.partition_point(after(span.until)).max(begin);
+        // Whatever follows the span need not be unpacked.
+        let (count, wanted) = (count.checked_sub(stale.len())?, end);
+        column::decode(&mut reader, count, wanted.min(count), numbers, values)?;
         let moment = |at: &i64| entry.from.wrapping_add(*at);
         if stale.is_empty() {
             let values = values.get(begin..end)?;
@@ -89,9 +91,9 @@ pub(crate) fn decode(entry: &Entry, bytes: &[u8], span: Span, into: &mut Vec<Poi
             return Some(());
         }
         let (mut stale, mut values) = (stale.iter().peekable(), values.iter());
-        for (place, at) in moments.iter().enumerate() {
+        for (place, at) in moments.iter().enumerate().take(end) {
             let value = if stale.next_if_eq(&&place).is_some() { &STALE } else { values.next()? };
-            if begin <= place && place < end {
+            if begin <= place {
                 into.push(Point { at: moment(at), value: *value });
             }
         }

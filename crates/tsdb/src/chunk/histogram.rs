@@ -97,12 +97,12 @@ pub(crate) fn decode(
     let layout = layout(&mut reader)?;
     let count = entry.samples as usize;
     let (mut moments, mut resets, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
-    pack::decode(&mut reader, count, &mut moments)?;
-    pack::decode(&mut reader, count, &mut resets)?;
+    pack::decode(&mut reader, count, count, &mut moments)?;
+    pack::decode(&mut reader, count, count, &mut resets)?;
     let width = 3 + layout.positive.len() + layout.negative.len();
     let mut values = Vec::new();
     for _ in 0..width {
-        column::decode(&mut reader, count, &mut numbers, &mut values)?;
+        column::decode(&mut reader, count, count, &mut numbers, &mut values)?;
     }
     for (row, (moment, reset)) in moments.iter().zip(resets).enumerate() {
         let at = entry.from.wrapping_add(*moment);

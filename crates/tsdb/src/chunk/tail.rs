@@ -3,12 +3,18 @@
 //! It lies in memory for as long as it takes a series to fill it, so it is packed too: a step of time as its difference
 //! from the step before, a value as its difference from the value before. Two or three bytes a sample of a counter.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use evenkeel_series::{Histogram, Point, Span};
 
 use super::{Chunk, SAMPLES, floats, histogram};
-use crate::codec::wire::{Reader, put_signed, put_value};
+use crate::codec::wire::{Reader, put_signed, put_value, put_varint};
+
+thread_local! {
+    /// Room to work in.
+    static POINTS: RefCell<Vec<Point>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Floats that follow one another.
 #[derive(Clone, Debug)]
@@ -21,10 +27,24 @@ pub(crate) struct Floats {
 }
 
 impl Floats {
-    fn of(point: Point) -> Self {
-        let mut bytes = Vec::with_capacity(16);
-        put_value(&mut bytes, 0.0, point.value);
-        Self { bytes, count: 1, from: point.at, last: point, step: 0 }
+    const fn none() -> Self {
+        let last = Point { at: 0, value: 0.0 };
+        Self { bytes: Vec::new(), count: 0, from: 0, last, step: 0 }
+    }
+
+    /// Begins with a point; the room stays, for the next will take about as much.
+    fn begin(&mut self, point: Point) {
+        self.bytes.clear();
+        put_value(&mut self.bytes, 0.0, point.value);
+        (self.count, self.from, self.last, self.step) = (1, point.at, point, 0);
+    }
+
+    fn seal(&self) -> Option<Chunk> {
+        POINTS.with_borrow_mut(|points| {
+            points.clear();
+            points.extend(self.points());
+            floats::seal(points)
+        })
     }
 
     fn push(&mut self, point: Point) {
@@ -34,6 +54,31 @@ impl Floats {
         self.step = step;
         self.last = point;
         self.count += 1;
+    }
+
+    /// Appends all of it, for a checkpoint.
+    pub(crate) fn put(&self, into: &mut Vec<u8>) {
+        put_varint(into, self.count.into());
+        put_signed(into, self.from);
+        put_varint(into, self.bytes.len() as u64);
+        into.extend_from_slice(&self.bytes);
+    }
+
+    /// What [`put`](Self::put) wrote.
+    pub(crate) fn get(reader: &mut Reader<'_>) -> Option<Self> {
+        let count = u32::try_from(reader.varint()?).ok().filter(|it| *it as usize <= SAMPLES)?;
+        let from = reader.signed()?;
+        let length = reader.count()?;
+        let bytes = reader.take(length)?.to_vec();
+        let mut last = Point { at: from, value: 0.0 };
+        let tail = Self { bytes, count, from, last, step: 0 };
+        let (mut step, mut seen) = (0, 0);
+        for point in tail.points() {
+            step = point.at.wrapping_sub(last.at);
+            last = point;
+            seen += 1;
+        }
+        (seen == count && count > 0).then_some(Self { last, step, ..tail })
     }
 
     /// All points, in order of time.
@@ -82,9 +127,16 @@ impl Tail {
                 floats.push(point);
                 None
             }
+            Self::Floats(floats) => {
+                let sealed = floats.seal();
+                floats.begin(point);
+                sealed
+            }
             _ => {
                 let sealed = self.seal();
-                *self = Self::Floats(Floats::of(point));
+                let mut floats = Floats::none();
+                floats.begin(point);
+                *self = Self::Floats(floats);
                 sealed
             }
         }
@@ -110,7 +162,7 @@ impl Tail {
     pub(crate) fn seal(&mut self) -> Option<Chunk> {
         match std::mem::take(self) {
             Self::Empty => None,
-            Self::Floats(tail) => floats::seal(&tail.points().collect::<Vec<_>>()),
+            Self::Floats(tail) => tail.seal(),
             Self::Histograms(tail) => histogram::seal(&tail.samples),
         }
     }

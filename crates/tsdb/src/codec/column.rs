@@ -36,10 +36,12 @@ pub(crate) fn encode(values: &[f64], into: &mut Vec<u8>) {
     }
 }
 
-/// Appends `count` values that [`encode`] wrote. `numbers` is room to work in.
+/// Appends the first `wanted` of `count` values that [`encode`] wrote; a few more if that is easier. `numbers` is room
+/// to work in.
 pub(crate) fn decode(
     reader: &mut Reader<'_>,
     count: usize,
+    wanted: usize,
     numbers: &mut Vec<i64>,
     into: &mut Vec<f64>,
 ) -> Option<()> {
@@ -47,11 +49,11 @@ pub(crate) fn decode(
         return Some(());
     }
     match reader.byte()? {
-        SAME => into.resize(into.len() + count, reader.f64()?),
+        SAME => into.resize(into.len() + wanted, reader.f64()?),
         SCALED => {
             let power = *POWERS.get(usize::from(reader.byte()?))?;
             numbers.clear();
-            pack::decode(reader, count, numbers)?;
+            pack::decode(reader, count, wanted, numbers)?;
             if power > 1.0 {
                 into.extend(numbers.iter().map(|number| *number as f64 / power));
             } else {
@@ -60,7 +62,7 @@ pub(crate) fn decode(
         }
         XOR => {
             let length = reader.count()?;
-            decode_xor(reader.take(length)?, count, into)?;
+            decode_xor(reader.take(length)?, wanted, into)?;
         }
         _ => return None,
     }
@@ -89,6 +91,9 @@ fn is_scaled_by(power: f64, value: f64) -> bool {
 }
 
 fn whole_of(power: f64, value: f64) -> Option<i64> {
+    if power <= 1.0 {
+        return whole(value);
+    }
     let number = whole((value * power).round())?;
     (((number as f64) / power).to_bits() == value.to_bits()).then_some(number)
 }
@@ -148,7 +153,7 @@ mod tests {
         let mut bytes = Vec::new();
         encode(values, &mut bytes);
         let (mut reader, mut read) = (Reader::new(&bytes), Vec::new());
-        decode(&mut reader, values.len(), &mut Vec::new(), &mut read).unwrap();
+        decode(&mut reader, values.len(), values.len(), &mut Vec::new(), &mut read).unwrap();
         assert!(reader.is_empty());
         let bits = |values: &[f64]| values.iter().map(|it| it.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&read), bits(values));
@@ -192,7 +197,7 @@ mod tests {
         ) {
             let bytes: Vec<u8> = [kind].into_iter().chain(bytes).collect();
             let _: Option<()> =
-                decode(&mut Reader::new(&bytes), count, &mut Vec::new(), &mut Vec::new());
+                decode(&mut Reader::new(&bytes), count, count, &mut Vec::new(), &mut Vec::new());
         }
     }
 }

@@ -47,8 +47,13 @@ pub(crate) fn encode(numbers: &[i64], into: &mut Vec<u8>) {
     }
 }
 
-/// Appends `count` numbers that [`encode`] wrote.
-pub(crate) fn decode(reader: &mut Reader<'_>, count: usize, into: &mut Vec<i64>) -> Option<()> {
+/// Appends the first `wanted` of `count` numbers that [`encode`] wrote; a few more if that is easier.
+pub(crate) fn decode(
+    reader: &mut Reader<'_>,
+    count: usize,
+    wanted: usize,
+    into: &mut Vec<i64>,
+) -> Option<()> {
     let [order, width] = reader.array()?;
     let (order, width) = (usize::from(order), u32::from(width));
     if order > 2 || width > 64 || order > count {
@@ -65,11 +70,17 @@ pub(crate) fn decode(reader: &mut Reader<'_>, count: usize, into: &mut Vec<i64>)
     let start = into.len();
     into.reserve(count);
     into.extend_from_slice(&firsts[..order]);
-    take_bits(bytes, packed, base, width, into);
+    let wanted = wanted.saturating_sub(order).min(packed);
+    take_bits(bytes, wanted, base, width, into);
     let mut at = start + order;
     for _ in 0..patches {
         at = at.checked_add(usize::try_from(reader.varint()?).ok()?)?;
-        *into.get_mut(at)? = base.wrapping_add(reader.signed()?);
+        let number = base.wrapping_add(reader.signed()?);
+        match into.get_mut(at) {
+            Some(place) => *place = number,
+            None if at - start < count => {}
+            None => return None,
+        }
     }
     for earlier in (0..order).rev() {
         let mut sum = 0_i64;
@@ -203,8 +214,13 @@ mod tests {
         let mut bytes = Vec::new();
         encode(numbers, &mut bytes);
         let (mut reader, mut read) = (Reader::new(&bytes), vec![7]);
-        decode(&mut reader, numbers.len(), &mut read).unwrap();
+        decode(&mut reader, numbers.len(), numbers.len(), &mut read).unwrap();
         assert!(reader.is_empty());
+        let (mut some, third) = (Vec::new(), numbers.len() / 3);
+        let mut reader = Reader::new(&bytes);
+        decode(&mut reader, numbers.len(), third, &mut some).unwrap();
+        assert!(reader.is_empty());
+        assert_eq!(some[..third], numbers[..third]);
         assert_eq!(read[0], 7);
         assert_eq!(&read[1..], numbers);
         bytes
@@ -232,7 +248,7 @@ mod tests {
         let bytes = packed(&[1, 5, 3, i64::MAX, i64::MIN, 2]);
         for cut in 0..bytes.len() {
             let (mut reader, mut into) = (Reader::new(&bytes[..cut]), Vec::new());
-            assert_eq!(decode(&mut reader, 6, &mut into), None);
+            assert_eq!(decode(&mut reader, 6, 6, &mut into), None);
         }
     }
 
@@ -252,7 +268,7 @@ mod tests {
         fn no_bytes_are_a_reason_to_panic(
             bytes in prop::collection::vec(any::<u8>(), 0..60), count in 0usize..300
         ) {
-            let _: Option<()> = decode(&mut Reader::new(&bytes), count, &mut Vec::new());
+            let _: Option<()> = decode(&mut Reader::new(&bytes), count, count, &mut Vec::new());
         }
     }
 }

@@ -2,12 +2,29 @@
 
 use std::sync::Arc;
 
-use super::Live;
+use super::{Live, SeriesRef};
 
 /// So many series share a page; a page is copied when one of them changes while a snapshot is alive.
 const PAGE: usize = 64;
 
 type Page = [Option<Arc<Live>>; PAGE];
+
+/// On which page a slot is.
+pub(crate) const fn page_of(slot: u32) -> usize {
+    slot as usize / PAGE
+}
+
+/// A page that is being written.
+#[derive(Debug)]
+pub(crate) struct PageMut<'a>(&'a mut Page);
+
+impl PageMut<'_> {
+    /// The series, if it is still the one that is meant; copied first if a snapshot has it too.
+    pub(crate) fn get_mut(&mut self, series: SeriesRef) -> Option<&mut Live> {
+        let live = self.0[series.slot as usize % PAGE].as_mut()?;
+        (live.id as u32 == series.proof).then(|| Arc::make_mut(live))
+    }
+}
 
 /// Series by slot.
 #[derive(Clone, Debug, Default)]
@@ -15,18 +32,23 @@ pub(crate) struct Pages(Vec<Arc<Page>>);
 
 impl Pages {
     pub(crate) fn get(&self, slot: u32) -> Option<&Live> {
-        let page = self.0.get(slot as usize / PAGE)?;
+        let page = self.0.get(page_of(slot))?;
         page[slot as usize % PAGE].as_deref()
+    }
+
+    /// The page of a slot, copied first if a snapshot has it too.
+    pub(crate) fn page_mut(&mut self, slot: u32) -> Option<PageMut<'_>> {
+        self.0.get_mut(page_of(slot)).map(|page| PageMut(Arc::make_mut(page)))
     }
 
     /// The series, copied first if a snapshot has it too.
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Live> {
-        let page = Arc::make_mut(self.0.get_mut(slot as usize / PAGE)?);
+        let page = Arc::make_mut(self.0.get_mut(page_of(slot))?);
         page[slot as usize % PAGE].as_mut().map(Arc::make_mut)
     }
 
     pub(crate) fn set(&mut self, slot: u32, live: Option<Live>) {
-        let at = slot as usize / PAGE;
+        let at = page_of(slot);
         while self.0.len() <= at {
             self.0.push(Arc::new([const { None }; PAGE]));
         }
