@@ -4,6 +4,8 @@
 //! batches of handles and values. A batch is in the store as a whole when [`append`](Intake::append) returns, but for the
 //! samples that it refused.
 
+use std::sync::Arc;
+
 use evenkeel_series::{Histogram, Point};
 
 use crate::exposition::Kind;
@@ -25,7 +27,7 @@ pub struct Batch<S> {
     /// Floats; those of one series in order of time.
     pub points: Vec<(S, Point)>,
     /// Native histograms.
-    pub histograms: Vec<(S, i64, Histogram)>,
+    pub histograms: Vec<(S, i64, Arc<Histogram>)>,
 }
 
 impl<S> Default for Batch<S> {
@@ -145,7 +147,7 @@ pub(crate) mod memory {
         }
 
         /// The histograms that were taken in.
-        pub(crate) fn histograms(&self) -> Vec<(String, i64, Histogram)> {
+        pub(crate) fn histograms(&self) -> Vec<(String, i64, Arc<Histogram>)> {
             let (series, taken) = (self.series.lock().unwrap(), self.taken.lock().unwrap());
             let named = taken.histograms.iter();
             named.map(|(of, at, it)| (series[*of].to_string(), *at, it.clone())).collect()

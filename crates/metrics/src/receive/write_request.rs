@@ -3,6 +3,8 @@
 //! The body is unpacked into room that is kept, labels are slices of it, and samples go from the bytes into the batch:
 //! nothing is made for a sample, and nothing for a series that the store knows.
 
+use std::sync::Arc;
+
 use evenkeel_series::histogram::{Reset, Run};
 use evenkeel_series::{Histogram, METRIC_NAME, Point};
 
@@ -137,7 +139,7 @@ fn series<'a, S: Copy + Send + Sync + 'static>(
         match number {
             2 => batch.points.push((handle, sample(value.message()?)?)),
             4 => match histogram(value.message()?)? {
-                Some((at, histogram)) => batch.histograms.push((handle, at, histogram)),
+                Some((at, histogram)) => batch.histograms.push((handle, at, Arc::new(histogram))),
                 None => left.invalid(|| format!("a histogram of {labels:?} contradicts itself")),
             },
             _ => {}

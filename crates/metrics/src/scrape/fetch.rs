@@ -169,3 +169,77 @@ async fn secret(secret: &Secret) -> Result<String, String> {
     opened.take(SECRET_MAX).read_to_string(&mut text).await.map_err(unreadable)?;
     Ok(text.trim().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::scrape::target::targets;
+
+    /// What comes of an answer: a head without its first line's version, and a body.
+    async fn got(job: &str, head: &str, body: &[u8]) -> Result<String, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let length = body.len();
+        let mut answer =
+            format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\n\r\n").into_bytes();
+        answer.extend(body);
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let asked = stream.read(&mut [0; 4096]).await.unwrap();
+            assert!(asked > 0);
+            // Whoever reads no more has heard enough.
+            stream.write_all(&answer).await.unwrap_or_default();
+        });
+        let text = format!(
+            "scrape_configs: [{{job_name: a{job}, static_configs: [{{targets: ['{address}']}}]}}]"
+        );
+        let config = Config::read("p.yml", text.into_bytes()).unwrap();
+        let scrape = &config.scrapes[0];
+        let (found, _) = targets(scrape, &scrape.groups);
+        let answer = Fetch::open(scrape, false).unwrap().get(&found[0]).await;
+        server.abort();
+        answer.map(|it| format!("{:?} {}", it.format, String::from_utf8(it.body).unwrap()))
+    }
+
+    fn gzip(body: &[u8]) -> Vec<u8> {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(body).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_a_target_says_is_unpacked_and_known_by_its_type() {
+        let plain = got("", "200 OK\r\ncontent-type: text/plain", b"a 1\n").await;
+        assert_eq!(plain.unwrap(), "Text a 1\n");
+        let packed =
+            "200 OK\r\ncontent-type: application/openmetrics-text\r\ncontent-encoding: gzip";
+        assert_eq!(got("", packed, &gzip(b"# EOF\n")).await.unwrap(), "OpenMetrics # EOF\n");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_answer_is_said() {
+        let refusal =
+            async |job: &str, head: &str, body: &[u8]| got(job, head, body).await.unwrap_err();
+        assert_eq!(refusal("", "404 Not Found", b"").await, "the target answered 404 Not Found");
+        let moved = refusal("", "302 Found\r\nlocation: http://evil/", b"").await;
+        assert_eq!(moved, "302 Found: the metrics are at http://evil/, which is not followed");
+        let small = ", body_size_limit: 1KB";
+        let too_large = "the answer is larger than 1024 bytes";
+        assert_eq!(refusal(small, "200 OK", &[b'#'; 1025]).await, too_large);
+        let packed = "200 OK\r\ncontent-encoding: gzip";
+        assert_eq!(refusal(small, packed, &gzip(&vec![b'#'; 100_000])).await, too_large);
+        assert!(refusal("", packed, b"a 1\n").await.starts_with("the answer cannot be unpacked"));
+        let other = refusal("", "200 OK\r\ncontent-encoding: br", b"").await;
+        assert_eq!(other, "`br` was not asked for as an encoding");
+        let file = ", bearer_token_file: /nowhere/token";
+        assert!(refusal(file, "200 OK", b"").await.starts_with("cannot read /nowhere/token"));
+    }
+}

@@ -16,6 +16,7 @@ mod name;
 mod native;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use evenkeel_series::{METRIC_NAME, Point, STALE};
 use prost::Message as _;
@@ -207,7 +208,7 @@ impl<'a, I: Intake> Taking<'a, I> {
             };
             if let Some(series) = self.series(name, &point.attributes, None) {
                 self.newest = self.newest.max(Some(at));
-                self.batch.histograms.push((series, at, native));
+                self.batch.histograms.push((series, at, Arc::new(native)));
             }
         }
     }
