@@ -1,0 +1,134 @@
+//! Status: what the server is, what it scrapes, and what it holds.
+
+use evenkeel_metrics::scrape::{Health, Target};
+use evenkeel_units::Clock;
+
+use super::answer::Said;
+use super::asked::Asked;
+use super::json;
+use crate::server::World;
+
+/// The version of Prometheus whose API this is: clients ask for it to know what they may ask.
+const API_VERSION: &str = "3.0.0";
+
+fn map(pairs: &[(&str, &str)]) -> String {
+    let mut data = String::new();
+    json::names(&mut data, pairs.iter().copied());
+    data
+}
+
+pub(super) fn build() -> Said {
+    Said::data(map(&[
+        ("version", API_VERSION),
+        ("revision", concat!("evenkeel-", env!("CARGO_PKG_VERSION"))),
+        ("branch", ""),
+        ("buildUser", ""),
+        ("buildDate", ""),
+        ("goVersion", ""),
+    ]))
+}
+
+pub(super) fn runtime<C: Clock>(world: &World<C>) -> Said {
+    let began = date(world.began);
+    let folder = world.data.display().to_string();
+    let retention = match world.store.options().retention {
+        Some(time) => evenkeel_units::Human(time).to_string(),
+        None => String::new(),
+    };
+    let mut data = String::from("{\"startTime\":");
+    json::text(&mut data, &began);
+    data.push_str(",\"CWD\":");
+    json::text(&mut data, &folder);
+    data.push_str(",\"reloadConfigSuccess\":true,\"lastConfigTime\":");
+    json::text(&mut data, &began);
+    data.push_str(",\"corruptionCount\":0,\"storageRetention\":");
+    json::text(&mut data, &retention);
+    data.push('}');
+    Said::data(data)
+}
+
+pub(super) fn flags<C: Clock>(world: &World<C>) -> Said {
+    let folder = world.data.display().to_string();
+    Said::data(map(&[("storage.tsdb.path", &folder)]))
+}
+
+pub(super) fn config<C>(world: &World<C>) -> Said {
+    Said::data(map(&[("yaml", &world.config_text)]))
+}
+
+pub(super) fn store<C: Clock>(world: &World<C>) -> Said {
+    let it = world.store.statistics();
+    let (from, to) = it.live_moments.unwrap_or_default();
+    Said::data(format!(
+        "{{\"headStats\":{{\"numSeries\":{},\"numLabelPairs\":0,\"chunkCount\":0,\"minTime\":{from},\"maxTime\":{to}}},\
+         \"seriesCountByMetricName\":[],\"labelValueCountByLabelName\":[],\"memoryInBytesByLabelName\":[],\
+         \"seriesCountByLabelValuePair\":[]}}",
+        it.live_series
+    ))
+}
+
+pub(super) fn alertmanagers<C>(world: &World<C>) -> Said {
+    let mut data = String::from("{\"activeAlertmanagers\":");
+    json::list(&mut data, &world.alertmanagers, |to, url| {
+        to.push_str(&map(&[("url", url)]));
+    });
+    data.push_str(",\"droppedAlertmanagers\":[]}");
+    Said::data(data)
+}
+
+pub(super) fn targets<C: Clock>(world: &World<C>, asked: &Asked) -> Said {
+    let state = asked.text("state").to_ascii_lowercase();
+    let pool = asked.text("scrapePool");
+    let is_asked = |name: &str| pool.is_empty() || pool == name;
+    let mut data = String::from("{\"activeTargets\":");
+    let active = if state == "dropped" { Vec::new() } else { world.watched.active() };
+    let active = active.into_iter().filter(|it| is_asked(&it.0));
+    json::list(&mut data, active, |to, (job, target, health)| one(to, &job, &target, &health));
+    data.push_str(",\"droppedTargets\":");
+    let dropped = if state == "active" { Vec::new() } else { world.watched.dropped() };
+    let dropped = dropped.into_iter().filter(|it| is_asked(&it.0));
+    json::list(&mut data, dropped, |to, (job, it)| {
+        to.push_str("{\"discoveredLabels\":");
+        json::labels(to, &it.discovered);
+        to.push_str(",\"scrapePool\":");
+        json::text(to, &job);
+        to.push('}');
+    });
+    data.push('}');
+    Said::data(data)
+}
+
+fn one(to: &mut String, job: &str, target: &Target, health: &Health) {
+    let url = target.url.to_string();
+    let state = match (health.asked, &health.error) {
+        (None, _) => "unknown",
+        (Some(_), None) => "up",
+        (Some(_), Some(_)) => "down",
+    };
+    // What was never asked was asked in the year 1, as Go has it.
+    let asked = health.asked.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), date);
+    to.push_str("{\"discoveredLabels\":");
+    json::labels(to, &target.discovered);
+    to.push_str(",\"labels\":");
+    json::labels(to, &target.labels);
+    let (every, timeout) = (target.every.as_secs_f64(), target.timeout.as_secs_f64());
+    let (every, timeout) = (format!("{every}s"), format!("{timeout}s"));
+    for (name, value) in [
+        ("scrapePool", job),
+        ("scrapeUrl", &url),
+        ("globalUrl", &url),
+        ("lastError", health.error.as_deref().unwrap_or_default()),
+        ("lastScrape", &asked),
+        ("health", state),
+        ("scrapeInterval", &every),
+        ("scrapeTimeout", &timeout),
+    ] {
+        to.push_str(&format!(",\"{name}\":"));
+        json::text(to, value);
+    }
+    to.push_str(&format!(",\"lastScrapeDuration\":{}}}", health.took.as_secs_f64()));
+}
+
+fn date(at: i64) -> String {
+    jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+}

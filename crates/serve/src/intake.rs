@@ -1,0 +1,67 @@
+//! Intake: the store, as those see it who bring samples.
+
+use std::sync::Arc;
+
+use evenkeel_metrics::exposition::Kind;
+use evenkeel_metrics::intake::{Batch, Intake, IntakeError, Meaning, Refused};
+use evenkeel_tsdb::{Metadata, MetricKind, Rejection, SeriesRef, Store};
+
+/// A store that samples are brought to.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored(pub(crate) Arc<Store>);
+
+impl Intake for Stored {
+    type Series = SeriesRef;
+
+    fn series(&self, labels: &[(&str, &str)]) -> Result<SeriesRef, IntakeError> {
+        self.0.intern_sorted(labels).map_err(|it| IntakeError(it.to_string()))
+    }
+
+    fn append(&self, batch: &Batch<SeriesRef>) -> Result<Refused, IntakeError> {
+        if batch.is_empty() {
+            return Ok(Refused::default());
+        }
+        let mut into = evenkeel_tsdb::Batch::default();
+        into.samples.reserve(batch.len());
+        for (series, point) in &batch.points {
+            into.float(*series, point.at, point.value);
+        }
+        for (series, at, histogram) in &batch.histograms {
+            into.histogram(*series, *at, Arc::clone(histogram));
+        }
+        let appended = self.0.append(&into).map_err(|it| IntakeError(it.to_string()))?;
+        let mut refused = Refused::default();
+        for (_, why) in appended.rejected {
+            match why {
+                Rejection::TooOld => refused.out_of_order += 1,
+                Rejection::Conflict => refused.duplicate += 1,
+                Rejection::Malformed => refused.malformed += 1,
+                Rejection::Forgotten => refused.forgotten += 1,
+            }
+        }
+        Ok(refused)
+    }
+
+    fn describe(&self, metric: &str, meaning: &Meaning) {
+        let Meaning { kind, help, unit } = meaning.clone();
+        let metadata = Metadata { kind: kind_of(kind), help, unit };
+        // A log that cannot be written says so to whoever appends.
+        self.0.describe(metric, &metadata).unwrap_or_default();
+    }
+}
+
+fn kind_of(kind: Kind) -> MetricKind {
+    MetricKind::of(kind.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_metric_keeps_its_name() {
+        for kind in Kind::ALL {
+            assert_eq!(kind_of(kind).name(), kind.name());
+        }
+    }
+}

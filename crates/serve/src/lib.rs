@@ -1,0 +1,26 @@
+//! Serve: a metric store behind HTTP. It scrapes, takes in what others send, and answers as Prometheus does.
+//!
+//! ```text
+//! door     connections, heads and bodies within bounds, and who may ask
+//! server   everything opened, run, and ended in order
+//! intake   the store, as those see it who bring samples
+//! ingest   remote write and OTLP: bodies in, status out
+//! api      the HTTP API of Prometheus, version 1
+//! own      what the server says of itself at /metrics
+//! ```
+//!
+//! Requests are waited for on one thread; what takes time (a query, a body to take in) is worked on by others, bounded in
+//! number. A query works on a snapshot of the store, is given up when its time is over, and when whoever asked is gone.
+//!
+//! Deliberately absent: remote read, deletion of series and other doings of an administrator, the web pages of Prometheus,
+//! exemplars. Rules and alerts are asked and answered with none until there are rules.
+
+mod api;
+pub mod door;
+mod ingest;
+mod intake;
+mod own;
+mod server;
+
+pub use door::{Token, TokenError};
+pub use server::{ServeError, Server, Settings};

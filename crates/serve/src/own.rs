@@ -1,0 +1,138 @@
+//! Own: what the server says of itself at `/metrics`.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use evenkeel_metrics::exposition::{Format, Kind, Writer};
+use evenkeel_metrics::receive::Left;
+use evenkeel_tsdb::Statistics;
+
+/// What was done since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// By handler and status.
+    requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
+    queries: AtomicU64,
+    received: AtomicU64,
+    refused: AtomicU64,
+    invalid: AtomicU64,
+    /// What the store could not do.
+    failures: AtomicU64,
+}
+
+impl Counts {
+    /// A request was answered.
+    pub(crate) fn request(&self, handler: &'static str, status: u16) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        *requests.entry((handler, status)).or_default() += 1;
+    }
+
+    /// A query began.
+    pub(crate) fn query(&self) {
+        self.queries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The store could not write.
+    pub(crate) fn failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Samples came by remote write or OTLP.
+    pub(crate) fn received(&self, samples: usize, left: &Left) {
+        let add = |to: &AtomicU64, count: usize| to.fetch_add(count as u64, Ordering::Relaxed);
+        add(&self.received, samples);
+        add(&self.refused, left.refused.total());
+        add(&self.invalid, left.invalid);
+    }
+
+    /// All of it, and what the store holds, as text.
+    pub(crate) fn text(&self, store: &Statistics, format: Format) -> String {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let mut to = Writer::new(format);
+        to.family("evenkeel_build_info", Kind::Gauge, "The version, as a label.");
+        to.sample("evenkeel_build_info", [("version", env!("CARGO_PKG_VERSION"))], 1.0, None);
+        // In OpenMetrics, the name of a counter is that of its sample without `_total`.
+        let counter = |to: &mut Writer, name: &str, help: &str| {
+            let ending = if format == Format::Text { "_total" } else { "" };
+            to.family(&format!("{name}{ending}"), Kind::Counter, help);
+            format!("{name}_total")
+        };
+        let name = counter(&mut to, "evenkeel_http_requests", "Requests that were answered.");
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for ((handler, status), count) in requests {
+            let status = status.to_string();
+            to.sample(&name, [("handler", handler), ("code", &status)], count as f64, None);
+        }
+        let Statistics { counts, .. } = store;
+        for (name, help, count) in [
+            ("evenkeel_queries", "Queries that began.", of(&self.queries)),
+            (
+                "evenkeel_received_samples",
+                "Samples taken in by remote write and OTLP.",
+                of(&self.received),
+            ),
+            (
+                "evenkeel_received_refused_samples",
+                "Samples of remote write and OTLP that the store refused.",
+                of(&self.refused),
+            ),
+            (
+                "evenkeel_received_invalid",
+                "Series and points of remote write and OTLP that are none.",
+                of(&self.invalid),
+            ),
+            ("evenkeel_store_failures", "What the store could not write.", of(&self.failures)),
+            ("evenkeel_store_samples_appended", "Samples taken in by the store.", counts.accepted),
+            (
+                "evenkeel_store_samples_repeated",
+                "Samples that were there already, the very same.",
+                counts.duplicates,
+            ),
+            ("evenkeel_store_flushes", "Segments written from memory.", counts.flushes),
+            ("evenkeel_store_merges", "Segments made of others.", counts.merges),
+            ("evenkeel_store_expired", "Segments removed by the retention.", counts.expired),
+        ] {
+            let name = counter(&mut to, name, help);
+            to.sample(&name, [], count as f64, None);
+        }
+        let help = "Samples that the store did not take in, by the reason.";
+        let name = counter(&mut to, "evenkeel_store_samples_rejected", help);
+        for (why, count) in &counts.rejected {
+            to.sample(&name, [("reason", &*why.to_string())], *count as f64, None);
+        }
+        for (name, help, value) in [
+            ("evenkeel_store_live_series", "Series in memory.", store.live_series),
+            ("evenkeel_store_live_samples", "Samples in no segment yet.", store.live_samples),
+            ("evenkeel_store_log_bytes", "Bytes of the log that is written.", store.log_bytes),
+            ("evenkeel_store_segments", "Segments on disk.", store.segments),
+            ("evenkeel_store_segment_samples", "Samples in segments.", store.segment_samples),
+            ("evenkeel_store_segment_bytes", "Bytes of segments.", store.segment_bytes),
+        ] {
+            to.family(name, Kind::Gauge, help);
+            to.sample(name, [], value as f64, None);
+        }
+        to.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use evenkeel_metrics::exposition::Parser;
+
+    use super::*;
+
+    #[test]
+    fn what_it_says_of_itself_is_what_it_could_scrape() {
+        let counts = Counts::default();
+        counts.request("query", 200);
+        counts.query();
+        for format in [Format::Text, Format::OpenMetrics] {
+            let text = counts.text(&Statistics::default(), format);
+            assert!(Parser::new(&text, format).all(|it| it.is_ok()), "{text}");
+            assert!(
+                text.contains("evenkeel_http_requests_total{handler=\"query\",code=\"200\"} 1\n")
+            );
+        }
+    }
+}

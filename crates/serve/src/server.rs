@@ -1,0 +1,385 @@
+//! Server: everything opened, run, and ended in order.
+//!
+//! ```text
+//! this thread      the door: waits for requests, answers what is short
+//! blocking pool    queries and bodies, at most so many at a time
+//! a second thread  scraping
+//! two more         the keeper of the store
+//! ```
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use evenkeel_metrics::config::Config;
+use evenkeel_metrics::exposition::Format;
+use evenkeel_metrics::scrape::{Pool, Watched};
+use evenkeel_promql::Cancel;
+use evenkeel_tsdb::{Keeper, OpenError, Options, Store};
+use evenkeel_units::Clock;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::LocalSet;
+
+use crate::api;
+use crate::api::answer::Failed;
+use crate::api::asked::Asked;
+use crate::door::{Door, Guard, Patience, Token, plain, with};
+use crate::ingest::{BODY_MAX, Ingest};
+use crate::intake::Stored;
+use crate::own::Counts;
+
+/// Clients keep connections for the next request.
+const PATIENCE: Patience = Patience {
+    head: Duration::from_mins(5),
+    connection: Duration::from_hours(24),
+    connections: 512,
+};
+/// Bytes of the parameters of a query.
+const FORM_MAX: usize = 1 << 20;
+/// A body that is not whole by then never will be.
+const BODY_TIME: Duration = Duration::from_secs(30);
+/// Queries that are worked on at a time; others wait within their timeout.
+const QUERIES_MAX: usize = 16;
+/// Bodies that are read or taken in at a time; others wait.
+const BODIES_MAX: usize = 8;
+
+/// What a server is given.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it listens; port 0 is any that is free.
+    pub listen: SocketAddr,
+    /// What requests must bring; without it, `listen` must be an address that other machines cannot reach.
+    pub token: Option<Token>,
+    /// What is scraped, and how samples are kept.
+    pub config: Config,
+    /// The configuration as it was written.
+    pub config_text: String,
+    /// Where the store is.
+    pub data: PathBuf,
+}
+
+/// Why a server could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Anybody could ask, and nobody would be asked who they are.
+    #[error("other machines can reach {0}, and nobody is asked who they are")]
+    Open(SocketAddr),
+    /// Nothing can listen there.
+    #[error("cannot listen at {at}")]
+    Listen {
+        /// Where.
+        at: SocketAddr,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The store cannot be opened.
+    #[error("cannot open the store")]
+    Store(#[from] OpenError),
+    /// Something that is scraped cannot be asked.
+    #[error("{0}")]
+    Scrape(String),
+    /// A thread cannot be had.
+    #[error("cannot start")]
+    Thread(#[source] std::io::Error),
+}
+
+/// What all requests have in common.
+pub(crate) struct World<C> {
+    pub(crate) store: Arc<Store>,
+    pub(crate) clock: C,
+    pub(crate) watched: Watched,
+    pub(crate) counts: Counts,
+    pub(crate) ingest: Ingest,
+    pub(crate) data: PathBuf,
+    pub(crate) config_text: String,
+    pub(crate) alertmanagers: Vec<String>,
+    pub(crate) evaluation_every: Duration,
+    /// When it began, in milliseconds since 1970.
+    pub(crate) began: i64,
+}
+
+impl<C: Clock> World<C> {
+    /// The moment, in milliseconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.wall().as_millisecond()
+    }
+}
+
+/// A server that is open, and waits to be run.
+pub struct Server<C> {
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+    guard: Guard,
+    world: Arc<World<C>>,
+    pool: Pool<Stored, C>,
+    keeper: Keeper,
+}
+
+impl<C: Clock + Clone + 'static> Server<C> {
+    /// Opens the store, listens, and begins to keep the store; scrapes and answers nobody yet.
+    ///
+    /// # Errors
+    /// When one of these cannot be done, or others could ask without a token.
+    pub fn open(settings: Settings, clock: C) -> Result<Self, ServeError> {
+        let Settings { listen, token, config, config_text, data } = settings;
+        let guard = match token {
+            Some(token) => Guard::Token(token),
+            None if listen.ip().is_loopback() => Guard::Host,
+            None => return Err(ServeError::Open(listen)),
+        };
+        let failed = |cause| ServeError::Listen { at: listen, cause };
+        let listener = std::net::TcpListener::bind(listen).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let store = Arc::new(Store::open(&data, options(&config))?);
+        let stored = Arc::new(Stored(Arc::clone(&store)));
+        let pool = Pool::open(&config, &stored, &clock).map_err(ServeError::Scrape)?;
+        let world = Arc::new(World {
+            store: Arc::clone(&store),
+            watched: pool.watched(),
+            counts: Counts::default(),
+            ingest: Ingest::default(),
+            data: std::path::absolute(&data).unwrap_or(data),
+            config_text,
+            alertmanagers: alertmanagers(&config),
+            evaluation_every: config.evaluation_every,
+            began: clock.wall().as_millisecond(),
+            clock: clock.clone(),
+        });
+        let told = Arc::clone(&world);
+        let keeper = Keeper::start(store, Arc::new(clock), move |_| told.counts.failure())
+            .map_err(ServeError::Thread)?;
+        Ok(Self { listener, address, guard, world, pool, keeper })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What was found when the store was opened.
+    pub fn recovery(&self) -> &evenkeel_tsdb::Recovery {
+        self.world.store.recovery()
+    }
+
+    /// Scrapes and answers until `stop` is done; then everything that was taken in is brought to disk.
+    ///
+    /// # Errors
+    /// When a thread cannot be had, or what was taken in cannot be written.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+        let Self { listener, guard, world, pool, keeper, .. } = self;
+        let (stopping, told) = watch::channel(false);
+        let scraping = std::thread::Builder::new()
+            .name("evenkeel-scrape".to_owned())
+            .spawn(move || scrape(pool, told))
+            .map_err(RunError::Thread)?;
+        let served = LocalSet::new().run_until(answer_all(listener, guard, &world, stop)).await;
+        stopping.send_replace(true);
+        // It has told why, should it have ended by a panic.
+        scraping.join().unwrap_or_default();
+        drop(keeper);
+        world.store.sync().map_err(RunError::Store)?;
+        served.map_err(RunError::Thread)
+    }
+}
+
+/// Why a server ended otherwise than it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A thread, or something else of the system, cannot be had.
+    #[error("cannot go on")]
+    Thread(#[source] std::io::Error),
+    /// What was taken in last is not on disk.
+    #[error("what was taken in last could not be written")]
+    Store(#[source] evenkeel_tsdb::WriteError),
+}
+
+fn options(config: &Config) -> Options {
+    let defaults = Options::default();
+    Options {
+        late: config.out_of_order.unwrap_or(defaults.late),
+        retention: config.retention.or(defaults.retention),
+        ..defaults
+    }
+}
+
+fn alertmanagers(config: &Config) -> Vec<String> {
+    let each = config.alertmanagers.iter().flat_map(|it| {
+        let path = it.path_prefix.trim_end_matches('/');
+        let scheme = it.scheme.name();
+        it.addresses.iter().map(move |at| format!("{scheme}://{at}{path}/api/v2/alerts"))
+    });
+    each.collect()
+}
+
+fn scrape<C: Clock + Clone + 'static>(pool: Pool<Stored, C>, told: watch::Receiver<bool>) {
+    // Without a runtime nothing is scraped, which the targets say: nobody ever asked them.
+    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        runtime.block_on(pool.run(told));
+    }
+}
+
+async fn answer_all<C: Clock + 'static>(
+    listener: std::net::TcpListener,
+    guard: Guard,
+    world: &Arc<World<C>>,
+    stop: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let desk = Rc::new(Desk {
+        world: Arc::clone(world),
+        queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+        bodies: Semaphore::new(BODIES_MAX),
+    });
+    let answer = move |request| {
+        let desk = Rc::clone(&desk);
+        async move { desk.answer(request).await }
+    };
+    let mut door = Door::open(listener, guard, PATIENCE, answer)?;
+    tokio::select! {
+        never = door.serve() => match never {},
+        () = stop => {}
+    }
+    door.close().await;
+    Ok(())
+}
+
+/// Where requests are answered.
+struct Desk<C> {
+    world: Arc<World<C>>,
+    queries: Arc<Semaphore>,
+    bodies: Semaphore,
+}
+
+type Answer = Response<Full<Bytes>>;
+
+impl<C: Clock + 'static> Desk<C> {
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let path = request.uri().path().to_owned();
+        let (handler, answer) = match &*path {
+            "/api/v1/write" => ("write", self.take_in(request, Sent::Write).await),
+            "/api/v1/otlp/v1/metrics" => ("otlp", self.take_in(request, Sent::Otlp).await),
+            _ if api::is_here(&path) => ("api", self.api(request).await),
+            _ => ("page", self.page(&request, &path)),
+        };
+        self.world.counts.request(handler, answer.status().as_u16());
+        answer
+    }
+
+    fn page(&self, request: &Request<Incoming>, path: &str) -> Answer {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "There is nothing to change here.\n");
+        }
+        match path {
+            "/-/healthy" => plain(StatusCode::OK, "Evenkeel is healthy.\n"),
+            "/-/ready" => plain(StatusCode::OK, "Evenkeel is ready.\n"),
+            "/metrics" => {
+                let accept = request.headers().get(header::ACCEPT);
+                let wants = |it: &HeaderValue| {
+                    it.to_str().is_ok_and(|it| it.contains("application/openmetrics-text"))
+                };
+                let format =
+                    if accept.is_some_and(wants) { Format::OpenMetrics } else { Format::Text };
+                let text = self.world.counts.text(&self.world.store.statistics(), format);
+                with(StatusCode::OK, format.content_type(), text)
+            }
+            _ => plain(StatusCode::NOT_FOUND, "There is no such page.\n"),
+        }
+    }
+
+    /// Answers a request of the API in a thread of its own; whoever goes away gives it up.
+    async fn api(&self, request: Request<Incoming>) -> Answer {
+        let (head, body) = request.into_parts();
+        let form = match head.method {
+            Method::GET | Method::HEAD => Bytes::new(),
+            Method::POST => match read(body, FORM_MAX).await {
+                Ok(form) => form,
+                Err(answer) => return answer,
+            },
+            _ => return plain(StatusCode::METHOD_NOT_ALLOWED, "Send GET, or POST with a form.\n"),
+        };
+        let asked = Asked::of(&form, head.uri.query().unwrap_or_default());
+        let within = match asked.timeout() {
+            Ok(within) => within,
+            Err(failed) => return failed.response(),
+        };
+        let place = tokio::time::timeout(within, Arc::clone(&self.queries).acquire_owned()).await;
+        let Ok(Ok(place)) = place else {
+            let why = "too many queries are worked on: ask again later";
+            return Failed::unavailable(why).response();
+        };
+        let (world, cancel) = (Arc::clone(&self.world), Cancel::default());
+        let _given_up = GivenUp(cancel.clone());
+        let worked = tokio::task::spawn_blocking(move || {
+            let path = head.uri.path().strip_prefix("/api/v1/").unwrap_or_default();
+            let answer = match api::answer(&*world, path, &asked, &cancel) {
+                Ok(said) => said.response(),
+                Err(failed) => failed.response(),
+            };
+            drop(place);
+            answer
+        });
+        worked.await.unwrap_or_else(|_| Failed::internal("that went wrong here").response())
+    }
+
+    async fn take_in(&self, request: Request<Incoming>, sent: Sent) -> Answer {
+        if request.method() != Method::POST {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "Send POST.\n");
+        }
+        // So that bodies of many senders do not fill the memory before any is taken in.
+        let Ok(_place) = self.bodies.acquire().await else {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "This server ends.\n");
+        };
+        let (head, body) = request.into_parts();
+        let body = match read(body, BODY_MAX).await {
+            Ok(body) => body,
+            Err(answer) => return answer,
+        };
+        let world = Arc::clone(&self.world);
+        let taken = tokio::task::spawn_blocking(move || {
+            let store = Stored(Arc::clone(&world.store));
+            match sent {
+                Sent::Write => world.ingest.write(&head.headers, &body, &store, &world.counts),
+                Sent::Otlp => Ingest::otlp(&head.headers, &body, &store, &world.counts),
+            }
+        });
+        let bug = || plain(StatusCode::INTERNAL_SERVER_ERROR, "That went wrong here.\n");
+        taken.await.unwrap_or_else(|_| bug())
+    }
+}
+
+/// By what samples come.
+#[derive(Copy, Clone, Debug)]
+enum Sent {
+    Write,
+    Otlp,
+}
+
+/// Ends a query when nobody waits for it any more.
+struct GivenUp(Cancel);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// A body, within bytes and time.
+async fn read(body: Incoming, most: usize) -> Result<Bytes, Answer> {
+    let whole = Limited::new(body, most).collect();
+    match tokio::time::timeout(BODY_TIME, whole).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(plain(StatusCode::PAYLOAD_TOO_LARGE, format!("At most {most} bytes are taken.\n")))
+        }
+        Ok(Err(_)) => Err(plain(StatusCode::BAD_REQUEST, "The body is not whole.\n")),
+        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "That took too long.\n")),
+    }
+}

@@ -1,0 +1,56 @@
+//! What others send: remote write and OTLP.
+
+use crate::world::World;
+
+const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
+
+#[test]
+fn what_cannot_be_taken_in_is_said_and_the_rest_is_stored() {
+    let (world, _folder) = World::with(&[(100, "a", 1.0)]);
+    // The same again does no harm, another value of the moment would.
+    assert_eq!(world.write(&[(100, "a", 1.0)]).status, 204);
+    let answer =
+        world.write(&[(100, "a", 2.0), (-9_000, "a", 3.0), (160, "a", 4.0), (160, "b", 5.0)]);
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.body, "out of order sample (1); duplicate sample for timestamp (1)\n");
+    assert_eq!(
+        world.ask("{__name__=~\"a|b\"}", 160),
+        [r#"{"__name__":"a"} "4""#, r#"{"__name__":"b"} "5""#]
+    );
+    assert_eq!(world.ask("a", 159), [r#"{"__name__":"a"} "1""#]);
+}
+
+#[test]
+fn what_was_taken_in_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::at(folder.path(), "", None);
+    assert_eq!(world.write(&[(100, "a,job=shop", 1.5)]).status, 204);
+    drop(world);
+    let world = World::at(folder.path(), "", None);
+    assert_eq!(world.ask("a", 100), [r#"{"__name__":"a","job":"shop"} "1.5""#]);
+}
+
+#[test]
+fn what_is_no_such_request_is_refused_with_what_to_do() {
+    let (world, _folder) = World::empty();
+    let write =
+        |headers: &str, body: &[u8]| world.send(&format!("POST /api/v1/write\r\n{headers}"), body);
+    let other =
+        write("content-type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\n", b"");
+    assert_eq!((other.status, &*other.body), (415, "Remote write is taken as version 1.0.\n"));
+    assert_eq!(write("content-type: text/plain\r\n", b"").status, 415);
+    assert_eq!(write(&format!("{PROTOBUF}content-encoding: gzip\r\n"), b"").status, 415);
+    let noise = write(&format!("{PROTOBUF}content-encoding: snappy\r\n"), b"noise");
+    assert_eq!((noise.status, &*noise.body), (400, "the body is not packed as it is said to be\n"));
+    assert_eq!(world.get("/api/v1/write").status, 405);
+    let json =
+        world.send("POST /api/v1/otlp/v1/metrics\r\ncontent-type: application/json\r\n", b"{}");
+    assert_eq!(json.status, 415);
+}
+
+#[test]
+fn an_empty_request_of_otlp_is_taken_in() {
+    let (world, _folder) = World::empty();
+    let answer = world.send(&format!("POST /api/v1/otlp/v1/metrics\r\n{PROTOBUF}"), b"");
+    assert_eq!((answer.status, &*answer.body), (200, ""));
+}

@@ -1,0 +1,10 @@
+//! A server over HTTP: asked as Grafana and promtool ask, sent to as Prometheus and OpenTelemetry send.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
+
+mod api;
+mod doors;
+mod ingest;
+mod promtool;
+mod scrape;
+mod world;
