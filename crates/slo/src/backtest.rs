@@ -14,12 +14,12 @@
 
 use std::time::Duration;
 
-use evenkeel_units::Ratio;
+use evenkeel_units::{Human, Ratio};
 use jiff::Timestamp;
 
 use crate::burn::alert::Change;
 use crate::burn::board::Board;
-use crate::burn::{Rule, Severity};
+use crate::burn::{Rule, Severity, catalogue, factor};
 use crate::interval::{Interval, Intervals, before, between};
 use crate::{History, Share};
 
@@ -184,11 +184,33 @@ pub fn rank(
     all
 }
 
+/// Sets of rules worth trying for a window: those that people use, and faster and slower pages. Rules that look further back
+/// than the window are left out.
+pub fn candidates(window: Duration) -> Vec<(String, Vec<Rule>)> {
+    let mut all = vec![
+        ("workbook".to_owned(), catalogue::workbook(window)),
+        ("with a ticket a day".to_owned(), catalogue::sloth(window)),
+        ("1h, 6h, 24h".to_owned(), catalogue::hour_to_day(window)),
+    ];
+    let hour = Duration::from_hours(1);
+    for (percent, long) in [(1, hour / 2), (2, hour / 2), (1, hour), (5, hour), (5, 2 * hour)] {
+        let share = Ratio::percent(percent);
+        let page = catalogue::custom("fast", Severity::Page, long, factor(share, window, long));
+        let slower = catalogue::workbook(window).into_iter().skip(1);
+        let name = format!("workbook, with {share} in {}", Human(long));
+        all.push((name, [page].into_iter().chain(slower).collect()));
+    }
+    for (_, rules) in &mut all {
+        rules.retain(|it| it.long < window);
+    }
+    all.retain(|(_, rules)| !rules.is_empty());
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Counts;
-    use crate::burn::catalogue;
 
     const MINUTE: Duration = Duration::from_mins(1);
     const DAY: Duration = Duration::from_hours(24);
@@ -260,6 +282,24 @@ mod tests {
         let ranked = rank(three_nines(), candidates, Severity::Page, &history, &incident(), MINUTE);
         let names: Vec<_> = ranked.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["workbook", "nervous", "deaf"]);
+    }
+
+    #[test]
+    fn windows_are_suggested_that_tell_of_what_others_miss() {
+        // Six minutes at a twentieth: 2 % in an hour of the budget of ten days are not spent, 1 % in half an hour are.
+        let history = ten_days(|it| if (5_000..5_006).contains(&it) { 45 } else { 0 });
+        let brief = [Interval::new(at(5_000), at(5_006))].into_iter().collect();
+        let ranked =
+            rank(three_nines(), candidates(10 * DAY), Severity::Page, &history, &brief, MINUTE);
+        assert_eq!(ranked[0].1.detected, 1);
+        assert!(ranked.len() == 8 && ranked[0].1.detection <= ranked[1].1.detection, "{ranked:?}");
+    }
+
+    #[test]
+    fn no_set_looks_further_back_than_the_window() {
+        let day = candidates(DAY);
+        assert!(day.iter().all(|(_, rules)| rules.iter().all(|it| it.long < DAY)));
+        assert_eq!(candidates(Duration::from_mins(1)), []);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //! compat   the rules that Sloth writes: same names, same labels, same meaning
 //! exact    the same names and labels; counts are recorded and their sums divided, and alerts need evidence
+//! symptom  alerts on errors, latency, processors and restarts, beside those on the budget
 //! yaml     a file of rules, or the resource of the Prometheus operator, as text
 //! proof    tests of the rules, for promtool
 //! promql   durations, labels and templates, as they are written there
@@ -17,6 +18,7 @@ pub mod compat;
 pub mod exact;
 mod promql;
 pub mod proof;
+pub mod symptom;
 mod yaml;
 
 use std::collections::BTreeMap;

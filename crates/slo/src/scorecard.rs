@@ -12,7 +12,10 @@
 //! | D | 60 | overspent by a third |
 //! | F | 0 | promises do not hold |
 
+use evenkeel_units::Ratio;
+
 use crate::Share;
+use crate::target::Better;
 
 /// What a dimension's share is a share of. Shares of requests and of minutes do not add up, and may contradict each other
 /// only if one is of the one and one of the other.
@@ -99,6 +102,38 @@ pub fn score(dimensions: Vec<Dimension>) -> Scorecard {
     Scorecard { dimensions, score, grade: score.map(grade), known }
 }
 
+/// Where a figure goes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Trend {
+    /// It gets better: which way that is depends on the figure. Fewer errors are better, and so are shorter repairs.
+    Improving,
+    /// Neither.
+    Stable,
+    /// It gets worse.
+    Degrading,
+}
+
+/// Where a figure goes from one period to the next; a change of less than a tenth is none. `None` unless both are numbers.
+pub fn trend(before: f64, now: f64, better: Better) -> Option<Trend> {
+    let change = match better {
+        Better::More => now - before,
+        Better::Less => before - now,
+    };
+    (before.is_finite() && now.is_finite()).then(|| match before.abs() * 0.1 {
+        tenth if change > tenth => Trend::Improving,
+        tenth if change < -tenth => Trend::Degrading,
+        _ => Trend::Stable,
+    })
+}
+
+/// Whether a share of good and a share of bad ones of the same basis cannot both be true: 99.95 % available and 0.8 % errors
+/// are one of requests and one of minutes, or one of them is wrong. What rounding explains is no contradiction.
+pub fn contradict(good: (Basis, Share), bad: (Basis, Share), rounding: Ratio) -> bool {
+    let missing = good.1.plus(bad.1).minus(Share::ONE);
+    let rounding = Share::from(rounding);
+    good.0 == bad.0 && (missing > rounding || missing < Share::ZERO.minus(rounding))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +159,25 @@ mod tests {
     fn grades_are_those_of_the_scale() {
         let grades = [0.0, 0.5, 0.51, 1.0, 1.1, 1.3, 1.4].map(|spent| grade(of_spent(spent)));
         assert_eq!(grades, ["A", "A", "B", "B", "C", "D", "F"]);
+    }
+
+    #[test]
+    fn fewer_errors_are_an_improvement() {
+        assert_eq!(trend(1.0, 2.0, Better::Less), Some(Trend::Degrading));
+        assert_eq!(trend(1.0, 2.0, Better::More), Some(Trend::Improving));
+        assert_eq!(trend(1.0, 1.05, Better::More), Some(Trend::Stable));
+        assert_eq!(trend(0.0, 0.0, Better::More), Some(Trend::Stable));
+        assert_eq!(trend(f64::NAN, 1.0, Better::More), None);
+    }
+
+    #[test]
+    fn what_cannot_both_be_true_is_found() {
+        let (available, errors) = (Share::of(9_995, 10_000), Share::of(8, 1_000));
+        let rounding = "0.01%".parse().unwrap();
+        assert!(contradict((Basis::Events, available), (Basis::Events, errors), rounding));
+        assert!(!contradict((Basis::Time, available), (Basis::Events, errors), rounding));
+        let fits = Share::of(5, 10_000);
+        assert!(!contradict((Basis::Events, available), (Basis::Events, fits), rounding));
     }
 
     #[test]
