@@ -37,6 +37,16 @@ pub(super) fn first_line_of(program: &str, argument: &str) -> String {
     text.lines().next().unwrap_or("unknown").to_owned()
 }
 
+/// What Debian says of a program that says nothing of itself.
+pub(super) fn version_of_package(name: &str) -> String {
+    let mut query = Command::new("dpkg-query");
+    let output = query.args(["--show", "--showformat=${Version}", name]).output();
+    output.map_or_else(
+        |_| "unknown".to_owned(),
+        |it| String::from_utf8_lossy(&it.stdout).trim().to_owned(),
+    )
+}
+
 /// What nginx says it is, which it says on standard error.
 pub(super) fn version_of_nginx() -> Result<String> {
     let nginx = packages::find("nginx")?.context("there is no nginx")?;

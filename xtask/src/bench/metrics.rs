@@ -85,8 +85,7 @@ impl<'a> Bench<'a> {
         for maker in Maker::ALL {
             match maker.program(&ours) {
                 Ok(program) => {
-                    let version = built::first_line_of(&program.to_string_lossy(), "--version");
-                    bench.versions.push((maker.name(), version));
+                    bench.versions.push((maker.name(), maker.version(&program)));
                     bench.programs.push((maker, program));
                 }
                 Err(error) => bench.note(&format!("{} cannot be had: {error:#}", maker.name()))?,
@@ -143,10 +142,12 @@ impl<'a> Bench<'a> {
     ) -> Result<Engine> {
         let folder = self.folder.0.join(format!("{}-{number}", maker.name()));
         fs::create_dir(&folder).context("cannot make a folder")?;
-        let engine = Engine::start(maker, program, &self.core, folder)?;
+        let mut engine = Engine::start(maker, program, &self.core, folder)?;
         let (before, start) = (engine.cpu()?, now());
         self.fill.send(engine.address())?;
-        let (cpu, seconds) = (engine.cpu()? - before, now() - start);
+        let seconds = now() - start;
+        engine.settle()?;
+        let cpu = engine.cpu()? - before;
         let samples = self.fill.samples() as f64;
         let memory = machine::peak_memory_of(engine.id()).context("its memory is not told")?;
         let name = maker.name();

@@ -3,12 +3,13 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
 use super::http::Connection;
-use crate::bench::machine;
 use crate::bench::running::{Rank, Running, free};
+use crate::bench::{built, machine};
 use crate::packages;
 
 /// Who keeps metrics.
@@ -42,6 +43,15 @@ impl Maker {
         packages::find(self.name())?.with_context(|| format!("there is no {}", self.name()))
     }
 
+    pub(super) fn version(self, program: &Path) -> String {
+        match self {
+            Self::Ours | Self::Prometheus => {
+                built::first_line_of(&program.to_string_lossy(), "--version")
+            }
+            Self::Victoria => built::version_of_package(self.name()),
+        }
+    }
+
     /// How it is asked whether it is ready.
     const fn health(self) -> &'static str {
         match self {
@@ -65,6 +75,9 @@ const MONTHS: &str = "12";
 const YEAR: &str = "1y";
 /// Of the rarest query that a peer needs long for.
 const PATIENCE: &str = "10m";
+
+/// Whoever writes samples on in the background has begun to by then.
+const SETTLED: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Starts one on a core, with nothing in it.
@@ -132,12 +145,20 @@ impl Engine {
 
     /// Asks for a path.
     pub(super) fn ask(&mut self, path: &str) -> Result<String> {
-        let answer = self.connection.get(path);
-        if answer.is_err() {
-            // Whatever is left of an answer is nobody's.
+        self.connection.get(path).or_else(|_| {
+            // It may have hung up meanwhile, and whatever is left of an answer is nobody's.
             self.connection = Connection::open(self.address)?;
+            self.connection.get(path)
+        })
+    }
+
+    /// Waits for what it does with samples after it has taken them in.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        if self.maker == Maker::Victoria {
+            self.ask("/internal/force_flush")?;
         }
-        answer
+        std::thread::park_timeout(SETTLED);
+        Ok(())
     }
 
     /// Bytes of its files.
