@@ -16,8 +16,10 @@ use crate::account::{Account, Exhaustion, Status, Thresholds, Unit};
 use crate::burn::{Reading, Rule};
 use crate::exclusion::{Exclusion, Ledger, ledger};
 use crate::explain::{Explained, account};
+use crate::gate::Facts;
 use crate::history::{Coverage, Gaps, History, SLICES_MAX};
 use crate::interval::{Interval, before};
+use crate::policy::Scope;
 use crate::sli::{Sli, SliError};
 use crate::{Budget, Counts, Share, Window};
 
@@ -221,6 +223,19 @@ impl<'a> Standing<'a> {
         self.burning.iter().min_by_key(|it| it.rule.long)
     }
 
+    /// What a gate needs to know of it, beside the freezes that are on.
+    pub fn facts<'b>(&self, freezes: Vec<&'b Scope>) -> Facts<'b>
+    where
+        'a: 'b,
+    {
+        let firing = self.burning.iter().filter(|it| it.holds == Some(true));
+        Facts {
+            left: self.account.left(),
+            firing: firing.map(|it| (it.rule.name.as_str(), it.rule.severity, it.long)).collect(),
+            freezes,
+        }
+    }
+
     /// When the budget is spent if it burns on as it does now; `None` without data.
     pub fn exhaustion(&self) -> Option<Exhaustion> {
         self.account.exhaustion(self.recent()?.long?)
@@ -319,6 +334,17 @@ mod tests {
         let standing = it.judge(&empty, now());
         assert_eq!((standing.status, standing.exhaustion()), (Status::NoData, None));
         assert_eq!(it.explain(&standing).value, "no data");
+    }
+
+    #[test]
+    fn a_gate_is_closed_by_what_burns_now() {
+        let mut fast = catalogue::workbook(30 * DAY).remove(0);
+        fast.factor = Share::of(9, 1);
+        let it = Objective { alerts: vec![fast], ..objective() };
+        let standing = it.judge(&day(), now());
+        let facts = standing.facts(Vec::new());
+        assert_eq!(facts.firing, [("fast", crate::burn::Severity::Page, Some(Share::of(10, 1)))]);
+        assert_eq!(facts.left, standing.account.left());
     }
 
     #[test]

@@ -10,7 +10,7 @@
 
 use evenkeel_units::Ratio;
 
-use crate::{Counts, Share};
+use crate::{Counts, Share, Sli};
 
 /// Which way a figure is better.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,26 @@ pub enum Better {
     More,
     /// Latency, age of data.
     Less,
+}
+
+impl Better {
+    /// Which way the figure that an indicator limits is better; `None` where it is a share of good ones, for which
+    /// [`objective`] is asked.
+    pub const fn of(sli: &Sli) -> Option<Self> {
+        match sli {
+            Sli::Throughput { .. } => Some(Self::More),
+            Sli::Latency { .. } | Sli::Quantile { .. } | Sli::Freshness { .. } => Some(Self::Less),
+            Sli::Threshold { limit, .. } => match limit.comparison.wants_less() {
+                true => Some(Self::Less),
+                false => Some(Self::More),
+            },
+            Sli::Ratio { .. }
+            | Sli::Raw { .. }
+            | Sli::Slices { .. }
+            | Sli::Composite { .. }
+            | Sli::Recorded => None,
+        }
+    }
 }
 
 /// How careful to be.
@@ -100,6 +120,7 @@ fn rounded(objective: Ratio) -> Ratio {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sli::{Across, Selection};
     use proptest::prelude::*;
 
     fn ratio(text: &str) -> Ratio {
@@ -130,6 +151,18 @@ mod tests {
         assert_eq!(objective(&[], Care::default()), None);
         assert_eq!(objective(&[Counts::default(); 3], Care::default()), None);
         assert_eq!(limit(&[f64::NAN], Better::Less, Care::default()), None);
+    }
+
+    #[test]
+    fn each_kind_of_figure_has_its_own_better_way() {
+        let gauge = |text| Sli::Threshold {
+            gauge: Selection::Query("x".to_owned()),
+            limit: evenkeel_model::document::Limit::parse(text).unwrap(),
+            across: Across::Every,
+        };
+        assert_eq!(Better::of(&gauge("<= 5")), Some(Better::Less));
+        assert_eq!(Better::of(&gauge("> 5")), Some(Better::More));
+        assert_eq!(Better::of(&Sli::Recorded), None);
     }
 
     #[test]

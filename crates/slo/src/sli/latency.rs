@@ -6,8 +6,13 @@
 //! Within a bucket, classic ones and custom bounds are taken as even (linear), those of native histograms as even in the
 //! logarithm, as `histogram_quantile` and `histogram_fraction` of Prometheus 3 do.
 
+use std::time::Duration;
+
 use evenkeel_series::Histogram;
 use evenkeel_series::histogram::CUSTOM;
+
+use super::{Side, events};
+use crate::Counts;
 
 /// Answers between two times.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -145,6 +150,22 @@ impl Times {
     }
 }
 
+/// Counts of slices: answers within a threshold, of all. `total` is all requests of each slice, failed ones among them, and
+/// what the histogram counts where that is all there is.
+pub fn slices(
+    threshold: Duration,
+    times: &[Option<Times>],
+    total: Option<&[Option<f64>]>,
+) -> Vec<Option<Counts>> {
+    let threshold = threshold.as_secs_f64();
+    let of = |figure: &dyn Fn(&Times) -> f64| -> Vec<_> {
+        times.iter().map(|it| it.as_ref().map(figure)).collect()
+    };
+    let within = of(&|it| it.within(threshold).within);
+    let counted = of(&Times::total);
+    events::slices(Side::Good, &within, total.unwrap_or(&counted))
+}
+
 impl Cell {
     /// The share of it that is within a threshold inside of it.
     fn share_up_to(&self, threshold: f64) -> f64 {
@@ -244,6 +265,19 @@ mod tests {
         assert!((it.quantile(0.999).unwrap() - 1.0).abs() < 1e-9);
         assert!((native().quantile(0.75).unwrap() - 32.0_f64.sqrt()).abs() < 1e-9);
         assert_eq!(Times::default().quantile(0.5), None);
+    }
+
+    #[test]
+    fn failures_are_not_fast_however_fast_they_were() {
+        let second = Duration::from_secs(1);
+        let times = [Some(classic()), None];
+        let alone = slices(second / 2, &times, None);
+        assert_eq!(alone, [Some(Counts { good: 90, total: 100 }), None]);
+        let failed = slices(second / 2, &times, Some(&[Some(120.0), Some(7.0)]));
+        assert_eq!(
+            failed,
+            [Some(Counts { good: 90, total: 120 }), Some(Counts { good: 0, total: 7 })]
+        );
     }
 
     #[test]
