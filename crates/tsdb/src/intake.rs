@@ -71,6 +71,10 @@ impl<'a> Intake<'a> {
             };
             return if same { Ok(false) } else { Err(Rejection::Conflict) };
         }
+        if self.log.is_full() {
+            self.log.close();
+            self.place = record::begin_samples(self.log.frame());
+        }
         live.touched = self.now;
         let number = self.log.number;
         let into = self.log.record();

@@ -83,3 +83,26 @@ impl std::fmt::Debug for Keeper {
         to.debug_struct("Keeper").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Batch, Options};
+    use evenkeel_series::Labels;
+    use evenkeel_units::SystemClock;
+
+    #[test]
+    fn what_came_last_is_synced_when_the_keeper_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options { sync_every: Duration::from_hours(1), ..Options::default() };
+        let store = Arc::new(Store::open(directory.path(), options).unwrap());
+        let clock = Arc::new(SystemClock::start());
+        let keeper = Keeper::start(store.clone(), clock, |error| panic!("{error}")).unwrap();
+        let mut batch = Batch::default();
+        batch.float(store.intern(&Labels::of([("a", "1")])).unwrap(), 1, 1.0);
+        store.append(&batch).unwrap();
+        drop(keeper);
+        let state = store.lock();
+        assert!(state.now.is_some() && state.log.is_synced());
+    }
+}

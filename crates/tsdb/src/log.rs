@@ -34,9 +34,27 @@ pub(crate) struct Log {
     open: usize,
     /// Files that were written and not synced.
     unsynced: Vec<Arc<File>>,
+    /// The name of the file is not on disk yet.
+    is_new: bool,
+    /// A batch that takes more is several records: a reader need not hold more at a time.
+    pub(crate) record_bytes_max: usize,
     broken: Option<Arc<io::Error>>,
     /// How often writing or syncing has failed.
     pub(crate) failures: u64,
+}
+
+/// What was handed to the kernel, and is not on disk for sure.
+#[derive(Debug)]
+pub(crate) struct Unsynced {
+    files: Vec<Arc<File>>,
+    directory: Option<PathBuf>,
+}
+
+impl Unsynced {
+    pub(crate) fn sync(self) -> io::Result<()> {
+        self.files.iter().try_for_each(|file| file.sync_data())?;
+        self.directory.map_or(Ok(()), |directory| directory::sync(&directory))
+    }
 }
 
 /// The ending of a log's name.
@@ -61,6 +79,8 @@ impl Log {
             pending: Vec::new(),
             open: 0,
             unsynced: Vec::new(),
+            is_new: true,
+            record_bytes_max: 64 << 20,
             broken: None,
             failures: 0,
         })
@@ -68,13 +88,11 @@ impl Log {
 
     fn begin(path: &Path) -> io::Result<File> {
         let mut file = OpenOptions::new().append(true).create_new(true).open(path)?;
-        let written = file.write_all(&FORMAT.header()).and_then(|()| file.sync_data());
+        let written = file.write_all(&FORMAT.header());
         if written.is_err() {
             std::fs::remove_file(path)?;
         }
-        written?;
-        directory::sync(path.parent().unwrap_or(path))?;
-        Ok(file)
+        written.map(|()| file)
     }
 
     /// Begins the next file. What was not written is not: a flush brings it to disk.
@@ -83,6 +101,7 @@ impl Log {
         next.unsynced = std::mem::take(&mut self.unsynced);
         next.broken = self.broken.take();
         next.failures = self.failures;
+        next.record_bytes_max = self.record_bytes_max;
         *self = next;
         Ok(())
     }
@@ -98,6 +117,11 @@ impl Log {
         if self.failures == failures {
             self.broken = None;
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn is_synced(&self) -> bool {
+        self.unsynced.is_empty() && self.pending.is_empty() && !self.is_new
     }
 
     #[cfg(test)]
@@ -120,6 +144,11 @@ impl Log {
     /// The record that is being made.
     pub(crate) const fn record(&mut self) -> &mut Vec<u8> {
         &mut self.pending
+    }
+
+    /// Whether the record that is being made is long enough.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.pending.len() - self.open > self.record_bytes_max
     }
 
     /// Ends the record.
@@ -153,9 +182,10 @@ impl Log {
         Ok(())
     }
 
-    /// The files that are to be synced, by whoever does not hold up the writer meanwhile.
-    pub(crate) fn take_unsynced(&mut self) -> Vec<Arc<File>> {
-        std::mem::take(&mut self.unsynced)
+    /// What is to be synced, by whoever does not hold up the writer meanwhile.
+    pub(crate) fn take_unsynced(&mut self) -> Unsynced {
+        let directory = std::mem::take(&mut self.is_new).then(|| self.directory.clone());
+        Unsynced { files: std::mem::take(&mut self.unsynced), directory }
     }
 
     /// A sync has failed: the kernel may have forgotten what it was handed, and would not say so a second time.

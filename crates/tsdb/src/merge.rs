@@ -60,22 +60,16 @@ impl Store {
             units.ilog(most as u64)
         };
         let highest = segments.iter().map(tier).max()?;
-        for wanted in 0..=highest {
-            for run in
-                segments.chunk_by(|one, other| (tier(one) <= wanted) == (tier(other) <= wanted))
-            {
-                let Some(first) = run.get(..most).filter(|run| tier(&run[0]) <= wanted) else {
-                    continue;
-                };
-                let bytes: u64 = first.iter().map(|it| it.length()).sum();
-                let from = first.iter().map(|it| it.from()).min()?;
-                let to = first.iter().map(|it| it.to()).max()?;
-                if bytes <= self.options.segment_bytes_max && to.saturating_sub(from) <= longest {
-                    return Some(first);
-                }
-            }
-        }
-        None
+        let fits = |run: &&[Arc<Segment>]| {
+            let bytes: u64 = run.iter().map(|it| it.length()).sum();
+            let from = run.iter().map(|it| it.from()).min().unwrap_or(0);
+            let to = run.iter().map(|it| it.to()).max().unwrap_or(0);
+            bytes <= self.options.segment_bytes_max && to.saturating_sub(from) <= longest
+        };
+        (0..=highest).find_map(|wanted| {
+            let small = |run: &&[Arc<Segment>]| run.iter().all(|it| tier(it) <= wanted);
+            segments.windows(most).filter(small).find(fits)
+        })
     }
 
     /// Makes one segment of neighbours, without what is older than the horizon. Says how many chunks were damaged.
@@ -84,6 +78,7 @@ impl Store {
         let flushes = Flushes { first: first.flushes.first, last: last.flushes.last };
         let mut lost = 0;
         let merged = self.write_as(flushes, |writer| fill(writer, run, horizon, &mut lost))?;
+        let replaced = merged.is_some().then_some(flushes);
         {
             let mut state = self.lock();
             let others = state.segments.iter().filter(|it| !flushes.hold(it.flushes)).cloned();
@@ -93,7 +88,7 @@ impl Store {
             state.counts.merges += 1;
             state.counts.lost_chunks += lost;
         }
-        for segment in run.iter().filter(|it| it.flushes != flushes) {
+        for segment in run.iter().filter(|it| Some(it.flushes) != replaced) {
             std::fs::remove_file(&segment.path).map_err(WriteError::at(&segment.path))?;
         }
         Ok(lost)

@@ -45,6 +45,8 @@ pub struct Store {
     pub(crate) state: Mutex<State>,
     /// Held by whoever writes or removes segments.
     pub(crate) care: Mutex<()>,
+    /// Held by whoever syncs.
+    syncing: Mutex<()>,
     recovery: Recovery,
     /// Held for as long as the store is open.
     _lock: File,
@@ -76,8 +78,15 @@ impl Store {
         let directory = directory.as_ref().to_owned();
         let lock = directory::lock(&directory)?;
         let (state, recovery) = recover::recover(&directory)?;
-        let (state, care) = (Mutex::new(state), Mutex::new(()));
-        Ok(Self { directory, options, state, care, recovery, _lock: lock })
+        Ok(Self {
+            directory,
+            options,
+            state: Mutex::new(state),
+            care: Mutex::new(()),
+            syncing: Mutex::new(()),
+            recovery,
+            _lock: lock,
+        })
     }
 
     /// What was found when it was opened.
@@ -142,8 +151,9 @@ impl Store {
     }
 
     /// Takes samples in. When it returns they are the kernel's: a process that is killed afterwards loses none of them;
-    /// when the power fails, those since the last [`sync`](Self::sync) may be lost. Samples that come late are taken in
-    /// up to [`Options::late`].
+    /// when the power fails, those since the last [`sync`](Self::sync) may be lost. Of a batch that takes more than 64 MiB
+    /// in the log a part may be there after a kill amid the call. Samples that come late are taken in up to
+    /// [`Options::late`].
     pub fn append(&self, batch: &Batch) -> Result<Appended, WriteError> {
         self.take(batch, milliseconds(self.options.late))
     }
@@ -206,19 +216,16 @@ impl Store {
         self.lock().snapshot()
     }
 
-    /// Brings to disk what was appended.
+    /// Brings to disk what was appended before it was called.
     pub fn sync(&self) -> Result<(), WriteError> {
-        let files = {
+        // Whoever comes while another syncs must not return before that one is done.
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let unsynced = {
             let mut state = self.lock();
             state.log.write()?;
             state.log.take_unsynced()
         };
-        for file in files {
-            if let Err(cause) = file.sync_data() {
-                return self.lock().log.sync_failed(cause);
-            }
-        }
-        Ok(())
+        unsynced.sync().or_else(|cause| self.lock().log.sync_failed(cause))
     }
 
     /// Brings to disk what was appended, and lets go of the directory. What is in memory stays in the log.

@@ -290,6 +290,22 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_that_is_too_long_for_a_record_is_several() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path(), Options::default()).unwrap();
+        store.lock().log.record_bytes_max = 100;
+        let series = store.intern(&Labels::of([("a", "1")])).unwrap();
+        let mut batch = Batch::default();
+        for at in 1..=500 {
+            batch.float(series, at, 0.1 * at as f64);
+        }
+        assert_eq!(store.append(&batch).unwrap().accepted, 500);
+        drop(store);
+        let store = Store::open(directory.path(), Options::default()).unwrap();
+        assert_eq!((count(&store), store.recovery().replayed), (500, 500));
+    }
+
+    #[test]
     fn a_full_disk_stops_the_intake_until_a_flush_has_mended_the_log() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path(), Options::default()).unwrap();

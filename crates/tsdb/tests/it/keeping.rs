@@ -191,3 +191,20 @@ fn names_values_and_metadata_are_listed_and_kept() {
         store = Store::open(directory.path(), Options::default()).unwrap();
     }
 }
+
+#[test]
+fn old_segments_that_cannot_grow_do_not_keep_new_ones_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let retention = Some(Duration::from_hours(80));
+    let options = Options { retention, merge_at: 3, ..Options::default() };
+    let store = Store::open(directory.path(), options).unwrap();
+    for hour in [0, 9, 18, 27, 28, 29, 30] {
+        append(&store, 1, hour * HOUR);
+        store.flush().unwrap();
+    }
+    // Together the first ones span more than an eighth of the retention.
+    assert_eq!(store.tend(30 * HOUR).unwrap().merged, 3);
+    assert_eq!(store.tend(30 * HOUR).unwrap().merged, 0);
+    let statistics = store.statistics();
+    assert_eq!((statistics.segments, statistics.segment_samples), (5, 7));
+}
