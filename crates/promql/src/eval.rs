@@ -199,6 +199,11 @@ impl Evaluation<'_> {
         ))
     }
 
+    /// For how long a sample counts on, within what can be reckoned with.
+    pub(crate) fn lookback(&self) -> i64 {
+        self.options.lookback.clamp(0, FURTHEST)
+    }
+
     pub(crate) fn positive(&self, length: &Length, at: Position) -> Evaluated<i64> {
         match self.length(length)? {
             ms @ 1.. => Ok(ms),

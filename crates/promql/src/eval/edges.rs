@@ -183,7 +183,7 @@ impl Evaluation<'_> {
         steps: Steps,
     ) -> Evaluated<Vec<Row>> {
         let seen = self.seen_from(&selector.when)?;
-        let lookback = self.options.lookback;
+        let lookback = self.lookback();
         let all = Span {
             after: seen.at(steps.first) - lookback,
             until: seen.at(steps.last()) + lookback,
@@ -267,7 +267,7 @@ impl Evaluation<'_> {
         at: Position,
         span: Span,
     ) -> Evaluated<Vec<Line>> {
-        let lookback = self.options.lookback;
+        let lookback = self.lookback();
         let until =
             if selector.edges == Edges::Smoothed { span.until + lookback } else { span.until };
         let all = Span { after: span.after - lookback, until };

@@ -117,7 +117,7 @@ impl Evaluation<'_> {
             return Ok(Vec::new());
         }
         matchers.extend(data.iter().map(|it| (*it).clone()));
-        let lookback = self.options.lookback;
+        let lookback = self.lookback();
         let span = Span { after: seen.at(steps.first) - lookback, until: seen.at(steps.last()) };
         let found = self.source.select(&matchers, span)?;
         self.take_series(found.len())?;
@@ -143,7 +143,7 @@ impl Evaluation<'_> {
             let until = seen.at(moment);
             let place = samples.points.partition_point(|it| it.at <= until);
             let point = samples.points.get(place.checked_sub(1)?)?;
-            let fresh = point.at > until - self.options.lookback && !is_stale(point.value);
+            let fresh = point.at > until - self.lookback() && !is_stale(point.value);
             fresh.then_some(point.at)
         });
         Ok(Info { labels: series.labels().clone(), moments: moments.collect() })

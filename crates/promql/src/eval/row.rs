@@ -89,7 +89,9 @@ impl Evaluation<'_> {
         let mut changed = false;
         for row in rows.iter_mut().filter(|row| row.nameless) {
             row.nameless = false;
-            row.labels = row.labels.filter(|label| !says_what_it_is(label));
+            if row.labels.iter().any(|label| says_what_it_is(&label.name)) {
+                row.labels = row.labels.filter(|label| !says_what_it_is(label));
+            }
             changed = true;
         }
         if changed { self.merged(rows, at) } else { Ok(rows) }

@@ -44,7 +44,7 @@ impl<'a> Evaluation<'a> {
         value: impl Fn((i64, Sample)) -> Sample,
     ) -> Evaluated<Vec<Row>> {
         let seen = self.seen_from(&selector.when)?;
-        let lookback = self.options.lookback;
+        let lookback = self.lookback();
         let span = Span { after: seen.at(steps.first) - lookback, until: seen.at(steps.last()) };
         let (mut rows, mut samples) = (Vec::new(), Samples::default());
         for series in self.series(selector, span)? {

@@ -9,7 +9,7 @@ use evenkeel_series::{Digest, Histogram, Labels, Point, Samples, Series, Span, S
 
 use super::over::Over;
 use super::select::past;
-use super::{Evaluated, Evaluation, Row, Seen, Steps};
+use super::{Evaluated, Evaluation, FURTHEST, Row, Seen, Steps};
 use crate::answer::Sample;
 use crate::ast::{Edges, Expr, Kind, Subquery};
 use crate::position::Position;
@@ -87,7 +87,7 @@ impl<'a> Evaluation<'a> {
         let length = self.positive(&subquery.length, at)?;
         let step = match &subquery.step {
             Some(step) => self.positive(step, at)?,
-            None => self.options.subquery_step.max(1),
+            None => self.options.subquery_step.clamp(1, FURTHEST),
         };
         let seen = self.seen_from(&subquery.when)?;
         let after = seen.at(steps.first) - length;
@@ -120,7 +120,7 @@ impl<'a> Evaluation<'a> {
                     seen: self.seen_from(&selector.when)?,
                     length: self.positive(&range.length, expr.at)?,
                     edges: selector.edges,
-                    lookback: self.options.lookback,
+                    lookback: self.lookback(),
                 };
                 self.over_series(
                     over,
@@ -138,7 +138,7 @@ impl<'a> Evaluation<'a> {
                     seen: self.seen_from(&subquery.when)?,
                     length: self.positive(&subquery.length, expr.at)?,
                     edges: Edges::Plain,
-                    lookback: self.options.lookback,
+                    lookback: self.lookback(),
                 };
                 self.over_rows(
                     over,

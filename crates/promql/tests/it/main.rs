@@ -7,4 +7,5 @@ mod digests;
 mod limits;
 mod meaning;
 mod oracle;
+mod prometheus;
 mod random;

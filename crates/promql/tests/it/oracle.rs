@@ -67,3 +67,11 @@ fn the_page_lists_just_what_goes_wrong() {
     }
     assert_eq!(found, listed);
 }
+
+#[test]
+fn the_page_names_every_function() {
+    let page = fs::read_to_string(root().join("docs/promql.md")).unwrap();
+    for function in evenkeel_promql::function::FUNCTIONS {
+        assert!(page.contains(&format!("`{}`", function.name)), "{}", function.name);
+    }
+}
