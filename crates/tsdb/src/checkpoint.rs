@@ -3,7 +3,7 @@
 //! It is written from a snapshot, while others write on, and holds of each series its name and its growing tail:
 //! what was sealed lies in a segment. That it has its name says that this segment counts too.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::chunk::histogram;
 use crate::chunk::tail::{Floats, Tail};
 use crate::codec::wire::{Reader, put_signed, put_varint};
-use crate::directory;
+use crate::directory::{self, Scratch};
 use crate::frames::{self, Format};
 use crate::head::pairs_of;
 use crate::metadata::Metadata;
@@ -62,13 +62,9 @@ pub(crate) fn write(
     next_id: u64,
 ) -> io::Result<()> {
     let path = path(directory, number);
-    let new = path.with_extension(directory::NEW);
-    let file = OpenOptions::new().write(true).create(true).truncate(true).open(&new)?;
-    let written = fill(file, snapshot, next_id).and_then(|()| directory::publish(&new, &path));
-    if written.is_err() && new.exists() {
-        std::fs::remove_file(&new)?;
-    }
-    written
+    let (scratch, file) = Scratch::create(path.with_extension(directory::NEW))?;
+    fill(file, snapshot, next_id)?;
+    scratch.publish(&path)
 }
 
 fn fill(file: File, snapshot: &Snapshot, next_id: u64) -> io::Result<()> {

@@ -37,8 +37,34 @@ pub(crate) fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// A file that is being made. It is gone with this, unless it got its name: a full disk is not to be filled by what was
+/// given up.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes the file, and an old one of its name empty.
+    pub(crate) fn create(path: PathBuf) -> io::Result<(Self, File)> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(true).open(&path)?;
+        Ok((Self(path), file))
+    }
+
+    /// Gives it its name, once it is whole and on disk.
+    pub(crate) fn publish(self, path: &Path) -> io::Result<()> {
+        publish(&self.0, path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is not removed now is so with the next start.
+        std::fs::remove_file(&self.0).ok();
+    }
+}
+
 /// Gives a file that is whole its name.
-pub(crate) fn publish(new: &Path, path: &Path) -> io::Result<()> {
+fn publish(new: &Path, path: &Path) -> io::Result<()> {
     std::fs::rename(new, path)?;
     sync(path.parent().unwrap_or(path))
 }

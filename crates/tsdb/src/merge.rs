@@ -19,6 +19,9 @@ use crate::tend::Tended;
 /// A merged segment spans at most this part of the retention, so that old samples go in portions.
 const PORTIONS: i64 = 8;
 
+/// After so many bytes a merge lets go of what it has read, so that it takes no more memory than that.
+const RELEASE_EVERY: u64 = 16 << 20;
+
 impl Store {
     pub(crate) fn mend_and_merge(&self, now: i64, tended: &mut Tended) -> Result<(), WriteError> {
         let segments = self.lock().segments.clone();
@@ -103,6 +106,7 @@ fn fill(
 ) -> io::Result<()> {
     // Of each segment its next row, if there is one; rows are by id.
     let mut next: Vec<(u32, Option<Row>)> = run.iter().map(|it| (0, it.row(0))).collect();
+    let mut released = 0;
     while let Some(id) = next.iter().filter_map(|(_, row)| Some(row.as_ref()?.id)).min() {
         let mut pieces: Vec<Piece<'_>> = Vec::new();
         let mut name = None;
@@ -125,6 +129,10 @@ fn fill(
         let mut pieces: Vec<Piece<'_>> = renewed.iter().flat_map(Renewed::pieces).collect();
         pieces.sort_by_key(|piece| piece.entry.from);
         writer.add(id, segment.pairs(&row), &pieces)?;
+        if writer.data() - released > RELEASE_EVERY {
+            released = writer.data();
+            run.iter().try_for_each(|segment| segment.release())?;
+        }
     }
     Ok(())
 }

@@ -137,6 +137,11 @@ impl Segment {
         self.footer.rows
     }
 
+    /// Lets go of what of the file is in memory: to be called by who has read much of it and will not again.
+    pub(crate) fn release(&self) -> io::Result<()> {
+        self.map.release()
+    }
+
     /// Whether every chunk is what was written.
     pub(crate) fn is_whole(&self) -> bool {
         crc32fast::hash(self.part(Part::Data)) == self.footer.check(Part::Data)

@@ -109,8 +109,13 @@ impl Store {
         let flush = self.lock().begin_flush(sealing, is_idle)?;
         let segment = self.write_segment(&flush)?;
         let path = checkpoint::path(&self.directory, flush.number);
-        checkpoint::write(&self.directory, flush.number, &flush.snapshot, flush.next_id)
-            .map_err(WriteError::at(&path))?;
+        let written =
+            checkpoint::write(&self.directory, flush.number, &flush.snapshot, flush.next_id);
+        if let (Err(_), Some(segment)) = (&written, &segment) {
+            // The next flush holds all of it again.
+            std::fs::remove_file(&segment.path).map_err(WriteError::at(&segment.path))?;
+        }
+        written.map_err(WriteError::at(&path))?;
         let number = flush.number;
         self.lock().end_flush(flush, segment);
         self.remove_older(number)
@@ -144,16 +149,15 @@ impl Store {
         let path = flushes.path(&self.directory);
         let fail = || WriteError::at(&path);
         let mut writer = SegmentWriter::create(&self.directory, flushes).map_err(fail())?;
-        if let Err(cause) = fill(&mut writer) {
-            writer.discard().map_err(fail())?;
-            return Err(fail()(cause));
-        }
+        fill(&mut writer).map_err(fail())?;
         if writer.is_empty() {
-            writer.discard().map_err(fail())?;
             return Ok(None);
         }
         let path = writer.finish().map_err(fail())?;
         let segment = Segment::open(&path, flushes).map_err(|why| {
+            if let Err(cause) = std::fs::remove_file(&path) {
+                return fail()(cause);
+            }
             let cause = match why {
                 Unusable::Io(cause) => cause,
                 Unusable::Newer(_) => std::io::Error::other("it was replaced meanwhile"),

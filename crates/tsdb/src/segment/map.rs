@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::ptr::NonNull;
 
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
 /// The bytes of a file as they were when it was mapped.
 #[derive(Debug)]
@@ -29,6 +29,18 @@ impl Map {
         };
         let begin = NonNull::new(begin.cast()).ok_or_else(|| io::Error::other("mapped nowhere"))?;
         Ok(Self { begin, length })
+    }
+
+    /// Lets go of what of the file is in this process' memory; it is read again when it is asked for.
+    #[expect(unsafe_code, reason = "advice is about addresses")]
+    pub(crate) fn release(&self) -> io::Result<()> {
+        if self.length == 0 {
+            return Ok(());
+        }
+        // SAFETY: exactly what was mapped. The pages are those of a file that nobody writes, so whoever looks at them
+        // afterwards finds the same bytes.
+        unsafe { madvise(self.begin.as_ptr().cast(), self.length, Advice::LinuxDontNeed)? };
+        Ok(())
     }
 
     #[expect(unsafe_code, reason = "the bytes lie behind a pointer")]

@@ -1,8 +1,8 @@
 //! Write: how a segment comes to be. Series after series, then what was learned of all of them, then its name.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crc32fast::Hasher;
@@ -10,18 +10,18 @@ use evenkeel_series::Digest;
 
 use super::layout::{Footer, MAGIC, Part, Row, VERSION};
 use super::{Flushes, print_of};
-use crate::chunk::{Kind, Piece};
-use crate::directory;
+use crate::chunk::{ENTRY_BYTES, Entry, Kind, Piece};
+use crate::directory::{self, Scratch};
 
 /// A segment that is being written.
 #[derive(Debug)]
 pub(crate) struct SegmentWriter {
-    new: PathBuf,
+    scratch: Scratch,
     path: PathBuf,
     file: BufWriter<File>,
     data: u64,
     check: Hasher,
-    entries: Vec<u8>,
+    entries: Entries,
     rows: Vec<Row>,
     samples: u64,
     /// Texts, by the order in which they came.
@@ -33,18 +33,18 @@ impl SegmentWriter {
     /// Begins a file, under a name that nobody reads.
     pub(crate) fn create(directory: &Path, flushes: Flushes) -> io::Result<Self> {
         let path = flushes.path(directory);
-        let new = path.with_extension(directory::NEW);
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&new)?;
+        let (scratch, file) = Scratch::create(path.with_extension(directory::NEW))?;
+        let entries = Entries::create(path.with_extension(ENTRIES))?;
         let mut file = BufWriter::with_capacity(1 << 18, file);
         file.write_all(&MAGIC)?;
         file.write_all(&VERSION.to_le_bytes())?;
         Ok(Self {
-            new,
+            scratch,
             path,
             file,
             data: 0,
             check: Hasher::new(),
-            entries: Vec::new(),
+            entries,
             rows: Vec::new(),
             samples: 0,
             symbols: BTreeMap::new(),
@@ -65,7 +65,7 @@ impl SegmentWriter {
             print: print_of(pairs.clone()),
             labels_first: self.labels.len() as u32,
             labels: 0,
-            entries_first: (self.entries.len() / crate::chunk::ENTRY_BYTES) as u32,
+            entries_first: (self.entries.length / ENTRY_BYTES as u64) as u32,
             entries: pieces.len() as u32,
             data: self.data,
             from: first.from,
@@ -84,7 +84,7 @@ impl SegmentWriter {
             self.check.update(bytes);
             self.data += bytes.len() as u64;
             self.samples += u64::from(entry.samples);
-            entry.put(&mut self.entries);
+            self.entries.add(entry)?;
             row.tangled |= at > 0 && entry.from <= row.to;
             row.to = row.to.max(entry.to);
             row.histograms |= entry.kind == Kind::Histograms;
@@ -94,6 +94,11 @@ impl SegmentWriter {
         }
         self.rows.push(row);
         Ok(())
+    }
+
+    /// How long the chunks are so far.
+    pub(crate) const fn data(&self) -> u64 {
+        self.data
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -119,12 +124,11 @@ impl SegmentWriter {
             ..Footer::default()
         };
         footer.parts[Part::Data as usize] = (self.data, self.check.clone().finalize());
+        footer.parts[Part::Entries as usize] = self.entries.move_to(&mut self.file)?;
         let mut part = |part: Part, bytes: &[u8]| {
             footer.parts[part as usize] = (bytes.len() as u64, crc32fast::hash(bytes));
             self.file.write_all(bytes)
         };
-        part(Part::Entries, &self.entries)?;
-        self.entries = Vec::new();
         let mut bytes = Vec::new();
         self.rows.iter().for_each(|row| row.put(&mut bytes));
         part(Part::Rows, &bytes)?;
@@ -153,13 +157,46 @@ impl SegmentWriter {
         self.file.write_all(&bytes)?;
         self.file.flush()?;
         self.file.get_ref().sync_all()?;
-        directory::publish(&self.new, &self.path)?;
-        Ok(self.path.clone())
+        self.scratch.publish(&self.path)?;
+        Ok(self.path)
+    }
+}
+
+/// Entries, which stand behind all data: until then they wait in a file of their own, and not in memory.
+#[derive(Debug)]
+struct Entries {
+    _scratch: Scratch,
+    file: BufWriter<File>,
+    length: u64,
+    check: Hasher,
+    room: Vec<u8>,
+}
+
+/// The ending of their file.
+const ENTRIES: &str = "entries.new";
+
+impl Entries {
+    fn create(path: PathBuf) -> io::Result<Self> {
+        let (scratch, file) = Scratch::create(path)?;
+        let file = BufWriter::with_capacity(1 << 16, file);
+        Ok(Self { _scratch: scratch, file, length: 0, check: Hasher::new(), room: Vec::new() })
     }
 
-    /// Gives up, and leaves nothing.
-    pub(crate) fn discard(self) -> io::Result<()> {
-        std::fs::remove_file(&self.new)
+    fn add(&mut self, entry: &Entry) -> io::Result<()> {
+        self.room.clear();
+        entry.put(&mut self.room);
+        self.check.update(&self.room);
+        self.length += self.room.len() as u64;
+        self.file.write_all(&self.room)
+    }
+
+    /// Appends all to a file. Says how long they are, and their CRC-32.
+    fn move_to(&mut self, file: &mut impl io::Write) -> io::Result<(u64, u32)> {
+        self.file.flush()?;
+        let own = self.file.get_mut();
+        own.rewind()?;
+        io::copy(own, file)?;
+        Ok((self.length, self.check.clone().finalize()))
     }
 }
 

@@ -30,7 +30,9 @@ fn block(directory: &Path, name: &str) -> std::path::PathBuf {
 
 #[test]
 fn a_flush_that_fails_at_any_stage_loses_nothing_and_succeeds_later() {
-    for name in ["00000002-00000002.new", "00000002.new", "00000002.log"] {
+    let files =
+        ["00000002-00000002.new", "00000002-00000002.entries.new", "00000002.new", "00000002.log"];
+    for name in files {
         for reopened in [false, true] {
             let directory = tempfile::tempdir().unwrap();
             let mut store = Store::open(directory.path(), Options::default()).unwrap();
@@ -40,6 +42,8 @@ fn a_flush_that_fails_at_any_stage_loses_nothing_and_succeeds_later() {
             assert!(error.to_string().contains("00000002"), "{error}");
             append(&store, 2);
             std::fs::remove_dir(blocked).unwrap();
+            let left = std::fs::read_dir(directory.path()).unwrap().map(|it| it.unwrap().path());
+            assert!(left.into_iter().all(|path| path.extension().is_none_or(|it| it != "new")));
             if reopened {
                 drop(store);
                 store = Store::open(directory.path(), Options::default()).unwrap();
@@ -51,6 +55,7 @@ fn a_flush_that_fails_at_any_stage_loses_nothing_and_succeeds_later() {
             drop(store);
             let store = Store::open(directory.path(), Options::default()).unwrap();
             assert_eq!((count(&store), store.recovery().replayed), (3, 0), "{name}");
+            assert_eq!(store.statistics().segment_samples, 3, "{name}");
         }
     }
 }
