@@ -9,7 +9,7 @@
 //!     - {severity: page, budget: 2%, long: 1h, short: 5m}
 //!     - {severity: page, budget: 5%, long: 6h, short: 30m}
 //!     - {severity: ticket, factor: 1, long: 3d, short: 6h}
-//!   minEvents: 100
+//!   lowTraffic: {below: 1000, minBad: 3}
 //! ```
 //!
 //! An alert fires while the burn rate is above its factor over the long window and over the short one: the long one makes
@@ -18,7 +18,7 @@
 use std::time::Duration;
 
 use evenkeel_units::Ratio;
-use evenkeel_units::duration::seconds;
+use evenkeel_units::duration::{seconds, seconds_option};
 use serde::{Deserialize, Serialize};
 
 use super::Labels;
@@ -32,11 +32,8 @@ pub struct AlertPolicy {
     pub description: Option<String>,
     /// The windows, of which each makes an alert.
     pub windows: Vec<BurnWindow>,
-    /// With fewer events in the long window no alert fires. Default: none is too few.
-    pub min_events: u64,
-    /// How sure it has to be that the burn rate is above the factor, by the bound of Wilson's interval; `None`: the burn
-    /// rate is taken as it is.
-    pub confidence: Option<Ratio>,
+    /// What it takes where there is little traffic; `None`: the burn rate is always taken as it is.
+    pub low_traffic: Option<LowTraffic>,
     /// By how much of its factor the burn rate must be below it before an alert ends. Default nothing.
     pub hysteresis: Ratio,
     /// Whether an alert is silent while one of the same objective fires that is more urgent. Default true.
@@ -53,14 +50,37 @@ pub struct BurnWindow {
     /// The longer window.
     #[serde(rename = "long_seconds", with = "seconds")]
     pub long: Duration,
-    /// The shorter one. Default: a twelfth of the longer one.
-    #[serde(rename = "short_seconds", with = "seconds")]
-    pub short: Duration,
+    /// The shorter one, which ends the alert soon; `None`: there is none. Default: a twelfth of the longer one.
+    #[serde(rename = "short_seconds", with = "seconds_option")]
+    pub short: Option<Duration>,
     /// How long it must be so before the alert fires. Default: at once.
     #[serde(rename = "for_seconds", with = "seconds")]
     pub sustained: Duration,
+    /// How long it fires on when it is no longer so. Default: not at all.
+    #[serde(rename = "keep_firing_seconds", with = "seconds")]
+    pub keep_firing: Duration,
     /// Labels of this alert, beside those of its severity.
     pub labels: Labels,
+}
+
+/// What an alert takes where there is little traffic: one failure of ten requests is no outage.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LowTraffic {
+    /// Events in the long window from which on the burn rate is taken as it is. Default 1,000.
+    pub below: u64,
+    /// How sure it has to be, below that, that the burn rate is above its factor: by the lower end of Wilson's interval.
+    /// Default 95 %.
+    pub confidence: Ratio,
+    /// Bad events in the long window that it takes in any case. Default 3.
+    pub min_bad: u64,
+    /// A short window with fewer events is not asked. Default 3.
+    pub min_events: u64,
+}
+
+impl Default for LowTraffic {
+    fn default() -> Self {
+        Self { below: 1_000, confidence: Ratio::percent(95), min_bad: 3, min_events: 3 }
+    }
 }
 
 /// How urgent an alert is.
@@ -118,8 +138,9 @@ impl AlertPolicy {
             severity,
             threshold: BurnThreshold::Factor(factor),
             long: Duration::from_hours(long),
-            short: Duration::from_hours(long) / BurnWindow::SHORT,
+            short: Some(Duration::from_hours(long) / BurnWindow::SHORT),
             sustained: Duration::ZERO,
+            keep_firing: Duration::ZERO,
             labels: Labels::new(),
         };
         let windows = vec![
@@ -127,17 +148,16 @@ impl AlertPolicy {
             window(Severity::Page, 6.0, 6),
             window(Severity::Ticket, 1.0, 72),
         ];
-        Self::of(windows)
+        Self { low_traffic: Some(LowTraffic::default()), ..Self::of(windows) }
     }
 
-    /// Of windows, with nothing else said.
+    /// Of windows, and nothing else: whatever the traffic, the burn rate is taken as it is.
     pub const fn of(windows: Vec<BurnWindow>) -> Self {
         Self {
             name: String::new(),
             description: None,
             windows,
-            min_events: 0,
-            confidence: None,
+            low_traffic: None,
             hysteresis: Ratio::ZERO,
             inhibit: true,
         }
@@ -161,7 +181,7 @@ mod tests {
             let share = BurnThreshold::Budget(Ratio::percent(percent));
             assert_eq!(BurnThreshold::Factor(share.factor(month, it.long)), it.threshold);
         }
-        let short: Vec<_> = windows.iter().map(|it| it.short.as_secs() / 60).collect();
+        let short: Vec<_> = windows.iter().map(|it| it.short.unwrap().as_secs() / 60).collect();
         assert_eq!(short, [5, 30, 360]);
     }
 }

@@ -70,6 +70,8 @@ pub enum Action {
     Freeze {
         /// Nothing of what; `None`: of anything.
         scope: Option<String>,
+        /// Kinds of deployments that it spares.
+        spares: Vec<String>,
         /// For people.
         description: Option<String>,
     },
@@ -94,8 +96,8 @@ pub enum Action {
 pub struct Gate {
     /// The least share of the budget that has to be left. Default a tenth.
     pub min_remaining: Ratio,
-    /// Nobody may deploy while an alert of one of these severities fires. Default: while one pages.
-    pub burn_alerts: Vec<Severity>,
+    /// Nobody may deploy while an alert fires that is at least so urgent; `None`: alerts are not asked. Default: a page.
+    pub closed_by: Option<Severity>,
     /// Kinds of deployments that pass nevertheless, with a reason that is kept.
     pub exceptions: Vec<String>,
 }
@@ -107,7 +109,7 @@ impl Gate {
 
 impl Default for Gate {
     fn default() -> Self {
-        let (min_remaining, burn_alerts) = (Self::MIN_REMAINING, vec![Severity::Page]);
-        Self { min_remaining, burn_alerts, exceptions: Vec::new() }
+        let (min_remaining, closed_by) = (Self::MIN_REMAINING, Some(Severity::Page));
+        Self { min_remaining, closed_by, exceptions: Vec::new() }
     }
 }

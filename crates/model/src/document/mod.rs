@@ -20,7 +20,7 @@ mod service;
 mod sla;
 mod slo;
 
-pub use self::alert_policy::{AlertPolicy, BurnThreshold, BurnWindow, Severity};
+pub use self::alert_policy::{AlertPolicy, BurnThreshold, BurnWindow, LowTraffic, Severity};
 pub(crate) use self::chaos::WORDS;
 pub use self::chaos::{
     ActsOn, Amid, Amount, AnswerChange, BlastRadius, BodyChange, ChaosExperiment, ClientType,

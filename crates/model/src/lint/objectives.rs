@@ -3,16 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use evenkeel_units::{Human, Ratio, parse_duration};
-use regex::Regex;
+use evenkeel_units::{Human, Ratio};
 
 use super::Lint;
 use super::references::must_exist;
 use super::safety::time_zone;
 use crate::decode::codes;
 use crate::document::{
-    AlertPolicy, Alerts, Document, ErrorBudgetPolicy, Exclusion, Indicator, Measure, Sla, Slo,
-    Window,
+    AlertPolicy, Alerts, Document, ErrorBudgetPolicy, Exclusion, Measure, Sla, Slo, Window,
 };
 use crate::library::{Item, Library};
 
@@ -21,6 +19,13 @@ pub(super) fn of_slo(lint: &mut Lint<'_>, item: &Item, slo: &Slo) {
     of_window(lint, item, &slo.window);
     of_exclusions(lint, item, &slo.exclusions);
     two_promises(lint, item, slo);
+    if let Some(Measure::Events(events)) = &slo.series
+        && events.mixes_rates()
+    {
+        let message = "one side is a count of events, and the other is of events a second";
+        let help = "Counters are counted by their increase: write `increase(…)` beside them, or name both by selectors.";
+        lint.report(item, "sli", codes::MIXED_RATES, message, help);
+    }
     if let Some(Measure::Composite(parts)) = &slo.series {
         for (n, it) in parts.iter().enumerate() {
             must_exist(lint, item, &format!("sli/composite/{n}/slo"), "SLO", &it.slo);
@@ -100,32 +105,10 @@ fn of_exclusions(lint: &mut Lint<'_>, item: &Item, exclusions: &[Exclusion]) {
 
 /// A description that promises another thing than the objective: "95% within 300ms" beside 99.9 %.
 fn two_promises(lint: &mut Lint<'_>, item: &Item, slo: &Slo) {
-    let (Indicator::Latency { threshold } | Indicator::Percentile { threshold, .. }) =
-        slo.indicator
-    else {
-        return;
-    };
-    let (Some(text), Some(promise)) = (&slo.description, slo.promise()) else { return };
-    let Some((share, within)) = promised(text) else { return };
-    if share != promise || within.is_some_and(|it| it != threshold) {
-        let within = within.map(|it| format!(" within {}", Human(it))).unwrap_or_default();
-        let message = format!(
-            "the description promises {share}{within}, and the objective {promise} within {}",
-            Human(threshold)
-        );
+    if let Some(other) = slo.other_promise() {
         let help = "These are two objectives: write one, or an SLO for each.";
-        lint.report(item, "description", codes::TWO_PROMISES, message, help);
+        lint.report(item, "description", codes::TWO_PROMISES, other, help);
     }
-}
-
-/// A share within a time that a sentence promises.
-fn promised(text: &str) -> Option<(Ratio, Option<Duration>)> {
-    const FORM: &str = r"(?i)\b(\d{1,3}(?:\.\d+)?)\s*%[^.%]{0,80}?\b(?:within|under|below|faster than|less than)\s+(\d+(?:\.\d+)?\s*(?:ms|s|m)\b)?";
-    let form = Regex::new(FORM).ok()?;
-    let found = form.captures(text)?;
-    let share = format!("{}%", found.get(1)?.as_str()).parse().ok()?;
-    let within = found.get(2).and_then(|it| parse_duration(it.as_str()).ok());
-    Some((share, within))
 }
 
 /// Whether an objective is found among its parts, or theirs.
@@ -183,21 +166,5 @@ pub(super) fn stands_alone(document: &Document) -> bool {
         | Document::ChaosExperiment(_)
         | Document::Drill(_)
         | Document::GameDay(_) => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_promise_is_found_in_a_sentence() {
-        let found = |text| promised(text).map(|(share, it)| (share.to_string(), it.map(Human)));
-        let some =
-            |share: &str, ms| Some((share.to_owned(), Some(Human(Duration::from_millis(ms)))));
-        assert_eq!(found("95% of requests complete within 300ms"), some("95%", 300));
-        assert_eq!(found("99.5 % are answered in less than 2 s, or so"), some("99.5%", 2000));
-        assert_eq!(found("fast for 10% of users. Others are under no promise"), None);
-        assert_eq!(found("latency of the checkout"), None);
     }
 }

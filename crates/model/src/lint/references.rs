@@ -32,12 +32,13 @@ pub(super) fn must_exist(
     lint.report(item, path, codes::MISSING, format!("there is no {kind} called `{name}`"), help);
 }
 
-/// The services that documents name by themselves. What is read off series is about services that nobody need
-/// describe; where one is described, a name of another is probably a slip.
+/// The services that documents name by themselves. Objectives are about services that nobody need describe, but for a
+/// drill; where one is described, a name of another is probably a slip.
 pub(super) fn of_document(lint: &mut Lint<'_>, item: &Item) {
-    let any = lint.library.names("Service").next().is_some() || lint.library.has_broken("Service");
+    let has = |kind| lint.library.names(kind).next().is_some() || lint.library.has_broken(kind);
+    let any = has("Service") || has("Drill");
     let service = match item.document() {
-        Document::Slo(it) if it.series.is_none() || any => it.service.as_deref(),
+        Document::Slo(it) if any => it.service.as_deref(),
         Document::ErrorBudgetPolicy(it) if any => it.service.as_deref(),
         Document::LoadTest(it) => it.service.as_deref(),
         Document::Service(_)

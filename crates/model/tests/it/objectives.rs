@@ -96,7 +96,7 @@ fn everything_else_of_an_objective_is_read() {
     - {from: "2026-01-04T02:00", duration: 1h, rrule: FREQ=WEEKLY;BYDAY=SU, timeZone: Europe/Paris}
   alerting:
     name: SlowOrders
-    policy: {windows: [{severity: page, budget: 5%, long: 6h}], minEvents: 100, confidence: 95%}
+    policy: {windows: [{severity: page, budget: 5%, long: 6h}], lowTraffic: {below: 100, confidence: 99%}}
     labels: {category: latency}
     annotations: {summary: orders are slow}
     page: {labels: {severity: critical}}
@@ -114,7 +114,7 @@ fn everything_else_of_an_objective_is_read() {
     assert_eq!(ends, [true, false]);
     let alerting = it.alerting.as_ref().unwrap();
     let Alerts::Own(policy) = &alerting.policy else { panic!("{alerting:?}") };
-    assert_eq!(policy.windows[0].short, Duration::from_mins(30));
+    assert_eq!(policy.windows[0].short, Some(Duration::from_mins(30)));
     assert!(alerting.ticket.is_none() && alerting.page.as_ref().unwrap().labels.len() == 1);
     let json = serde_json::to_string(library.get("SLO", "it").unwrap().document()).unwrap();
     assert_eq!(
@@ -232,16 +232,16 @@ spec:
     assert!(found.is_empty(), "{}", evenkeel_model::render(&found, false));
     let policy = library.alert_policy("windows").unwrap();
     assert_eq!(policy.windows[0].threshold, BurnThreshold::Factor(14.4));
-    assert_eq!(policy.windows[1].short, Duration::from_hours(6));
+    assert_eq!(policy.windows[1].short, Some(Duration::from_hours(6)));
     let policy = library.error_budget_policies().next().unwrap();
     let shares: Vec<_> = policy.thresholds.iter().map(|it| it.remaining).collect();
     assert_eq!(shares, [Ratio::percent(50), Ratio::ZERO]);
-    assert_eq!(policy.thresholds[1].actions[0], Action::Freeze { scope: None, description: None });
-    let gate = policy.gate.as_ref().unwrap();
     assert_eq!(
-        (gate.min_remaining, gate.burn_alerts.as_slice()),
-        (Ratio::percent(10), &[Severity::Page][..])
+        policy.thresholds[1].actions[0],
+        Action::Freeze { scope: None, spares: Vec::new(), description: None }
     );
+    let gate = policy.gate.as_ref().unwrap();
+    assert_eq!((gate.min_remaining, gate.closed_by), (Ratio::percent(10), Some(Severity::Page)));
 }
 
 #[test]

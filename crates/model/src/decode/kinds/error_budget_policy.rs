@@ -82,7 +82,10 @@ fn review(f: &mut Fields<'_>) -> Option<Action> {
 
 fn freeze(f: &mut Fields<'_>) -> Option<Action> {
     let scope = f.optional("scope", "What is not deployed. Default: anything.", prose());
-    Some(Action::Freeze { scope, description: description(f) })
+    let sentence = "Kinds of deployments that it spares.";
+    let spares = f.or_empty("spares", sentence, List { of: prose(), min: 0 });
+    let description = description(f);
+    Some(Action::Freeze { scope, spares: spares?, description })
 }
 
 fn ticket(f: &mut Fields<'_>) -> Option<Action> {
@@ -98,15 +101,12 @@ fn incident(f: &mut Fields<'_>) -> Option<Action> {
 fn gate(f: &mut Fields<'_>) -> Option<Gate> {
     let sentence = "The least share of the budget that has to be left.";
     let min_remaining = f.default("minRemaining", sentence, share(), "10%");
-    let severities = List { of: super::alert_policy::severity(), min: 0 };
-    let sentence =
-        "Nobody may deploy while an alert of one of these severities fires. Default: `[page]`.";
-    let burn_alerts = f.optional("burnAlerts", sentence, severities);
+    let words =
+        [("page", Some(Severity::Page)), ("ticket", Some(Severity::Ticket)), ("none", None)];
+    let words = super::words("`page`, `ticket` or `none`", &words);
+    let sentence = "Nobody may deploy while an alert fires that is at least so urgent.";
+    let closed_by = f.default("closedBy", sentence, words, "page");
     let sentence = "Kinds of deployments that pass nevertheless, with a reason that is kept.";
     let exceptions = f.or_empty("exceptions", sentence, List { of: prose(), min: 0 });
-    let burn_alerts = match f.has("burnAlerts") {
-        true => burn_alerts?,
-        false => vec![Severity::Page],
-    };
-    Some(Gate { min_remaining: min_remaining?, burn_alerts, exceptions: exceptions? })
+    Some(Gate { min_remaining: min_remaining?, closed_by: closed_by?, exceptions: exceptions? })
 }

@@ -208,6 +208,10 @@ pub(super) fn exclusions() -> List<Object<Exclusion>> {
 
 fn exclusion(f: &mut Fields<'_>) -> Option<Exclusion> {
     let reason = f.optional("reason", "Why, for the ledger.", prose());
+    let by = f.optional("by", "Who entered it.", prose());
+    let sentence =
+        "When they did; what was announced is told from what was entered after the fact.";
+    let entered = f.optional("entered", sentence, moment());
     let from = f.required("from", "When it begins; for the first time, when it recurs.", moment());
     let until = f.optional("until", "When it ends.", moment());
     let duration = f.optional("duration", "How long it lasts.", length());
@@ -218,7 +222,8 @@ fn exclusion(f: &mut Fields<'_>) -> Option<Exclusion> {
     f.exactly_one(&["until", "duration"]);
     f.never_beside("rrule", &["until"], "Say with `duration` how long each time lasts.");
     let end = until.map(ExclusionEnd::Until).or(duration.map(ExclusionEnd::After));
-    Some(Exclusion { reason, from: from?, end: end?, rule, time_zone: time_zone? })
+    let (from, end, time_zone) = (from?, end?, time_zone?);
+    Some(Exclusion { reason, by, entered, from, end, rule, time_zone })
 }
 
 /// A percentile and the share it stands for are one promise.

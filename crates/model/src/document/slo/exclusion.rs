@@ -23,6 +23,12 @@ use serde::{Deserialize, Serialize};
 pub struct Exclusion {
     /// Why, for the ledger.
     pub reason: Option<String>,
+    /// Who entered it.
+    #[serde(default)]
+    pub by: Option<String>,
+    /// When they did, so that what was announced is told from what was entered after the fact.
+    #[serde(default)]
+    pub entered: Option<ExclusionTime>,
     /// When it begins; for the first time, when it recurs.
     pub from: ExclusionTime,
     /// When it ends.

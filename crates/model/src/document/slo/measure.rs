@@ -38,6 +38,20 @@ pub struct Events {
     pub total: Expression,
 }
 
+impl Events {
+    /// Whether one side says how many events there were, and the other how many a second.
+    pub fn mixes_rates(&self) -> bool {
+        let (Counted::Good(counted) | Counted::Bad(counted)) = &self.counted;
+        let a_second = |of: &Expression| match of {
+            Expression::Selector(_) => Some(false),
+            Expression::Query(it) if it.text().contains("rate(") => Some(true),
+            Expression::Query(it) => it.text().contains("increase(").then_some(false),
+        };
+        let both = a_second(counted).zip(a_second(&self.total));
+        both.is_some_and(|(one, other)| one != other)
+    }
+}
+
 /// Which events are counted beside all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -116,8 +130,8 @@ pub enum Figure {
 pub struct Component {
     /// Its name.
     pub slo: String,
-    /// How much it counts, as a share of the sum of all weights; more than nothing. Default 1.
-    pub weight: f64,
+    /// How much it counts beside the others, more than nothing. Default 1.
+    pub weight: u32,
 }
 
 /// Series that are counters, or a query for the events within a window.
@@ -247,6 +261,20 @@ impl TryFrom<String> for Expression {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_are_not_divided_by_rates() {
+        let mixed = |bad, total| {
+            let of = |it| Expression::parse(it).unwrap();
+            Events { counted: Counted::Bad(of(bad)), total: of(total) }.mixes_rates()
+        };
+        assert!(mixed("a", "sum(rate(b[$window]))"));
+        assert!(mixed("sum(rate(a[$window]))", "sum(increase(b[$window]))"));
+        assert!(!mixed("sum(irate(a[$window]))", "sum(rate(b[$window]))"));
+        assert!(
+            !mixed("a", "sum(increase(b[$window]))") && !mixed("a", "count_over_time(b[$window])")
+        );
+    }
 
     #[test]
     fn a_text_with_a_window_is_a_query_and_another_a_selector() {

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 mod alerting;
 mod exclusion;
 mod measure;
+mod promised;
 mod selector;
 mod window;
 

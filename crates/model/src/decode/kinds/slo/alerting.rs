@@ -1,9 +1,7 @@
 //! What `alerting` of an `SLO` is made of.
 
-use serde_json::json;
-
-use crate::decode::codec::{Any, Forms, Mapped, Object, Problem, Takes, Word, cut};
-use crate::decode::codes;
+use super::super::alert_policy::or_none;
+use crate::decode::codec::{Any, Forms, Mapped, Object};
 use crate::decode::fields::Fields;
 use crate::decode::values::{name, prose};
 use crate::document::{Alerting, Alerts, Notice};
@@ -64,24 +62,7 @@ fn policy() -> Forms<Alerts> {
 
 /// What alerts of a severity have; nothing where they are not wanted.
 fn notice(f: &mut Fields<'_>, field: &'static str, sentence: &'static str) -> Option<Notice> {
-    let parse = |text: &str| match text {
-        "none" => Ok(None),
-        _ => {
-            let message = format!("`{}` is not `none`", cut(text));
-            let help = "Write `none`, or `labels` and `annotations`.";
-            Err(Problem::new(codes::CHOICE, message, help))
-        }
-    };
-    let schema = || json!({"enum": ["none"]});
-    let none = Word { expected: "`none` or a map", takes: Takes::Text, parse, schema };
-    let some = Mapped { of: Object { title: "Notice", fields: labelled }, into: Some };
-    let either = Forms {
-        expected: "`none`, or labels and annotations",
-        scalar: Some(Box::new(none) as Any<Option<Notice>>),
-        list: None,
-        map: Some(Box::new(some)),
-    };
-    let read = f.optional(field, sentence, either);
+    let read = f.optional(field, sentence, or_none(Object { title: "Notice", fields: labelled }));
     if f.has(field) { read.flatten() } else { Some(Notice::default()) }
 }
 

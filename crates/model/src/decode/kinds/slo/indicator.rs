@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::decode::codec::{Any, List, Mapped, Number, Object, OneKey};
+use crate::decode::codec::{Any, Integer, List, Mapped, Object, OneKey};
 use crate::decode::codes;
 use crate::decode::fields::Fields;
 use crate::decode::values::call::some_text;
@@ -233,11 +233,7 @@ fn raw(f: &mut Fields<'_>) -> Option<Sli> {
 fn component(f: &mut Fields<'_>) -> Option<Component> {
     let slo = f.required("slo", "Name of an SLO.", name());
     let sentence = "How much it counts, beside the others.";
-    let weight = f.default("weight", sentence, Number, "1");
-    let weight = weight?;
-    if weight <= 0.0 {
-        let help = "Give a number above 0, or leave the objective away.";
-        f.refuse("weight", codes::RANGE, "an objective that counts nothing", help);
-    }
-    Some(Component { slo: slo?, weight })
+    let reason = "Give a whole number, or leave the objective away.";
+    let weight = f.default("weight", sentence, Integer { min: 1, max: 1_000_000, reason }, "1");
+    Some(Component { slo: slo?, weight: weight? as u32 })
 }
