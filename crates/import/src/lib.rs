@@ -1,4 +1,4 @@
-//! What other tools wrote, as load tests and chaos experiments of ours, and what of it does not carry over.
+//! What other tools wrote, as load tests, chaos experiments and objectives of ours, and what of it does not carry over.
 //!
 //! ```text
 //! jmx       a plan of JMeter: thread groups, samplers, controllers, timers, assertions, extractors
@@ -8,6 +8,7 @@
 //! capacity  the four load tests of a capacity plan
 //! write     load tests as YAML, so that people can go on from there
 //! chaos     experiments of Chaos Toolkit, Chaos Mesh and Litmus, and the like, as experiments of ours
+//! slo       objectives and policies of OpenSLO, Sloth, Pyrra and slo-generator, and the like, as documents of ours
 //! ```
 //!
 //! Nothing is dropped in silence: what has no counterpart is listed with its place and the reason. Secrets
@@ -22,14 +23,17 @@ pub mod chaos;
 mod compose;
 mod curl;
 mod draft;
+mod fields;
 mod figures;
 mod har;
 mod jmx;
 mod json;
+mod ledger;
 mod map;
 mod notes;
 mod openapi;
 mod secrets;
+pub mod slo;
 mod tree;
 mod write;
 

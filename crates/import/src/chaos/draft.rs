@@ -1,8 +1,8 @@
 //! Experiments in the making, what does not carry over, and what is wrong.
 
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use evenkeel_model::decode::{Code, Findings, codes};
 use evenkeel_model::document::{
     Amount, ChaosExperiment, Cluster, Comparison, Criterion, Direction, Fault, Finder, GameDay,
     Labels, Metric, Mode, Network, Parts, Pods, Probe, Protocol, Safety, Schedule, Selector, Step,
@@ -12,35 +12,45 @@ use evenkeel_model::yaml::{Entry, Place};
 use evenkeel_units::{Bytes, Ratio};
 
 use super::Imported;
-use super::fields::{shown, without_credentials};
+use super::fields::without_credentials;
 use crate::address;
 use crate::draft::{Names, label};
-use crate::notes::{Notes, cut};
+use crate::ledger::Ledger;
+use crate::notes::cut;
 
 /// How many experiments a file may become, and how many items a list of one may have: no more are read back.
 pub(super) const MOST: usize = 1_000;
 
 /// What has been made of a file so far.
 pub(super) struct Draft {
-    /// Its name.
-    pub(super) name: String,
-    /// What is wrong with it.
-    pub(super) found: Findings,
-    /// What is left out, where, and why.
-    left_out: Vec<(Place, String, String)>,
+    /// What is wrong with it, and what of it is left out.
+    pub(super) ledger: Ledger,
     names: Names,
     experiments: Vec<ChaosExperiment>,
     /// Game days, whose experiments are among these.
     pub(super) game_days: Vec<GameDay>,
 }
 
+/// Whoever reads a part of the file says into the ledger what he finds.
+impl Deref for Draft {
+    type Target = Ledger;
+
+    fn deref(&self) -> &Ledger {
+        &self.ledger
+    }
+}
+
+impl DerefMut for Draft {
+    fn deref_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+}
+
 impl Draft {
     /// Begins with a file.
     pub(super) fn new(name: &str) -> Self {
         Self {
-            name: name.to_owned(),
-            found: Findings::default(),
-            left_out: Vec::new(),
+            ledger: Ledger::new(name),
             names: Names::default(),
             experiments: Vec::new(),
             game_days: Vec::new(),
@@ -48,44 +58,9 @@ impl Draft {
     }
 
     /// The documents, and what is left out, from the top of the file to its end.
-    pub(super) fn into_imported(mut self) -> Imported {
-        self.left_out.sort_by_key(|(place, ..)| (place.line, place.column));
-        let mut notes = Notes::default();
-        for (place, what, why) in self.left_out {
-            let place = match place.line {
-                0 => self.name.clone(),
-                line => format!("{}:{line}:{}", self.name, place.column),
-            };
-            notes.add(place, what, why);
-        }
-        let Self { experiments, game_days, .. } = self;
-        Imported { experiments, game_days, left_out: notes.finish() }
-    }
-
-    /// Leaves a field out.
-    pub(super) fn leave(&mut self, entry: &Entry, why: impl Into<String>) {
-        self.leave_at(entry.key_place, shown(entry), why);
-    }
-
-    /// Leaves something out.
-    pub(super) fn leave_at(&mut self, place: Place, what: impl AsRef<str>, why: impl Into<String>) {
-        self.left_out.push((place, cut(what.as_ref()), why.into()));
-    }
-
-    /// A mistake of the document.
-    pub(super) fn wrong(&mut self, place: Place, message: impl Into<String>, help: &str) {
-        self.wrong_as(codes::RANGE, place, message, help);
-    }
-
-    /// A mistake of this kind.
-    pub(super) fn wrong_as(
-        &mut self,
-        code: Code,
-        place: Place,
-        message: impl Into<String>,
-        help: &str,
-    ) {
-        self.found.report(code, place, message, help);
+    pub(super) fn into_imported(self) -> Imported {
+        let Self { experiments, game_days, ledger, .. } = self;
+        Imported { experiments, game_days, left_out: ledger.left_out() }
     }
 
     /// A list no longer than is read back.

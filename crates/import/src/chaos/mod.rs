@@ -8,28 +8,25 @@
 //! toolkit      experiments of Chaos Toolkit, as JSON or YAML
 //! gameday      the plan of a game day, as Markdown
 //! counterpart  the one table of what other tools break and what it is here
-//! fields       maps of which every key is read or left out
 //! write        experiments as YAML
 //! ```
 //!
-//! Nothing is dropped in silence: `fields` lists every key that nobody read. What has no fault of ours yet is
+//! Nothing is dropped in silence: `Fields` lists every key that nobody read. What has no fault of ours yet is
 //! listed as that, and a file of which nothing carries over is an error with the list. Values that the other
 //! tool would refuse too are errors with line and column, all of a file at once.
 //!
 //! Deliberately absent: files and networks, and any way to run what a document would run.
 
 use evenkeel_model::Diagnostic;
-use evenkeel_model::decode::{Findings, codes};
 use evenkeel_model::document::{ChaosExperiment, GameDay};
-use evenkeel_model::yaml::{self, Node, Place, Source};
+use evenkeel_model::yaml::{self, Node};
 
 use self::draft::Draft;
-use crate::{LeftOut, json};
+use crate::{LeftOut, fields};
 
 mod counterpart;
 mod draft;
 mod experiments;
-mod fields;
 mod gameday;
 mod kubernetes;
 mod litmus;
@@ -189,53 +186,9 @@ fn is_program(text: &str) -> bool {
 }
 
 impl Draft {
-    /// What follows is about this text.
-    fn begin(&mut self, name: &str, text: &str) {
-        self.found.set_source(Source::new(name, text.to_owned()));
-    }
-
-    /// The documents of a text in YAML.
-    fn roots(&mut self, bytes: &[u8]) -> Vec<Node> {
-        let name = self.name.clone();
-        let yaml::Text { source, roots, .. } = yaml::read(&name, bytes.to_vec(), &mut self.found);
-        self.found.set_source(source);
-        roots
-    }
-
-    /// The value of a text in JSON. Most of JSON is YAML too, and then its parts have places.
-    fn json(&mut self, text: &str, bytes: &[u8]) -> Vec<Node> {
-        if text.len() > yaml::MAX_BYTES {
-            return self.roots(bytes);
-        }
-        let error = match json::read(text) {
-            Ok(root) => {
-                let mut found = Findings::default();
-                let roots = yaml::read(&self.name, bytes.to_vec(), &mut found).roots;
-                self.begin(&self.name.clone(), text);
-                return if found.count() == 0 && roots.len() == 1 { roots } else { vec![root] };
-            }
-            Err(error) => error,
-        };
-        // A map of YAML in braces is no JSON, and no mistake either.
-        let mut found = Findings::default();
-        let yaml::Text { source, roots, .. } = yaml::read(&self.name, bytes.to_vec(), &mut found);
-        self.found.set_source(source);
-        if found.count() == 0 {
-            return roots;
-        }
-        let place =
-            Place { line: error.line() as u32, column: error.column().max(1) as u32, length: 1 };
-        let message = error.to_string();
-        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(it, _)| it);
-        let help = "Check the commas, closing brackets and quotes here and on the line above.";
-        self.found.report(codes::SYNTAX, place, format!("not JSON: {message}"), help);
-        Vec::new()
-    }
-
     /// What came of it all; `is_known` when it was of some tool.
     fn finish(mut self, is_known: bool) -> Result<Imported, ImportError> {
-        let found = std::mem::take(&mut self.found);
-        let (_, findings, _) = found.into_parts();
+        let findings = self.findings();
         if !findings.is_empty() {
             return Err(ImportError::Wrong(findings));
         }

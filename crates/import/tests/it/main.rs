@@ -3,4 +3,5 @@
 mod chaos;
 mod corpus;
 mod hostile;
+mod slo;
 mod written;

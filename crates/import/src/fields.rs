@@ -7,15 +7,15 @@ use evenkeel_model::decode::codes;
 use evenkeel_model::yaml::{Entry, Node, Place, Sort, Value};
 use evenkeel_units::{Offset, Ratio, parse_duration};
 
-use super::draft::Draft;
+use crate::ledger::Ledger;
 use crate::notes::cut;
 use crate::secrets;
 
 /// The longest time that is read: no experiment lasts longer.
-pub(super) const LONGEST: Duration = Duration::from_hours(30 * 24);
+pub(crate) const LONGEST: Duration = Duration::from_hours(30 * 24);
 
 /// A map, and which of its keys have been read.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     node: &'a Node,
     read: BTreeSet<usize>,
 }
@@ -25,7 +25,7 @@ const NO_FIELD: &str = "no field of ours says this";
 
 impl<'a> Fields<'a> {
     /// The keys of `node`; what is no map is a mistake.
-    pub(super) fn of(node: &'a Node, place: Place, draft: &mut Draft) -> Self {
+    pub(crate) fn of(node: &'a Node, place: Place, draft: &mut Ledger) -> Self {
         if !matches!(node.sort(), Sort::Map | Sort::Null) {
             let message = format!("a map belongs here, and not {}", node.sort().name());
             draft.wrong_as(codes::TYPE, at(node.place, place), message, "Write `key: value`.");
@@ -34,13 +34,13 @@ impl<'a> Fields<'a> {
     }
 
     /// The map under a key; one without keys when it is absent.
-    pub(super) fn map(&mut self, key: &str, draft: &mut Draft) -> Option<Self> {
+    pub(crate) fn map(&mut self, key: &str, draft: &mut Ledger) -> Option<Self> {
         let entry = self.take(key)?;
         Some(Self::of(&entry.value, entry.key_place, draft))
     }
 
     /// The entry of a key, which is read by this; `None` when it is absent or empty.
-    pub(super) fn take(&mut self, key: &str) -> Option<&'a Entry> {
+    pub(crate) fn take(&mut self, key: &str) -> Option<&'a Entry> {
         let (at, entry) = self.node.entries().iter().enumerate().find(|(_, it)| it.key == key)?;
         self.read.insert(at);
         let is_empty = entry.value.sort() == Sort::Null
@@ -49,12 +49,12 @@ impl<'a> Fields<'a> {
     }
 
     /// The items of the list under a key, or the value itself when it is none.
-    pub(super) fn items(&mut self, key: &str) -> &'a [Node] {
+    pub(crate) fn items(&mut self, key: &str) -> &'a [Node] {
         self.take(key).map(|it| items(&it.value)).unwrap_or_default()
     }
 
     /// The text of a scalar.
-    pub(super) fn text(&mut self, key: &str, draft: &mut Draft) -> Option<&'a str> {
+    pub(crate) fn text(&mut self, key: &str, draft: &mut Ledger) -> Option<&'a str> {
         let entry = self.take(key)?;
         entry.value.text().or_else(|| {
             draft.wrong_as(
@@ -72,37 +72,37 @@ impl<'a> Fields<'a> {
     }
 
     /// Leaves a key out, when it is there.
-    pub(super) fn leave(&mut self, key: &str, why: impl Into<String>, draft: &mut Draft) {
+    pub(crate) fn leave(&mut self, key: &str, why: impl Into<String>, draft: &mut Ledger) {
         if let Some(entry) = self.take(key) {
             draft.leave(entry, why);
         }
     }
 
     /// Leaves keys out, each that is there.
-    pub(super) fn leave_all(&mut self, keys: &[&str], why: &str, draft: &mut Draft) {
+    pub(crate) fn leave_all(&mut self, keys: &[&str], why: &str, draft: &mut Ledger) {
         keys.iter().for_each(|it| self.leave(it, why, draft));
     }
 
     /// Passes over keys that say nothing by themselves.
-    pub(super) fn skip(&mut self, keys: &[&str]) {
+    pub(crate) fn skip(&mut self, keys: &[&str]) {
         for key in keys {
             self.take(key);
         }
     }
 
     /// The keys that nobody has read so far.
-    pub(super) fn rest(&self) -> impl Iterator<Item = &'a Entry> {
+    pub(crate) fn rest(&self) -> impl Iterator<Item = &'a Entry> {
         let unread = |(at, _): &(usize, &Entry)| !self.read.contains(at);
         self.node.entries().iter().enumerate().filter(unread).map(|(_, it)| it)
     }
 
     /// Leaves out what nobody has read.
-    pub(super) fn finish(self, draft: &mut Draft) {
+    pub(crate) fn finish(self, draft: &mut Ledger) {
         self.finish_as(NO_FIELD, draft);
     }
 
     /// Likewise, for this reason.
-    pub(super) fn finish_as(self, why: &str, draft: &mut Draft) {
+    pub(crate) fn finish_as(self, why: &str, draft: &mut Ledger) {
         for entry in self.rest().filter(|it| it.value.sort() != Sort::Null) {
             draft.leave(entry, why);
         }
@@ -110,7 +110,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The items of a list, or the value itself when it is none.
-pub(super) fn items(node: &Node) -> &[Node] {
+pub(crate) fn items(node: &Node) -> &[Node] {
     match &node.value {
         Value::List(items) => items,
         Value::Scalar { .. } | Value::Map(_) => std::slice::from_ref(node),
@@ -118,7 +118,7 @@ pub(super) fn items(node: &Node) -> &[Node] {
 }
 
 /// The texts of a list, each where it stands; what is none is a mistake.
-pub(super) fn texts<'a>(entry: &'a Entry, draft: &mut Draft) -> Vec<(Place, &'a str)> {
+pub(crate) fn texts<'a>(entry: &'a Entry, draft: &mut Ledger) -> Vec<(Place, &'a str)> {
     let mut texts = Vec::new();
     for item in items(&entry.value) {
         match item.text() {
@@ -135,12 +135,12 @@ pub(super) fn texts<'a>(entry: &'a Entry, draft: &mut Draft) -> Vec<(Place, &'a 
 }
 
 /// The place of a value, or of what it belongs to.
-pub(super) const fn at(place: Place, or: Place) -> Place {
+pub(crate) const fn at(place: Place, or: Place) -> Place {
     if place.line == 0 { or } else { place }
 }
 
 /// An entry for people: with its value when that is short and no secret.
-pub(super) fn shown(entry: &Entry) -> String {
+pub(crate) fn shown(entry: &Entry) -> String {
     let secret = secrets::is_secret(&entry.key);
     match entry.value.text().filter(|_| !secret) {
         Some(text) => format!("`{}: {}`", cut(&entry.key), without_credentials(&cut(text))),
@@ -149,7 +149,7 @@ pub(super) fn shown(entry: &Entry) -> String {
 }
 
 /// A text in which the name and the password of a URL are not shown.
-pub(super) fn without_credentials(text: &str) -> String {
+pub(crate) fn without_credentials(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     let end = rest.find(['/', '?', '#', ' ']).unwrap_or(rest.len());
     match rest.get(..end).and_then(|it| it.rfind('@')) {
@@ -159,7 +159,7 @@ pub(super) fn without_credentials(text: &str) -> String {
 }
 
 /// Values of an entry; what cannot be read is a mistake of the document.
-impl Draft {
+impl Ledger {
     fn refuse<T>(&mut self, entry: &Entry, what: &str, help: &str) -> Option<T> {
         let value = match entry.value.text() {
             Some(text) => format!("`{}`", cut(text)),
@@ -171,7 +171,7 @@ impl Draft {
     }
 
     /// A number, also one in quotes.
-    pub(super) fn number(&mut self, entry: &Entry) -> Option<f64> {
+    pub(crate) fn number(&mut self, entry: &Entry) -> Option<f64> {
         let number = entry.value.text().and_then(|it| it.trim().parse::<f64>().ok());
         match number.filter(|it| it.is_finite()) {
             Some(it) => Some(it),
@@ -180,7 +180,7 @@ impl Draft {
     }
 
     /// A whole number, also one in quotes.
-    pub(super) fn count(&mut self, entry: &Entry) -> Option<u32> {
+    pub(crate) fn count(&mut self, entry: &Entry) -> Option<u32> {
         match entry.value.text().and_then(|it| it.trim().parse().ok()) {
             Some(it) => Some(it),
             None => self.refuse(entry, "whole number", "Write a whole number, such as `2`."),
@@ -188,7 +188,7 @@ impl Draft {
     }
 
     /// A share, as a number of hundredths with or without `%`.
-    pub(super) fn percent(&mut self, entry: &Entry) -> Option<Ratio> {
+    pub(crate) fn percent(&mut self, entry: &Entry) -> Option<Ratio> {
         let text = entry.value.text().unwrap_or_default().trim();
         let number = text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>().ok();
         match number.and_then(|it| Ratio::new(it / 100.0)) {
@@ -202,7 +202,7 @@ impl Draft {
     }
 
     /// A time: with its unit, or as a number of `unit` seconds.
-    pub(super) fn time(&mut self, entry: &Entry, unit: f64) -> Option<Duration> {
+    pub(crate) fn time(&mut self, entry: &Entry, unit: f64) -> Option<Duration> {
         let text = entry.value.text().unwrap_or_default().trim();
         let time = match text.parse::<f64>() {
             Ok(number) => Duration::try_from_secs_f64(number * unit).ok(),
@@ -220,12 +220,12 @@ impl Draft {
     }
 
     /// A number of seconds, or a time with its unit.
-    pub(super) fn seconds(&mut self, entry: &Entry) -> Option<Duration> {
+    pub(crate) fn seconds(&mut self, entry: &Entry) -> Option<Duration> {
         self.time(entry, 1.0)
     }
 
     /// How far a clock is off: with its unit, and `-` where it is behind.
-    pub(super) fn offset(&mut self, entry: &Entry) -> Option<Offset> {
+    pub(crate) fn offset(&mut self, entry: &Entry) -> Option<Offset> {
         match entry.value.text().and_then(|it| it.parse().ok()) {
             Some(it) => Some(it),
             None => self.refuse(entry, "offset", "Write it with its unit, such as `-10m`."),
