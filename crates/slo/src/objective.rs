@@ -247,6 +247,9 @@ mod tests {
     use super::*;
     use crate::burn::catalogue;
     use crate::exclusion::When;
+    use crate::window::{Calendar, Period};
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
     const DAY: Duration = Duration::from_hours(24);
@@ -370,5 +373,40 @@ mod tests {
         assert!(said[6].contains("can never fire: 100 times"), "{said:?}");
         let none = Objective { slice: Duration::ZERO, ..objective() };
         assert!(matches!(none.flaws()[..], [Flaw::Slice { .. }]));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_was_counted_what_is_seen_left_and_taken_out_fits_together(
+            slices in prop::collection::vec(prop::option::of((0u64..50, 0u64..50)), 0..200),
+            excluded in prop::collection::vec((0i64..200, 0u64..60), 0..4),
+            minute in -10i64..300, gaps in 0usize..3, calendar in any::<bool>()
+        ) {
+            let slices: Vec<_> =
+                slices.iter().map(|it| it.map(|(good, bad)| Counts { good, total: good + bad })).collect();
+            let history = History::new(start(), MINUTE, slices).unwrap();
+            let window = match calendar {
+                true => Window::Calendar(Calendar::new(Period::Day, TimeZone::UTC)),
+                false => Window::Rolling(2 * 60 * MINUTE),
+            };
+            let it = Objective {
+                window,
+                gaps: [Gaps::Ignore, Gaps::Hold, Gaps::Bad][gaps],
+                exclusions: excluded.iter().map(|&(from, length)| maintenance(from, length)).collect(),
+                ..objective()
+            };
+            let at = Timestamp::from_second(start().as_second() + minute * 60).unwrap();
+            let standing = it.judge(&history, at);
+            let account = standing.account;
+            prop_assert_eq!(account.budget.counts.total == 0, standing.status == Status::NoData);
+            prop_assert!(standing.coverage.present <= standing.coverage.of);
+            prop_assert!(account.excluded + account.elapsed() <= account.bounds.length());
+            prop_assert!(account.left().is_none_or(|it| it <= Share::ONE));
+            // What is kept by a window that is over is not overspent.
+            if account.elapsed() == account.whole() {
+                prop_assert_eq!(account.budget.kept(), account.left().map(|it| it >= Share::ZERO));
+            }
+            prop_assert!(!it.explain(&standing).to_string().is_empty());
+        }
     }
 }

@@ -29,7 +29,7 @@ const EVENTS: u64 = 1_000_000_000;
 /// Steps of a history that are written down; a pair that needs more has no test.
 const STEPS_MAX: u64 = 20_000;
 
-/// Tests of the rules of [`compat`](super::compat), which are in `rule_file`.
+/// Tests of [the rules of Sloth](super::compat), which are in `rule_file`.
 pub fn compat(of: &Subject, rule_file: &str) -> String {
     let minute = Duration::from_mins(1);
     let mut text = head(rule_file, minute, &super::compat::rules(of));
@@ -58,7 +58,7 @@ pub fn compat(of: &Subject, rule_file: &str) -> String {
     text
 }
 
-/// Tests of the rules of [`exact`](super::exact), which are in `rule_file`. Where only a share can be asked, there are none.
+/// Tests of [the exact rules](super::exact), which are in `rule_file`. Where only a share can be asked, there are none.
 pub fn exact(of: &Subject, rule_file: &str) -> String {
     let step = exact::tile(of);
     let mut text = head(rule_file, step, &exact::rules(of));
