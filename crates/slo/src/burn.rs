@@ -21,6 +21,7 @@ pub mod alert;
 pub mod board;
 pub mod catalogue;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenkeel_stats::wilson;
@@ -93,6 +94,8 @@ pub struct Rule {
     pub clear: Ratio,
     /// What it needs to see where there is little traffic; `None` where what is counted is time.
     pub low_traffic: Option<LowTraffic>,
+    /// What is written on its alerts, beside what all alerts of the objective have.
+    pub labels: BTreeMap<String, String>,
     /// What no data in the long window means: that nothing changes, that it does not hold, or that it does.
     pub gaps: Gaps,
 }
@@ -130,6 +133,7 @@ impl Rule {
             keep_firing: Duration::ZERO,
             clear: Ratio::ONE,
             low_traffic: Some(LowTraffic::default()),
+            labels: BTreeMap::new(),
             gaps: Gaps::Hold,
         }
     }

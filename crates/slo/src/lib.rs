@@ -7,7 +7,10 @@
 //! counts       Counts: good events of all events, as an objective counts them
 //! history      History: counts by slices of time, and what gaps mean
 //! recorder     Recorder: counts events as they happen, in the process that sees them
-//! sli          Sli: what is measured of a service, and what turns it into counts
+//! sli          what turns what was measured of a service into counts
+//! asking       Asking: what an objective asks of time series, and what the answers count
+//! reading      documents as all of this takes them: Objective, Policy, Agreement
+//! standing     Standing: how an objective stands at a moment, of what was counted
 //! budget       Budget: what an objective allows, and what was spent of it
 //! account      Account: where a budget stands at a moment of its window
 //! downtime     how long a service may be down in a day, a week, a month
@@ -20,7 +23,6 @@
 //! incident     how often a service fails and how long it stays down
 //! scorecard    one number for how reliable a service is
 //! backtest     what alerts would have said of a time that is over
-//! objective    Objective: a promise about a service, and how it is judged
 //! attribution  who burned the budget
 //! explain      how a number came to be
 //! rules        an objective as recording and alerting rules of Prometheus
@@ -34,6 +36,7 @@
 //! Deliberately absent: input and output, how documents are read, and how a number is shown.
 
 pub mod account;
+pub mod asking;
 pub mod attribution;
 pub mod backtest;
 mod budget;
@@ -46,24 +49,26 @@ pub mod gate;
 pub mod history;
 pub mod incident;
 pub mod interval;
-pub mod objective;
 pub mod policy;
+pub mod reading;
 mod recorder;
 pub mod rules;
 pub mod scorecard;
 pub mod share;
 pub mod sla;
 pub mod sli;
+pub mod standing;
 pub mod target;
 pub mod window;
 
 pub use account::{Account, Exhaustion, Status, Thresholds, Unit};
+pub use asking::Asking;
 pub use budget::Budget;
 pub use counts::{Counts, Rounding, RouteAnswers, count};
 pub use history::{Coverage, Gaps, History, HistoryError};
 pub use interval::{Interval, Intervals};
-pub use objective::{Objective, Standing};
+pub use reading::Objective;
 pub use recorder::Recorder;
 pub use share::Share;
-pub use sli::Sli;
+pub use standing::Standing;
 pub use window::{Calendar, Period, Window};

@@ -31,15 +31,26 @@ use crate::burn::{Rule, Severity};
 pub use promql::duration;
 pub use yaml::{Resource, file, resource};
 
-/// What is asked of Prometheus. `{{.window}}` stands for the time it is asked of.
+/// What queries of events say.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Per {
+    /// Events a second: `rate()`.
+    Second,
+    /// Events of the window: `increase()`.
+    Window,
+}
+
+/// What is asked of Prometheus. `$window` stands for the time it is asked of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Queries {
-    /// Rates of bad and of all events: `sum(rate(errors_total[{{.window}}]))`.
+    /// Bad and all events: `sum(rate(errors_total[$window]))`.
     Events {
         /// The bad ones.
         bad: String,
         /// All of them.
         total: String,
+        /// What both say.
+        per: Per,
     },
     /// The share of bad events.
     Raw {
@@ -291,8 +302,9 @@ mod tests {
             objective: "99.9%".parse().unwrap(),
             window: month,
             queries: Queries::Events {
-                bad: "sum(rate(bad[{{.window}}]))".to_owned(),
-                total: "sum(rate(all[{{.window}}]))".to_owned(),
+                bad: "sum(rate(bad[$window]))".to_owned(),
+                total: "sum(rate(all[$window]))".to_owned(),
+                per: Per::Second,
             },
             burn: catalogue::workbook(month),
             alerting: Alerting {

@@ -8,9 +8,10 @@
 //! events as there were (the rule of three: Hanley and Lippman-Hand, "If Nothing Goes Wrong, Is Everything All Right?",
 //! JAMA 249, 1983).
 
+use evenkeel_model::document::Figure;
 use evenkeel_units::Ratio;
 
-use crate::{Counts, Share, Sli};
+use crate::{Counts, Share};
 
 /// Which way a figure is better.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -22,21 +23,15 @@ pub enum Better {
 }
 
 impl Better {
-    /// Which way the figure that an indicator limits is better; `None` where it is a share of good ones, for which
-    /// [`objective`] is asked.
-    pub const fn of(sli: &Sli) -> Option<Self> {
-        match sli {
-            Sli::Throughput { .. } => Some(Self::More),
-            Sli::Latency { .. } | Sli::Quantile { .. } | Sli::Freshness { .. } => Some(Self::Less),
-            Sli::Threshold { limit, .. } => match limit.comparison.wants_less() {
-                true => Some(Self::Less),
-                false => Some(Self::More),
+    /// Which way a figure is better that has to keep a limit.
+    pub const fn of(figure: &Figure) -> Self {
+        match figure {
+            Figure::Throughput { .. } => Self::More,
+            Figure::Freshness { .. } => Self::Less,
+            Figure::Gauge { limit, .. } => match limit.comparison.wants_less() {
+                true => Self::Less,
+                false => Self::More,
             },
-            Sli::Ratio { .. }
-            | Sli::Raw { .. }
-            | Sli::Slices { .. }
-            | Sli::Composite { .. }
-            | Sli::Recorded => None,
         }
     }
 }
@@ -120,7 +115,6 @@ fn rounded(objective: Ratio) -> Ratio {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sli::{Across, Selection};
     use proptest::prelude::*;
 
     fn ratio(text: &str) -> Ratio {
@@ -155,14 +149,12 @@ mod tests {
 
     #[test]
     fn each_kind_of_figure_has_its_own_better_way() {
-        let gauge = |text| Sli::Threshold {
-            gauge: Selection::Query("x".to_owned()),
+        let gauge = |text| Figure::Gauge {
+            query: "x".to_owned(),
             limit: evenkeel_model::document::Limit::parse(text).unwrap(),
-            across: Across::Every,
         };
-        assert_eq!(Better::of(&gauge("<= 5")), Some(Better::Less));
-        assert_eq!(Better::of(&gauge("> 5")), Some(Better::More));
-        assert_eq!(Better::of(&Sli::Recorded), None);
+        assert_eq!(Better::of(&gauge("<= 5")), Better::Less);
+        assert_eq!(Better::of(&gauge("> 5")), Better::More);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! trend        does a figure grow as time passes, by more than chance?
 //! usl          throughput against load: what users wait for, and what they cost one another
 //! proportion   between which values the true share of something lies
+//! normal       quantiles of the normal distribution
 //! chi_squared  quantiles, by which means of exponential times are bounded
 //! spread       how far figures of the same thing lie apart, and where the next one may lie
 //! ```
@@ -17,7 +18,7 @@
 pub mod bootstrap;
 pub mod chi_squared;
 pub mod histogram;
-mod normal;
+pub mod normal;
 pub mod proportion;
 pub mod rank_sum;
 pub mod spread;

@@ -1,4 +1,4 @@
-//! The normal distribution, as far as tests need it.
+//! The normal distribution, as far as tests and bounds need it.
 
 /// Probability that a standard normal value lies at least `z` from 0: erfc(z / √2), by the approximation
 /// 7.1.26 of Abramowitz and Stegun, "Handbook of Mathematical Functions" (error below 1.5e-7).
@@ -12,7 +12,7 @@ pub(crate) fn two_sided(z: f64) -> f64 {
 }
 
 /// Below which value a standard normal one is with `probability`, between 0 and 1; by halving, as exact as the above.
-pub(crate) fn quantile(probability: f64) -> f64 {
+pub fn quantile(probability: f64) -> f64 {
     let tail = 2.0 * probability.min(1.0 - probability);
     let (mut low, mut high) = (0.0, 40.0);
     for _ in 0..80 {

@@ -24,7 +24,7 @@ pub fn rules(of: &Subject) -> Vec<Group> {
 /// The same with the plugin `denominator_corrected_rules` of Sloth, which weighs each window by its share of the traffic of
 /// the objective's. A share alone cannot be weighed, and its rules are as they are without.
 pub fn corrected(of: &Subject) -> Vec<Group> {
-    let Queries::Events { bad, total } = &of.queries else { return rules(of) };
+    let Queries::Events { bad, total, .. } = &of.queries else { return rules(of) };
     let whole = promql::of_window(total, of.window);
     let windows = || of.windows().into_iter().filter(|it| *it != of.window);
     let correction = |window| {
@@ -54,7 +54,7 @@ fn recordings(of: &Subject) -> Vec<PromRule> {
     let windows = of.windows();
     let ratio = |window| {
         let expr = match &of.queries {
-            Queries::Events { bad, total } => {
+            Queries::Events { bad, total, .. } => {
                 let at = |query| promql::of_window(query, window);
                 format!("({})\n/\n({})", at(bad), at(total))
             }

@@ -16,7 +16,7 @@
 
 use std::time::Duration;
 
-use super::{ERROR_RATIO, Group, PromRule, Queries, Subject, duration, promql};
+use super::{ERROR_RATIO, Group, Per, PromRule, Queries, Subject, duration, promql};
 use crate::burn::{LowTraffic, Rule};
 use crate::share::decimal;
 
@@ -76,13 +76,16 @@ fn window(of: &Subject, window: Duration) -> Vec<PromRule> {
         format!("{how}({}[{length}:{step}])", of.series_of(name, tile))
     };
     match &of.queries {
-        Queries::Events { bad, total } => {
+        Queries::Events { bad, total, per } => {
             let at = |query| promql::of_window(query, window);
-            let seconds = decimal(window.as_secs_f64());
+            let times = match per {
+                Per::Second => format!(" * {}", decimal(window.as_secs_f64())),
+                Per::Window => String::new(),
+            };
             let (bad, total) = match direct {
                 true => (
-                    format!("(({})\nor\n0 * ({})) * {seconds}", at(bad), at(total)),
-                    format!("({}) * {seconds}", at(total)),
+                    format!("(({})\nor\n0 * ({})){times}", at(bad), at(total)),
+                    format!("({}){times}", at(total)),
                 ),
                 false => (summed(BAD, "sum_over_time"), summed(TOTAL, "sum_over_time")),
             };
@@ -108,9 +111,13 @@ fn alert(of: &Subject, rule: &Rule) -> Option<PromRule> {
     let limit = format!("({} * {})", rule.factor, of.budget());
     let mut clauses = vec![format!("{} > {limit}", of.series_of(ERROR_RATIO, rule.long))];
     if let Some(it) = evidence {
-        let few = of.series_of(BAD, rule.long);
-        clauses.push(format!("and\n{few} > {}", almost(it.bad_min)));
-        clauses.push(format!("and\n{}", proven(of, rule.long, it, &limit)));
+        if it.bad_min > 0 {
+            let bad = of.series_of(BAD, rule.long);
+            clauses.push(format!("and\n{bad} > {}", almost(it.bad_min)));
+        }
+        if it.plenty > 0 {
+            clauses.push(format!("and\n{}", proven(of, rule.long, it, &limit)));
+        }
     }
     if let Some(short) = rule.short {
         let ratio = of.series_of(ERROR_RATIO, short);
@@ -126,6 +133,7 @@ fn alert(of: &Subject, rule: &Rule) -> Option<PromRule> {
     }
     let mut made = of.alert(rule.severity, clauses.join("\n"))?;
     // Two objectives may give their alerts one name, which is no two rules of it then.
+    made.labels.extend(rule.labels.clone());
     made.labels.extend(of.identity());
     made.labels.insert(BURN_LABEL.to_owned(), duration(rule.long));
     if let super::Makes::Alert { pending, keep_firing, .. } = &mut made.makes {
@@ -233,7 +241,7 @@ unless ignoring (sloth_window)
 
     #[test]
     fn a_share_alone_has_no_events_to_count() {
-        let raw = Queries::Raw { bad_ratio: "1 - avg(ok[{{.window}}])".to_owned() };
+        let raw = Queries::Raw { bad_ratio: "1 - avg(ok[$window])".to_owned() };
         let groups = rules(&Subject { queries: raw, ..subject() });
         assert_eq!(record(&groups, "slo:sli_error:ratio_rate6h"), "1 - avg(ok[6h])");
         let month = "avg_over_time(slo:sli_error:ratio_rate5m[30d:5m])";

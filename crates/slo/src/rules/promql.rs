@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use evenkeel_model::document::Query;
 use evenkeel_units::Ratio;
 
 /// A duration as Prometheus prints one: `5m`, `1d12h`, `4w`, `30d`. Years and weeks only where nothing is left over.
@@ -65,25 +66,9 @@ pub(super) fn percentage(it: Ratio) -> String {
     it.to_string().trim_end_matches('%').to_owned()
 }
 
-/// A query of a window: `{{.window}}` and `{{ .window }}` are replaced.
+/// A query of a window, which takes the place of `$window`.
 pub(super) fn of_window(query: &str, window: Duration) -> String {
-    let window = duration(window);
-    let mut text = String::new();
-    let mut rest = query.trim();
-    while let Some((before, after)) = rest.split_once("{{") {
-        text += before;
-        match after.split_once("}}") {
-            Some((name, tail)) if name.trim() == ".window" => {
-                text += &window;
-                rest = tail;
-            }
-            _ => {
-                text += "{{";
-                rest = after;
-            }
-        }
-    }
-    text + rest
+    query.trim().replace(Query::WINDOW, &duration(window))
 }
 
 #[cfg(test)]
@@ -110,7 +95,7 @@ mod tests {
 
     #[test]
     fn windows_are_put_in_and_other_templates_left() {
-        let query = "\n a[{{.window}}] / b[{{ .window }}] {{$labels.x}} {{";
+        let query = "\n a[$window] / b[$window] {{$labels.x}} {{";
         assert_eq!(of_window(query, HOUR), "a[1h] / b[1h] {{$labels.x}} {{");
     }
 
@@ -128,8 +113,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_template_panics(query in "[{}. window]{0,30}") {
-            prop_assert!(!of_window(&query, HOUR).contains("{{.window}}"));
+        fn no_template_panics(query in "[$ window]{0,30}") {
+            prop_assert!(!of_window(&query, HOUR).contains("$window"));
         }
     }
 }

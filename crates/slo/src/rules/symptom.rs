@@ -8,12 +8,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use evenkeel_model::document::HistogramForm;
 use evenkeel_series::{METRIC_NAME, Matcher};
 use evenkeel_units::Ratio;
 
 use super::{Group, Makes, PromRule, duration, promql};
 use crate::share::decimal;
-use crate::sli::Form;
 use crate::sli::statuses::Statuses;
 
 /// What is felt.
@@ -35,7 +35,7 @@ pub enum Symptom {
         /// The histogram, without `_bucket`.
         times: String,
         /// How it is kept.
-        form: Form,
+        form: HistogramForm,
         /// Which quantile.
         quantile: Ratio,
         /// Longer than this.
@@ -103,11 +103,13 @@ impl Watch {
             Symptom::Latency { times, form, quantile, above } => {
                 let (quantile, above) = (promql::ratio(*quantile), decimal(above.as_secs_f64()));
                 let buckets = match form {
-                    Form::Classic => {
+                    HistogramForm::Classic => {
                         let rate = self.rate(&format!("{times}_bucket"), None);
                         format!("{} ({rate})", self.sum(&["le"]))
                     }
-                    Form::Native => format!("{} ({})", self.sum(&[]), self.rate(times, None)),
+                    HistogramForm::Native => {
+                        format!("{} ({})", self.sum(&[]), self.rate(times, None))
+                    }
                 };
                 format!("histogram_quantile({quantile}, {buckets})\n> {above}")
             }
@@ -206,9 +208,9 @@ mod tests {
             above: Duration::from_millis(500),
         };
         let classic = "histogram_quantile(0.95, sum by (service, le) (rate(seconds_bucket{job=\"api\"}[5m])))\n> 0.5";
-        assert_eq!(watch(slow(Form::Classic), &["service"]).rule().expr, classic);
+        assert_eq!(watch(slow(HistogramForm::Classic), &["service"]).rule().expr, classic);
         let native = "histogram_quantile(0.95, sum (rate(seconds{job=\"api\"}[5m])))\n> 0.5";
-        assert_eq!(watch(slow(Form::Native), &[]).rule().expr, native);
+        assert_eq!(watch(slow(HistogramForm::Native), &[]).rule().expr, native);
     }
 
     #[test]

@@ -1,0 +1,158 @@
+//! Text: the queries of a measure, with `$window` where a range belongs.
+
+use std::time::Duration;
+
+use evenkeel_model::document::{
+    Bucketed, Expression, HistogramForm, LabelMatcher, MatchOperation, Query, SeriesSelector,
+};
+
+use crate::rules::duration;
+use crate::share::decimal;
+
+/// What stands for `rate` or `increase` in queries of ours.
+const FUNCTION: &str = "$function";
+
+/// How many events there were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sum {
+    text: String,
+    says: Says,
+}
+
+/// What a text of a [`Sum`] is worth.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Says {
+    /// Either, by what is put in the place of [`FUNCTION`].
+    Either,
+    /// Events a second.
+    Rate,
+    /// Events of the window.
+    Increase,
+}
+
+/// A query over a range.
+pub(super) fn over(query: &str, range: Duration) -> String {
+    query.replace(Query::WINDOW, &duration(range))
+}
+
+impl Sum {
+    pub(super) fn of(expression: &Expression) -> Self {
+        match expression {
+            Expression::Selector(it) => {
+                Self::either(format!("sum({FUNCTION}({it}[{}]))", Query::WINDOW))
+            }
+            Expression::Query(it) => {
+                let says = if says_rate(it.text()) { Says::Rate } else { Says::Increase };
+                Self { text: it.text().to_owned(), says }
+            }
+        }
+    }
+
+    const fn either(text: String) -> Self {
+        Self { text, says: Says::Either }
+    }
+
+    /// How many there were within a range.
+    pub(super) fn over(&self, range: Duration) -> String {
+        let text = over(&self.text, range);
+        match self.says {
+            Says::Either => text.replace(FUNCTION, "increase"),
+            // On lines of their own, because a query may end with a comment.
+            Says::Increase => format!("sum(\n{text}\n)"),
+            Says::Rate => format!("sum(\n{text}\n) * {}", decimal(range.as_secs_f64())),
+        }
+    }
+
+    /// How many a second in a slice, whose length stands for `$window`.
+    pub(super) fn a_second(&self, slice: Duration) -> String {
+        match self.says {
+            Says::Either => self.text.replace(FUNCTION, "rate"),
+            Says::Rate => format!("sum(\n{}\n)", self.text),
+            Says::Increase => format!("sum(\n{}\n) / {}", self.text, decimal(slice.as_secs_f64())),
+        }
+    }
+
+    /// As rules have it: the query as it was written, and whether it says events a second; `None`: as is needed.
+    pub(super) fn in_rules(&self) -> (String, Option<bool>) {
+        match self.says {
+            Says::Either => (self.text.replace(FUNCTION, "rate"), None),
+            Says::Rate => (self.text.clone(), Some(true)),
+            Says::Increase => (self.text.clone(), Some(false)),
+        }
+    }
+
+    /// The same as an increase.
+    pub(super) fn increase_in_rules(&self) -> String {
+        self.text.replace(FUNCTION, "increase")
+    }
+}
+
+/// Whether a query says events a second: it takes rates, and increases nowhere.
+fn says_rate(query: &str) -> bool {
+    let calls = |name: &str| {
+        query.match_indices(name).any(|(at, _)| {
+            let before = query.get(..at).and_then(|it| it.chars().next_back());
+            let after = query.get(at + name.len()..).unwrap_or_default().trim_start();
+            let is_word = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == ':';
+            !before.is_some_and(is_word) && after.starts_with('(')
+        })
+    };
+    (calls("rate") || calls("irate")) && !calls("increase")
+}
+
+/// Events within the bound of a histogram, and all of the histogram; `None` when its metric has no name.
+pub(super) fn bucketed(of: &Bucketed) -> Option<(Sum, Sum)> {
+    let name = of.histogram.metric.as_deref()?;
+    let (histogram, range) = (&of.histogram, Query::WINDOW);
+    Some(match of.form {
+        HistogramForm::Classic => {
+            let mut within = histogram.renamed(format!("{name}_bucket"));
+            within.matchers.push(LabelMatcher {
+                name: "le".to_owned(),
+                operation: MatchOperation::Matches,
+                value: spellings(of.bound),
+            });
+            let all = histogram.renamed(format!("{name}_count"));
+            let sum = |it: SeriesSelector| Sum::either(format!("sum({FUNCTION}({it}[{range}]))"));
+            (sum(within), sum(all))
+        }
+        HistogramForm::Native => {
+            let all = format!("sum({FUNCTION}({histogram}[{range}]))");
+            let bound = of.bound;
+            let within =
+                format!("histogram_fraction(-Inf, {bound}, {all}) * histogram_count({all})");
+            (Sum::either(within), Sum::either(format!("histogram_count({all})")))
+        }
+    })
+}
+
+/// The ways in which exporters write a bound in `le`, as a pattern: `1` and `1.0`, `1e-05` and `0.00001`.
+pub(super) fn spellings(bound: f64) -> String {
+    let plain = bound.to_string();
+    let mut all = vec![plain.clone()];
+    if !plain.contains('.') {
+        all.push(format!("{plain}.0"));
+    }
+    let scientific = format!("{bound:e}");
+    if let Some((digits, exponent)) = scientific.split_once('e') {
+        let size: i32 = exponent.parse().unwrap_or_default();
+        if !(-4..16).contains(&size) {
+            let sign = if size < 0 { '-' } else { '+' };
+            all.push(format!("{digits}e{sign}{:02}", size.abs()));
+        }
+    }
+    all.join("|").replace('.', "\\.").replace('+', "\\+")
+}
+
+/// How long ago the stalest key was renewed, in seconds.
+///
+/// A series that has ended is not there to be stale. So it is looked for as long again as data may be old, and an hour at
+/// least; after that it was given up.
+pub(super) fn stalest(timestamp: &SeriesSelector, by: &[String], max_age: Duration) -> String {
+    let reach = duration(max_age.saturating_mul(2).max(Duration::from_hours(1)));
+    let last = format!("max_over_time({timestamp}[{reach}])");
+    match by {
+        [] => format!("max(time() - {last})"),
+        keys => format!("max(time() - max by ({}) ({last}))", keys.join(", ")),
+    }
+}
