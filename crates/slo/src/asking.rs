@@ -285,10 +285,10 @@ impl Asking {
         self.history_of(frame, &mut answers.iter())
     }
 
-    fn history_of<'a>(
+    fn history_of(
         &self,
         frame: Frame,
-        answers: &mut dyn Iterator<Item = &'a Answer>,
+        answers: &mut dyn Iterator<Item = &Answer>,
     ) -> Result<History, HistoryError> {
         let counts = match &self.kind {
             Kind::Composite(parts) => {
@@ -309,10 +309,10 @@ impl Asking {
     }
 
     /// The counts of slices, of what is no composite.
-    fn slices_of<'a>(
+    fn slices_of(
         &self,
         slice: Duration,
-        answers: &mut dyn Iterator<Item = &'a Answer>,
+        answers: &mut dyn Iterator<Item = &Answer>,
     ) -> Vec<Option<Counts>> {
         const NOTHING: &Answer = &Answer::new();
         match &self.kind {
