@@ -8,6 +8,7 @@ use bytes::Bytes;
 use evenkeel_fault::toxiproxy::{Answer, Request as Asked, Spec, Toxiproxy, Why, Wrong};
 use evenkeel_model::decode::{Findings, codes};
 use evenkeel_model::yaml::{self, Node};
+use evenkeel_serve::door::{Door, Guard, Patience, plain, with};
 use evenkeel_units::Seed;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
@@ -19,12 +20,11 @@ use tokio::task::LocalSet;
 use super::documents::{fresh_seed, gather, wrong};
 use crate::args::proxy::ProxyArgs;
 use crate::exit::{Exit, Failure};
-use crate::loopback::{Door, Patience, plain, with};
 use crate::screen::Screen;
 
 /// Clients keep connections for the next request as long as Toxiproxy does.
 const PATIENCE: Patience =
-    Patience { head: Duration::from_mins(1), connection: Duration::from_hours(1) };
+    Patience { head: Duration::from_mins(1), connection: Duration::from_hours(1), connections: 32 };
 /// Bytes of a request's body.
 const BODY_MAX: usize = 8 << 20;
 /// A body that is not whole by then never will be.
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: ProxyArgs, screen: &Screen) -> Result<Exit, Failur
     let toxiproxy = Rc::new(Mutex::new(toxiproxy));
     let answer = move |request| answer(Rc::clone(&toxiproxy), request);
     let serve = async {
-        let mut door = Door::open(listener, PATIENCE, answer).map_err(failed)?;
+        let mut door = Door::open(listener, Guard::Host, PATIENCE, answer).map_err(failed)?;
         tokio::select! {
             never = door.serve() => match never {},
             _ = interrupt.recv() => {}

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use evenkeel_serve::door::{Door, Guard, Patience, plain, with};
 use evenkeel_units::{Clock as _, Moment, SystemClock};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -17,11 +18,10 @@ use tokio::task::LocalSet;
 
 use super::Word;
 use super::pages::Pages;
-use crate::loopback::{Door, Patience, plain, with};
 
 /// Browsers open another connection when they need one.
 const PATIENCE: Patience =
-    Patience { head: Duration::from_secs(5), connection: Duration::from_mins(2) };
+    Patience { head: Duration::from_secs(5), connection: Duration::from_mins(2), connections: 32 };
 /// A request for the next picture is answered after this with what there is.
 const WAIT: Duration = Duration::from_secs(20);
 /// Who asked within this time before the end is looking on.
@@ -59,7 +59,7 @@ async fn serve_here(listener: std::net::TcpListener, mut words: UnboundedReceive
         async move { answer(&shared, &request).await }
     };
     // It was opened for this, without waiting.
-    let Ok(mut door) = Door::open(listener, PATIENCE, answer) else { return };
+    let Ok(mut door) = Door::open(listener, Guard::Host, PATIENCE, answer) else { return };
     let mut end = None;
     loop {
         let over = async {
