@@ -5,6 +5,7 @@ pub(crate) mod chaos;
 pub(crate) mod gameday;
 pub(crate) mod load;
 pub(crate) mod proxy;
+pub(crate) mod slo;
 
 use std::path::PathBuf;
 
@@ -86,6 +87,9 @@ pub(crate) enum Verb {
     /// Game days: an experiment or a drill with the people around it.
     #[command(subcommand, name = "gameday")]
     GameDay(gameday::GameDay),
+    /// Objectives: bringing them over from other tools.
+    #[command(subcommand)]
+    Slo(slo::Slo),
     /// Say what can be broken on this host, what cannot, and how to get it; changes nothing.
     Doctor,
     /// Start a proxy with the API of Toxiproxy, for tests that were written for it; loopback only.

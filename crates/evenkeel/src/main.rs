@@ -74,6 +74,7 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         Verb::Chaos(args::Chaos::Approve(args)) => verb::chaos::approve::run(&args, screen),
         Verb::Chaos(args::Chaos::Faults) => verb::chaos::faults(screen),
         Verb::Chaos(args::Chaos::Import(args)) => verb::chaos::import::run(&args, screen),
+        Verb::Slo(args::slo::Slo::Import(args)) => verb::slo::import::run(&args, screen),
         Verb::GameDay(args::gameday::GameDay::Run(args)) => {
             on_runtime(verb::gameday::run(args, screen))
         }

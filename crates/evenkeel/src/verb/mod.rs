@@ -16,3 +16,4 @@ pub(crate) mod proxy;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod shop;
+pub(crate) mod slo;

@@ -35,6 +35,7 @@ mod proxy;
 mod readme;
 mod schedule;
 mod server;
+mod slo;
 mod stage;
 #[path = "../../../fault/tests/it/systemd.rs"]
 #[expect(dead_code, reason = "what was asked is told where units are tested")]

@@ -6,12 +6,11 @@ use std::time::Duration;
 use evenkeel_units::{Bytes, Rate, Ratio, UnitError, parse_duration};
 use serde_json::{Value as Json, json};
 
-use super::codec::{Codec, Definitions, Naming, Problem, Takes, Word, choice, cut, quoted};
-use super::{Findings, codes};
+use super::codec::{Naming, Problem, Takes, Word, cut, quoted};
+use super::codes;
 use crate::document::{
     Amount, DayTime, DnsAnswer, Hours, Mode, Network, Part, Quantile, Schedule, Template, WORDS,
 };
-use crate::yaml::{Node, Place};
 
 pub(super) mod call;
 pub(super) mod clock;
@@ -22,6 +21,9 @@ pub(super) mod database;
 pub(super) mod process;
 pub(super) mod request;
 pub(super) mod series;
+mod words;
+
+pub(super) use self::words::Choice;
 
 pub(super) const NUMBER: &str = r"(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)";
 pub(super) const PERCENT: &str = r"(?:0*100(?:\.0*)?|0*[0-9]{1,2}(?:\.[0-9]*)?|\.[0-9]+)\s*%";
@@ -464,38 +466,5 @@ fn parse_mode(text: &str) -> Result<Mode, Problem> {
                 Err(Problem::new(codes::CHOICE, message, help))
             }
         },
-    }
-}
-
-/// One word of a few.
-pub(super) struct Choice<T: 'static> {
-    /// For people, with its article.
-    pub(super) expected: &'static str,
-    pub(super) words: Vec<(&'static str, T)>,
-}
-
-impl<T: Clone> Codec for Choice<T> {
-    type Value = T;
-
-    fn read(&self, node: &Node, at: Place, found: &mut Findings) -> Option<T> {
-        let read = Word {
-            expected: self.expected,
-            takes: Takes::Text,
-            parse: |text| Ok(text.to_owned()),
-            schema: || json!({}),
-        };
-        let text = read.read(node, at, found)?;
-        let word = self.words.iter().find(|(it, _)| *it == text);
-        if word.is_none() {
-            let known: Vec<_> = self.words.iter().map(|(it, _)| *it).collect();
-            let message = format!("`{}` is not {}", cut(&text), self.expected);
-            let place = if node.place.length > 0 { node.place } else { at };
-            found.report(codes::CHOICE, place, message, choice(&text, &known));
-        }
-        word.map(|(_, value)| value.clone())
-    }
-
-    fn schema(&self, _: &mut Definitions) -> Json {
-        json!({"enum": self.words.iter().map(|(it, _)| *it).collect::<Vec<_>>()})
     }
 }

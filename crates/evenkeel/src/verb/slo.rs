@@ -1,0 +1,3 @@
+//! `slo`: objectives that other tools know.
+
+pub(crate) mod import;
