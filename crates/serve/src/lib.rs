@@ -7,6 +7,7 @@
 //! ingest   remote write and OTLP: bodies in, status out
 //! api      the HTTP API of Prometheus, version 1
 //! own      what the server says of itself at /metrics
+//! objectives  the questions of SLOs, put to a store or to a server, and judged
 //! ```
 //!
 //! Requests are waited for on one thread; what takes time (a query, a body to take in) is worked on by others, bounded in
@@ -19,6 +20,7 @@ mod api;
 pub mod door;
 mod ingest;
 mod intake;
+pub mod objectives;
 mod own;
 mod server;
 

@@ -1,0 +1,175 @@
+//! Source: where the series are that objectives are counted on.
+
+use std::path::Path;
+use std::time::Duration;
+
+use evenkeel_promql::{Options, Query, Sample, Value};
+use evenkeel_series::Source as Series;
+use evenkeel_slo::asking::{Answer, Question, When};
+use evenkeel_tsdb::{OpenError, Store};
+use jiff::Timestamp;
+
+use super::remote::{Access, Remote, RemoteError};
+
+/// Why a source did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// There is no such directory.
+    #[error("there is no store at `{0}`: name its directory, or the URL of a server such as `http://127.0.0.1:9090`")]
+    NoStore(String),
+    /// The store could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The server could not be asked.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The query is none.
+    #[error("`{query}` is no query: {why}")]
+    Query {
+        /// It.
+        query: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The query does not end in one number.
+    #[error("`{query}` finds {what}, and one number is expected: add them up, or choose one")]
+    Shape {
+        /// It.
+        query: String,
+        /// What it finds.
+        what: String,
+    },
+}
+
+/// Where series are.
+#[derive(Debug)]
+pub enum Source {
+    /// A store in a directory.
+    Store(Box<Store>),
+    /// A server.
+    Remote(Box<Remote>),
+}
+
+impl Source {
+    /// Opens what `place` names: a URL, or the directory of a store that is there.
+    ///
+    /// # Errors
+    /// When there is neither.
+    pub fn open(place: &str, access: Access) -> Result<Self, AskError> {
+        if place.starts_with("http://") || place.starts_with("https://") {
+            return Ok(Self::Remote(Box::new(Remote::open(place, access)?)));
+        }
+        if !Path::new(place).is_dir() {
+            return Err(AskError::NoStore(place.to_owned()));
+        }
+        let store = Store::open(place, evenkeel_tsdb::Options::default())?;
+        Ok(Self::Store(Box::new(store)))
+    }
+
+    /// Puts a question.
+    ///
+    /// # Errors
+    /// When nobody answers, or with something else than a number for each moment.
+    pub async fn ask(&self, question: &Question) -> Result<Answer, AskError> {
+        match self {
+            Self::Store(store) => evaluated(&store.snapshot(), question),
+            Self::Remote(remote) => remote.ask(question).await,
+        }
+    }
+}
+
+/// What a query is worth over series at hand.
+fn evaluated(series: &dyn Series, question: &Question) -> Result<Answer, AskError> {
+    let text = &question.query;
+    let wrong = |why: String| AskError::Query { query: text.clone(), why };
+    let query = Query::parse(text).map_err(|problems| {
+        let said: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        wrong(said.join("; "))
+    })?;
+    let options = Options::default();
+    match question.when {
+        When::At(at) => {
+            let answer = query.instant(series, at.as_millisecond(), &options);
+            single(text, answer.map_err(|it| wrong(it.to_string()))?.value)
+        }
+        When::Every { steps: 0, .. } => Ok(Answer::new()),
+        When::Every { first, step, steps } => {
+            let mut all = Answer::with_capacity(steps);
+            for part in question.when.split(PART) {
+                let When::Every { first, steps, .. } = part else { continue };
+                let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
+                let from = first.as_millisecond();
+                let until = from + step * (steps as i64 - 1);
+                let answer = query.range(series, (from, until), step, &options);
+                let value = answer.map_err(|it| wrong(it.to_string()))?.value;
+                let Value::Matrix(mut lines) = value else {
+                    return Err(shape(text, "no range of numbers"));
+                };
+                let line = lines.pop();
+                if !lines.is_empty() {
+                    return Err(shape(text, &format!("{} series", lines.len() + 1)));
+                }
+                let mut row = Row::new(first, part_step(part), steps);
+                for it in line.iter().flat_map(|it| &it.samples.points) {
+                    row.put(it.at, it.value);
+                }
+                all.extend(row.values);
+            }
+            debug_assert_eq!(all.len(), steps, "from {first}");
+            Ok(all)
+        }
+    }
+}
+
+/// Steps of a range that are asked for at once.
+const PART: usize = 50_000;
+
+const fn part_step(of: When) -> Duration {
+    match of {
+        When::At(_) => Duration::ZERO,
+        When::Every { step, .. } => step,
+    }
+}
+
+fn shape(query: &str, what: &str) -> AskError {
+    AskError::Shape { query: query.to_owned(), what: what.to_owned() }
+}
+
+fn single(query: &str, value: Value) -> Result<Answer, AskError> {
+    let mut elements = match value {
+        Value::Scalar(it) => return Ok(vec![Some(it)]),
+        Value::Vector(it) => it,
+        Value::Text(_) | Value::Matrix(_) => return Err(shape(query, "no number")),
+    };
+    let element = elements.pop();
+    if !elements.is_empty() {
+        return Err(shape(query, &format!("{} series", elements.len() + 1)));
+    }
+    match element.map(|it| it.sample) {
+        None => Ok(vec![None]),
+        Some(Sample::Float(it)) => Ok(vec![Some(it)]),
+        Some(Sample::Histogram(_)) => Err(shape(query, "a histogram")),
+    }
+}
+
+/// Numbers at moments that are equally far apart.
+pub(super) struct Row {
+    first: i64,
+    step: i64,
+    pub(super) values: Answer,
+}
+
+impl Row {
+    pub(super) fn new(first: Timestamp, step: Duration, steps: usize) -> Self {
+        let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX).max(1);
+        Self { first: first.as_millisecond(), step, values: vec![None; steps] }
+    }
+
+    /// Puts a number at a moment, in milliseconds since 1970.
+    pub(super) fn put(&mut self, at: i64, value: f64) {
+        let place = at.saturating_sub(self.first) / self.step;
+        if let Some(it) = usize::try_from(place).ok().and_then(|it| self.values.get_mut(it)) {
+            *it = Some(value);
+        }
+    }
+}
