@@ -7,10 +7,13 @@
 //! ```text
 //! compat   the ratios over the two windows of the pair are just above, or one of them just below and the other well
 //!          above; all others are nothing
-//! exact    quiet for as long as the long window, then a burst that fills it just so; and all well after the short one
+//! exact    quiet for as long as the long window, then a burst that fills it just so, and all well after the short one;
+//!          with few events, as many bad ones as prove it, and one less
 //! ```
 
 use std::time::Duration;
+
+use evenkeel_stats::wilson;
 
 use super::{ERROR_RATIO, Group, Subject, duration, exact, promql};
 use crate::Share;
@@ -25,6 +28,9 @@ const WELL_ABOVE: u64 = 150;
 
 /// Events in a step of the exact histories: so many that nothing is rounded away.
 const EVENTS: u64 = 1_000_000_000;
+
+/// Few events are not more than this.
+const FEW_MAX: u64 = 100_000;
 
 /// Steps of a history that are written down; a pair that needs more has no test.
 const STEPS_MAX: u64 = 20_000;
@@ -45,7 +51,10 @@ pub fn compat(of: &Subject, rule_file: &str) -> String {
                 () if Some(window) == rule.short => share(rule, of, short),
                 () => 0.0,
             };
-            text += &test(minute, of, rule, long, short);
+            let factor = rule.factor;
+            let about =
+                format!("{long} % of {factor} in the long window, {short} % in the short one");
+            text += &test(minute, of, rule, &about);
             for window in of.windows() {
                 let level = format!("{}+0x{steps}", number(level(window)));
                 let series = labelled(of, ERROR_RATIO, window);
@@ -64,10 +73,8 @@ pub fn exact(of: &Subject, rule_file: &str) -> String {
     let mut text = head(rule_file, step, &exact::rules(of));
     let counted = matches!(of.queries, super::Queries::Events { .. });
     for rule in alerted(of).filter(|_| counted) {
-        for percent in [ABOVE, BELOW] {
-            if let Some(burst) = Burst::of(of, rule, step, percent) {
-                text += &burst.test(of, rule, step, percent);
-            }
+        for burst in Burst::all(of, rule, step) {
+            text += &burst.test(of, rule, step);
         }
     }
     text
@@ -78,47 +85,81 @@ fn alerted(of: &Subject) -> impl Iterator<Item = &Rule> {
     of.burn.iter().filter(|it| of.alerting.of(it.severity).is_some())
 }
 
-/// A history for one pair of windows.
+/// A history for one pair of windows: quiet, and then a burst that fills the long one just so.
 struct Burst {
+    /// What it is about.
+    about: String,
     /// Steps in which nothing is bad.
     quiet: u64,
-    /// Steps in which something is, …
-    length: u64,
-    /// … and how much, of [`EVENTS`].
-    bad: u64,
+    /// Events of each step.
+    total: u64,
+    /// Bad ones of each step of the burst.
+    bad: Vec<u64>,
     /// Steps after which the short window holds none of it.
     over: u64,
+    /// Whether the alert fires at the end of the burst.
+    fires: bool,
 }
 
 impl Burst {
-    /// `None` where the factor cannot be reached, or windows are no whole number of steps, or there are too many.
-    fn of(of: &Subject, rule: &Rule, step: Duration, percent: u64) -> Option<Self> {
-        let steps = |it: Duration| {
-            let (it, step) = (millis(it), millis(step).max(1));
-            (it.is_multiple_of(step) && it / step <= STEPS_MAX).then_some(it / step)
-        };
-        let (quiet, short) = (steps(rule.long)?, steps(rule.short.unwrap_or(step))?.max(1));
-        let pending = rule.pending.as_millis().div_ceil(step.as_millis().max(1));
-        let all = share(rule, of, percent) * quiet as f64;
-        // Nine of ten at most, so that the burst is longer where the factor is high for its budget.
-        let length = short.max((all / 0.9).ceil() as u64).max(u64::try_from(pending).ok()? + 1);
-        let bad = (all * EVENTS as f64 / length as f64).round() as u64;
-        (length < quiet && bad < EVENTS).then_some(Self { quiet, length, bad, over: short + 1 })
+    /// Just above and just below the factor with plenty of events; and with few, as many bad ones as it takes and one less.
+    fn all(of: &Subject, rule: &Rule, step: Duration) -> Vec<Self> {
+        let Some(quiet) = steps(rule.long, step) else { return Vec::new() };
+        let plenty = [ABOVE, BELOW].map(|percent| {
+            let bad = share(rule, of, percent) * quiet as f64 * EVENTS as f64;
+            let about = format!("{percent} % of {}", rule.factor);
+            Self::of(rule, step, about, EVENTS, bad.round() as u64, percent == ABOVE)
+        });
+        let few = rule.low_traffic.into_iter().flat_map(|it| {
+            let plenty = it.plenty.min(FEW_MAX);
+            let mut totals = vec![1, plenty.saturating_sub(1) / quiet.max(1)];
+            totals.dedup();
+            totals.retain(|total| (1..plenty).contains(&(total * quiet)));
+            let limit = share(rule, of, 100);
+            totals.into_iter().flat_map(move |total| {
+                let all = total * quiet;
+                let least = (it.bad_min..=all).find(|bad| wilson(*bad, all, it.z).low > limit);
+                let around = least.map(|it| [(it, true), (it.saturating_sub(1), false)]);
+                around.into_iter().flatten().map(move |(bad, fires)| {
+                    Self::of(rule, step, format!("{bad} of {all}"), total, bad, fires)
+                })
+            })
+        });
+        plenty.into_iter().chain(few).flatten().collect()
     }
 
-    fn test(&self, of: &Subject, rule: &Rule, step: Duration, percent: u64) -> String {
-        let mut text = test(step, of, rule, percent, percent);
-        let end = self.quiet + self.length + self.over;
+    /// `None` where so much cannot be bad, or windows are no whole number of steps, or there are too many.
+    fn of(
+        rule: &Rule,
+        step: Duration,
+        about: String,
+        total: u64,
+        bad: u64,
+        fires: bool,
+    ) -> Option<Self> {
+        let quiet = steps(rule.long, step)?;
+        let short = steps(rule.short.unwrap_or(step), step)?.max(1);
+        let pending = rule.pending.as_millis().div_ceil(step.as_millis().max(1));
+        // So long that not more is bad than there is, where the factor is high for its budget.
+        let length = short.max(bad.div_ceil(total)).max(u64::try_from(pending).ok()? + 1);
+        let (each, more) = (bad / length, bad % length);
+        let bad = (0..length).map(|at| each + u64::from(at < more)).collect();
+        (length < quiet).then_some(Self { about, quiet, total, bad, over: short + 1, fires })
+    }
+
+    fn test(&self, of: &Subject, rule: &Rule, step: Duration) -> String {
+        let mut text = test(step, of, rule, &self.about);
+        let burst_end = self.quiet + self.bad.len() as u64;
+        let end = burst_end + self.over;
+        let before = |at: u64| -> u64 {
+            let steps = usize::try_from(at.saturating_sub(self.quiet)).unwrap_or(usize::MAX);
+            self.bad.iter().take(steps).sum()
+        };
         for window in exact::windows(of).into_iter().filter(|it| *it <= exact::DIRECT_MAX) {
-            let wide = (millis(window) / millis(step).max(1)).max(1);
-            let inside = |at: u64| {
-                let burst = self.quiet..self.quiet + self.length;
-                let (from, to) =
-                    ((at + 1).saturating_sub(wide).max(burst.start), (at + 1).min(burst.end));
-                to.saturating_sub(from)
-            };
-            let bad: Vec<_> = (0..end).map(|at| inside(at) * self.bad).collect();
-            let total: Vec<_> = (0..end).map(|_| wide * EVENTS).collect();
+            let wide = steps(window, step).unwrap_or(1).max(1);
+            let inside = |at: u64| before(at + 1) - before((at + 1).saturating_sub(wide));
+            let bad: Vec<_> = (0..end).map(inside).collect();
+            let total: Vec<_> = (0..end).map(|_| wide * self.total).collect();
             for (name, values) in [(exact::BAD, bad), (exact::TOTAL, total)] {
                 let series = yaml(&labelled(of, name, window));
                 text += &format!("  - series: {series}\n    values: \"{}\"\n", runs(&values));
@@ -128,13 +169,20 @@ impl Burst {
         let burn = Some(duration(rule.long));
         text += "  promql_expr_test:\n";
         text += &asked(of, rule, burn.as_deref(), at(self.quiet - 1), false);
-        text +=
-            &asked(of, rule, burn.as_deref(), at(self.quiet + self.length - 1), percent == ABOVE);
-        if rule.short.is_some() && rule.keep_firing.is_zero() {
+        text += &asked(of, rule, burn.as_deref(), at(burst_end - 1), self.fires);
+        // A short window that is not asked does not say that it is over.
+        let told = rule.low_traffic.map_or(0, |it| it.short_min) <= self.total * (self.over - 1);
+        if rule.short.is_some() && rule.keep_firing.is_zero() && told {
             text += &asked(of, rule, burn.as_deref(), at(end - 1), false);
         }
         text
     }
+}
+
+/// How many steps a window is, if it is a whole number of them and not too many.
+fn steps(window: Duration, step: Duration) -> Option<u64> {
+    let (window, step) = (millis(window), millis(step).max(1));
+    (window.is_multiple_of(step) && window / step <= STEPS_MAX).then_some(window / step)
 }
 
 /// The share of bad events at so many hundredths of the factor.
@@ -153,14 +201,9 @@ fn head(rule_file: &str, step: Duration, groups: &[Group]) -> String {
     )
 }
 
-fn test(step: Duration, of: &Subject, rule: &Rule, long: u64, short: u64) -> String {
-    let name = format!(
-        "{}: {} with {long} % of {} in its long window and {short} % in its short one",
-        of.id(),
-        rule.name,
-        rule.factor
-    );
-    format!("- name: {}\n  interval: {}\n  input_series:\n", promql::quoted(&name), duration(step))
+fn test(step: Duration, of: &Subject, rule: &Rule, about: &str) -> String {
+    let name = promql::quoted(&format!("{}: {}, {about}", of.id(), rule.name));
+    format!("- name: {name}\n  interval: {}\n  input_series:\n", duration(step))
 }
 
 fn asked(of: &Subject, rule: &Rule, burn: Option<&str>, at: Duration, fires: bool) -> String {
@@ -229,7 +272,7 @@ mod tests {
     fn every_pair_of_windows_is_tested_on_either_side_of_its_factor() {
         let of = subject();
         assert_eq!(tests_in(&compat(&of, "rules.yml")), 9);
-        assert_eq!(tests_in(&exact(&of, "rules.yml")), 6);
+        assert_eq!(tests_in(&exact(&of, "rules.yml")), 16);
         let quiet = Subject { alerting: super::super::Alerting::default(), ..of };
         assert_eq!(tests_in(&compat(&quiet, "rules.yml")), 0);
     }
@@ -237,19 +280,30 @@ mod tests {
     #[test]
     fn a_burst_fills_the_long_window_just_so() {
         let of = subject();
-        let step = Duration::from_mins(5);
-        let it = Burst::of(&of, &of.burn[1], step, ABOVE).unwrap();
-        assert_eq!((it.quiet, it.length, it.over), (72, 6, 7));
-        let all = (it.bad * it.length) as f64 / (it.quiet * EVENTS) as f64;
-        assert!((all - 1.02 * 6.0 * 0.001).abs() < 1e-9, "{all}");
+        let all = Burst::all(&of, &of.burn[1], Duration::from_mins(5));
+        let it = &all[0];
+        assert_eq!((it.quiet, it.bad.len(), it.over, it.fires), (72, 6, 7, true));
+        let share = it.bad.iter().sum::<u64>() as f64 / (it.quiet * EVENTS) as f64;
+        assert!((share - 1.02 * 6.0 * 0.001).abs() < 1e-9, "{share}");
+    }
+
+    #[test]
+    fn few_events_prove_it_or_do_not_by_one() {
+        let of = subject();
+        let all = Burst::all(&of, &of.burn[0], Duration::from_mins(5));
+        let about: Vec<_> = all.iter().map(|it| it.about.as_str()).collect();
+        assert_eq!(
+            about,
+            ["102 % of 14.4", "98 % of 14.4", "3 of 12", "2 of 12", "22 of 996", "21 of 996"]
+        );
     }
 
     #[test]
     fn what_cannot_be_reached_has_no_test() {
         let of = Subject { objective: "10%".parse().unwrap(), ..subject() };
-        assert!(Burst::of(&of, &of.burn[0], Duration::from_mins(5), ABOVE).is_none());
+        assert!(Burst::all(&of, &of.burn[0], Duration::from_mins(5)).is_empty());
         let odd = Rule::new("odd", Severity::Page, Duration::from_secs(3_601), None, Share::ONE);
-        assert!(Burst::of(&of, &odd, Duration::from_mins(5), ABOVE).is_none());
+        assert!(Burst::all(&of, &odd, Duration::from_mins(5)).is_empty());
     }
 
     #[test]
