@@ -23,11 +23,11 @@ mod window;
 
 use std::cell::{Cell, RefCell};
 
-use evenkeel_series::Source;
+use evenkeel_series::{Histogram, Samples, Source};
 
 pub(crate) use row::{Grid, Row};
 
-use crate::answer::{Element, Line, Value};
+use crate::answer::{Element, Line, Sample, Value};
 use crate::ast::{Arithmetic, At, Expr, Kind, Length, Reckoning, Type, When};
 use crate::limit::{EvalError, Options};
 use crate::note::Notes;
@@ -127,7 +127,11 @@ impl Evaluation<'_> {
     pub(crate) fn eval(&self, expr: &Expr, steps: Steps) -> Evaluated<Grid> {
         self.pulse()?;
         if steps.count > 1 && is_invariant(expr) {
-            return Ok(self.eval(expr, steps.once())?.repeated(steps.count));
+            let once = self.eval(expr, steps.once())?;
+            if let Grid::Vector(rows) = &once {
+                self.take_samples(rows.len().saturating_mul(steps.count))?;
+            }
+            return Ok(once.repeated(steps.count));
         }
         match &expr.kind {
             Kind::Number(value) => Ok(Grid::Scalar(vec![*value; steps.count])),
@@ -264,6 +268,21 @@ impl Evaluation<'_> {
         })
     }
 
+    /// Samples that were read; a histogram counts for as many floats as it holds.
+    pub(crate) fn take_read(&self, samples: &Samples) -> Evaluated<()> {
+        let histograms = samples.histograms.iter().map(|(_, it)| weight(it)).sum::<usize>();
+        self.take_samples(samples.points.len() + histograms)
+    }
+
+    /// Values that were made.
+    pub(crate) fn take_cells(&self, cells: &[Option<Sample>]) -> Evaluated<()> {
+        let histograms = cells.iter().map(|cell| match cell {
+            Some(Sample::Histogram(histogram)) => weight(histogram),
+            _ => 0,
+        });
+        self.take_samples(cells.len() + histograms.sum::<usize>())
+    }
+
     pub(crate) fn wrong(&self, at: Position, what: impl Into<String>, fix: &str) -> EvalError {
         let line_and_column = at.line_and_column(self.text);
         EvalError::Data(Problem { at, line_and_column, what: what.into(), fix: fix.to_owned() })
@@ -284,6 +303,11 @@ pub(crate) fn literal(expr: Option<&Expr>) -> &str {
         Some(Kind::Text(text)) => text,
         _ => "",
     }
+}
+
+/// How many floats a histogram holds.
+fn weight(histogram: &Histogram) -> usize {
+    4 + histogram.positive.len() + histogram.negative.len() + histogram.bounds.len()
 }
 
 fn take(taken: &Cell<u64>, many: usize, most: u64) -> Option<()> {

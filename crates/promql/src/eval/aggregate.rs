@@ -161,7 +161,7 @@ impl Evaluation<'_> {
                 && labels.iter().any(|label| says_what_it_is(&label.name));
             let row = Row { labels, nameless, cells };
             if !row.is_empty() {
-                self.take_samples(steps.count)?;
+                self.take_cells(&row.cells)?;
                 result.push(row);
             }
         }

@@ -201,7 +201,7 @@ impl Evaluation<'_> {
                 })
                 .collect();
             if cells.iter().any(Option::is_some) {
-                self.take_samples(cells.len())?;
+                self.take_cells(&cells)?;
                 rows.push(Row { labels: series.labels().clone(), nameless: false, cells });
             }
         }

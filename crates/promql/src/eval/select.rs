@@ -51,7 +51,7 @@ impl<'a> Evaluation<'a> {
             self.pulse()?;
             samples.clear();
             series.read(span, &mut samples)?;
-            self.take_samples(samples.points.len() + samples.histograms.len())?;
+            self.take_read(&samples)?;
             let mut cursor = Cursor::default();
             let cells: Vec<Option<Sample>> = steps
                 .moments()
@@ -61,7 +61,7 @@ impl<'a> Evaluation<'a> {
                 })
                 .collect();
             if cells.iter().any(Option::is_some) {
-                self.take_samples(cells.len())?;
+                self.take_cells(&cells)?;
                 rows.push(Row { labels: series.labels().clone(), nameless: false, cells });
             }
         }
@@ -111,7 +111,7 @@ impl<'a> Evaluation<'a> {
     ) -> Evaluated<()> {
         into.clear();
         series.read(span, into)?;
-        self.take_samples(into.points.len() + into.histograms.len())?;
+        self.take_read(into)?;
         into.points.retain(|point| !is_stale(point.value));
         Ok(())
     }

@@ -174,7 +174,7 @@ impl<'a> Evaluation<'a> {
                 }
             };
             if cells.iter().any(Option::is_some) {
-                self.take_samples(cells.len())?;
+                self.take_cells(&cells)?;
                 if over.wants_counter() {
                     self.doubt_counter(labels, &cells, at);
                 }
@@ -205,7 +205,7 @@ impl<'a> Evaluation<'a> {
             }
             let cells = self.slid(over, &samples, &line.labels, frame, at, steps)?;
             if cells.iter().any(Option::is_some) {
-                self.take_samples(cells.len())?;
+                self.take_cells(&cells)?;
                 if over.wants_counter() {
                     self.doubt_counter(&line.labels, &cells, at);
                 }

@@ -53,6 +53,12 @@ fn many_windows_over_many_samples_are_samples_too() {
 }
 
 #[test]
+fn what_is_the_same_at_every_step_counts_at_every_step() {
+    let error = ended("x @ 0", &limits(Limits { samples: 500, ..Limits::default() }));
+    assert!(error.contains("samples"), "{error}");
+}
+
+#[test]
 fn a_query_is_ended_by_whoever_holds_the_handle() {
     let cancel = Cancel::default();
     let options = Options { cancel: Some(cancel.clone()), ..Options::default() };
