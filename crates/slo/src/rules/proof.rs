@@ -125,7 +125,22 @@ impl Burst {
                 })
             })
         });
-        plenty.into_iter().chain(few).flatten().collect()
+        plenty.into_iter().chain(few).chain(Self::fading(of, rule, step)).flatten().collect()
+    }
+
+    /// The long window is well above the factor, and the short one just above or just below.
+    fn fading(of: &Subject, rule: &Rule, step: Duration) -> [Option<Self>; 2] {
+        [ABOVE, BELOW].map(|percent| {
+            let (quiet, short) = (steps(rule.long, step)?, steps(rule.short?, step)?);
+            let many = share(rule, of, WELL_ABOVE) * quiet as f64 * EVENTS as f64;
+            let last = (share(rule, of, percent) * EVENTS as f64).round() as u64;
+            let about = format!("{percent} % of {} in the short window alone", rule.factor);
+            let mut it =
+                Self::of(rule, step, about, EVENTS, many.round() as u64, percent == ABOVE)?;
+            // One step more than it needs: sums of Prometheus 2 hold the first moment of their window as well.
+            it.bad.extend((0..=short).map(|_| last));
+            (rule.keep_firing.is_zero() && it.bad.len() as u64 <= quiet).then_some(it)
+        })
     }
 
     /// `None` where so much cannot be bad, or windows are no whole number of steps, or there are too many.
@@ -272,7 +287,7 @@ mod tests {
     fn every_pair_of_windows_is_tested_on_either_side_of_its_factor() {
         let of = subject();
         assert_eq!(tests_in(&compat(&of, "rules.yml")), 9);
-        assert_eq!(tests_in(&exact(&of, "rules.yml")), 16);
+        assert_eq!(tests_in(&exact(&of, "rules.yml")), 22);
         let quiet = Subject { alerting: super::super::Alerting::default(), ..of };
         assert_eq!(tests_in(&compat(&quiet, "rules.yml")), 0);
     }
@@ -291,7 +306,7 @@ mod tests {
     fn few_events_prove_it_or_do_not_by_one() {
         let of = subject();
         let all = Burst::all(&of, &of.burn[0], Duration::from_mins(5));
-        let about: Vec<_> = all.iter().map(|it| it.about.as_str()).collect();
+        let about: Vec<_> = all.iter().take(6).map(|it| it.about.as_str()).collect();
         assert_eq!(
             about,
             ["102 % of 14.4", "98 % of 14.4", "3 of 12", "2 of 12", "22 of 996", "21 of 996"]
