@@ -12,7 +12,7 @@ pub(crate) mod floats;
 pub(crate) mod histogram;
 pub(crate) mod tail;
 
-use evenkeel_series::{Samples, Span};
+use evenkeel_series::{Samples, Span, Summed};
 
 pub(crate) use entry::{ENTRY_BYTES, Entry, Kind};
 
@@ -45,11 +45,21 @@ pub(crate) struct Piece<'a> {
 pub(crate) struct Damaged;
 
 impl Piece<'_> {
+    fn check(&self) -> Result<(), Damaged> {
+        if crc32fast::hash(self.bytes) == self.entry.check { Ok(()) } else { Err(Damaged) }
+    }
+
+    /// What its points of a span add up to. Unknown if that is not said without reading them.
+    pub(crate) fn sum(&self, span: Span) -> Summed {
+        match self.entry.kind {
+            Kind::Floats if self.check().is_ok() => floats::sum(&self.entry, self.bytes, span),
+            _ => Summed::Unknown,
+        }
+    }
+
     /// Appends its samples of a span, in order of time.
     pub(crate) fn read(&self, span: Span, into: &mut Samples) -> Result<(), Damaged> {
-        if crc32fast::hash(self.bytes) != self.entry.check {
-            return Err(Damaged);
-        }
+        self.check()?;
         let read = match self.entry.kind {
             Kind::Floats => floats::decode(&self.entry, self.bytes, span, &mut into.points),
             Kind::Histograms => {

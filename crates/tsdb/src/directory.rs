@@ -18,15 +18,27 @@ use crate::error::OpenError;
 /// What is made under another name first, so that a file with its own name is whole.
 pub(crate) const NEW: &str = "new";
 
+/// Says that a directory is this process' alone.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    /// To close the file is not enough: a process that is being started has it too, until it becomes another program.
+    fn drop(&mut self) {
+        // When it fails the file is closed still.
+        self.0.unlock().ok();
+    }
+}
+
 /// Takes a directory for this process alone; it is made if need be.
-pub(crate) fn lock(directory: &Path) -> Result<File, OpenError> {
+pub(crate) fn lock(directory: &Path) -> Result<Lock, OpenError> {
     std::fs::create_dir_all(directory).map_err(OpenError::at(directory))?;
     let path = directory.join("lock");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
     let file = options.open(&path).map_err(OpenError::at(&path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_owned())),
         Err(TryLockError::Error(cause)) => Err(OpenError::Io { path, cause }),
     }

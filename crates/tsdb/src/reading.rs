@@ -161,11 +161,20 @@ impl<'a> Reading<'a> {
             sum.histograms = true;
             return Ok(());
         }
-        if let Part::Chunk(Piece { entry, .. }, _) = it.part
-            && let Some(digest) = entry.digest.filter(|_| span.covers(it.from, it.to))
-        {
-            sum.add(&digest);
-            return Ok(());
+        if let Part::Chunk(piece, _) = it.part {
+            if let Some(digest) = piece.entry.digest.filter(|_| span.covers(it.from, it.to)) {
+                sum.add(&digest);
+                return Ok(());
+            }
+            // A chunk that is damaged is found so when it is read.
+            match piece.sum(span) {
+                Summed::Unknown => {}
+                Summed::Empty => return Ok(()),
+                Summed::To(digest) => {
+                    sum.add(&digest);
+                    return Ok(());
+                }
+            }
         }
         let mut room = std::mem::take(&mut sum.room);
         room.clear();

@@ -1,14 +1,13 @@
 //! Store: where samples are kept, and asked for.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use evenkeel_series::Labels;
 
 use crate::batch::{Appended, Batch};
-use crate::directory;
+use crate::directory::{self, Lock};
 use crate::error::{OpenError, Refusal, WriteError};
 use crate::head::{Head, SeriesRef, pairs_of};
 use crate::intake::{Bounds, Intake};
@@ -49,7 +48,7 @@ pub struct Store {
     syncing: Mutex<()>,
     recovery: Recovery,
     /// Held for as long as the store is open.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// What changes, under one lock.

@@ -3,8 +3,9 @@
 //! A stale marker is a NaN and would spoil a chunk of whole numbers, so it is told apart.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
-use evenkeel_series::{Digest, Point, STALE, Span, is_stale};
+use evenkeel_series::{Digest, Point, STALE, Span, Summed, is_stale};
 
 use super::entry::{Entry, Kind};
 use super::{Chunk, SAMPLES};
@@ -64,7 +65,38 @@ pub(crate) fn seal(points: &[Point]) -> Option<Chunk> {
 
 /// Appends the points of a span; none when the bytes are not those of a chunk.
 pub(crate) fn decode(entry: &Entry, bytes: &[u8], span: Span, into: &mut Vec<Point>) -> Option<()> {
-    ROOM.with_borrow_mut(|Room { moments, numbers, values, stale }| {
+    ROOM.with_borrow_mut(|room| {
+        let range = room.unpack(entry, bytes, span)?;
+        if room.stale.is_empty() {
+            into.extend(room.points(entry, range)?);
+            return Some(());
+        }
+        let (mut stale, mut values) = (room.stale.iter().peekable(), room.values.iter());
+        for (place, at) in room.moments.iter().enumerate().take(range.end) {
+            let value = if stale.next_if_eq(&&place).is_some() { &STALE } else { values.next()? };
+            if range.start <= place {
+                into.push(Point { at: entry.from.wrapping_add(*at), value: *value });
+            }
+        }
+        Some(())
+    })
+}
+
+/// What the points of a span add up to, without handing them out: not of a chunk that holds stale markers.
+pub(crate) fn sum(entry: &Entry, bytes: &[u8], span: Span) -> Summed {
+    ROOM.with_borrow_mut(|room| {
+        let range = room.unpack(entry, bytes, span).filter(|_| room.stale.is_empty());
+        match range.and_then(|range| room.points(entry, range)) {
+            None => Summed::Unknown,
+            Some(points) => Digest::of_all(points).map_or(Summed::Empty, Summed::To),
+        }
+    })
+}
+
+impl Room {
+    /// Unpacks a chunk up to the end of a span; says which samples are in it.
+    fn unpack(&mut self, entry: &Entry, bytes: &[u8], span: Span) -> Option<Range<usize>> {
+        let Self { moments, numbers, values, stale } = self;
         moments.clear();
         values.clear();
         stale.clear();
@@ -81,24 +113,19 @@ pub(crate) fn decode(entry: &Entry, bytes: &[u8], span: Span, into: &mut Vec<Poi
         let begin = moments.partition_point(after(span.after));
         let end = moments.partition_point(after(span.until)).max(begin);
         // Whatever follows the span need not be unpacked.
-        let (count, wanted) = (count.checked_sub(stale.len())?, end);
-        column::decode(&mut reader, count, wanted.min(count), numbers, values)?;
-        let moment = |at: &i64| entry.from.wrapping_add(*at);
-        if stale.is_empty() {
-            let values = values.get(begin..end)?;
-            let points = moments[begin..end].iter().zip(values);
-            into.extend(points.map(|(at, value)| Point { at: moment(at), value: *value }));
-            return Some(());
-        }
-        let (mut stale, mut values) = (stale.iter().peekable(), values.iter());
-        for (place, at) in moments.iter().enumerate().take(end) {
-            let value = if stale.next_if_eq(&&place).is_some() { &STALE } else { values.next()? };
-            if begin <= place {
-                into.push(Point { at: moment(at), value: *value });
-            }
-        }
-        Some(())
-    })
+        let count = count.checked_sub(stale.len())?;
+        column::decode(&mut reader, count, end.min(count), numbers, values)?;
+        Some(begin..end)
+    }
+
+    /// Samples of a chunk that is unpacked and holds no stale markers.
+    fn points(&self, entry: &Entry, range: Range<usize>) -> Option<impl Iterator<Item = Point>> {
+        let (moments, values) = (self.moments.get(range.clone())?, self.values.get(range)?);
+        let from = entry.from;
+        let point =
+            move |(at, value): (&i64, &f64)| Point { at: from.wrapping_add(*at), value: *value };
+        Some(moments.iter().zip(values).map(point))
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +160,10 @@ mod tests {
                 .collect();
             prop_assert_eq!(read(&chunk, span), expected);
             prop_assert_eq!(read(&chunk, Span::ALL).len(), points.len());
+            let within = points.iter().copied().filter(|point| span.holds(point.at));
+            let within = Digest::of_all(within).map_or(Summed::Empty, Summed::To);
+            let summed = sum(&chunk.entry, &chunk.bytes, span);
+            prop_assert!(summed == within || summed == Summed::Unknown);
             if let Some(digest) = chunk.entry.digest {
                 prop_assert_eq!(Some(digest), Digest::of_all(points));
             }

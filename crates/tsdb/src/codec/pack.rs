@@ -71,7 +71,22 @@ pub(crate) fn decode(
     into.reserve(count);
     into.extend_from_slice(&firsts[..order]);
     let wanted = wanted.saturating_sub(order).min(packed);
-    take_bits(bytes, wanted, base, width, into);
+    if order == 1 && patches == 0 {
+        // By far the most: summed up as it is unpacked.
+        let mut sum = firsts[0];
+        take_bits(
+            bytes,
+            wanted,
+            width,
+            |step| {
+                sum = sum.wrapping_add(base).wrapping_add(step);
+                sum
+            },
+            into,
+        );
+        return Some(());
+    }
+    take_bits(bytes, wanted, width, |above| base.wrapping_add(above), into);
     let mut at = start + order;
     for _ in 0..patches {
         at = at.checked_add(usize::try_from(reader.varint()?).ok()?)?;
@@ -177,9 +192,16 @@ fn put_bits(numbers: &[i64], base: i64, width: u32, into: &mut Vec<u8>) {
     into.extend_from_slice(&left[..count.div_ceil(8) as usize]);
 }
 
-fn take_bits(bytes: &[u8], count: usize, base: i64, width: u32, into: &mut Vec<i64>) {
+/// Appends `count` numbers of `width` bits, after `turn` made of each what it stands for.
+fn take_bits(
+    bytes: &[u8],
+    count: usize,
+    width: u32,
+    mut turn: impl FnMut(i64) -> i64,
+    into: &mut Vec<i64>,
+) {
     if width == 0 {
-        into.resize(into.len() + count, base);
+        into.extend((0..count).map(|_| turn(0)));
         return;
     }
     let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
@@ -192,7 +214,7 @@ fn take_bits(bytes: &[u8], count: usize, base: i64, width: u32, into: &mut Vec<i
     into.extend((0..quick).map(|at| {
         let bit = at * width;
         let word = bytes[bit / 8..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-        base.wrapping_add(((word >> (bit % 8)) & mask).cast_signed())
+        turn(((word >> (bit % 8)) & mask).cast_signed())
     }));
     into.extend((quick..count).map(|at| {
         let bit = at * width;
@@ -201,7 +223,7 @@ fn take_bits(bytes: &[u8], count: usize, base: i64, width: u32, into: &mut Vec<i
             *place = *byte;
         }
         let number = (u128::from_le_bytes(word) >> (bit % 8)) as u64 & mask;
-        base.wrapping_add(number.cast_signed())
+        turn(number.cast_signed())
     }));
 }
 
