@@ -176,6 +176,9 @@ impl Store {
         let mut index = 0;
         for samples in batch.samples.chunk_by(|one, other| one.series.shares_page(other.series)) {
             let mut page = head.pages.page_mut(samples[0].series.slot);
+            if let Some(page) = page.as_ref().filter(|_| samples.len() > 1) {
+                page.look_ahead(samples.iter().map(|sample| sample.series));
+            }
             for sample in samples {
                 let live = page.as_mut().and_then(|page| page.get_mut(sample.series));
                 match intake.put(live, sample) {

@@ -167,6 +167,14 @@ impl Tail {
         }
     }
 
+    /// Touches where the next sample goes.
+    pub(crate) fn look(&self) -> usize {
+        match self {
+            Self::Floats(tail) => tail.bytes.last().copied().unwrap_or(0).into(),
+            Self::Empty | Self::Histograms(_) => 0,
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Empty => 0,

@@ -66,6 +66,11 @@ impl Live {
         }
     }
 
+    /// Touches what the next sample changes.
+    pub(crate) fn look(&self) -> usize {
+        self.id as usize ^ self.logged as usize ^ self.tail.look()
+    }
+
     /// Whether a moment lies after all others.
     pub(crate) fn is_next(&self, at: i64) -> bool {
         self.last.is_none_or(|last| at > last)
