@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evenkeel_series::{Labels, Matcher, Operation, STALE, Span};
-use evenkeel_tsdb::{Batch, Options, Store};
+use evenkeel_tsdb::{Appended, Batch, Options, Store, WriteError};
 use proptest::prelude::*;
 
 use crate::naive::{Fate, Naive};
@@ -13,6 +13,8 @@ use crate::naive::{Fate, Naive};
 enum Step {
     /// Samples of one batch: series, steps of time since the last one, value.
     Append(Vec<(u8, i16, u8)>),
+    /// Samples of any age: series, moment, value.
+    Backfill(Vec<(u8, i16, u8)>),
     /// Many regular samples of every series.
     Scrape(u16),
     Tend(u32),
@@ -24,6 +26,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => prop::collection::vec((0..5_u8, -40..60_i16, any::<u8>()), 1..30).prop_map(Step::Append),
+        1 => prop::collection::vec((0..5_u8, 0..9_000_i16, any::<u8>()), 1..60).prop_map(Step::Backfill),
         2 => (1..400_u16).prop_map(Step::Scrape),
         2 => (0..200_u32).prop_map(Step::Tend),
         1 => Just(Step::Flush),
@@ -39,6 +42,7 @@ fn options() -> Options {
         flush_after: Duration::from_millis(50),
         idle: Duration::from_millis(100),
         merge_at: 3,
+        flush_bytes: 400,
         ..Options::default()
     }
 }
@@ -66,14 +70,23 @@ impl Run {
     }
 
     fn append(&mut self, samples: &[(u8, i64, f64)]) {
+        self.take(samples, 20, Store::append);
+    }
+
+    fn take(
+        &mut self,
+        samples: &[(u8, i64, f64)],
+        late: i64,
+        take: impl Fn(&Store, &Batch) -> Result<Appended, WriteError>,
+    ) {
         let mut batch = Batch::default();
         let mut fates = Vec::new();
         for (series, at, value) in samples {
             let labels = labels(*series);
             batch.float(self.store().intern(&labels).unwrap(), *at, *value);
-            fates.push(self.naive.append(&labels, *at, *value, 20));
+            fates.push(self.naive.append(&labels, *at, *value, late));
         }
-        let appended = self.store().append(&batch).unwrap();
+        let appended = take(self.store(), &batch).unwrap();
         let count = |fate| fates.iter().filter(|it| **it == fate).count() as u64;
         assert_eq!(appended.accepted, count(Fate::Accepted));
         assert_eq!(appended.duplicates, count(Fate::Duplicate));
@@ -93,6 +106,11 @@ impl Run {
                     all.push((series, self.at, value(of)));
                 }
                 self.append(&all);
+            }
+            Step::Backfill(samples) => {
+                let samples =
+                    samples.into_iter().map(|(series, at, of)| (series, at.into(), value(of)));
+                self.take(&samples.collect::<Vec<_>>(), i64::MAX, Store::backfill);
             }
             Step::Scrape(count) => {
                 for _ in 0..count {
