@@ -80,7 +80,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     Package {
         name: "prometheus",
         program: "prometheus",
-        used_by: "the tests that write metrics and ask them back, in crates/metrics/tests, and that ask the same of both, in crates/promql/tests",
+        used_by: "the tests that write metrics and ask them back, in crates/metrics/tests, and that ask the same of both, in crates/promql/tests and crates/serve/tests",
     },
     Package {
         name: "python3-pip",

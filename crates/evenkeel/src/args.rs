@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod chaos;
 pub(crate) mod gameday;
 pub(crate) mod load;
+pub(crate) mod metrics;
 pub(crate) mod proxy;
 pub(crate) mod slo;
 
@@ -90,6 +91,9 @@ pub(crate) enum Verb {
     /// Objectives: bringing them over from other tools.
     #[command(subcommand)]
     Slo(slo::Slo),
+    /// Metrics: a store in this process, with the API of Prometheus.
+    #[command(subcommand)]
+    Metrics(metrics::Metrics),
     /// Say what can be broken on this host, what cannot, and how to get it; changes nothing.
     Doctor,
     /// Start a proxy with the API of Toxiproxy, for tests that were written for it; loopback only.

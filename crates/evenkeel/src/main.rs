@@ -78,6 +78,10 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         Verb::GameDay(args::gameday::GameDay::Run(args)) => {
             on_runtime(verb::gameday::run(args, screen))
         }
+        Verb::Metrics(args::metrics::Metrics::Serve(args)) => {
+            on_runtime(verb::metrics::serve(args, screen))
+        }
+        Verb::Metrics(args::metrics::Metrics::Import(args)) => verb::metrics::import(&args, screen),
         Verb::Doctor => verb::doctor::run(screen),
         Verb::Proxy(args) => on_runtime(verb::proxy::run(args, screen)),
         Verb::Shop(args) => verb::shop::run(*args),

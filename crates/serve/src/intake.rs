@@ -8,13 +8,29 @@ use evenkeel_tsdb::{Metadata, MetricKind, Rejection, SeriesRef, Store};
 
 /// A store that samples are brought to.
 #[derive(Clone, Debug)]
-pub(crate) struct Stored(pub(crate) Arc<Store>);
+pub(crate) struct Stored {
+    store: Arc<Store>,
+    /// Whether samples are taken in however old they are.
+    is_history: bool,
+}
+
+impl Stored {
+    /// For samples that are new, or a little late.
+    pub(crate) const fn of(store: Arc<Store>) -> Self {
+        Self { store, is_history: false }
+    }
+
+    /// For samples of any age.
+    pub(crate) const fn for_history(store: Arc<Store>) -> Self {
+        Self { store, is_history: true }
+    }
+}
 
 impl Intake for Stored {
     type Series = SeriesRef;
 
     fn series(&self, labels: &[(&str, &str)]) -> Result<SeriesRef, IntakeError> {
-        self.0.intern_sorted(labels).map_err(|it| IntakeError(it.to_string()))
+        self.store.intern_sorted(labels).map_err(|it| IntakeError(it.to_string()))
     }
 
     fn append(&self, batch: &Batch<SeriesRef>) -> Result<Refused, IntakeError> {
@@ -29,7 +45,11 @@ impl Intake for Stored {
         for (series, at, histogram) in &batch.histograms {
             into.histogram(*series, *at, Arc::clone(histogram));
         }
-        let appended = self.0.append(&into).map_err(|it| IntakeError(it.to_string()))?;
+        let appended = match self.is_history {
+            true => self.store.backfill(&into),
+            false => self.store.append(&into),
+        };
+        let appended = appended.map_err(|it| IntakeError(it.to_string()))?;
         let mut refused = Refused::default();
         for (_, why) in appended.rejected {
             match why {
@@ -46,7 +66,7 @@ impl Intake for Stored {
         let Meaning { kind, help, unit } = meaning.clone();
         let metadata = Metadata { kind: kind_of(kind), help, unit };
         // A log that cannot be written says so to whoever appends.
-        self.0.describe(metric, &metadata).unwrap_or_default();
+        self.store.describe(metric, &metadata).unwrap_or_default();
     }
 }
 

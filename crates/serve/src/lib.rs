@@ -7,6 +7,7 @@
 //! ingest   remote write and OTLP: bodies in, status out
 //! api      the HTTP API of Prometheus, version 1
 //! own      what the server says of itself at /metrics
+//! history  samples of files, brought into a store that nobody serves
 //! objectives  the questions of SLOs, put to a store or to a server, and judged
 //! ```
 //!
@@ -18,6 +19,7 @@
 
 mod api;
 pub mod door;
+mod history;
 mod ingest;
 mod intake;
 pub mod objectives;
@@ -25,4 +27,5 @@ mod own;
 mod server;
 
 pub use door::{Token, TokenError};
-pub use server::{ServeError, Server, Settings};
+pub use history::{Brought, HistoryError, bring};
+pub use server::{RunError, ServeError, Server, Settings};

@@ -140,7 +140,7 @@ impl<C: Clock + Clone + 'static> Server<C> {
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let store = Arc::new(Store::open(&data, options(&config))?);
-        let stored = Arc::new(Stored(Arc::clone(&store)));
+        let stored = Arc::new(Stored::of(Arc::clone(&store)));
         let pool = Pool::open(&config, &stored, &clock).map_err(ServeError::Scrape)?;
         let world = Arc::new(World {
             store: Arc::clone(&store),
@@ -344,7 +344,7 @@ impl<C: Clock + 'static> Desk<C> {
         };
         let world = Arc::clone(&self.world);
         let taken = tokio::task::spawn_blocking(move || {
-            let store = Stored(Arc::clone(&world.store));
+            let store = Stored::of(Arc::clone(&world.store));
             match sent {
                 Sent::Write => world.ingest.write(&head.headers, &body, &store, &world.counts),
                 Sent::Otlp => Ingest::otlp(&head.headers, &body, &store, &world.counts),

@@ -11,6 +11,7 @@ pub(crate) mod gameday;
 mod import;
 pub(crate) mod init;
 pub(crate) mod load;
+pub(crate) mod metrics;
 pub(crate) mod plan;
 pub(crate) mod proxy;
 pub(crate) mod runs;

@@ -29,6 +29,7 @@ mod halt;
 mod host;
 mod kill;
 mod load;
+mod metrics;
 #[path = "../../../fault/tests/it/patience.rs"]
 mod patience;
 mod proxy;

@@ -1,0 +1,112 @@
+//! `metrics serve`: from a `prometheus.yml` to an answer, and to the end.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::world::{World, said, wait_until};
+
+/// The command with its API at a port of its own.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+    /// What it said until it was open.
+    said: Vec<String>,
+}
+
+impl Server {
+    fn start(world: &World, arguments: &[&str]) -> Self {
+        let all = [&["metrics", "serve", "--listen", "127.0.0.1:0"], arguments].concat();
+        let mut command = world.evenkeel(&all);
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let (mut said, mut address) = (Vec::new(), None);
+        for line in lines {
+            address = line.split(['/', ';']).find_map(|it| it.parse().ok());
+            said.push(line);
+            if address.is_some() {
+                break;
+            }
+        }
+        let address = address.unwrap_or_else(|| panic!("no address in {said:?}"));
+        Self { child, address, said }
+    }
+
+    /// The body of the answer to a path.
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        let head =
+            format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address);
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    /// Asks it to end, and says with which code it did.
+    fn end(mut self, signal: Signal) -> Option<i32> {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+/// A configuration by which a server scrapes another.
+fn configuration(target: SocketAddr) -> String {
+    format!(
+        "global:\n  scrape_interval: 100ms\n  scrape_protocols: [PrometheusText0.0.4]\n\
+         rule_files: [\"alert_rules.yml\"]\n\
+         scrape_configs:\n- job_name: evenkeel\n  static_configs:\n  - targets: ['{target}']\n"
+    )
+}
+
+#[test]
+fn what_is_scraped_is_asked_and_is_there_after_a_signal() {
+    let world = World::new();
+    let target = Server::start(&world, &["--data", "target"]);
+    world.write("prometheus.yml", &configuration(target.address));
+    let arguments = ["--config", "prometheus.yml", "--data", "store"];
+    let server = Server::start(&world, &arguments);
+    let note = "prometheus.yml:3:3: `scrape_protocols` changes nothing:";
+    assert!(server.said.iter().any(|it| it.starts_with(note)), "{:?}", server.said);
+    let query = "/api/v1/query?query=last_over_time(evenkeel_build_info%5B1h%5D)";
+    let scraped = |server: &Server| server.get(query).contains("\"job\":\"evenkeel\"");
+    assert!(wait_until(Duration::from_secs(20), || scraped(&server)), "{}", server.get(query));
+    assert_eq!(server.end(Signal::TERM), Some(0));
+    assert_eq!(target.end(Signal::INT), Some(0));
+    let again = Server::start(&world, &["--data", "store"]);
+    assert!(scraped(&again), "{}", again.get(query));
+    assert_eq!(again.end(Signal::TERM), Some(0));
+    world.is_empty_within_a_second();
+}
+
+#[test]
+fn a_configuration_with_mistakes_is_refused_with_their_places() {
+    let world = World::new();
+    world.write(
+        "prometheus.yml",
+        "global:\n  scrape_intervall: 1s\nscrape_configs: [{job_name: ''}]\n",
+    );
+    let output = world.run(&["metrics", "serve", "--config", "prometheus.yml"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    for text in ["prometheus.yml:2:3", "scrape_interval`", "prometheus.yml:3:18", "2 errors"] {
+        assert!(said(&output).contains(text), "{text}\n{}", said(&output));
+    }
+    let output = world.run(&["metrics", "serve", "--config", "nowhere.yml"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(!world.folder().join("evenkeel-metrics").exists());
+}
+
+#[test]
+fn an_address_of_others_needs_a_token_that_cannot_be_guessed() {
+    let world = World::new();
+    let output = world.run(&["metrics", "serve", "--listen", "0.0.0.0:0"]);
+    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    assert!(said(&output).contains("--token-file"), "{}", said(&output));
+    world.write("token", "secret\n");
+    let output = world.run(&["metrics", "serve", "--listen", "0.0.0.0:0", "--token-file", "token"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("can be guessed"), "{}", said(&output));
+}
