@@ -186,6 +186,7 @@ fn policy_of(slo: &Slo, library: &Library) -> Result<Option<AlertPolicy>, Readin
 
 /// The rules of a policy, for an objective with such a window, whose counts are of `unit`.
 pub fn burn_rules(policy: &AlertPolicy, window: Duration, unit: Unit) -> Vec<Rule> {
+    let low_traffic = policy.low_traffic.map(low_traffic);
     let rule = |it: &document::BurnWindow| {
         let factor = match it.threshold {
             BurnThreshold::Factor(it) => Share::decimal(it).unwrap_or(Share::ZERO),
@@ -193,12 +194,11 @@ pub fn burn_rules(policy: &AlertPolicy, window: Duration, unit: Unit) -> Vec<Rul
         };
         let severity = it.severity.into();
         let name = format!("{} {}", it.severity.name(), duration(it.long));
-        let low_traffic = policy.low_traffic.filter(|_| unit == Unit::Events).map(low_traffic);
         Rule {
             pending: it.sustained,
-            keep_firing: it.keep_firing,
             clear: policy.hysteresis.rest(),
-            low_traffic,
+            keep_firing: it.keep_firing,
+            low_traffic: low_traffic.filter(|_| unit == Unit::Events),
             labels: it.labels.clone(),
             ..Rule::new(name, severity, it.long, it.short, factor)
         }
@@ -206,11 +206,9 @@ pub fn burn_rules(policy: &AlertPolicy, window: Duration, unit: Unit) -> Vec<Rul
     policy.windows.iter().map(rule).collect()
 }
 
-/// What a policy wants to see where there is little traffic.
 fn low_traffic(of: document::LowTraffic) -> LowTraffic {
-    let document::LowTraffic { below, confidence, min_bad, min_events } = of;
-    let z = evenkeel_stats::normal::quantile(f64::midpoint(1.0, confidence.get())).min(Z_MAX);
-    LowTraffic { bad_min: min_bad, short_min: min_events, plenty: below, z }
+    let z = evenkeel_stats::normal::quantile(f64::midpoint(1.0, of.confidence.get())).min(Z_MAX);
+    LowTraffic { bad_min: of.min_bad, short_min: of.min_events, plenty: of.below, z }
 }
 
 /// Nobody is surer.
@@ -287,27 +285,33 @@ fn exclusions(
         .enumerate()
         .map(|(number, it)| {
             let reason = it.reason.clone();
+            let by = it.by.clone().or_else(|| slo.owner.clone());
+            let zone = zone(&it.time_zone, &slo.name, zones)?;
+            let entered = it.entered.map(|it| moment(it, &zone, &slo.name)).transpose()?;
             Ok(Exclusion {
                 name: format!("exclusion {}", number + 1),
-                who: slo.owner.clone().unwrap_or_else(|| format!("SLO/{}", slo.name)),
+                who: by.unwrap_or_else(|| format!("SLO/{}", slo.name)),
                 why: reason.unwrap_or_else(|| "no reason is given".to_owned()),
-                // A document does not say when a line of it was written.
-                entered: Timestamp::MIN,
-                when: when(it, &slo.name, zones)?,
+                // What does not say when it was entered was announced.
+                entered: entered.unwrap_or(Timestamp::MIN),
+                when: when(it, &slo.name, zone)?,
             })
         })
         .collect()
 }
 
-fn when(it: &document::Exclusion, of: &str, zones: Zones) -> Result<When, ReadingError> {
-    let zone = zone(&it.time_zone, of, zones)?;
-    let nowhere = || ReadingError::Moment { of: of.to_owned() };
-    let moment = |it: ExclusionTime| match it {
+fn moment(it: ExclusionTime, zone: &TimeZone, of: &str) -> Result<Timestamp, ReadingError> {
+    match it {
         ExclusionTime::Instant(it) => Ok(it),
-        ExclusionTime::Local(it) => {
-            it.to_zoned(zone.clone()).map(|it| it.timestamp()).map_err(|_| nowhere())
-        }
-    };
+        ExclusionTime::Local(it) => it
+            .to_zoned(zone.clone())
+            .map(|it| it.timestamp())
+            .map_err(|_| ReadingError::Moment { of: of.to_owned() }),
+    }
+}
+
+fn when(it: &document::Exclusion, of: &str, zone: TimeZone) -> Result<When, ReadingError> {
+    let moment = |it| moment(it, &zone, of);
     let from = moment(it.from)?;
     let lasts = match it.end {
         ExclusionEnd::Until(end) => Interval::new(from, moment(end)?).length(),
@@ -340,8 +344,7 @@ pub fn budget_policy<'a>(
     meant.reduce(closer).map(|(_, it)| it)
 }
 
-/// What is done as a budget goes, of a document. A freeze with a scope spares the kinds of change that its gate excepts; one
-/// without stops everything.
+/// What is done as a budget goes, of a document.
 ///
 /// # Errors
 /// When two levels are at the same share, or there are too many.
@@ -364,13 +367,11 @@ fn action(of: &document::Action) -> Action {
         document::Action::Review { description } => {
             Action::Review { description: text(description) }
         }
-        document::Action::Freeze { scope, spares, description } => Action::Freeze {
-            scope: Scope {
-                name: scope.clone().unwrap_or_else(|| Scope::everything().name),
-                spares: spares.clone(),
-            },
-            description: text(description),
-        },
+        document::Action::Freeze { scope, spares, description } => {
+            let name = scope.clone().unwrap_or_else(|| Scope::everything().name);
+            let scope = Scope { name, spares: spares.clone() };
+            Action::Freeze { scope, description: text(description) }
+        }
         document::Action::Ticket { target, description } => {
             let parts: Vec<_> = target.iter().chain(description).cloned().collect();
             Action::Ticket { description: parts.join(": ") }

@@ -145,3 +145,76 @@ impl Standing {
         self.burning.iter().filter(|it| it.holds == Some(true) && it.inhibited_by.is_none())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evenkeel_model::Library;
+    use jiff::tz::TimeZone;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn objective(more: &str) -> Objective {
+        let text = format!(
+            "apiVersion: evenkeel.dev/v1\nkind: SLO\nmetadata: {{name: it}}\nspec:\n  objective: 99%\n  sli: {{availability: {{bad: bad, total: all}}}}\n  window: 1d\n{more}"
+        );
+        let (library, wrong) = Library::read([("it.yaml".to_owned(), text.into())]);
+        assert!(wrong.is_empty(), "{wrong:?}");
+        let zones = |name: &str| (name == "UTC").then_some(TimeZone::UTC);
+        Objective::of(library.slo("it").unwrap(), &library, zones).unwrap()
+    }
+
+    fn at() -> Timestamp {
+        Timestamp::from_second(864_000).unwrap()
+    }
+
+    /// Each interval with a thousand events an hour, of which so many are bad in the last hour.
+    fn standing(of: &Objective, bad: u64) -> Standing {
+        let counts = |it: Interval| {
+            let last = it.common(Interval::new(before(at(), HOUR), at())).length();
+            let events = |it: Duration, an_hour: u64| it.as_secs() * an_hour / 3600;
+            Some(Counts::with_bad(events(last, bad), events(it.length(), 1_000)))
+        };
+        let counted = of.intervals(at()).into_iter().map(|it| (it, counts(it))).collect();
+        of.standing(at(), &counted, Coverage { present: HOUR, of: 24 * HOUR })
+    }
+
+    fn said(of: &Standing) -> Vec<(Option<bool>, Option<&str>)> {
+        of.burning.iter().map(|it| (it.holds, it.inhibited_by.as_deref())).collect()
+    }
+
+    #[test]
+    fn alerts_hold_by_their_own_windows_and_the_fastest_silences_the_others() {
+        let it = standing(&objective(""), 200);
+        // 200 of 24,000 in the day, and of 6,000 in six hours: below its factor.
+        assert_eq!(it.account.left(), Some(Share::of(1, 6)));
+        assert_eq!(it.status, Status::Critical);
+        assert_eq!(said(&it)[..2], [(Some(true), None), (Some(false), None)]);
+        let it = standing(&objective(""), 900);
+        assert_eq!(said(&it)[..2], [(Some(true), None), (Some(true), Some("page 1h"))]);
+        assert_eq!(it.firing().count(), 1);
+        assert_eq!(it.exhaustion, Some(Exhaustion::Already));
+    }
+
+    #[test]
+    fn what_is_excluded_is_in_no_window() {
+        let more = "  exclusions: [{from: '1970-01-10T23:00Z', duration: 1h}]\n";
+        let it = standing(&objective(more), 900);
+        assert_eq!(it.account.budget.counts, Counts::with_bad(0, 23_000));
+        assert!(it.burning.iter().take(1).all(|it| it.holds.is_none()), "{it:?}");
+    }
+
+    #[test]
+    fn nothing_counted_is_no_data_and_nobody_can_tell() {
+        let it =
+            objective("").standing(at(), &Counted::new(), Coverage { present: HOUR, of: HOUR });
+        assert_eq!((it.status, it.exhaustion, it.recent), (Status::NoData, None, None));
+        assert!(said(&it).iter().all(|it| it.0.is_none()));
+    }
+
+    #[test]
+    fn where_nobody_is_told_the_rate_is_that_of_the_window() {
+        let it = standing(&objective("  alerting: none\n"), 240);
+        assert_eq!(it.recent.map(|it| it.0), Some(Share::ONE));
+    }
+}

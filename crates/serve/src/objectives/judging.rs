@@ -97,9 +97,7 @@ async fn told(
         queries.push(question.query);
     }
     let history = of.asking.history(frame, &answers);
-    let history = history.map_err(|it| AskError::Query {
-        query: queries.join("; "),
-        why: it.to_string(),
-    })?;
+    let history =
+        history.map_err(|it| AskError::Query { query: queries.join("; "), why: it.to_string() })?;
     Ok(Told { history, flaw: of.asking.flaw(&answers), queries })
 }

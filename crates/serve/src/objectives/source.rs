@@ -15,7 +15,9 @@ use super::remote::{Access, Remote, RemoteError};
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// There is no such directory.
-    #[error("there is no store at `{0}`: name its directory, or the URL of a server such as `http://127.0.0.1:9090`")]
+    #[error(
+        "there is no store at `{0}`: name its directory, or the URL of a server such as `http://127.0.0.1:9090`"
+    )]
     NoStore(String),
     /// The store could not be opened.
     #[error(transparent)]

@@ -112,8 +112,8 @@ fn alert(of: &Subject, rule: &Rule) -> Option<PromRule> {
     let mut clauses = vec![format!("{} > {limit}", of.series_of(ERROR_RATIO, rule.long))];
     if let Some(it) = evidence {
         if it.bad_min > 0 {
-            let bad = of.series_of(BAD, rule.long);
-            clauses.push(format!("and\n{bad} > {}", almost(it.bad_min)));
+            let few = of.series_of(BAD, rule.long);
+            clauses.push(format!("and\n{few} > {}", almost(it.bad_min)));
         }
         if it.plenty > 0 {
             clauses.push(format!("and\n{}", proven(of, rule.long, it, &limit)));
