@@ -101,7 +101,7 @@ fn evaluated(series: &dyn Series, question: &Question) -> Result<Answer, AskErro
                 let When::Every { first, steps, .. } = part else { continue };
                 let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
                 let from = first.as_millisecond();
-                let until = from + step * (steps as i64 - 1);
+                let until = from + step * (steps.cast_signed() as i64 - 1);
                 let answer = query.range(series, (from, until), step, &options);
                 let value = answer.map_err(|it| wrong(it.to_string()))?.value;
                 let Value::Matrix(mut lines) = value else {

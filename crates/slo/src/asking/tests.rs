@@ -1,3 +1,5 @@
+//! Questions of every kind of measure, and what their answers count.
+
 use super::*;
 use evenkeel_model::Library;
 

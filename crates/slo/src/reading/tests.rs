@@ -1,3 +1,5 @@
+//! Documents as the engine takes them, one kind after the other.
+
 use super::*;
 
 const HOUR: Duration = Duration::from_hours(1);
