@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use evenkeel_series::{Label, Labels, Matcher, Operation};
 
@@ -141,9 +141,38 @@ fn first_only(first: &[u32], others: &[u32]) -> Vec<u32> {
 pub(crate) struct Index {
     names: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Vec<u32>>>,
     all: Vec<u32>,
+    /// By slot, the place of a series among all in order of their labels: answers are in that order, and to compare
+    /// labels takes long. It is made when somebody asks for many, and gone when a series comes.
+    places: OnceLock<Arc<[u32]>>,
 }
 
+/// A part of all series that is worth putting all in order: one in so many.
+const MANY: usize = 4;
+
 impl Index {
+    /// The places of series among all, by slot, for who is to put `count` of them in order. None when there are few, or
+    /// when a series is here that the asker does not know.
+    pub(crate) fn places<'a>(
+        &self,
+        count: usize,
+        labels: impl Fn(u32) -> Option<&'a Labels>,
+    ) -> Option<Arc<[u32]>> {
+        if let Some(places) = self.places.get() {
+            return Some(places.clone());
+        }
+        if count < self.all.len() / MANY {
+            return None;
+        }
+        let pair = |slot: &u32| Some((labels(*slot)?, *slot));
+        let mut sorted = self.all.iter().map(pair).collect::<Option<Vec<_>>>()?;
+        sorted.sort_unstable();
+        let mut places = vec![0; self.all.last().map_or(0, |last| *last as usize + 1)];
+        for ((_, slot), place) in sorted.into_iter().zip(0..) {
+            places[slot as usize] = place;
+        }
+        Some(self.places.get_or_init(|| places.into()).clone())
+    }
+
     /// Adds a series, and gives its labels with shared texts.
     pub(crate) fn add<'a>(
         &mut self,
@@ -151,6 +180,7 @@ impl Index {
         pairs: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Labels {
         insert(&mut self.all, slot);
+        self.places = OnceLock::new();
         Labels::new(pairs.map(|(name, value)| {
             let name =
                 self.names.get_key_value(name).map_or_else(|| name.into(), |it| it.0.clone());
@@ -164,6 +194,7 @@ impl Index {
     /// Takes a series out of it that no snapshot knows.
     pub(crate) fn remove(&mut self, slot: u32, labels: &Labels) {
         self.all.retain(|it| *it != slot);
+        self.places = OnceLock::new();
         for label in labels {
             let Some(values) = self.names.get_mut(&label.name) else { continue };
             let Some(list) = values.get_mut(&label.value) else { continue };
@@ -190,6 +221,7 @@ impl Index {
         Self {
             names: names.filter(|(_, values)| !values.is_empty()).collect(),
             all: first_only(&self.all, gone),
+            places: OnceLock::new(),
         }
     }
 }

@@ -26,6 +26,8 @@ pub struct Snapshot {
 pub(crate) struct View<'a> {
     pub(crate) id: u64,
     pub(crate) live: Option<&'a Live>,
+    /// Where that is.
+    slot: u32,
     /// In which segments, and in which rows of them.
     pub(crate) rows: Vec<(&'a Segment, u32)>,
 }
@@ -92,14 +94,26 @@ impl Snapshot {
         segments.filter(move |segment| span.meets(segment.from(), segment.to()))
     }
 
+    /// The order of labels of all living series, if those that are to be put in order all live.
+    fn places(&self, views: &[View<'_>]) -> Option<Arc<[u32]>> {
+        if views.iter().any(|view| view.live.is_none()) {
+            return None;
+        }
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.places(views.len(), |slot| Some(&self.pages.get(slot)?.labels))
+    }
+
     /// The series that meet every matcher and may have samples in a span, by id.
     fn views(&self, matchers: &[Matcher], span: Span) -> Vec<View<'_>> {
         let mut views: Vec<View<'_>> = {
             let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
             let slots = resolve(matchers, &*index);
             // A series that came after this snapshot is in its index, and not in its pages.
-            let lives = slots.iter().filter_map(|slot| self.pages.get(*slot));
-            lives.map(|live| View { id: live.id, live: Some(live), rows: Vec::new() }).collect()
+            let view = |slot: &u32| {
+                let live = self.pages.get(*slot)?;
+                Some(View { id: live.id, live: Some(live), slot: *slot, rows: Vec::new() })
+            };
+            slots.iter().filter_map(view).collect()
         };
         views.sort_by_key(|view| view.id);
         let segments = self.meeting(span).count();
@@ -118,7 +132,7 @@ impl Snapshot {
                     }
                     rows.push((segment, row));
                 } else {
-                    views.push(View { id, live: None, rows: vec![(segment, row)] });
+                    views.push(View { id, live: None, slot: 0, rows: vec![(segment, row)] });
                 }
             }
             // Two sorted runs, or one: next to nothing for a stable sort.
@@ -135,10 +149,16 @@ impl Source for Snapshot {
         matchers: &[Matcher],
         span: Span,
     ) -> Result<Vec<Box<dyn Series + 'a>>, SourceError> {
-        let views = self.views(matchers, span).into_iter();
-        let mut found: Vec<Reading<'a>> =
-            views.map(|view| Reading { labels: view.labels(), view }).collect();
-        found.sort_unstable_by(|one, other| one.labels.cmp(&other.labels));
+        let mut views = self.views(matchers, span);
+        let places = self.places(&views);
+        if let Some(places) = &places {
+            views.sort_unstable_by_key(|view| places.get(view.slot as usize));
+        }
+        let readings = views.into_iter().map(|view| Reading { labels: view.labels(), view });
+        let mut found: Vec<Reading<'a>> = readings.collect();
+        if places.is_none() {
+            found.sort_unstable_by(|one, other| one.labels.cmp(&other.labels));
+        }
         Ok(found.into_iter().map(|it| Box::new(it) as Box<dyn Series + 'a>).collect())
     }
 }

@@ -208,3 +208,26 @@ fn old_segments_that_cannot_grow_do_not_keep_new_ones_apart() {
     let statistics = store.statistics();
     assert_eq!((statistics.segments, statistics.segment_samples), (5, 7));
 }
+
+#[test]
+fn series_come_in_order_of_their_labels_whatever_came_first_or_since() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), Options::default()).unwrap();
+    let mut known = Vec::new();
+    for number in [5, 40, 3, 31, 200, 1, 7] {
+        append(&store, number, HOUR);
+        known.push(labels(number));
+        known.sort();
+        let snapshot = store.snapshot();
+        for _ in 0..2 {
+            let all = snapshot.select(&[], Span::ALL).unwrap();
+            let names: Vec<_> = all.iter().map(|series| series.labels().clone()).collect();
+            assert_eq!(names, known);
+        }
+        append(&store, 0, HOUR + i64::from(number));
+        assert_eq!(snapshot.select(&[], Span::ALL).unwrap().len(), known.len());
+        if known.len() == 1 {
+            known.insert(0, labels(0));
+        }
+    }
+}
