@@ -339,8 +339,9 @@ impl Library {
         self.broken.iter().any(|(of, _)| *of == kind)
     }
 
-    /// A finding at `path` of the spec of a document.
-    pub(crate) fn finding(
+    /// A finding at `path` of the spec of a document, such as `sli/ratio/bad`: for those who know of a part of it what the
+    /// library does not, as the text of a query.
+    pub fn finding(
         &self,
         item: &Item,
         path: &str,

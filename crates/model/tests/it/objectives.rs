@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use evenkeel_model::decode::codes;
 use evenkeel_model::document::{
     Action, Alerts, BurnThreshold, Counted, Document, ExclusionEnd, Expression, Figure,
     HistogramForm, Indicator, Measure, NoData, Severity, Window,
@@ -68,6 +69,27 @@ fn every_kind_of_indicator_is_read() {
             matches!(it, Measure::Figure(_)),
             sli.contains("gauge") || sli.contains("freshness") || sli.contains("throughput")
         );
+    }
+}
+
+#[test]
+fn every_query_is_found_where_it_stands() {
+    for (sli, path, text) in [
+        (
+            "{ratio: {bad: a, total: 'sum(rate(b[$window]))'}}",
+            "sli/ratio/total",
+            "sum(rate(b[5m]))",
+        ),
+        ("{availability: {good: 'a[$window]', total: b}}", "sli/availability/good", "a[5m]"),
+        ("{raw: {successRatio: 'a[$window]'}}", "sli/raw/successRatio", "a[5m]"),
+        ("{gauge: {query: max(a), value: '> 1'}}", "sli/gauge/query", "max(a)"),
+        ("{throughput: {min: 1/s, total: 'a[$window]'}}", "sli/throughput/total", "a[5m]"),
+    ] {
+        let (library, _) = check(&slo(&format!("  sli: {sli}\n  objective: 99%\n")));
+        let found = library.slo("it").unwrap().queries("5m");
+        assert_eq!(found, [(path.to_owned(), text.to_owned())]);
+        let item = library.get("SLO", "it").unwrap();
+        assert_eq!(library.finding(item, path, codes::PROMQL, "", "").line, 5);
     }
 }
 

@@ -28,6 +28,7 @@ mod alerting;
 mod exclusion;
 mod measure;
 mod promised;
+mod queries;
 mod selector;
 mod window;
 
