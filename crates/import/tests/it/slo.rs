@@ -72,7 +72,10 @@ fn a_percentile_beside_another_objective_is_refused() {
     let ImportError::Wrong(found) = error else { panic!("{error}") };
     let found: Vec<_> =
         found.iter().map(|it| format!("{}:{} {}", it.line, it.column, it.message)).collect();
-    insta::assert_snapshot!(found.join("\n"), @"14:17 `percentile: 95` beside another objective promises two things");
+    insta::assert_snapshot!(found.join("\n"), @r"
+    1:1 the description promises 95% within 300ms, and the objective 99.9% within 300ms
+    14:17 `percentile: 95` beside another objective promises two things
+    ");
     let text = String::from_utf8(bytes("seeds/service-level.yaml")).unwrap();
     let text =
         text.replace("    percentile: 95\n", "").replace("95% of requests", "99.9% of requests");
