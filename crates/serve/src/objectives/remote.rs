@@ -146,7 +146,8 @@ impl Remote {
             When::Every { first, step, steps } => {
                 let from = first.as_millisecond();
                 let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
-                let until = from.saturating_add(step.saturating_mul(steps.cast_signed() as i64 - 1));
+                let until =
+                    from.saturating_add(step.saturating_mul(steps.cast_signed() as i64 - 1));
                 form.append_pair("start", &seconds(from));
                 form.append_pair("end", &seconds(until));
                 form.append_pair("step", &seconds(step));
