@@ -88,9 +88,11 @@ pub(crate) enum Verb {
     /// Game days: an experiment or a drill with the people around it.
     #[command(subcommand, name = "gameday")]
     GameDay(gameday::GameDay),
-    /// Objectives: bringing them over from other tools.
+    /// Objectives: how they stand and why, rules for Prometheus, what alerts would have said, and bringing them over from other tools.
     #[command(subcommand)]
     Slo(slo::Slo),
+    /// Say whether a change may go out, by what is left of an error budget: exit code 0 open, 1 closed, 6 no data to tell.
+    Gate(Box<slo::GateArgs>),
     /// Metrics: a store in this process, with the API of Prometheus.
     #[command(subcommand)]
     Metrics(metrics::Metrics),

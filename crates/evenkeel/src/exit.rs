@@ -21,6 +21,8 @@ impl Exit {
     pub(crate) const STOPPED: Self = Self(4);
     /// Somebody said no.
     pub(crate) const REFUSED: Self = Self(5);
+    /// There is too little to tell.
+    pub(crate) const INCONCLUSIVE: Self = Self(6);
     /// Our own mistake.
     pub(crate) const BUG: Self = Self(70);
     /// Somebody ended it.

@@ -74,6 +74,15 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         Verb::Chaos(args::Chaos::Approve(args)) => verb::chaos::approve::run(&args, screen),
         Verb::Chaos(args::Chaos::Faults) => verb::chaos::faults(screen),
         Verb::Chaos(args::Chaos::Import(args)) => verb::chaos::import::run(&args, screen),
+        Verb::Slo(args::slo::Slo::Status(args)) => on_runtime(verb::slo::status::run(args, screen)),
+        Verb::Slo(args::slo::Slo::Explain(args)) => {
+            on_runtime(verb::slo::explain::run(args, screen))
+        }
+        Verb::Slo(args::slo::Slo::Rules(args)) => verb::slo::rules::run(&args, screen),
+        Verb::Slo(args::slo::Slo::Backtest(args)) => {
+            on_runtime(verb::slo::backtest::run(args, screen))
+        }
+        Verb::Gate(args) => on_runtime(verb::slo::gate::run(*args, screen)),
         Verb::Slo(args::slo::Slo::Import(args)) => verb::slo::import::run(&args, screen),
         Verb::GameDay(args::gameday::GameDay::Run(args)) => {
             on_runtime(verb::gameday::run(args, screen))

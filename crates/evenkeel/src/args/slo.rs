@@ -1,11 +1,23 @@
 //! Arguments of `slo`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use evenkeel_units::parse_duration;
+use jiff::Timestamp;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Slo {
+    /// Show how objectives stand: what was reached, what is left of the budget, which alerts fire. Exit code 1 when a budget
+    /// is exhausted, 6 when there is no data to tell.
+    Status(SourceArgs),
+    /// Show how what is left of a budget was computed: formulas, inputs, what was asked, and how much data there was.
+    Explain(SourceArgs),
+    /// Write objectives as recording and alerting rules of Prometheus, with tests of them for promtool.
+    Rules(RulesArgs),
+    /// Play history through the alerts of objectives, and through the usual ones: pages a month, what they would have caught.
+    Backtest(BacktestArgs),
     /// Bring objectives and policies over from other tools, and list what does not carry over.
     Import(SloImportArgs),
 }
@@ -24,4 +36,101 @@ pub(crate) struct SloImportArgs {
     /// The file to write. Default: standard output.
     #[arg(long, short = 'o', value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// Objectives, and where they are counted.
+#[derive(Args, Debug)]
+pub(crate) struct SourceArgs {
+    /// Files with SLOs and what they name; `-` reads standard input.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Only this objective; more than once for several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) slo: Vec<String>,
+    /// The directory of a store, or the URL of a server with the API of Prometheus. A URL may have a name and a password; a
+    /// token is read from EVENKEEL_SOURCE_TOKEN. Default: what EVENKEEL_SOURCE says.
+    #[arg(long, value_name = "URL|DIR")]
+    pub(crate) source: Option<String>,
+    /// As of this moment, such as 2026-03-01T12:00:00Z. Default: now.
+    #[arg(long, value_name = "MOMENT")]
+    pub(crate) at: Option<Timestamp>,
+}
+
+/// Rules of Prometheus.
+#[derive(Args, Debug)]
+pub(crate) struct RulesArgs {
+    /// Files with SLOs and what they name; `-` reads standard input.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Only this objective; more than once for several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) slo: Vec<String>,
+    /// `exact` divides sums of events and asks for evidence; `compat` writes what Sloth writes.
+    #[arg(long, value_enum, default_value_t = RulesMode::Exact, value_name = "MODE")]
+    pub(crate) mode: RulesMode,
+    /// A file for `rule_files`, or a PrometheusRule of the Prometheus operator.
+    #[arg(long = "as", value_enum, default_value_t = RulesForm::File, value_name = "FORM")]
+    pub(crate) form: RulesForm,
+    /// Write `rules.yaml` and a test of each objective, for `promtool test rules`, into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) with_tests: Option<PathBuf>,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RulesMode {
+    Compat,
+    Exact,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RulesForm {
+    File,
+    Resource,
+}
+
+/// What alerts would have said.
+#[derive(Args, Debug)]
+pub(crate) struct BacktestArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// How far back. Default: the window of each objective.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) over: Option<Duration>,
+    /// Slices that events are counted in.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
+    pub(crate) slice: Duration,
+    /// Something that somebody should have been told of, as FROM..TO in RFC 3339; more than once for several.
+    #[arg(long = "incident", value_name = "FROM..TO", value_parser = interval)]
+    pub(crate) incidents: Vec<(Timestamp, Timestamp)>,
+    /// A page belongs to an incident up to so long after its end.
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = parse_duration)]
+    pub(crate) grace: Duration,
+}
+
+fn interval(text: &str) -> Result<(Timestamp, Timestamp), String> {
+    let wrong =
+        || "write two moments such as 2026-03-01T12:00:00Z..2026-03-01T13:00:00Z".to_owned();
+    let (from, to) = text.split_once("..").ok_or_else(wrong)?;
+    let moment = |it: &str| it.trim().parse::<Timestamp>().map_err(|_| wrong());
+    let (from, to) = (moment(from)?, moment(to)?);
+    if from < to { Ok((from, to)) } else { Err("it ends before it begins".to_owned()) }
+}
+
+/// May this go out?
+#[derive(Args, Debug)]
+pub(crate) struct GateArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// What kind of change it is; a policy excepts some, such as security_patches.
+    #[arg(long = "type", value_name = "KIND", default_value = "normal")]
+    pub(crate) kind: String,
+    /// Why it has to go out, for kinds that pass a closed gate.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Who asks. Default: the user of the system.
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) who: Option<String>,
+    /// Where it is kept that a closed gate was passed: a line of JSON each time.
+    #[arg(long, value_name = "FILE", default_value = "gate-audit.jsonl")]
+    pub(crate) audit: PathBuf,
 }

@@ -1,3 +1,9 @@
-//! `slo`: objectives that other tools know.
+//! `slo` and `gate`: objectives, how they stand, and what follows from that; and those that other tools know.
 
+mod asked;
+pub(crate) mod backtest;
+pub(crate) mod explain;
+pub(crate) mod gate;
 pub(crate) mod import;
+pub(crate) mod rules;
+pub(crate) mod status;

@@ -30,6 +30,7 @@ mod host;
 mod kill;
 mod load;
 mod metrics;
+mod objectives;
 #[path = "../../../fault/tests/it/patience.rs"]
 mod patience;
 mod proxy;

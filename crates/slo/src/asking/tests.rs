@@ -1,4 +1,4 @@
-//! Questions of every kind of measure, and what their answers count.
+//! What each kind of objective asks, and what answers to it count.
 
 use super::*;
 use evenkeel_model::Library;

@@ -1,4 +1,4 @@
-//! Documents as the engine takes them, one kind after the other.
+//! Documents that become objectives, policies and agreements, and those that do not.
 
 use super::*;
 

@@ -1,0 +1,111 @@
+//! `gate`: whether a change may go out, by what is left of an error budget.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+
+use evenkeel_serve::objectives::judge;
+use evenkeel_slo::gate::{Audit, Decision, Facts, Gate, Request, Verdict};
+use evenkeel_slo::policy::{Policy, Stance};
+use evenkeel_slo::reading;
+use serde_json::{Value, json};
+
+use super::asked::{library, objectives, source, unasked};
+use super::status::row;
+use crate::args::slo::GateArgs;
+use crate::exit::{Exit, Failure};
+use crate::screen::Screen;
+use crate::verb::chaos::approve::person;
+
+/// Asks the gate of every objective that is meant; all of them have to be open.
+pub(crate) async fn run(args: GateArgs, screen: &Screen) -> Result<Exit, Failure> {
+    let library = library(&args.source.files, screen)?;
+    let objectives = objectives(&library, &args.source.slo, screen)?;
+    let (source, at) = source(&args.source)?;
+    let who = person(args.who.as_deref());
+    let (kind, reason) = (args.kind.as_str(), args.reason.as_deref());
+    let mut all = Vec::new();
+    for it in &objectives {
+        let document = reading::budget_policy(library.error_budget_policies(), it);
+        let policy = document.map_or_else(|| Ok(Policy::default()), reading::policy);
+        let policy = policy.map_err(|error| Failure::usage(error.to_string()))?;
+        let gate = document.and_then(|it| it.gate.as_ref()).map_or_else(Gate::default, Gate::from);
+        let judged = judge(&source, it, at).await.map_err(unasked)?;
+        let left = judged.standing.account.left();
+        let stance = left.map(|left| Stance::of(&policy, left, at)).unwrap_or_default();
+        let firing = judged.standing.firing();
+        let facts = Facts {
+            left,
+            firing: firing.map(|it| (it.rule.name.as_str(), it.rule.severity, it.long)).collect(),
+            freezes: stance.freezes(&policy).collect(),
+        };
+        let decision = gate.decide(Request { kind, reason, who: Some(&who), at }, &facts);
+        all.push((it, row(it, &judged), decision));
+    }
+    for (it, _, decision) in &all {
+        if let Some(audit) = &decision.audit {
+            keep(&args.audit, &entry(&it.name, audit))?;
+        }
+    }
+    let verdict = all.iter().map(|it| it.2.verdict).max().unwrap_or(Verdict::Inconclusive);
+    let rows: Vec<_> = all.iter().map(|(it, row, of)| decided(&it.name, row, of)).collect();
+    let value = json!({"at": at, "type": kind, "verdict": word(verdict), "objectives": rows});
+    screen.show(&value, || {
+        let mut text = format!("{}\n", word(verdict));
+        for (it, _, decision) in &all {
+            text += &format!("  {}  {}\n", it.name, word(decision.verdict));
+            decision.grounds.iter().for_each(|it| text += &format!("    {it}\n"));
+        }
+        text
+    })?;
+    Ok(match verdict {
+        Verdict::Open => Exit::OK,
+        Verdict::Closed => Exit::FAILED,
+        Verdict::Inconclusive => Exit::INCONCLUSIVE,
+    })
+}
+
+const fn word(of: Verdict) -> &'static str {
+    match of {
+        Verdict::Open => "open",
+        Verdict::Closed => "closed",
+        Verdict::Inconclusive => "inconclusive",
+    }
+}
+
+fn decided(name: &str, row: &Value, of: &Decision) -> Value {
+    json!({
+        "name": name,
+        "verdict": word(of.verdict),
+        "grounds": of.grounds.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "status": row["status"],
+        "budget_remaining_ratio": row["budget_remaining_ratio"],
+        "audit": of.audit.as_ref().map(|it| entry(name, it)),
+    })
+}
+
+/// What is kept of a closed gate that was passed.
+fn entry(name: &str, of: &Audit) -> Value {
+    json!({
+        "at": of.at,
+        "objective": name,
+        "who": of.who,
+        "type": of.kind,
+        "reason": of.reason,
+        "overruled": word(of.overruled),
+        "grounds": of.grounds,
+    })
+}
+
+/// Appends a line. What cannot be kept does not pass.
+fn keep(path: &Path, entry: &Value) -> Result<(), Failure> {
+    let append = || {
+        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        file.write_all(format!("{entry}\n").as_bytes())?;
+        file.sync_all()
+    };
+    append().map_err(|error| {
+        Failure::could_not_run(format!("cannot keep the reason in {}: {error}", path.display()))
+            .help("name a file with `--audit` that can be written")
+    })
+}

@@ -1,0 +1,66 @@
+//! `slo rules`: objectives as rules of Prometheus, each with its tests.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use evenkeel_slo::rules::{Group, Resource, compat, exact, file, proof, resource};
+use serde_json::json;
+
+use super::asked::{library, objectives};
+use crate::args::slo::{RulesArgs, RulesForm, RulesMode};
+use crate::exit::{Exit, Failure};
+use crate::screen::Screen;
+
+/// What the tests call the file of the rules.
+const RULES: &str = "rules.yaml";
+
+/// Writes rules.
+pub(crate) fn run(args: &RulesArgs, screen: &Screen) -> Result<Exit, Failure> {
+    let library = library(&args.files, screen)?;
+    let mut groups: Vec<Group> = Vec::new();
+    let mut tests = BTreeMap::new();
+    for it in objectives(&library, &args.slo, screen)? {
+        let subject = it.subject().map_err(|error| Failure::usage(error.to_string()))?;
+        let (rules, test) = match args.mode {
+            RulesMode::Compat => (compat::rules(&subject), proof::compat(&subject, RULES)),
+            RulesMode::Exact => (exact::rules(&subject), proof::exact(&subject, RULES)),
+        };
+        groups.extend(rules);
+        tests.insert(format!("{}.test.yaml", it.name), test);
+    }
+    let text = match args.form {
+        RulesForm::File => file(&groups),
+        RulesForm::Resource => {
+            let name = "evenkeel-objectives".to_owned();
+            resource(&Resource { name, ..Resource::default() }, &groups)
+        }
+    };
+    let Some(dir) = &args.with_tests else {
+        screen.show(&json!({"rules": text, "tests": tests}), || text.clone())?;
+        return Ok(Exit::OK);
+    };
+    std::fs::create_dir_all(dir).map_err(|error| unwritten(dir, &error))?;
+    // Tests are of a file of rules, whatever is shown.
+    tests.insert(RULES.to_owned(), file(&groups));
+    if args.form == RulesForm::Resource {
+        tests.insert("resource.yaml".to_owned(), text);
+    }
+    let mut written = Vec::new();
+    for (name, text) in &tests {
+        let path = dir.join(name);
+        std::fs::write(&path, text).map_err(|error| unwritten(&path, &error))?;
+        written.push(path.display().to_string());
+    }
+    screen.show(&json!({"written": written}), || {
+        format!(
+            "{}\ntest them: promtool test rules {}/*.test.yaml",
+            written.join("\n"),
+            dir.display()
+        )
+    })?;
+    Ok(Exit::OK)
+}
+
+fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::could_not_run(format!("cannot write {}: {error}", path.display()))
+}

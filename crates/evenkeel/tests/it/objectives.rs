@@ -1,0 +1,246 @@
+//! `slo` and `gate` on a store in a directory and on Debian's Prometheus with the same samples.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use evenkeel_series::Labels;
+use evenkeel_tsdb::{Batch, Options, Store};
+use serde_json::Value;
+
+use crate::world::{World, said};
+
+/// 2026-03-02T12:00:00Z, the moment that everything is judged at.
+const AT: &str = "2026-03-02T12:00:00Z";
+const AT_SECONDS: i64 = 1_772_452_800;
+
+const DOCUMENTS: &str = r"
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: available}
+spec:
+  service: shop
+  sli: {availability: {bad: errors_total, total: requests_total}}
+  objective: 98%
+  window: 1d
+  exclusions: [{reason: move, from: '2026-03-01T20:00Z', duration: 1h}]
+---
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: free}
+spec:
+  service: shop
+  sli: {gauge: {query: free_ratio, value: '>= 0.1'}}
+  objective: 90%
+  window: 12h
+  timeSlices: {length: 5m}
+---
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: unknown}
+spec:
+  sli: {availability: {bad: no_errors_total, total: no_requests_total}}
+  objective: 99%
+---
+apiVersion: evenkeel.dev/v1
+kind: ErrorBudgetPolicy
+metadata: {name: shop}
+spec:
+  service: shop
+  thresholds: [{remaining: 0%, actions: [freeze]}]
+  gate: {exceptions: [security_patches]}
+";
+
+/// How far back the samples go: beyond every window that is asked of, because the first sample of a counter is extrapolated
+/// otherwise by Prometheus 2 than by 3.
+const HOURS: i64 = 74;
+
+/// Each minute: 100 requests of which one fails, and 80 in the last half an hour; a disk that is full at the end.
+fn samples() -> Vec<(i64, &'static str, f64)> {
+    let mut all = Vec::new();
+    let (mut requests, mut errors) = (0.0, 0.0);
+    for minute in 0..HOURS * 60 {
+        // Not on the moments that ranges begin and end at, which Prometheus 2 counts to both.
+        let at = AT_SECONDS - HOURS * 3600 + minute * 60 + 7;
+        let is_last = minute >= HOURS * 60 - 30;
+        requests += 100.0;
+        errors += if is_last { 80.0 } else { 1.0 };
+        let free = if is_last { 0.05 } else { 0.5 };
+        all.extend([(at, "requests_total", requests), (at, "errors_total", errors)]);
+        all.push((at, "free_ratio", free));
+    }
+    all
+}
+
+/// A store in the folder of the world.
+fn store(world: &World) {
+    let store = Store::open(world.folder().join("data"), Options::default()).unwrap();
+    let mut batch = Batch::default();
+    for (at, name, value) in samples() {
+        let series = store.intern(&Labels::of([("__name__", name), ("job", "shop")])).unwrap();
+        batch.float(series, at * 1000, value);
+    }
+    assert_eq!(store.backfill(&batch).unwrap().rejected, []);
+    store.close().unwrap();
+}
+
+fn world() -> World {
+    let world = World::new();
+    world.write("slos.yaml", DOCUMENTS);
+    store(&world);
+    world
+}
+
+/// The verb on the store, and with which code it ended.
+fn on(world: &World, source: &str, verb: &[&str], more: &[&str]) -> (Value, Option<i32>) {
+    let rest = ["slos.yaml", "--source", source, "--at", AT, "--output", "json"];
+    let output = world.run(&[verb, &rest, more].concat());
+    (json(&output), output.status.code())
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(output)))
+}
+
+fn near(value: &Value, expected: f64) -> bool {
+    value.as_f64().is_some_and(|it| (it - expected).abs() < 0.01)
+}
+
+#[test]
+fn objectives_are_judged_by_the_samples_of_a_store() {
+    let world = world();
+    let (said, code) = on(&world, "data", &["slo", "status"], &[]);
+    assert_eq!(code, Some(1));
+    let [available, free, unknown] = said["objectives"].as_array().unwrap().as_slice() else {
+        panic!("{said}")
+    };
+    assert_eq!(available["status"], "EXHAUSTED");
+    // 23 hours count, half an hour of which was bad.
+    let bad = 23.0 * 60.0 - 30.0 + 30.0 * 80.0;
+    assert!(near(&available["attainment_ratio"], 1.0 - bad / 138_000.0), "{available}");
+    assert_eq!(available["alerts"][0]["state"], "firing", "{available}");
+    assert_eq!(free["status"], "HEALTHY");
+    assert!(near(&free["bad_seconds"], 1800.0), "{free}");
+    assert_eq!(unknown["status"], "NO_DATA");
+    assert_eq!(unknown["attainment_ratio"], Value::Null);
+    let (_, code) = on(&world, "data", &["slo", "status"], &["--slo", "unknown"]);
+    assert_eq!(code, Some(6));
+    let (_, code) = on(&world, "data", &["slo", "status"], &["--slo", "free"]);
+    assert_eq!(code, Some(0));
+    let (said, _) = on(&world, "data", &["slo", "explain"], &["--slo", "available"]);
+    let tree = said["objectives"][0]["budget"].to_string();
+    assert!(tree.contains("sum(increase(errors_total[1d]))"), "{tree}");
+    assert!(tree.contains("took out 60 bad of 6000: move"), "{tree}");
+}
+
+#[test]
+fn a_spent_budget_closes_the_gate_and_an_exception_is_kept() {
+    let world = world();
+    let gate =
+        |more: &[&str]| on(&world, "data", &["gate"], &[&["--slo", "available"], more].concat());
+    let (said, code) = gate(&[]);
+    assert_eq!((said["verdict"].as_str(), code), (Some("closed"), Some(1)));
+    assert_eq!(gate(&["--type", "security_patches"]).1, Some(1));
+    let excepted = ["--type", "security_patches", "--reason", "a hole in TLS", "--as", "ada"];
+    let (said, code) = gate(&excepted);
+    assert_eq!((said["verdict"].as_str(), code), (Some("open"), Some(0)));
+    let kept = std::fs::read_to_string(world.folder().join("gate-audit.jsonl")).unwrap();
+    assert_eq!(kept.lines().count(), 1);
+    let entry: Value = serde_json::from_str(&kept).unwrap();
+    assert_eq!(entry, said["objectives"][0]["audit"]);
+    assert_eq!((&entry["who"], &entry["overruled"]), (&"ada".into(), &"closed".into()));
+    let of = |name| on(&world, "data", &["gate"], &["--slo", name]).1;
+    assert_eq!((of("free"), of("unknown")), (Some(0), Some(6)));
+}
+
+#[test]
+fn history_is_played_through_alerts() {
+    let world = world();
+    let incident = "2026-03-02T11:30:00Z..2026-03-02T12:00:00Z";
+    let more = ["--slo", "available", "--incident", incident];
+    let (said, code) = on(&world, "data", &["slo", "backtest"], &more);
+    assert_eq!(code, Some(0));
+    let of = &said["objectives"][0];
+    let own = of["sets"].as_array().unwrap().iter().find(|it| it["name"] == "own").unwrap();
+    assert_eq!((&own["incidents_detected"], &own["pages"]), (&1.into(), &1.into()), "{of}");
+}
+
+#[test]
+fn rules_are_right_and_pass_their_tests() {
+    let world = world();
+    for mode in ["compat", "exact"] {
+        let more = ["slo", "rules", "slos.yaml", "--slo", "available", "--slo", "free"];
+        let output = world.run(&[&more[..], &["--mode", mode, "--with-tests", mode]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        let folder = world.folder().join(mode);
+        promtool(&folder, &["check", "rules", "rules.yaml"]);
+        // The tests of `exact` take promtool most of a minute; the engine has a short one of its own.
+        if mode == "compat" {
+            promtool(&folder, &["test", "rules", "available.test.yaml"]);
+        }
+    }
+}
+
+fn promtool(folder: &Path, arguments: &[&str]) {
+    let output = Command::new("promtool").args(arguments).current_dir(folder).output();
+    let output = output.expect("promtool is installed by `cargo xtask test`");
+    assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+}
+
+/// A Prometheus of the test's own.
+struct Prometheus(Child);
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        self.0.kill().expect("it runs until it is killed");
+        self.0.wait().expect("it is our child");
+    }
+}
+
+fn prometheus(world: &World) -> (Prometheus, String) {
+    let mut text = String::new();
+    for name in ["requests_total", "errors_total", "free_ratio"] {
+        let family = name.trim_end_matches("_total");
+        let kind = if family == name { "gauge" } else { "counter" };
+        writeln!(text, "# TYPE {family} {kind}").unwrap();
+        for (at, _, value) in samples().iter().filter(|it| it.1 == name) {
+            writeln!(text, "{name}{{job=\"shop\"}} {value} {at}").unwrap();
+        }
+    }
+    world.write("samples.txt", &(text + "# EOF\n"));
+    world.write("prometheus.yml", "");
+    let make = ["tsdb", "create-blocks-from", "openmetrics", "samples.txt", "blocks"];
+    promtool(world.folder(), &make);
+    let address = format!("127.0.0.1:{}", world.port());
+    let child = Command::new("prometheus")
+        .args(["--config.file=prometheus.yml", "--storage.tsdb.path=blocks"])
+        .args(["--storage.tsdb.retention.time=100y", "--log.level=error"])
+        .arg(format!("--web.listen-address={address}"))
+        .current_dir(world.folder())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("prometheus is installed by `cargo xtask test`");
+    let (server, url) = (Prometheus(child), format!("http://{address}"));
+    for _ in 0..240 {
+        let asked = Command::new("promtool").args(["query", "instant", &url, "1"]).output();
+        if asked.unwrap().status.success() {
+            return (server, url);
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    panic!("prometheus does not come up");
+}
+
+#[test]
+fn a_prometheus_with_the_same_samples_is_judged_alike() {
+    let world = world();
+    let (_server, url) = prometheus(&world);
+    for verb in ["status", "explain", "backtest"] {
+        let (of_store, code) = on(&world, "data", &["slo", verb], &[]);
+        let (of_prometheus, other_code) = on(&world, &url, &["slo", verb], &[]);
+        assert_eq!((&of_store, code), (&of_prometheus, other_code), "{verb}");
+    }
+    let missing = on(&world, "http://127.0.0.1:1", &["slo", "status"], &[]);
+    assert_eq!(missing.1, Some(3), "{}", missing.0);
+}
