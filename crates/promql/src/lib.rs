@@ -6,6 +6,7 @@
 //! ast         Expr: a query as a tree, for lints to walk
 //! check       whether the types of its parts fit
 //! function    every function, what it takes and gives
+//! lint        what can be evaluated, and says something else than was meant
 //! limit       Options, Limits, Cancel, EvalError: how much a query may take, and how it is ended
 //! eval        expression + source → rows, one for each series
 //! answer      Answer: what a query is worth
@@ -40,6 +41,7 @@ mod check;
 mod eval;
 pub mod function;
 pub mod limit;
+pub mod lint;
 mod note;
 pub mod parse;
 pub mod position;
@@ -50,5 +52,6 @@ pub mod text;
 pub use answer::{Answer, Element, Line, Sample, Value};
 pub use ast::{Expr, Kind, Type};
 pub use limit::{Cancel, EvalError, Limits, Options};
+pub use lint::lint;
 pub use position::{Position, Problem};
 pub use query::Query;
