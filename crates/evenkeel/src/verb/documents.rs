@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use evenkeel_model::document::FileName;
+use evenkeel_model::decode::codes;
+use evenkeel_model::document::{Document, FileName};
 use evenkeel_model::{Diagnostic, Library, Plan, render, trace, yaml};
+use evenkeel_promql::Query;
 use evenkeel_units::{Clock, Seed, SystemClock};
 
 use crate::args::DocumentArgs;
@@ -119,8 +121,32 @@ pub(crate) fn read(gathered: impl Into<Gathered>) -> Found {
     let Gathered { files, refused } = gathered.into();
     let count = files.len() + refused.len();
     let (library, mut diagnostics) = Library::check_beside(files, &beside);
+    diagnostics.extend(queries(&library));
     diagnostics.extend(refused);
     Found { library, diagnostics, files: count }
+}
+
+/// Any range, for queries that are only read.
+const RANGE: &str = "5m";
+
+/// What is wrong with the queries of objectives: what is no PromQL, and what says something else than was meant.
+fn queries(library: &Library) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for item in library.items() {
+        let Document::Slo(slo) = item.document() else { continue };
+        for (path, text) in slo.queries(RANGE) {
+            let wrong = match Query::parse(&text) {
+                Ok(query) => evenkeel_promql::lint::lint(&query),
+                Err(wrong) => wrong,
+            };
+            found.extend(wrong.into_iter().map(|it| {
+                let (line, column) = it.line_and_column;
+                let message = format!("at {line}:{column} of the query, {}", it.what);
+                library.finding(item, &path, codes::PROMQL, message, it.fix)
+            }));
+        }
+    }
+    found
 }
 
 /// Reads a trace that a document names.

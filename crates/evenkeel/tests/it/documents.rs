@@ -48,6 +48,28 @@ fn check_shows_people_the_line_and_the_fix() {
 }
 
 #[test]
+fn a_query_that_says_something_else_than_was_meant_is_told_at_its_place() {
+    let world = World::new();
+    let text = "\
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: errors}
+spec:
+  sli:
+    raw: {errorRatio: 'rate(x{code=\"500\"}[$window]) / rate(x[$window])'}
+  objective: 99.9%
+";
+    world.write("slo.yaml", text);
+    let output = world.run(&["check", "slo.yaml", "--output", "json"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let [one] = found.as_array().unwrap().as_slice() else { panic!("{found:#?}") };
+    assert_eq!((&one["code"], &one["line"]), (&"EK-L033".into(), &6.into()));
+    let message = one["message"].as_str().unwrap();
+    assert!(message.starts_with("at 1:25 of the query, each series is divided"), "{message}");
+}
+
+#[test]
 fn hostile_documents_end_with_an_error_and_not_with_the_machine() {
     let world = World::new();
     let deep = "[".repeat(20_000);

@@ -72,10 +72,11 @@ pub(super) fn source(args: &SourceArgs) -> Result<(Source, Timestamp), Failure> 
 /// Why a source gave no answer.
 pub(super) fn unasked(error: AskError) -> Failure {
     match error {
-        AskError::NoStore(_) => Failure::usage(error.to_string()),
+        AskError::NoStore(_) | AskError::Query { .. } | AskError::Shape { .. } => {
+            Failure::usage(error.to_string())
+        }
         AskError::Open(_) => Failure::could_not_run(error.to_string())
             .help("a store that a server has open is asked by the URL of that server"),
         AskError::Remote(_) => Failure::could_not_run(error.to_string()),
-        AskError::Query { .. } | AskError::Shape { .. } => Failure::usage(error.to_string()),
     }
 }
