@@ -333,6 +333,9 @@ impl Drop for Tool {
     }
 }
 
+/// Longer than fusermount3 takes.
+const SOON: Duration = Duration::from_secs(3);
+
 #[tokio::test]
 async fn whoever_is_killed_the_folder_is_as_before() {
     let (_parent, path) = folder();
@@ -354,7 +357,15 @@ async fn whoever_is_killed_the_folder_is_as_before() {
             _ => vec![holder, guardian, tool.0.id()],
         };
         pids.iter().for_each(|it| signal("KILL", *it));
-        until(|| mounted(&path).is_empty() && serving(&path) == 0).await;
+        let gone = || mounted(&path).is_empty() && serving(&path) == 0;
+        if tokio::time::timeout(SOON, until(gone)).await.is_err() {
+            // fusermount3 looks once. One time in some hundred, when others mount meanwhile, it leaves the mount alone:
+            // then the guardian takes it away at the end, or the next start.
+            signal("KILL", tool.0.id());
+            until(|| left_by(state.path()).is_empty()).await;
+            drop(recover(state.path()).await.unwrap());
+        }
+        until(gone).await;
         assert_eq!(std::fs::read_to_string(path.join("a")).unwrap(), "as ever", "{whom}");
         drop(tool);
         until(|| left_by(state.path()).is_empty()).await;

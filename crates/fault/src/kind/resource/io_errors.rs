@@ -19,7 +19,7 @@
 //! - A folder that the host needs, that holds the undo journals, or in which something else is mounted is refused.
 //!
 //! Needs: root, /dev/fuse and `fusermount3`. Release class A: the mount is taken away by the child, when the tool is gone
-//! or its time is up; by `fusermount3`, which waits for that, when the child is gone; and by the guardian. What was
+//! or its time is up; by `fusermount3`, which waits for that, when the child is gone; and by the guardian, or the next start, should it have failed (it looks once). What was
 //! written is in the folder. Evidence: how many operations failed.
 
 use evenkeel_model::document::Fault;
