@@ -156,6 +156,8 @@ where
             tokio::select! {
                 accepted = self.listener.accept(), if has_room => match accepted {
                     Ok((stream, _)) => {
+                        // An answer goes when it is there; where that cannot be had, it goes all the same.
+                        stream.set_nodelay(true).unwrap_or_default();
                         let (way, answer) = (Rc::clone(&self.way), self.answer.clone());
                         let closing = self.closing.subscribe();
                         self.connections.spawn_local(converse(stream, way, answer, closing));

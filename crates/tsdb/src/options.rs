@@ -9,7 +9,7 @@ pub struct Options {
     /// collectors that send again after a fault need. Prometheus takes none unless `out_of_order_time_window` says so.
     pub late: Duration,
     /// Segments whose last sample is older are removed, and older samples are refused; none keeps everything.
-    /// Fifteen days, as in Prometheus.
+    /// A hundred days, so that an objective of a quarter has data; Prometheus keeps fifteen.
     pub retention: Option<Duration>,
     /// Above so many bytes on disk the oldest segments are removed; none keeps everything.
     pub retention_bytes: Option<u64>,
@@ -36,7 +36,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             late: Duration::from_mins(30),
-            retention: Some(Duration::from_hours(15 * 24)),
+            retention: Some(Duration::from_hours(100 * 24)),
             retention_bytes: None,
             flush_after: Duration::from_hours(2),
             flush_bytes: 16 << 20,

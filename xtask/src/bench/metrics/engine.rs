@@ -84,11 +84,15 @@ impl Engine {
     pub(super) fn start(maker: Maker, program: &Path, core: &str, folder: PathBuf) -> Result<Self> {
         let address = free()?;
         let (program, listen) = (program.to_string_lossy(), address.to_string());
-        fs::write(folder.join("prometheus.yml"), "{}\n").context("cannot write a file")?;
+        let kept = format!("storage: {{tsdb: {{retention: {{time: {YEAR}}}}}}}\n");
+        for (name, text) in [("prometheus.yml", "{}\n"), ("evenkeel.yml", &kept)] {
+            fs::write(folder.join(name), text).context("cannot write a file")?;
+        }
         let words: Vec<String> = match maker {
-            Maker::Ours => ["metrics", "serve", "--data", "data", "--listen", &listen]
-                .map(str::to_owned)
-                .to_vec(),
+            Maker::Ours => {
+                let words = "metrics serve --config evenkeel.yml --data data --listen";
+                words.split(' ').chain([&*listen]).map(str::to_owned).collect()
+            }
             Maker::Prometheus => vec![
                 "--config.file=prometheus.yml".to_owned(),
                 "--log.level=error".to_owned(),
