@@ -182,7 +182,7 @@ fn begin(suites: &[Built], tc: &Path) -> String {
     format!(
         "#!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin EVENKEEL_ENDINGS=all
-mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 depmod -a
 ip link set lo up
 {tc} qdisc add dev lo root netem duplicate 1% && {tc} qdisc del dev lo root &&
