@@ -11,13 +11,13 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::clock::{ClockError, Skew};
+use crate::discipline::{Discipline, Passed};
 use crate::engine::{EngineError, Fate, Run, Verb, off_the_loop};
 use crate::holder::{Counters, Holder, HolderError};
 use crate::image::{Image, start};
 use crate::kind::{Down, Held, Limited, Paused, Restarted, Skewed, Throttled};
 use crate::kubernetes::{Change, ClusterError};
 use crate::mend::{TERMINATE_MAX, successor, until};
-use crate::netem::Netem;
 use crate::plan::Argv;
 use crate::process::stat::{since_boot, ticks_since_boot};
 use crate::process::{Process, State};
@@ -49,7 +49,7 @@ pub(crate) enum Deed {
     Skewed { skew: Skew, since: Duration },
     Ran { said: String },
     Down { unit: Unit, since: Duration },
-    Emulated(Netem),
+    Shaped(Discipline),
     Container { verb: Verb, run: Run, since: Duration },
     Set { change: Change, since: Duration },
 }
@@ -70,10 +70,8 @@ pub(crate) enum Did {
     Throttled(Throttled),
     Skewed(Skewed),
     Down(Down),
-    /// Packets that the emulator treated.
-    Emulated {
-        packets: u64,
-    },
+    /// What a discipline did with packets.
+    Shaped(Passed),
     Container(Verb, Fate),
     Set(Change, Held),
     Ran {
@@ -138,8 +136,8 @@ impl Deed {
                 Some(Did::Skewed(Skewed { processes, held, offset, time }))
             }
             Self::Ran { said } => Some(Did::Ran { said }),
-            Self::Emulated(netem) => match netem.packets() {
-                Ok(packets) => Some(Did::Emulated { packets }),
+            Self::Shaped(discipline) => match discipline.passed() {
+                Ok(passed) => Some(Did::Shaped(passed)),
                 Err(error) => Some(Did::Lost(error.to_string())),
             },
             Self::Down { unit, since } => Some(Did::Down(Down {
@@ -328,9 +326,9 @@ pub(crate) async fn stop_unit(unit: Unit, mark: &str) -> Result<Deed, ActError> 
     }
 }
 
-pub(crate) async fn emulate(netem: Netem, mark: &str) -> Result<Deed, ActError> {
-    netem.add(mark).await?;
-    Ok(Deed::Emulated(netem))
+pub(crate) async fn shape(discipline: Discipline, mark: &str) -> Result<Deed, ActError> {
+    discipline.add(mark).await?;
+    Ok(Deed::Shaped(discipline))
 }
 
 pub(crate) async fn set(change: Change) -> Result<Deed, ActError> {

@@ -15,7 +15,7 @@
 //! kubernetes a cluster: its pods, and what is set in it
 //! journal    every undo on disk before its step
 //! need       what a fault needs of the host: programs, capabilities
-//! netem      packets treated by the kernel's emulator
+//! discipline packets treated by a queueing discipline of the kernel
 //! netlink    packets held back, lost or damaged, by rules that go when their process does
 //! mount      what is mounted where, and taking it away
 //! mend       carrying out an undo, and reading back that it worked
@@ -38,6 +38,7 @@
 
 mod act;
 mod clock;
+mod discipline;
 mod engine;
 mod faults;
 pub mod guardian;
@@ -51,7 +52,6 @@ mod kubernetes;
 mod mend;
 mod mount;
 mod need;
-mod netem;
 mod netlink;
 pub mod plan;
 pub mod process;

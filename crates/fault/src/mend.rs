@@ -12,12 +12,12 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::clock::{ClockError, Skew};
+use crate::discipline::Discipline;
 use crate::engine::{EngineError, Run, Verb, off_the_loop};
 use crate::image::{Secret, start};
 use crate::journal::Journal;
 use crate::kubernetes::{self, Change, ClusterError};
 use crate::mount;
-use crate::netem::Netem;
 use crate::plan::{MARK, Undo};
 use crate::process::namespace::{Namespace, Place};
 use crate::process::stat::{self, Stat};
@@ -105,7 +105,7 @@ pub(crate) async fn mend(undo: &Undo, secret: Option<&Secret>) -> Result<Mended,
         },
         Undo::Unskew(skew) => unskew(skew.clone()).await,
         Undo::StartUnit(unit) => start_unit(unit).await,
-        Undo::RemoveNetem(netem) => remove_netem(netem).await,
+        Undo::RemoveDiscipline(it) => remove(it).await,
         Undo::Unmount { path, source } => unmount(path, source),
         Undo::PutBack(change) => Ok(put_back(change).await?),
         Undo::Unpause(run) => unpause(run.clone()).await,
@@ -223,13 +223,14 @@ async fn start_unit(unit: &Unit) -> Result<Mended, MendError> {
     }
 }
 
-async fn remove_netem(netem: &Netem) -> Result<Mended, MendError> {
-    if !netem.is_there()? {
+async fn remove(discipline: &Discipline) -> Result<Mended, MendError> {
+    if !discipline.is_there()? {
         return Ok(Mended::WasFine);
     }
-    netem.remove().await?;
-    match netem.is_there()? {
-        true => Err(MendError::StillThere { what: format!("netem on {}", netem.interface) }),
+    discipline.remove().await?;
+    let what = || format!("our queueing discipline on {}", discipline.interface);
+    match discipline.is_there()? {
+        true => Err(MendError::StillThere { what: what() }),
         false => Ok(Mended::Undone),
     }
 }

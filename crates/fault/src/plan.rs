@@ -26,10 +26,10 @@ use evenkeel_units::duration::seconds;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Skew;
+use crate::discipline::Discipline;
 use crate::engine::{Run, Verb};
 use crate::holder::{Work, staying};
 use crate::kubernetes::Change;
-use crate::netem::Netem;
 use crate::process::Process;
 use crate::process::namespace::Namespace;
 use crate::proxy::Toxic;
@@ -108,8 +108,8 @@ pub enum Op {
     Run(Argv),
     /// Stop a unit of systemd.
     StopUnit(Unit),
-    /// Have the kernel's emulator treat packets that leave.
-    Emulate(Netem),
+    /// Have a queueing discipline of the kernel treat packets that leave.
+    Shape(Discipline),
     /// Set something in a cluster.
     Set(Change),
     /// Have something done to a container.
@@ -126,7 +126,7 @@ impl Op {
     /// listens to us stops by itself.
     pub(crate) fn amid(&self, mark: &str) -> Option<String> {
         match self {
-            Self::Run(_) | Self::StopUnit(_) | Self::Emulate(_) => Some(mark.to_owned()),
+            Self::Run(_) | Self::StopUnit(_) | Self::Shape(_) => Some(mark.to_owned()),
             Self::Hold { work, .. } if work.may_stay() => Some(staying(mark)),
             _ => None,
         }
@@ -221,8 +221,8 @@ pub enum Undo {
     Run(Argv),
     /// Start a unit of systemd again, unless another run of it goes on.
     StartUnit(Unit),
-    /// Take the emulator away, if it is ours.
-    RemoveNetem(Netem),
+    /// Take the discipline away, if it is ours.
+    RemoveDiscipline(Discipline),
     /// Take a mount of ours away; files that are open in it stay so.
     Unmount {
         /// Where it is.
@@ -259,7 +259,7 @@ impl Undo {
             | Self::EndStopped { .. }
             | Self::StartAgain { .. }
             | Self::LimitFiles { .. }
-            | Self::RemoveNetem(_)
+            | Self::RemoveDiscipline(_)
             | Self::Throttle(_)
             | Self::Unskew(_)
             | Self::Unmount { .. } => false,
@@ -285,7 +285,7 @@ impl Undo {
             | Self::Unskew(_) => &[Namespace::Pid],
             Self::StartAgain { .. } => &[Namespace::Pid, Namespace::Mount],
             Self::Unmount { .. } => &[Namespace::Mount],
-            Self::RemoveNetem(_) => &[Namespace::Network],
+            Self::RemoveDiscipline(_) => &[Namespace::Network],
         }
     }
 
@@ -297,7 +297,7 @@ impl Undo {
             }
             Self::Throttle(it) => Some(format!("the limits of {}", it.group.display())),
             Self::PutBack(change) => Some(format!("the object {}", change.uid)),
-            Self::RemoveNetem(netem) => Some(format!("the disciplines of {}", netem.interface)),
+            Self::RemoveDiscipline(it) => Some(format!("the disciplines of {}", it.interface)),
             Self::Unpause(run) | Self::StartContainer(run) => {
                 Some(format!("the container {}", run.container.id))
             }
@@ -338,7 +338,7 @@ impl Undo {
             Self::Unskew(it) => Some(it.by_hand()),
             Self::Run(argv) => Some(format!("cd {} && {argv}", quoted(&argv.directory))),
             Self::StartUnit(unit) => Some(unit.argv("start").to_string()),
-            Self::RemoveNetem(netem) => Some(netem.removal().to_string()),
+            Self::RemoveDiscipline(it) => Some(it.removal().to_string()),
             Self::Unmount { path, source } => {
                 Some(format!("umount --lazy {}   # if `{source}` is mounted there", quoted(path)))
             }
@@ -366,7 +366,7 @@ impl fmt::Display for Op {
             Self::Skew(it) => write!(f, "set {it} by {}, at most {}", it.offset, Human(it.limit)),
             Self::Run(argv) => write!(f, "run {argv}"),
             Self::StopUnit(unit) => write!(f, "run {}", unit.argv("stop")),
-            Self::Emulate(netem) => write!(f, "run {netem}"),
+            Self::Shape(discipline) => write!(f, "run {discipline}"),
             Self::Set(it) => it.fmt(f),
             Self::Container { verb: Verb::Kill { main }, run } => write!(f, "kill {main} of {run}"),
             Self::Container { verb, run } => write!(f, "{} {run}", verb.name()),
@@ -402,7 +402,7 @@ impl fmt::Display for Undo {
             Self::Unskew(it) => write!(f, "set {it} right, and of what they have started since"),
             Self::Run(argv) => write!(f, "run {argv}"),
             Self::StartUnit(unit) => write!(f, "run {}, unless it runs", unit.argv("start")),
-            Self::RemoveNetem(netem) => write!(f, "run {}, if it is ours", netem.removal()),
+            Self::RemoveDiscipline(it) => write!(f, "run {}, if it is ours", it.removal()),
             Self::Unmount { path, source } => {
                 write!(f, "take {source} away from {}, if it is there", path.display())
             }

@@ -25,6 +25,7 @@ const FAULTS: &[(&str, &str)] = &[
     ("latency", "delay: 50ms, target: {dependency: payment}"),
     ("latency", "delay: 50ms, target: {traffic: {port: 9}}"),
     ("bandwidth", "rate: 64KiB/s, target: {traffic: {port: 9}}"),
+    ("bandwidth", "rate: 64KiB/s, by: htb, target: {traffic: {host: 127.0.0.1, port: 9}}"),
     ("blackHole", "target: {traffic: {port: 9}}"),
     ("refuse", "target: {dependency: payment}"),
     ("reset", "target: {traffic: {port: 9}}"),

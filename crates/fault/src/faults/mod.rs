@@ -332,7 +332,7 @@ impl Faults {
             Op::Skew(it) => act::skew(it).await,
             Op::Run(argv) => act::run(argv, mark).await,
             Op::StopUnit(unit) => act::stop_unit(unit, mark).await,
-            Op::Emulate(netem) => act::emulate(netem, mark).await,
+            Op::Shape(discipline) => act::shape(discipline, mark).await,
             Op::Set(change) => act::set(change).await,
             Op::Container { verb, run } => act::on_container(verb, run).await,
             Op::Hold { work, limit } => {

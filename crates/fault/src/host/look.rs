@@ -20,7 +20,7 @@ use crate::netlink;
 const PROGRAMS: [&str; 7] = ["docker", "fusermount3", "ip", "nft", "podman", "systemctl", "tc"];
 
 /// Queueing disciplines, with the least that each needs.
-const QDISCS: [(&str, &[&str]); 2] = [("netem", &["delay", "1ms"]), ("prio", &[])];
+const QDISCS: [(&str, &[&str]); 3] = [("htb", &[]), ("netem", &["delay", "1ms"]), ("prio", &[])];
 
 /// Bits of `CapEff`, as in capabilities(7), of what faults may need.
 const CAPABILITIES: [(&str, u32); 7] = [

@@ -106,6 +106,12 @@ pub fn means(host: &HostFacts) -> Vec<Means> {
             &["duplicate"],
             [net_admin(), tc(), host.qdisc("netem"), host.qdisc("prio")],
         ),
+        of(
+            "shaping",
+            "limit the bandwidth of packets that leave",
+            &["bandwidth"],
+            [net_admin(), tc(), host.qdisc("htb")],
+        ),
         of("tracing", "pause a process until the tool ends", &["pause"], [host.tracing()]),
         of(
             "clocks",
@@ -285,7 +291,7 @@ mod tests {
                 "tc": "/usr/sbin/tc"
             },
             "netfilter": {"owned_tables": true, "queue": "nft"},
-            "qdiscs": ["netem", "prio"],
+            "qdiscs": ["htb", "netem", "prio"],
             "cgroup_v2": ["cpu", "io", "memory", "pids"],
             "fuse": true, "ptrace_scope": 1, "systemd": true,
             "container_engine": {"socket": "/run/docker.sock", "product": "Docker 20.10.24"},
@@ -321,6 +327,8 @@ mod tests {
         netem: CAP_NET_ADMIN (run as root, or `setcap cap_net_admin+ep` the binary; in a container, `--cap-add NET_ADMIN`)
         netem: the queueing discipline `netem` (not known: this is tried in a network namespace, which needs CAP_SYS_ADMIN)
         netem: the queueing discipline `prio` (not known: this is tried in a network namespace, which needs CAP_SYS_ADMIN)
+        shaping: CAP_NET_ADMIN (run as root, or `setcap cap_net_admin+ep` the binary; in a container, `--cap-add NET_ADMIN`)
+        shaping: the queueing discipline `htb` (not known: this is tried in a network namespace, which needs CAP_SYS_ADMIN)
         tracing: CAP_SYS_PTRACE (run as root, or `setcap cap_sys_ptrace+ep` the binary; in a container, `--cap-add SYS_PTRACE`)
         clocks: CAP_SYS_PTRACE (run as root, or `setcap cap_sys_ptrace+ep` the binary; in a container, `--cap-add SYS_PTRACE`)
         fuse: CAP_SYS_ADMIN (run as root, or `setcap cap_sys_admin+ep` the binary; in a container, `--cap-add SYS_ADMIN`)
@@ -353,6 +361,7 @@ mod tests {
         queue: packets handed to a process (the kernel options CONFIG_NETFILTER_NETLINK_QUEUE and CONFIG_NFT_QUEUE, or CONFIG_NFT_COMPAT with CONFIG_NETFILTER_XT_TARGET_NFQUEUE)
         netem: the queueing discipline `netem` (the kernel option CONFIG_NET_SCH_NETEM)
         netem: the queueing discipline `prio` (the kernel option CONFIG_NET_SCH_PRIO)
+        shaping: the queueing discipline `htb` (the kernel option CONFIG_NET_SCH_HTB)
         tracing: ptrace (kernel.yama.ptrace_scope is 3, which only a reboot changes)
         clocks: ptrace (kernel.yama.ptrace_scope is 3, which only a reboot changes)
         cgroups: the controllers `cpu` and `memory` (mount control groups; in a container, `--cgroupns host` and a writable /sys/fs/cgroup)

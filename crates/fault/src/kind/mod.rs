@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use evenkeel_model::document::{ActsOn, Fault, Finder, PauseBy, Selector, Target, Traffic};
+use evenkeel_model::document::{ActsOn, Fault, Finder, PauseBy, RateBy, Selector, Target, Traffic};
 use evenkeel_model::event::Evidence;
 use evenkeel_units::Seed;
 
@@ -37,7 +37,7 @@ use self::database::{
 };
 use self::network::{
     bandwidth, black_hole, corrupt, dns, duplicate, http_abort, http_change, http_delay,
-    http_errors, latency, loss, partition, refuse, reorder, reset, tls,
+    http_errors, latency, loss, partition, refuse, reorder, reset, shaped, tls,
 };
 use self::process::{
     clock_skew, file_descriptors, io_throttle, kill, pause, restart, stop_unit, trace,
@@ -120,7 +120,8 @@ pub static KINDS: [&Kind; Fault::KINDS.len()] = [
 pub fn of(fault: &Fault) -> &'static Kind {
     match fault {
         Fault::Latency { .. } => &latency::KIND,
-        Fault::Bandwidth { .. } => &bandwidth::KIND,
+        Fault::Bandwidth { by: RateBy::Tool, .. } => &bandwidth::KIND,
+        Fault::Bandwidth { by: RateBy::Htb, .. } => &shaped::KIND,
         Fault::BlackHole => &black_hole::KIND,
         Fault::Refuse => &refuse::KIND,
         Fault::Reset => &reset::KIND,

@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use evenkeel_model::document::Fault;
+use evenkeel_model::document::{Fault, RateBy};
 use evenkeel_units::duration::{seconds, seconds_option};
 use evenkeel_units::{Bytes, Human, Ratio};
 use rand_chacha::ChaCha8Rng;
@@ -96,7 +96,7 @@ impl Toxic {
     pub fn of(fault: &Fault) -> Option<Self> {
         Some(match fault {
             Fault::Latency { delay, jitter } => Self::Latency { delay: *delay, jitter: *jitter },
-            Fault::Bandwidth { rate } => Self::Bandwidth { rate: *rate },
+            Fault::Bandwidth { rate, .. } => Self::Bandwidth { rate: *rate },
             Fault::BlackHole => Self::BlackHole,
             Fault::Refuse => Self::Refuse,
             Fault::Reset => Self::Reset { after: Duration::ZERO },
@@ -117,7 +117,7 @@ impl fmt::Display for Toxic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fault = match *self {
             Self::Latency { delay, jitter } => Fault::Latency { delay, jitter },
-            Self::Bandwidth { rate } => Fault::Bandwidth { rate },
+            Self::Bandwidth { rate } => Fault::Bandwidth { rate, by: RateBy::Tool },
             Self::BlackHole => Fault::BlackHole,
             Self::Refuse => Fault::Refuse,
             Self::Reset { after: Duration::ZERO } => Fault::Reset,

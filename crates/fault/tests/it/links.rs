@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use evenkeel_fault::Faults;
-use evenkeel_model::document::{Fault, Requests};
+use evenkeel_model::document::{Fault, RateBy, Requests};
 use evenkeel_units::{Bytes, Clock, Ratio, SystemClock};
 
 use crate::stage::{blocking, connect, echo, on_link, open, serve, service, state_dir};
@@ -80,7 +80,10 @@ async fn a_delay_costs_time_and_not_throughput() {
 #[tokio::test]
 async fn a_bandwidth_is_shared_by_the_connections_of_a_link() {
     let (mut faults, address, _state) = opened(echo()).await;
-    faults.begin(0, &on_link(Fault::Bandwidth { rate: Bytes(200_000) })).await.unwrap();
+    faults
+        .begin(0, &on_link(Fault::Bandwidth { rate: Bytes(200_000), by: RateBy::Tool }))
+        .await
+        .unwrap();
     let clock = SystemClock::start();
     let send = move || blocking(move || round_trip(&mut connect(address), 50_000));
     tokio::join!(send(), send());
@@ -225,7 +228,7 @@ async fn a_link_on_which_nothing_happens_uses_no_cpu() {
     let delay = Duration::from_millis(50);
     let laid = [
         Fault::Latency { delay, jitter: delay },
-        Fault::Bandwidth { rate: Bytes(1000) },
+        Fault::Bandwidth { rate: Bytes(1000), by: RateBy::Tool },
         Fault::HttpErrors { share: Ratio::ONE, status: 500, of: Requests::default() },
         Fault::Reset,
         Fault::BlackHole,

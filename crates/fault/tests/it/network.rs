@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use evenkeel_fault::{FaultError, Faults};
 use evenkeel_model::document::{
-    Direction, DnsAnswer, Fault, Network, PartitionShape, Protocol, Selector, Traffic,
+    Direction, DnsAnswer, Fault, Network, PartitionShape, Protocol, RateBy, Selector, Traffic,
 };
 use evenkeel_model::plan::PlannedFault;
 use evenkeel_units::{Bytes, Clock, Ratio, SystemClock};
@@ -99,6 +99,21 @@ fn whoever_sends_data_to_a_port_is_reset_and_may_connect() {
     });
 }
 
+/// 400 datagrams of 1000 bytes with their headers: how many arrive, and when the last.
+fn flood(receiver: &UdpSocket, sender: &UdpSocket, to: SocketAddr) -> (usize, Duration) {
+    let clock = SystemClock::start();
+    let next = || receiver.recv(&mut [0]).ok().map(|_| clock.now().elapsed());
+    let mut times = Vec::new();
+    receiver.set_nonblocking(true).unwrap();
+    for _ in 0..400 {
+        sender.send_to(&[0; 972], to).unwrap();
+        times.extend(std::iter::from_fn(next));
+    }
+    receiver.set_nonblocking(false).unwrap();
+    times.extend(std::iter::from_fn(next));
+    (times.len(), *times.last().unwrap())
+}
+
 #[test]
 fn no_more_than_the_bandwidth_passes_in_either_direction() {
     alone("network::no_more_than_the_bandwidth_passes_in_either_direction", async {
@@ -108,22 +123,11 @@ fn no_more_than_the_bandwidth_passes_in_either_direction() {
         receiver.set_read_timeout(Some(SHORT)).unwrap();
         let to = receiver.local_addr().unwrap();
         let (_state, mut faults) = opened().await;
-        faults.begin(0, &on(traffic(to.port()), Fault::Bandwidth { rate })).await.unwrap();
-        let (arrived, last) = blocking(move || {
-            let clock = SystemClock::start();
-            // With a header of 28 bytes each: 1000 a piece. Half a second of them fits the line.
-            let next = || receiver.recv(&mut [0]).ok().map(|_| clock.now().elapsed());
-            let mut times = Vec::new();
-            receiver.set_nonblocking(true).unwrap();
-            for _ in 0..400 {
-                sender.send_to(&[0; 972], to).unwrap();
-                times.extend(std::iter::from_fn(next));
-            }
-            receiver.set_nonblocking(false).unwrap();
-            times.extend(std::iter::from_fn(next));
-            (times.len(), *times.last().unwrap())
-        })
-        .await;
+        faults
+            .begin(0, &on(traffic(to.port()), Fault::Bandwidth { rate, by: RateBy::Tool }))
+            .await
+            .unwrap();
+        let (arrived, last) = blocking(move || flood(&receiver, &sender, to)).await;
         assert!(arrived >= 200, "{arrived}");
         assert!(last >= Duration::from_micros(2_500) * (arrived as u32 - 1), "{arrived} {last:?}");
         let (evidence, error) = faults.end(0).await;
@@ -134,6 +138,39 @@ fn no_more_than_the_bandwidth_passes_in_either_direction() {
         faults.close().await.unwrap();
         assert_eq!(ruleset(), "");
     });
+}
+
+#[test]
+fn the_kernel_holds_packets_to_a_bandwidth_and_is_as_before_afterwards() {
+    alone("network::the_kernel_holds_packets_to_a_bandwidth_and_is_as_before_afterwards", async {
+        let rate = Bytes(400 * 1000);
+        let (receiver, sender) =
+            (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        receiver.set_read_timeout(Some(SHORT)).unwrap();
+        let (to, other) = (receiver.local_addr().unwrap(), echo());
+        let before = disciplines();
+        let (_state, mut faults) = opened().await;
+        let fault = Fault::Bandwidth { rate, by: RateBy::Htb };
+        faults.begin(0, &on(traffic(to.port()), fault)).await.unwrap();
+        assert_ne!(disciplines(), before);
+        let (arrived, last) = blocking(move || flood(&receiver, &sender, to)).await;
+        // With what stands before IP each is 1014 bytes. Who sends over lo waits with them, and so none needs to be lost.
+        assert!(arrived >= 200, "{arrived}");
+        assert!(last >= Duration::from_micros(2_535) * (arrived as u32 - 3), "{arrived} {last:?}");
+        assert!(round_trip(other).await < SHORT);
+        let (evidence, error) = faults.end(0).await;
+        assert_eq!(error, None);
+        assert!(evidence.acted && evidence.counters["waits"] > 0.0, "{evidence:?}");
+        assert_eq!(evidence.counters["lost"] as usize, 400 - arrived);
+        assert_eq!(disciplines(), before);
+        faults.close().await.unwrap();
+    });
+}
+
+/// What stands at the interfaces, as `tc` tells it.
+fn disciplines() -> String {
+    let output = std::process::Command::new("tc").args(["qdisc", "show"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use evenkeel_model::document::{
     Amount, ChaosExperiment, Cluster, Comparison, Criterion, Direction, Fault, Finder, GameDay,
-    Labels, Metric, Mode, Network, Parts, Pods, Probe, Protocol, Safety, Schedule, Selector, Step,
-    Target, Traffic,
+    Labels, Metric, Mode, Network, Parts, Pods, Probe, Protocol, RateBy, Safety, Schedule,
+    Selector, Step, Target, Traffic,
 };
 use evenkeel_model::yaml::{Entry, Place};
 use evenkeel_units::{Bytes, Ratio};
@@ -242,7 +242,7 @@ pub(super) const fn latency(delay: Duration, jitter: Duration) -> Fault {
 
 /// `bandwidth`.
 pub(super) const fn bandwidth(rate: Bytes) -> Fault {
-    Fault::Bandwidth { rate }
+    Fault::Bandwidth { rate, by: RateBy::Tool }
 }
 
 /// `cpu`.

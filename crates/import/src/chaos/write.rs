@@ -12,8 +12,8 @@ use evenkeel_model::document::{
     Amount, BlastRadius, ChaosExperiment, ClientType, Cluster, Containers, Direction, ErrorBudget,
     Fault, FileError, FileOperation, Finder, GameDay, GameDayScenario, IoLimits, Issuer, Labels,
     LockMode, Mode, Monkey, OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Pods,
-    Prerequisite, Probe, ProbeKind, Protocol, Release, Safety, Selector, Step, Target, Traffic,
-    When,
+    Prerequisite, Probe, ProbeKind, Protocol, RateBy, Release, Safety, Selector, Step, Target,
+    Traffic, When,
 };
 
 use crate::figures::{bytes, criterion, duration, offset};
@@ -101,11 +101,14 @@ fn step(step: &Step) -> Tree {
 fn parameters(fault: &Fault) -> Map {
     let mut map = Map::default();
     match fault {
-        Fault::Latency { delay, jitter } => {
-            map.put("delay", duration(*delay));
-            map.put_unless("jitter", jitter, &Duration::ZERO, |it| duration(*it));
-        }
-        Fault::Bandwidth { rate } => map.put("rate", Tree::Text(format!("{}/s", bytes(*rate)))),
+        Fault::Latency { .. }
+        | Fault::Bandwidth { .. }
+        | Fault::Loss { .. }
+        | Fault::Corrupt { .. }
+        | Fault::Duplicate { .. }
+        | Fault::Reorder { .. }
+        | Fault::Dns { .. }
+        | Fault::Partition { .. } => of_network(&mut map, fault),
         Fault::HttpErrors { .. }
         | Fault::HttpAbort { .. }
         | Fault::HttpDelay { .. }
@@ -119,22 +122,6 @@ fn parameters(fault: &Fault) -> Map {
             map.put_unless("cores", cores, &0, Tree::word);
         }
         Fault::Memory { amount } => map.put("amount", some(*amount)),
-        Fault::Loss { share } | Fault::Corrupt { share } | Fault::Duplicate { share } => {
-            map.put("share", Tree::text(share));
-        }
-        Fault::Reorder { share, delay } => {
-            map.put("share", Tree::text(share));
-            map.put_unless("delay", delay, &Duration::from_millis(10), |it| duration(*it));
-        }
-        Fault::Dns { names, answer } => {
-            map.put_list("names", names, Tree::text);
-            map.put("answer", Tree::text(answer));
-        }
-        Fault::Partition { nodes, shape, one_way } => {
-            map.put_list("nodes", nodes, Tree::text);
-            map.put_unless("shape", shape, &PartitionShape::Halves, Tree::text);
-            map.put_unless("oneWay", one_way, &false, Tree::word);
-        }
         Fault::DiskFill { path, amount } => {
             map.put("path", Tree::text(&path.display()));
             map.put("amount", some(*amount));
@@ -199,6 +186,38 @@ fn parameters(fault: &Fault) -> Map {
         }
     }
     map
+}
+
+/// What is said of a fault of the network.
+fn of_network(map: &mut Map, fault: &Fault) {
+    match fault {
+        Fault::Latency { delay, jitter } => {
+            map.put("delay", duration(*delay));
+            map.put_unless("jitter", jitter, &Duration::ZERO, |it| duration(*it));
+        }
+        Fault::Bandwidth { rate, by } => {
+            map.put("rate", Tree::Text(format!("{}/s", bytes(*rate))));
+            let word = |by: &RateBy| Tree::text(if *by == RateBy::Htb { "htb" } else { "tool" });
+            map.put_unless("by", by, &RateBy::default(), word);
+        }
+        Fault::Loss { share } | Fault::Corrupt { share } | Fault::Duplicate { share } => {
+            map.put("share", Tree::text(share));
+        }
+        Fault::Reorder { share, delay } => {
+            map.put("share", Tree::text(share));
+            map.put_unless("delay", delay, &Duration::from_millis(10), |it| duration(*it));
+        }
+        Fault::Dns { names, answer } => {
+            map.put_list("names", names, Tree::text);
+            map.put("answer", Tree::text(answer));
+        }
+        Fault::Partition { nodes, shape, one_way } => {
+            map.put_list("nodes", nodes, Tree::text);
+            map.put_unless("shape", shape, &PartitionShape::Halves, Tree::text);
+            map.put_unless("oneWay", one_way, &false, Tree::word);
+        }
+        _ => {}
+    }
 }
 
 /// Who has issued a certificate.

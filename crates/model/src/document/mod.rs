@@ -27,8 +27,8 @@ pub use self::chaos::{
     Cluster, Containers, DatabaseUrl, DatabaseUrlError, Direction, DnsAnswer, ErrorBudget, Facts,
     Fault, FileError, FileOperation, Flaw, HeaderChange, Hours, IoLimits, Issuer, Labels, LockMode,
     Mode, Monkey, Network, NetworkError, OnNoData, PartitionShape, Parts, PauseBy, PauseMode, Pods,
-    Probe, ProbeKind, Protocol, Release, Requests, Safety, Schedule, ScheduleError, Selector, Step,
-    Target, Traffic, When, fits,
+    Probe, ProbeKind, Protocol, RateBy, Release, Requests, Safety, Schedule, ScheduleError,
+    Selector, Step, Target, Traffic, When, fits,
 };
 pub use self::criterion::{Comparison, Criterion, CriterionError, Metric, Unit};
 pub use self::drill::{Drill, Phase, RegressionLimits, Role};

@@ -40,7 +40,7 @@ pub(in crate::kind) const KIND: Kind = Kind {
 
 fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
     let Some(traffic) = aim.traffic() else { return on_links(aim) };
-    let Fault::Bandwidth { rate } = *aim.fault else { return Ok(Vec::new()) };
+    let Fault::Bandwidth { rate, .. } = *aim.fault else { return Ok(Vec::new()) };
     // Each direction has a line of its own.
     let directions = match traffic.direction {
         Direction::Both => &[Direction::To, Direction::From][..],

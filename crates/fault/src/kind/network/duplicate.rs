@@ -15,11 +15,12 @@
 use evenkeel_model::document::Fault;
 use evenkeel_model::event::Evidence;
 
+use super::leaving;
 use crate::act::Did;
+use crate::discipline::Treatment;
 use crate::kind::{Aim, Kind, count};
 use crate::need::PlanError;
-use crate::netem::Netem;
-use crate::plan::{Op, Release, Step, Undo};
+use crate::plan::{Release, Step};
 
 pub(in crate::kind) const KIND: Kind = Kind {
     name: "duplicate",
@@ -28,23 +29,14 @@ pub(in crate::kind) const KIND: Kind = Kind {
     about: "- duplicate: {share: 5%, target: {traffic: {host: 10.0.0.7, port: 53}}, at: 10s, duration: 60s}",
     plan,
     evidence: |past| match past.did {
-        [Did::Emulated { packets }, ..] => evidence(*packets),
+        [Did::Shaped(passed), ..] => evidence(passed.packets),
         _ => past.nothing(),
     },
 };
 
 fn plan(aim: &Aim<'_>) -> Result<Vec<Step>, PlanError> {
-    let (Fault::Duplicate { share }, Some(traffic)) = (aim.fault, aim.traffic()) else {
-        return Ok(Vec::new());
-    };
-    if aim.is_inside() {
-        let message =
-            "the emulator is laid on interfaces of this host, and not on those of a container";
-        return Err(PlanError::Unfit(message.to_owned()));
-    }
-    super::rules::may_be_hit(traffic)?;
-    let netem = Netem::of(traffic, &["duplicate", &share.to_string()])?;
-    Ok(vec![Step { apply: Op::Emulate(netem.clone()), undo: Undo::RemoveNetem(netem) }])
+    let Fault::Duplicate { share } = aim.fault else { return Ok(Vec::new()) };
+    leaving::treat(aim, Treatment::Duplicate(*share))
 }
 
 fn evidence(packets: u64) -> Evidence {

@@ -11,6 +11,7 @@ pub(super) mod http_change;
 pub(super) mod http_delay;
 pub(super) mod http_errors;
 pub(super) mod latency;
+mod leaving;
 pub(super) mod loss;
 mod packets;
 pub(super) mod partition;
@@ -19,6 +20,7 @@ pub(super) mod refuse;
 pub(super) mod reorder;
 pub(super) mod reset;
 mod rules;
+pub(super) mod shaped;
 pub(super) mod tls;
 
 pub(super) use self::redirected::redirect;

@@ -56,7 +56,7 @@ pub use self::database::{DatabaseUrl, DatabaseUrlError};
 pub use self::fault::{
     ActsOn, Amid, Amount, AnswerChange, BodyChange, ClientType, DnsAnswer, Facts, Fault, FileError,
     FileOperation, Flaw, HeaderChange, IoLimits, Issuer, LockMode, PartitionShape, PauseBy,
-    PauseMode, Requests,
+    PauseMode, RateBy, Requests,
 };
 pub use self::hours::Hours;
 pub use self::monkey::Monkey;

@@ -10,7 +10,7 @@ use crate::decode::values::{
     bandwidth, dns_answer, duration, host_pattern, length, network, some_share,
 };
 use crate::document::{
-    Direction, Fault, Flaw, Issuer, PartitionShape, Protocol, Selector, Step, Traffic,
+    Direction, Fault, Flaw, Issuer, PartitionShape, Protocol, RateBy, Selector, Step, Traffic,
 };
 
 /// Packets to or from an endpoint, on this host or in containers.
@@ -101,7 +101,12 @@ fn latency(f: &mut Fields<'_>) -> Option<Step> {
 
 fn bandwidth_limit(f: &mut Fields<'_>) -> Option<Step> {
     let sentence = "No more than this passes, each second and direction.";
-    let fault = f.required("rate", sentence, bandwidth()).map(|rate| Fault::Bandwidth { rate });
+    let rate = f.required("rate", sentence, bandwidth());
+    let means = [("tool", RateBy::Tool), ("htb", RateBy::Htb)];
+    let sentence = "By this `tool`, which replaces nothing and lets go when it ends (release class A), or by `htb` of the \
+                    kernel where packets leave (class C).";
+    let by = f.default("by", sentence, words("`tool` or `htb`", &means), "tool");
+    let fault = rate.zip(by).map(|(rate, by)| Fault::Bandwidth { rate, by });
     step(f, fault, &AIMED)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Fault, PauseBy};
+use super::{Fault, PauseBy, RateBy};
 use crate::document::{ActsOn, Step};
 
 /// What is known about a kind of fault.
@@ -31,7 +31,8 @@ impl Fault {
         use ActsOn::{Cluster, Container, Host, Link, Pod, Postgres, Process, Redis, Traffic};
         match self {
             Self::Latency { .. } => lasts("latency", &[Link, Traffic]),
-            Self::Bandwidth { .. } => lasts("bandwidth", &[Link, Traffic]),
+            Self::Bandwidth { by: RateBy::Tool, .. } => lasts("bandwidth", &[Link, Traffic]),
+            Self::Bandwidth { by: RateBy::Htb, .. } => lasts("bandwidth", &[Traffic]),
             Self::BlackHole => lasts("blackHole", &[Link, Traffic]),
             Self::Refuse => lasts("refuse", &[Link, Traffic]),
             Self::Reset => lasts("reset", &[Link, Traffic]),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use evenkeel_units::Human;
 
-use super::{ClientType, Fault, Flaw, PartitionShape, PauseBy, PauseMode};
+use super::{ClientType, Fault, Flaw, PartitionShape, PauseBy, PauseMode, RateBy};
 
 impl fmt::Display for Fault {
     /// For people, short enough for a label in a chart.
@@ -16,7 +16,8 @@ impl fmt::Display for Fault {
             Self::Latency { delay, jitter } => {
                 write!(f, "latency +{} ±{}", Human(*delay), Human(*jitter))
             }
-            Self::Bandwidth { rate } => write!(f, "bandwidth {rate}/s"),
+            Self::Bandwidth { rate, by: RateBy::Tool } => write!(f, "bandwidth {rate}/s"),
+            Self::Bandwidth { rate, by: RateBy::Htb } => write!(f, "bandwidth {rate}/s by htb"),
             Self::BlackHole => f.write_str("black hole"),
             Self::Refuse => f.write_str("refused"),
             Self::Reset => f.write_str("reset"),

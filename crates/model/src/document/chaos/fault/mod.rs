@@ -40,6 +40,8 @@ pub enum Fault {
     Bandwidth {
         /// Bytes a second.
         rate: Bytes,
+        /// By what means. Default: by this tool.
+        by: RateBy,
     },
     /// What is sent disappears: into a link, where connections open and hang, or as packets on this host.
     BlackHole,
@@ -353,6 +355,17 @@ pub enum PauseBy {
     Signal,
     /// As a debugger does it: nobody is told, and it lasts as long as whoever traces it.
     Trace,
+}
+
+/// By what means bytes are held to a rate.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RateBy {
+    /// A process of this tool through which they go, in both directions, and which replaces nothing.
+    #[default]
+    Tool,
+    /// The queueing discipline htb of the kernel, where packets leave.
+    Htb,
 }
 
 /// How a table is locked.
