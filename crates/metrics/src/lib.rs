@@ -3,6 +3,7 @@
 //! ```text
 //! exposition    the text of a target: Prometheus' text format and OpenMetrics, read and written
 //! config        a prometheus.yml, with every mistake at its place
+//! rules         files of recording and alerting rules, with every mistake at its place
 //! relabel       rules that rewrite labels, keep and drop
 //! scrape        targets asked at moments of their own; which series begin and end
 //! receive       what others send: Prometheus remote write 1.0, OTLP over HTTP
@@ -42,6 +43,7 @@ mod post;
 pub mod receive;
 pub mod relabel;
 mod remote_write;
+pub mod rules;
 pub mod scrape;
 mod target;
 mod tls;

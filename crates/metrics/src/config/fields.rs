@@ -10,13 +10,13 @@ use super::Note;
 
 /// What is wrong with the file, and what of it is left out.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
-    pub(super) found: Findings,
-    pub(super) notes: Vec<Note>,
+pub(crate) struct Reading {
+    pub(crate) found: Findings,
+    pub(crate) notes: Vec<Note>,
 }
 
 impl Reading {
-    pub(super) fn wrong(
+    pub(crate) fn wrong(
         &mut self,
         code: Code,
         place: Place,
@@ -28,7 +28,7 @@ impl Reading {
 }
 
 /// A map, and which of its keys have been asked for.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     entries: &'a [Entry],
     place: Place,
     asked: Vec<&'a str>,
@@ -36,7 +36,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The keys of a node; what is no map is a mistake.
-    pub(super) fn of(node: &'a Node, to: &mut Reading) -> Self {
+    pub(crate) fn of(node: &'a Node, to: &mut Reading) -> Self {
         if !matches!(node.sort(), Sort::Map | Sort::Null) {
             let problem = format!("a map belongs here, and not {}", node.sort().name());
             to.wrong(codes::TYPE, node.place, problem, "Write `key: value`.");
@@ -45,24 +45,24 @@ impl<'a> Fields<'a> {
     }
 
     /// Where it stands.
-    pub(super) const fn place(&self) -> Place {
+    pub(crate) const fn place(&self) -> Place {
         self.place
     }
 
     /// The entry of a key; `None` when it is absent or has nothing in it.
-    pub(super) fn take(&mut self, key: &'static str) -> Option<&'a Entry> {
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<&'a Entry> {
         self.asked.push(key);
         let entry = self.entries.iter().find(|it| it.key == key)?;
         (entry.value.sort() != Sort::Null).then_some(entry)
     }
 
     /// The map of a key.
-    pub(super) fn map(&mut self, key: &'static str, to: &mut Reading) -> Option<Self> {
+    pub(crate) fn map(&mut self, key: &'static str, to: &mut Reading) -> Option<Self> {
         self.take(key).map(|it| Self::of(&it.value, to))
     }
 
     /// The items of the list of a key.
-    pub(super) fn list(&mut self, key: &'static str, to: &mut Reading) -> &'a [Node] {
+    pub(crate) fn list(&mut self, key: &'static str, to: &mut Reading) -> &'a [Node] {
         match self.take(key).map(|it| (it, &it.value.value)) {
             None => &[],
             Some((_, Value::List(items))) => items,
@@ -76,7 +76,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text; also what looks like a number.
-    pub(super) fn text(&mut self, key: &'static str, to: &mut Reading) -> Option<&'a str> {
+    pub(crate) fn text(&mut self, key: &'static str, to: &mut Reading) -> Option<&'a str> {
         let entry = self.take(key)?;
         let text = entry.value.text();
         if text.is_none() {
@@ -88,13 +88,13 @@ impl<'a> Fields<'a> {
     }
 
     /// The texts of a list.
-    pub(super) fn texts(&mut self, key: &'static str, to: &mut Reading) -> Vec<&'a str> {
+    pub(crate) fn texts(&mut self, key: &'static str, to: &mut Reading) -> Vec<&'a str> {
         let items = self.list(key, to);
         items.iter().filter_map(|it| text_of(it, to)).collect()
     }
 
     /// A value that `read` understands.
-    pub(super) fn value<T>(
+    pub(crate) fn value<T>(
         &mut self,
         key: &'static str,
         what: &str,
@@ -112,23 +112,23 @@ impl<'a> Fields<'a> {
     }
 
     /// A time as Prometheus has it, such as `1m30s`.
-    pub(super) fn time(&mut self, key: &'static str, to: &mut Reading) -> Option<Duration> {
+    pub(crate) fn time(&mut self, key: &'static str, to: &mut Reading) -> Option<Duration> {
         self.value(key, "a time such as `1m30s`", to, duration)
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&mut self, key: &'static str, to: &mut Reading) -> Option<bool> {
+    pub(crate) fn flag(&mut self, key: &'static str, to: &mut Reading) -> Option<bool> {
         self.value(key, "`true` or `false`", to, |it| it.parse().ok())
     }
 
     /// A count of which zero is none.
-    pub(super) fn limit(&mut self, key: &'static str, to: &mut Reading) -> Option<usize> {
+    pub(crate) fn limit(&mut self, key: &'static str, to: &mut Reading) -> Option<usize> {
         let count = self.value(key, "a whole number", to, |it| it.parse::<usize>().ok());
         count.filter(|it| *it > 0)
     }
 
     /// Names and texts.
-    pub(super) fn names(
+    pub(crate) fn names(
         &mut self,
         key: &'static str,
         to: &mut Reading,
@@ -140,7 +140,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Where the value of a key stands, or what it is missing from.
-    pub(super) fn place_of(&self, key: &str) -> Place {
+    pub(crate) fn place_of(&self, key: &str) -> Place {
         let entry = self.entries.iter().find(|it| it.key == key);
         entry.map_or(self.place, |it| match it.value.text() {
             Some(_) if it.value.place.line > 0 => it.value.place,
@@ -149,7 +149,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A key that changes nothing here, and why.
-    pub(super) fn note(&mut self, key: &'static str, why: &str, to: &mut Reading) {
+    pub(crate) fn note(&mut self, key: &'static str, why: &str, to: &mut Reading) {
         if let Some(entry) = self.take(key) {
             let Place { line, column, .. } = entry.key_place;
             to.notes.push(Note { line, column, field: key.to_owned(), why: why.to_owned() });
@@ -157,7 +157,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A key without which the rest would mean something else, and why it cannot be here.
-    pub(super) fn refuse(&mut self, key: &'static str, why: &str, to: &mut Reading) {
+    pub(crate) fn refuse(&mut self, key: &'static str, why: &str, to: &mut Reading) {
         if let Some(entry) = self.take(key) {
             let problem = format!("`{key}` is not supported: {why}");
             to.wrong(codes::UNSUPPORTED, entry.key_place, problem, "");
@@ -165,7 +165,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses every other way to find targets.
-    pub(super) fn refuse_discovery(&mut self, help: &str, to: &mut Reading) {
+    pub(crate) fn refuse_discovery(&mut self, help: &str, to: &mut Reading) {
         for entry in self.entries.iter().filter(|it| it.key.ends_with("_sd_configs")) {
             if !self.asked.contains(&entry.key.as_str()) {
                 self.asked.push(&entry.key);
@@ -176,7 +176,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses what nobody has asked for.
-    pub(super) fn finish(self, to: &mut Reading) {
+    pub(crate) fn finish(self, to: &mut Reading) {
         let is_asked = |entry: &&Entry| self.asked.contains(&entry.key.as_str());
         for entry in self.entries.iter().filter(|it| !is_asked(it)) {
             let problem = format!("there is no field `{}` here", cut(&entry.key));
@@ -227,7 +227,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// A number of bytes with its unit of 1024, such as `10MB`; a number alone is bytes.
-pub(super) fn size(text: &str) -> Option<usize> {
+pub(crate) fn size(text: &str) -> Option<usize> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let power = match unit {
@@ -241,7 +241,7 @@ pub(super) fn size(text: &str) -> Option<usize> {
 }
 
 /// A text of the file, short enough for a line.
-pub(super) fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     let shown = |it: char| if it.is_control() { ' ' } else { it };
     text.chars().take(60).map(shown).collect()
 }

@@ -12,7 +12,7 @@
 //! Nothing is opened by reading: what stands in other files is named, and read when it is needed.
 
 mod client;
-mod fields;
+pub(crate) mod fields;
 mod relabel;
 mod scrape;
 #[cfg(test)]
@@ -34,7 +34,7 @@ pub(crate) use self::scrape::groups;
 pub use self::scrape::{FileGroups, Limits, Scheme, Scrape, StaticGroup};
 
 /// What a `prometheus.yml` asks for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// How often rules are evaluated.
     pub evaluation_every: Duration,
@@ -95,6 +95,22 @@ const EVERY: Duration = Duration::from_mins(1);
 /// … and how long that may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+impl Default for Config {
+    /// What an empty file asks for.
+    fn default() -> Self {
+        Self {
+            evaluation_every: EVERY,
+            external_labels: BTreeMap::new(),
+            scrapes: Vec::new(),
+            rule_files: Vec::new(),
+            alertmanagers: Vec::new(),
+            out_of_order: None,
+            retention: None,
+            notes: Vec::new(),
+        }
+    }
+}
+
 impl Config {
     /// Reads the bytes of the file `name`.
     ///
@@ -104,7 +120,7 @@ impl Config {
         let mut to = Reading::default();
         let roots = yaml::read(name, bytes, &mut to.found).roots;
         let config = match roots.as_slice() {
-            [] => Self { evaluation_every: EVERY, ..Self::default() },
+            [] => Self::default(),
             [root] => config(root, &mut to),
             [_, second, ..] => {
                 let problem = "a configuration is one document, and this is a second one";
@@ -136,7 +152,7 @@ impl Config {
 
 fn config(root: &Node, to: &mut Reading) -> Config {
     let mut fields = Fields::of(root, to);
-    let mut config = Config { evaluation_every: EVERY, ..Config::default() };
+    let mut config = Config::default();
     let mut global = Global { every: EVERY, timeout: TIMEOUT, limits: Limits::default() };
     if let Some(fields) = fields.map("global", to) {
         read_global(fields, &mut global, &mut config, to);

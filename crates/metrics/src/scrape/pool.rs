@@ -322,7 +322,7 @@ async fn matching(pattern: &Path) -> Vec<PathBuf> {
 }
 
 /// Whether a name fits a pattern in which `*` stands for anything.
-fn fits(name: &str, pattern: &str) -> bool {
+pub(crate) fn fits(name: &str, pattern: &str) -> bool {
     let parts: Vec<&str> = pattern.split('*').collect();
     let [first, middle @ .., last] = parts.as_slice() else { return name == pattern };
     let Some(mut rest) = name.strip_prefix(first).and_then(|it| it.strip_suffix(last)) else {

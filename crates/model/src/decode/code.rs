@@ -95,6 +95,9 @@ codes! {
     MOMENT = new("EK-D037", "A moment is a date and a time, such as `2026-03-01T02:00`, with its offset (`Z`, `+01:00`) or with a `timeZone` beside it.");
     RECURRENCE = new("EK-D038", "When something recurs is said as RFC 5545 has it: `FREQ=WEEKLY;BYDAY=SU`. `from` is the first time, so that its hour and minute need not be said again.");
     UNSUPPORTED = new("EK-D039", "A field of a `prometheus.yml` that is known and not supported. Without it something else would be collected than the file says, so it is refused and not left out; the message says what to do instead.");
+    EXPRESSION = new("EK-D040", "The query of a rule of Prometheus is no PromQL, or says something that is neither a vector nor a number. The place is that of the query; where in it the mistake is stands in the message.");
+    TEMPLATE = new("EK-D041", "Labels and annotations of alerts are texts with `{{ $labels.job }}`, `{{ $value }}` and functions such as `humanize` in them. Of the templates of Go, conditions, loops and queries are not supported.");
+    RULE = new("EK-D042", "A rule of Prometheus records series under the name of a metric (`record`), or makes alerts (`alert`), and has the fields of the one or of the other.");
 
     MISSING = new("EK-L001", "A document refers to another that is in none of the files given. Give the file that has it, or mend the name.");
     TOO_LONG = new("EK-L002", "The phases of the drill take longer than its `duration` allows.");
