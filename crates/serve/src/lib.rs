@@ -9,6 +9,7 @@
 //! own      what the server says of itself at /metrics
 //! history  samples of files, brought into a store that nobody serves
 //! objectives  the questions of SLOs, put to a store or to a server, and judged
+//! watch    what is done at intervals: objectives are judged
 //! ```
 //!
 //! Requests are waited for on one thread; what takes time (a query, a body to take in) is worked on by others, bounded in
@@ -25,6 +26,7 @@ mod intake;
 pub mod objectives;
 mod own;
 mod server;
+pub mod watch;
 
 pub use door::{Token, TokenError};
 pub use history::{Brought, HistoryError, bring};

@@ -8,6 +8,8 @@ use evenkeel_metrics::exposition::{Format, Kind, Writer};
 use evenkeel_metrics::receive::Left;
 use evenkeel_tsdb::Statistics;
 
+use crate::watch::Watch;
+
 /// What was done since the start.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
@@ -46,8 +48,8 @@ impl Counts {
         add(&self.invalid, left.invalid);
     }
 
-    /// All of it, and what the store holds, as text.
-    pub(crate) fn text(&self, store: &Statistics, format: Format) -> String {
+    /// All of it, what the store holds, and what was judged last, as text.
+    pub(crate) fn text(&self, store: &Statistics, watch: &Watch, format: Format) -> String {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let mut to = Writer::new(format);
         to.family("evenkeel_build_info", Kind::Gauge, "The version, as a label.");
@@ -112,6 +114,7 @@ impl Counts {
             to.family(name, Kind::Gauge, help);
             to.sample(name, [], value as f64, None);
         }
+        watch.write(&mut to);
         to.finish()
     }
 }
@@ -121,14 +124,15 @@ mod tests {
     use evenkeel_metrics::exposition::Parser;
 
     use super::*;
+    use crate::watch::Documents;
 
     #[test]
     fn what_it_says_of_itself_is_what_it_could_scrape() {
-        let counts = Counts::default();
+        let (counts, watch) = (Counts::default(), Watch::new(Documents::default()));
         counts.request("query", 200);
         counts.query();
         for format in [Format::Text, Format::OpenMetrics] {
-            let text = counts.text(&Statistics::default(), format);
+            let text = counts.text(&Statistics::default(), &watch, format);
             assert!(Parser::new(&text, format).all(|it| it.is_ok()), "{text}");
             assert!(
                 text.contains("evenkeel_http_requests_total{handler=\"query\",code=\"200\"} 1\n")

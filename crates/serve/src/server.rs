@@ -4,6 +4,7 @@
 //! this thread      the door: waits for requests, answers what is short
 //! blocking pool    queries and bodies, at most so many at a time
 //! a second thread  scraping
+//! a third          objectives judged, at intervals
 //! two more         the keeper of the store
 //! ```
 
@@ -34,6 +35,7 @@ use crate::door::{Door, Guard, Patience, Token, plain, with};
 use crate::ingest::{BODY_MAX, Ingest};
 use crate::intake::Stored;
 use crate::own::Counts;
+use crate::watch::{Documents, Watch};
 
 /// Clients keep connections for the next request.
 const PATIENCE: Patience = Patience {
@@ -63,6 +65,22 @@ pub struct Settings {
     pub config_text: String,
     /// Where the store is.
     pub data: PathBuf,
+    /// The objectives that are judged.
+    pub documents: Documents,
+}
+
+impl Settings {
+    /// A server that nobody needs a token for, that scrapes nothing and judges nothing.
+    pub fn new(listen: SocketAddr, data: impl Into<PathBuf>) -> Self {
+        Self {
+            listen,
+            token: None,
+            config: Config::default(),
+            config_text: String::new(),
+            data: data.into(),
+            documents: Documents::default(),
+        }
+    }
 }
 
 /// Why a server could not be opened.
@@ -98,6 +116,7 @@ pub(crate) struct World<C> {
     pub(crate) watched: Watched,
     pub(crate) counts: Counts,
     pub(crate) ingest: Ingest,
+    pub(crate) watch: Watch,
     pub(crate) data: PathBuf,
     pub(crate) config_text: String,
     pub(crate) alertmanagers: Vec<String>,
@@ -129,7 +148,7 @@ impl<C: Clock + Clone + 'static> Server<C> {
     /// # Errors
     /// When one of these cannot be done, or others could ask without a token.
     pub fn open(settings: Settings, clock: C) -> Result<Self, ServeError> {
-        let Settings { listen, token, config, config_text, data } = settings;
+        let Settings { listen, token, config, config_text, data, documents } = settings;
         let guard = match token {
             Some(token) => Guard::Token(token),
             None if listen.ip().is_loopback() => Guard::Host,
@@ -147,6 +166,7 @@ impl<C: Clock + Clone + 'static> Server<C> {
             watched: pool.watched(),
             counts: Counts::default(),
             ingest: Ingest::default(),
+            watch: Watch::new(documents),
             data: std::path::absolute(&data).unwrap_or(data),
             config_text,
             alertmanagers: alertmanagers(&config),
@@ -181,10 +201,16 @@ impl<C: Clock + Clone + 'static> Server<C> {
             .name("evenkeel-scrape".to_owned())
             .spawn(move || scrape(pool, told))
             .map_err(RunError::Thread)?;
+        let (judged, told) = (Arc::clone(&world), stopping.subscribe());
+        let watching = std::thread::Builder::new()
+            .name("evenkeel-watch".to_owned())
+            .spawn(move || crate::watch::run(&judged, told))
+            .map_err(RunError::Thread)?;
         let served = LocalSet::new().run_until(answer_all(listener, guard, &world, stop)).await;
         stopping.send_replace(true);
-        // It has told why, should it have ended by a panic.
+        // They have told why, should they have ended by a panic.
         scraping.join().unwrap_or_default();
+        watching.join().unwrap_or_default();
         drop(keeper);
         world.store.sync().map_err(RunError::Store)?;
         served.map_err(RunError::Thread)
@@ -287,7 +313,8 @@ impl<C: Clock + 'static> Desk<C> {
                 };
                 let format =
                     if accept.is_some_and(wants) { Format::OpenMetrics } else { Format::Text };
-                let text = self.world.counts.text(&self.world.store.statistics(), format);
+                let World { counts, store, watch, .. } = &*self.world;
+                let text = counts.text(&store.statistics(), watch, format);
                 with(StatusCode::OK, format.content_type(), text)
             }
             _ => plain(StatusCode::NOT_FOUND, "There is no such page.\n"),

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Metrics {
-    /// Start a metric store: it scrapes, takes in remote write and OTLP, and answers as Prometheus does.
+    /// Start a metric store: it scrapes, takes in remote write and OTLP, judges objectives, and answers as Prometheus does.
     Serve(ServeArgs),
     /// Bring samples of files into a store that nobody serves: CSV, OpenMetrics, or text with moments.
     Import(ImportArgs),
@@ -29,6 +29,9 @@ const DATA: &str = "evenkeel-metrics";
 
 #[derive(Args, Debug)]
 pub(crate) struct ServeArgs {
+    /// Files with objectives that are judged all the time; SLOs and what they name. `-` reads standard input.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
     /// Where it listens. An address that other machines can reach needs `--token-file`; at any other, requests must
     /// name it, or localhost with its port, as their host.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090", value_parser = address)]

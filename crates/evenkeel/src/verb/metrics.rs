@@ -7,11 +7,12 @@ use evenkeel_metrics::config::Config;
 use evenkeel_model::decode::{Findings, codes};
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::yaml::{MAX_BYTES, Place, Source};
+use evenkeel_serve::watch::Documents;
 use evenkeel_serve::{Brought, ServeError, Server, Settings, Token, bring};
 use evenkeel_units::SystemClock;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::documents::wrong;
+use super::documents::{gather, plural, read, refuse_errors, wrong};
 use crate::args::metrics::{ImportArgs, ServeArgs};
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
@@ -31,9 +32,16 @@ pub(crate) async fn serve(args: ServeArgs, screen: &Screen) -> Result<Exit, Fail
         args.token_file.as_deref().map(Token::from_file).transpose().map_err(|it| {
             Failure::usage(in_one_line(&it)).help("`openssl rand -hex 32` makes one")
         })?;
-    let (listen, data) = (args.listen, args.data);
-    let (jobs, kept) = (config.scrapes.len(), data.display().to_string());
-    let settings = Settings { listen, token, config, config_text, data };
+    let documents = documents(&args.files, screen)?;
+    let kept = args.data.display().to_string();
+    let mut does = vec![scraped(config.scrapes.len())];
+    if !documents.objectives.is_empty() {
+        let many = plural(documents.objectives.len(), "objective");
+        let are = if documents.objectives.len() == 1 { "is" } else { "are" };
+        does.push(format!("{many} {are} judged"));
+    }
+    let settings =
+        Settings { token, config, config_text, documents, ..Settings::new(args.listen, args.data) };
     let server = Server::open(settings, SystemClock::start()).map_err(|it| failure(&it))?;
     let found = server.recovery();
     for (file, bytes) in &found.torn {
@@ -47,9 +55,9 @@ pub(crate) async fn serve(args: ServeArgs, screen: &Screen) -> Result<Exit, Fail
         screen.say(&format!("{kept}: {} samples were of series that are lost", found.orphans));
     }
     screen.say(&format!(
-        "the API of Prometheus is at http://{}; {jobs} {} scraped, samples are kept in {kept}",
+        "the API of Prometheus is at http://{}; {}, samples are kept in {kept}",
         server.address(),
-        if jobs == 1 { "job is" } else { "jobs are" },
+        does.join(", "),
     ));
     let stop = async move {
         tokio::select! {
@@ -60,6 +68,28 @@ pub(crate) async fn serve(args: ServeArgs, screen: &Screen) -> Result<Exit, Fail
     server.run(stop).await.map_err(|it| Failure::could_not_run(in_one_line(&it)))?;
     screen.say("everything that was taken in is on disk");
     Ok(Exit::OK)
+}
+
+fn scraped(jobs: usize) -> String {
+    format!("{} {} scraped", plural(jobs, "job"), if jobs == 1 { "is" } else { "are" })
+}
+
+/// The objectives of some files.
+fn documents(files: &[PathBuf], screen: &Screen) -> Result<Documents, Failure> {
+    if files.is_empty() {
+        return Ok(Documents::default());
+    }
+    let found = read(gather(files)?);
+    refuse_errors(&found, screen)?;
+    let documents = Documents::of(found.library).map_err(|all| {
+        let each: Vec<_> = all.iter().map(ToString::to_string).collect();
+        Failure::usage(each.join("; "))
+    })?;
+    if documents.objectives.is_empty() {
+        let help = "say in the `sli` of an SLO where it is counted, such as `availability: {bad: …, total: …}`";
+        return Err(Failure::usage("no objective is counted on series").help(help));
+    }
+    Ok(documents)
 }
 
 /// Brings files into a store, and says how many samples of each.

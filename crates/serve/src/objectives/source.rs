@@ -6,7 +6,7 @@ use std::time::Duration;
 use evenkeel_promql::{Options, Query, Sample, Value};
 use evenkeel_series::Source as Series;
 use evenkeel_slo::asking::{Answer, Question, When};
-use evenkeel_tsdb::{OpenError, Store};
+use evenkeel_tsdb::{OpenError, Snapshot, Store};
 use jiff::Timestamp;
 
 use super::remote::{Access, Remote, RemoteError};
@@ -48,6 +48,8 @@ pub enum AskError {
 pub enum Source {
     /// A store in a directory.
     Store(Box<Store>),
+    /// A store as it was at one moment, so that all answers are of the same samples.
+    Snapshot(Box<Snapshot>),
     /// A server.
     Remote(Box<Remote>),
 }
@@ -75,6 +77,7 @@ impl Source {
     pub async fn ask(&self, question: &Question) -> Result<Answer, AskError> {
         match self {
             Self::Store(store) => evaluated(&store.snapshot(), question),
+            Self::Snapshot(snapshot) => evaluated(&**snapshot, question),
             Self::Remote(remote) => remote.ask(question).await,
         }
     }

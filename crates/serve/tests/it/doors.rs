@@ -1,6 +1,5 @@
 //! Who is let in.
 
-use evenkeel_metrics::config::Config;
 use evenkeel_serve::{ServeError, Server, Settings};
 use evenkeel_units::SystemClock;
 
@@ -34,13 +33,7 @@ fn where_there_is_a_token_it_must_be_brought() {
 #[test]
 fn others_are_not_let_in_without_a_token() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings {
-        listen: "0.0.0.0:0".parse().unwrap(),
-        token: None,
-        config: Config::default(),
-        config_text: String::new(),
-        data: folder.path().to_owned(),
-    };
+    let settings = Settings::new("0.0.0.0:0".parse().unwrap(), folder.path());
     let refused = Server::open(settings, SystemClock::start());
     assert!(matches!(refused.err(), Some(ServeError::Open(_))));
 }

@@ -7,4 +7,5 @@ mod doors;
 mod ingest;
 mod promtool;
 mod scrape;
+mod watch;
 mod world;

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use evenkeel_metrics::config::Config;
+use evenkeel_serve::watch::Documents;
 use evenkeel_serve::{Server, Settings, Token};
 use evenkeel_units::SystemClock;
 use prost::Message as _;
@@ -26,13 +27,18 @@ pub(crate) struct World {
 impl World {
     /// A server that scrapes what a configuration says, over a store in a folder.
     pub(crate) fn at(folder: &Path, config: &str, token: Option<&'static str>) -> Self {
-        let settings = Settings {
-            listen: ([127, 0, 0, 1], 0).into(),
-            token: token.map(|it| Token::new(it).unwrap()),
-            config: Config::read("prometheus.yml", config.as_bytes().to_vec()).unwrap(),
-            config_text: config.to_owned(),
-            data: folder.to_owned(),
-        };
+        Self::of(
+            Settings { token: token.map(|it| Token::new(it).unwrap()), ..settings(folder, config) },
+            token,
+        )
+    }
+
+    /// A server that judges what some documents say.
+    pub(crate) fn judging(folder: &Path, config: &str, documents: Documents) -> Self {
+        Self::of(Settings { documents, ..settings(folder, config) }, None)
+    }
+
+    fn of(settings: Settings, token: Option<&'static str>) -> Self {
         let (told, address) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -130,6 +136,14 @@ impl Drop for World {
             // A test that failed has said why.
             thread.join().unwrap_or_default();
         }
+    }
+}
+
+fn settings(folder: &Path, config: &str) -> Settings {
+    Settings {
+        config: Config::read("prometheus.yml", config.as_bytes().to_vec()).unwrap(),
+        config_text: config.to_owned(),
+        ..Settings::new(([127, 0, 0, 1], 0).into(), folder)
     }
 }
 

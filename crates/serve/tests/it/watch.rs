@@ -1,0 +1,83 @@
+//! Objectives that are judged at intervals: what becomes of them in the store and at `/metrics`.
+
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use evenkeel_model::Library;
+use evenkeel_serve::watch::Documents;
+
+use crate::world::World;
+
+const SLOS: &str = "\
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: available}
+spec:
+  service: shop
+  objective: 90%
+  window: 1h
+  labels: {tier: '1'}
+  sli: {availability: {bad: bad_total, total: all_total}}
+";
+
+pub(crate) fn documents(text: &str) -> Documents {
+    let (library, wrong) = Library::read([("slos.yaml".to_owned(), text.into())]);
+    assert!(wrong.is_empty(), "{wrong:?}");
+    Documents::of(library).unwrap()
+}
+
+/// Asks again until something is as expected.
+pub(crate) fn until<T: std::fmt::Debug>(
+    mut ask: impl FnMut() -> T,
+    is_it: impl Fn(&T) -> bool,
+) -> T {
+    let mut said = ask();
+    for _ in 0..1200 {
+        if is_it(&said) {
+            return said;
+        }
+        let (_, wait) = channel::<()>();
+        wait.recv_timeout(Duration::from_millis(25)).unwrap_or_default();
+        said = ask();
+    }
+    panic!("{said:?}");
+}
+
+pub(crate) fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+#[test]
+fn what_is_judged_is_written_and_exported_each_round() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "global: {evaluation_interval: 100ms}";
+    let world = World::judging(folder.path(), config, documents(SLOS));
+    let empty = until(|| world.ask("slo_status == 1", now()), |it| !it.is_empty());
+    let labels = r#""service":"shop","slo":"available""#;
+    assert!(empty[0].contains(r#""status":"NO_DATA""#), "{empty:?}");
+    let at = now();
+    let answer = world.write(&[
+        (at - 1800, "all_total", 0.0),
+        (at - 1, "all_total", 2000.0),
+        (at - 1800, "bad_total", 0.0),
+        (at - 1, "bad_total", 120.0),
+    ]);
+    assert_eq!(answer.status, 204, "{}", answer.body);
+    let left = until(|| world.ask("error_budget_remaining_percentage", now()), |it| !it.is_empty());
+    let expected = format!(
+        "{{\"__name__\":\"error_budget_remaining_percentage\",{labels},\"tier\":\"1\"}} \"50"
+    );
+    assert!(left.len() == 1 && left[0].starts_with(&expected), "{left:?}");
+    let gone = until(|| world.ask("slo_status == 1", now()), |it| !it[0].contains("NO_DATA"));
+    assert!(gone.len() == 1 && gone[0].contains(r#""status":"WARNING""#), "{gone:?}");
+    let burns = world.ask("slo_burn_rate{window=\"1h\"}", now());
+    assert!(burns.len() == 1 && burns[0].contains(" \"0.59"), "{burns:?}");
+    let text = world.get("/metrics").body;
+    for line in [
+        "slo_objective_ratio{service=\"shop\",slo=\"available\",tier=\"1\"} 0.9\n",
+        "slo_sli_ratio{service=\"shop\",slo=\"available\",tier=\"1\"} 0.94",
+        "slo_status{service=\"shop\",slo=\"available\",status=\"HEALTHY\",tier=\"1\"} 0\n",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
