@@ -83,6 +83,11 @@ pub(crate) const FOR_TESTS: &[Package] = &[
         used_by: "the tests that write metrics and ask them back, in crates/metrics/tests, and that ask the same of both, in crates/promql/tests and crates/serve/tests",
     },
     Package {
+        name: "prometheus-alertmanager",
+        program: "prometheus-alertmanager",
+        used_by: "the test that tells one of alerts, in crates/serve/tests",
+    },
+    Package {
         name: "python3-pip",
         program: "pip3",
         used_by: "the test that asks the proxy as a client of Toxiproxy does, in crates/evenkeel/tests",

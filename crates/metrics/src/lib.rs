@@ -6,6 +6,7 @@
 //! rules         files of recording and alerting rules, with every mistake at its place
 //! relabel       rules that rewrite labels, keep and drop
 //! scrape        targets asked at moments of their own; which series begin and end
+//! alertmanager  told of alerts
 //! receive       what others send: Prometheus remote write 1.0, OTLP over HTTP
 //! import        samples from files: CSV, and text with moments
 //! intake        what takes samples in, as seen by whoever brings them
@@ -30,6 +31,7 @@
 //! verdicts (percentiles of a database's buckets are for dashboards, and the judge has the exact counts), remote
 //! write 2.0, OTLP over gRPC, the protobuf form of targets, signatures of AWS, proxies and redirects.
 
+pub mod alertmanager;
 mod bucket;
 pub mod catalogue;
 pub mod config;

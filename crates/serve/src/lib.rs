@@ -9,14 +9,14 @@
 //! own      what the server says of itself at /metrics
 //! history  samples of files, brought into a store that nobody serves
 //! objectives  the questions of SLOs, put to a store or to a server, and judged
-//! watch    what is done at intervals: objectives are judged
+//! watch    what is done at intervals: objectives are judged, rules evaluated, alerts told
 //! ```
 //!
 //! Requests are waited for on one thread; what takes time (a query, a body to take in) is worked on by others, bounded in
 //! number. A query works on a snapshot of the store, is given up when its time is over, and when whoever asked is gone.
 //!
 //! Deliberately absent: remote read, deletion of series and other doings of an administrator, the web pages of Prometheus,
-//! exemplars. Rules and alerts are asked and answered with none until there are rules.
+//! exemplars.
 
 mod api;
 pub mod door;

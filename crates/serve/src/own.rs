@@ -114,7 +114,7 @@ impl Counts {
             to.family(name, Kind::Gauge, help);
             to.sample(name, [], value as f64, None);
         }
-        watch.write(&mut to);
+        watch.write(&mut to, format);
         to.finish()
     }
 }
@@ -124,11 +124,11 @@ mod tests {
     use evenkeel_metrics::exposition::Parser;
 
     use super::*;
-    use crate::watch::Documents;
+    use crate::watch::Tellers;
 
     #[test]
     fn what_it_says_of_itself_is_what_it_could_scrape() {
-        let (counts, watch) = (Counts::default(), Watch::new(Documents::default()));
+        let (counts, watch) = (Counts::default(), Watch::new(Tellers::default()));
         counts.request("query", 200);
         counts.query();
         for format in [Format::Text, Format::OpenMetrics] {

@@ -4,7 +4,8 @@
 //! this thread      the door: waits for requests, answers what is short
 //! blocking pool    queries and bodies, at most so many at a time
 //! a second thread  scraping
-//! a third          objectives judged, at intervals
+//! a third          objectives judged and rules evaluated, at intervals
+//! a fourth         telling of alerts
 //! two more         the keeper of the store
 //! ```
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use evenkeel_metrics::config::Config;
 use evenkeel_metrics::exposition::Format;
+use evenkeel_metrics::rules::Group;
 use evenkeel_metrics::scrape::{Pool, Watched};
 use evenkeel_promql::Cancel;
 use evenkeel_tsdb::{Keeper, OpenError, Options, Store};
@@ -35,7 +37,7 @@ use crate::door::{Door, Guard, Patience, Token, plain, with};
 use crate::ingest::{BODY_MAX, Ingest};
 use crate::intake::Stored;
 use crate::own::Counts;
-use crate::watch::{Documents, Watch};
+use crate::watch::{self as watching, Documents, Tellers, Watch};
 
 /// Clients keep connections for the next request.
 const PATIENCE: Patience = Patience {
@@ -67,6 +69,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// The objectives that are judged.
     pub documents: Documents,
+    /// The rules that are evaluated.
+    pub groups: Vec<Group>,
 }
 
 impl Settings {
@@ -79,6 +83,7 @@ impl Settings {
             config_text: String::new(),
             data: data.into(),
             documents: Documents::default(),
+            groups: Vec::new(),
         }
     }
 }
@@ -104,9 +109,22 @@ pub enum ServeError {
     /// Something that is scraped cannot be asked.
     #[error("{0}")]
     Scrape(String),
+    /// Somebody who is to be told of alerts cannot be, or an objective cannot be watched.
+    #[error("{0}")]
+    Watch(String),
     /// A thread cannot be had.
     #[error("cannot start")]
     Thread(#[source] std::io::Error),
+}
+
+/// What the files of a server ask for.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) config: Config,
+    /// As it was written.
+    pub(crate) config_text: String,
+    pub(crate) documents: Documents,
+    pub(crate) groups: Vec<Group>,
 }
 
 /// What all requests have in common.
@@ -118,9 +136,10 @@ pub(crate) struct World<C> {
     pub(crate) ingest: Ingest,
     pub(crate) watch: Watch,
     pub(crate) data: PathBuf,
-    pub(crate) config_text: String,
-    pub(crate) alertmanagers: Vec<String>,
-    pub(crate) evaluation_every: Duration,
+    /// What is wanted, and who is told when that changes.
+    pub(crate) wanted: watch::Sender<Arc<Wanted>>,
+    /// Where it is reached.
+    pub(crate) url: String,
     /// When it began, in milliseconds since 1970.
     pub(crate) began: i64,
 }
@@ -129,6 +148,11 @@ impl<C: Clock> World<C> {
     /// The moment, in milliseconds since 1970.
     pub(crate) fn now(&self) -> i64 {
         self.clock.wall().as_millisecond()
+    }
+
+    /// What is wanted now.
+    pub(crate) fn wanted(&self) -> Arc<Wanted> {
+        Arc::clone(&self.wanted.borrow())
     }
 }
 
@@ -148,7 +172,8 @@ impl<C: Clock + Clone + 'static> Server<C> {
     /// # Errors
     /// When one of these cannot be done, or others could ask without a token.
     pub fn open(settings: Settings, clock: C) -> Result<Self, ServeError> {
-        let Settings { listen, token, config, config_text, data, documents } = settings;
+        let Settings { listen, token, config, config_text, data, documents, groups } = settings;
+        let wanted = Wanted { config, config_text, documents, groups };
         let guard = match token {
             Some(token) => Guard::Token(token),
             None if listen.ip().is_loopback() => Guard::Host,
@@ -158,19 +183,21 @@ impl<C: Clock + Clone + 'static> Server<C> {
         let listener = std::net::TcpListener::bind(listen).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let store = Arc::new(Store::open(&data, options(&config))?);
+        let tellers = Tellers::open(&wanted.config, &Tellers::default());
+        let tellers = tellers.map_err(ServeError::Watch)?;
+        watching::check(&wanted).map_err(ServeError::Watch)?;
+        let store = Arc::new(Store::open(&data, options(&wanted.config))?);
         let stored = Arc::new(Stored::of(Arc::clone(&store)));
-        let pool = Pool::open(&config, &stored, &clock).map_err(ServeError::Scrape)?;
+        let pool = Pool::open(&wanted.config, &stored, &clock).map_err(ServeError::Scrape)?;
         let world = Arc::new(World {
             store: Arc::clone(&store),
             watched: pool.watched(),
             counts: Counts::default(),
             ingest: Ingest::default(),
-            watch: Watch::new(documents),
+            watch: Watch::new(tellers),
             data: std::path::absolute(&data).unwrap_or(data),
-            config_text,
-            alertmanagers: alertmanagers(&config),
-            evaluation_every: config.evaluation_every,
+            wanted: watch::Sender::new(Arc::new(wanted)),
+            url: format!("http://{address}"),
             began: clock.wall().as_millisecond(),
             clock: clock.clone(),
         });
@@ -201,16 +228,23 @@ impl<C: Clock + Clone + 'static> Server<C> {
             .name("evenkeel-scrape".to_owned())
             .spawn(move || scrape(pool, told))
             .map_err(RunError::Thread)?;
-        let (judged, told) = (Arc::clone(&world), stopping.subscribe());
+        let (watched, told) = (Arc::clone(&world), stopping.subscribe());
         let watching = std::thread::Builder::new()
             .name("evenkeel-watch".to_owned())
-            .spawn(move || crate::watch::run(&judged, told))
+            .spawn(move || watching::run(&watched, told))
+            .map_err(RunError::Thread)?;
+        let (telling, told) = (Arc::clone(&world), stopping.subscribe());
+        let telling = std::thread::Builder::new()
+            .name("evenkeel-tell".to_owned())
+            .spawn(move || watching::tell(&telling, told))
             .map_err(RunError::Thread)?;
         let served = LocalSet::new().run_until(answer_all(listener, guard, &world, stop)).await;
         stopping.send_replace(true);
+        world.watch.end();
         // They have told why, should they have ended by a panic.
         scraping.join().unwrap_or_default();
         watching.join().unwrap_or_default();
+        telling.join().unwrap_or_default();
         drop(keeper);
         world.store.sync().map_err(RunError::Store)?;
         served.map_err(RunError::Thread)
@@ -235,15 +269,6 @@ fn options(config: &Config) -> Options {
         retention: config.retention.or(defaults.retention),
         ..defaults
     }
-}
-
-fn alertmanagers(config: &Config) -> Vec<String> {
-    let each = config.alertmanagers.iter().flat_map(|it| {
-        let path = it.path_prefix.trim_end_matches('/');
-        let scheme = it.scheme.name();
-        it.addresses.iter().map(move |at| format!("{scheme}://{at}{path}/api/v2/alerts"))
-    });
-    each.collect()
 }
 
 fn scrape<C: Clock + Clone + 'static>(pool: Pool<Stored, C>, told: watch::Receiver<bool>) {

@@ -26,7 +26,7 @@ use crate::exclusion::{Exclusion, Recurrence, RecurrenceError, When};
 use crate::gate::Gate;
 use crate::interval::{Interval, Intervals};
 use crate::policy::{Action, Level, Policy, PolicyError, Scope};
-use crate::rules::{self, Subject, duration};
+use crate::rules::{self, Queries, Subject, duration};
 use crate::sla::{Agreement, AgreementError, Band};
 use crate::window::{Calendar, Period, Window};
 use crate::{Share, Unit};
@@ -157,18 +157,23 @@ impl Objective {
     /// # Errors
     /// When its two sides cannot be divided by one another.
     pub fn subject(&self) -> Result<Subject, AskingError> {
-        Ok(Subject {
+        Ok(self.subject_of(self.asking.queries()?))
+    }
+
+    /// The same with queries of somebody else.
+    pub fn subject_of(&self, queries: Queries) -> Subject {
+        Subject {
             service: self.service.clone().unwrap_or_else(|| self.name.clone()),
             name: self.name.clone(),
             objective: self.promise,
             window: self.length,
-            queries: self.asking.queries()?,
+            queries,
             burn: self.burn.clone(),
             alerting: self.alerting.clone().unwrap_or_default(),
             labels: self.labels.clone(),
             info: Labels::new(),
             interval: None,
-        })
+        }
     }
 }
 

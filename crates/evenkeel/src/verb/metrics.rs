@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use evenkeel_metrics::config::Config;
+use evenkeel_metrics::rules;
 use evenkeel_model::decode::{Findings, codes};
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::yaml::{MAX_BYTES, Place, Source};
@@ -32,6 +33,10 @@ pub(crate) async fn serve(args: ServeArgs, screen: &Screen) -> Result<Exit, Fail
         args.token_file.as_deref().map(Token::from_file).transpose().map_err(|it| {
             Failure::usage(in_one_line(&it)).help("`openssl rand -hex 32` makes one")
         })?;
+    let rules = rules::read(&config.rule_files).map_err(|all| wrong(&all, screen))?;
+    for it in &rules.unmet {
+        screen.say(&format!("there is no file `{}` of rules", it.display()));
+    }
     let documents = documents(&args.files, screen)?;
     let kept = args.data.display().to_string();
     let mut does = vec![scraped(config.scrapes.len())];
@@ -40,8 +45,18 @@ pub(crate) async fn serve(args: ServeArgs, screen: &Screen) -> Result<Exit, Fail
         let are = if documents.objectives.len() == 1 { "is" } else { "are" };
         does.push(format!("{many} {are} judged"));
     }
-    let settings =
-        Settings { token, config, config_text, documents, ..Settings::new(args.listen, args.data) };
+    if !rules.groups.is_empty() {
+        let are = if rules.groups.len() == 1 { "is" } else { "are" };
+        does.push(format!("{} of rules {are} evaluated", plural(rules.groups.len(), "group")));
+    }
+    let settings = Settings {
+        token,
+        config,
+        config_text,
+        documents,
+        groups: rules.groups,
+        ..Settings::new(args.listen, args.data)
+    };
     let server = Server::open(settings, SystemClock::start()).map_err(|it| failure(&it))?;
     let found = server.recovery();
     for (file, bytes) in &found.torn {
@@ -134,7 +149,7 @@ fn failure(error: &ServeError) -> Failure {
         ServeError::Listen { .. } => {
             Failure::could_not_run(text).help("give another port: `--listen 127.0.0.1:9091`")
         }
-        ServeError::Scrape(_) => Failure::usage(text),
+        ServeError::Scrape(_) | ServeError::Watch(_) => Failure::usage(text),
         ServeError::Store(_) | ServeError::Thread(_) => Failure::could_not_run(text),
     }
 }

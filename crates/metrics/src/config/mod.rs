@@ -27,6 +27,7 @@ use evenkeel_model::decode::codes;
 use evenkeel_model::yaml::{self, Node, Place};
 
 use self::fields::{Fields, Reading};
+use crate::relabel::Rule;
 
 pub use self::client::{Client, Credentials, Secret};
 pub(crate) use self::fields::duration;
@@ -44,8 +45,12 @@ pub struct Config {
     pub scrapes: Vec<Scrape>,
     /// Files with rules, as patterns.
     pub rule_files: Vec<PathBuf>,
+    /// How long before the moment of an evaluation the queries of rules ask.
+    pub rule_offset: Duration,
     /// Who is told of alerts.
     pub alertmanagers: Vec<Alertmanager>,
+    /// What is done to the labels of alerts, and which are told.
+    pub alert_relabel: Vec<Rule>,
     /// How long after the newest sample of a series an older one is taken in.
     pub out_of_order: Option<Duration>,
     /// How long samples are kept.
@@ -65,8 +70,20 @@ pub struct Alertmanager {
     pub path_prefix: String,
     /// The longest that telling may take.
     pub timeout: Duration,
+    /// What is done to the labels of alerts before it is told, and which it is told.
+    pub relabel: Vec<Rule>,
     /// Certificates and credentials.
     pub client: Client,
+}
+
+impl Alertmanager {
+    /// Where each is told of alerts.
+    pub fn urls(&self) -> impl Iterator<Item = String> {
+        let path = self.path_prefix.trim_matches('/');
+        let slash = if path.is_empty() { "" } else { "/" };
+        let scheme = self.scheme.name();
+        self.addresses.iter().map(move |at| format!("{scheme}://{at}{slash}{path}/api/v2/alerts"))
+    }
 }
 
 /// A field that changes nothing here.
@@ -103,7 +120,9 @@ impl Default for Config {
             external_labels: BTreeMap::new(),
             scrapes: Vec::new(),
             rule_files: Vec::new(),
+            rule_offset: Duration::ZERO,
             alertmanagers: Vec::new(),
+            alert_relabel: Vec::new(),
             out_of_order: None,
             retention: None,
             notes: Vec::new(),
@@ -169,7 +188,7 @@ fn config(root: &Node, to: &mut Reading) -> Config {
         config.scrapes.push(scrape);
     }
     if let Some(mut alerting) = fields.map("alerting", to) {
-        alerting.refuse("alert_relabel_configs", "alerts keep the labels of their rules", to);
+        config.alert_relabel = relabel::read(&mut alerting, "alert_relabel_configs", to);
         for node in alerting.list("alertmanagers", to) {
             config.alertmanagers.extend(alertmanager(node, to));
         }
@@ -201,7 +220,7 @@ fn read_global(mut fields: Fields<'_>, global: &mut Global, config: &mut Config,
     config.evaluation_every = every.unwrap_or(EVERY);
     config.external_labels = fields.names("external_labels", to);
     global.limits = Limits::read(&mut fields, Limits::default(), to);
-    fields.refuse("rule_query_offset", "rules ask for what there is at their moment", to);
+    config.rule_offset = fields.time("rule_query_offset", to).unwrap_or_default();
     fields.note("query_log_file", "queries are not logged", to);
     fields.note("scrape_failure_log_file", "`/api/v1/targets` says why a scrape failed", to);
     scrape::note_formats(&mut fields, to);
@@ -242,9 +261,8 @@ fn alertmanager(node: &Node, to: &mut Reading) -> Option<Alertmanager> {
         addresses.extend(scrape::static_group(node, to).map(|it| it.targets).unwrap_or_default());
     }
     let client = Client::read(&mut fields, to);
-    for key in ["relabel_configs", "alert_relabel_configs"] {
-        fields.refuse(key, "each address of `static_configs` is told", to);
-    }
+    let relabel = relabel::read(&mut fields, "alert_relabel_configs", to);
+    fields.refuse("relabel_configs", "each address of `static_configs` is told", to);
     fields.refuse_discovery("Name the addresses under `static_configs`.", to);
     fields.finish(to);
     Some(Alertmanager {
@@ -252,6 +270,7 @@ fn alertmanager(node: &Node, to: &mut Reading) -> Option<Alertmanager> {
         scheme: scheme.unwrap_or(Scheme::Http),
         path_prefix,
         timeout,
+        relabel,
         client,
     })
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use evenkeel_units::Human;
 use flate2::read::MultiGzDecoder;
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Body, Bytes};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Request, StatusCode};
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
@@ -46,25 +46,8 @@ pub(super) struct Answer {
 impl Fetch {
     /// Reads the certificates; connects to nobody. `needs_tls` when a target may be asked over TLS.
     pub(super) fn open(scrape: &Scrape, needs_tls: bool) -> Result<Self, String> {
-        let Client { ca, identity, server_name, insecure, only_13, credentials } =
-            scrape.client.clone();
-        let tls = configuration(&Tls { ca, identity, insecure, only_13 }, needs_tls)?;
-        let mut plain = HttpConnector::new();
-        plain.enforce_http(false);
-        plain.set_nodelay(true);
-        let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-        let builder = match server_name {
-            None => builder,
-            Some(name) => {
-                let name = ServerName::try_from(name.clone())
-                    .map_err(|_| format!("`{name}` is no name of a server"))?;
-                builder.with_server_name_resolver(FixedServerNameResolver::new(name))
-            }
-        };
-        let http = Http::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_mins(5))
-            .build(builder.enable_http1().wrap_connector(plain));
+        let http = client(&scrape.client, needs_tls)?;
+        let credentials = scrape.client.credentials.clone();
         let body_max = scrape.limits.body.unwrap_or(BODY_MAX);
         Ok(Self { http, credentials, compression: scrape.compression, body_max })
     }
@@ -143,7 +126,37 @@ impl Fetch {
     }
 }
 
-async fn authorization(credentials: &Credentials) -> Result<String, String> {
+/// What asks over HTTP, or over TLS by the certificates that are named. It connects to nobody yet.
+pub(crate) fn client<B>(
+    of: &Client,
+    needs_tls: bool,
+) -> Result<Http<HttpsConnector<HttpConnector>, B>, String>
+where
+    B: Body + Send,
+    B::Data: Send,
+{
+    let Client { ca, identity, server_name, insecure, only_13, .. } = of.clone();
+    let tls = configuration(&Tls { ca, identity, insecure, only_13 }, needs_tls)?;
+    let mut plain = HttpConnector::new();
+    plain.enforce_http(false);
+    plain.set_nodelay(true);
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+    let builder = match server_name {
+        None => builder,
+        Some(name) => {
+            let name = ServerName::try_from(name.clone())
+                .map_err(|_| format!("`{name}` is no name of a server"))?;
+            builder.with_server_name_resolver(FixedServerNameResolver::new(name))
+        }
+    };
+    Ok(Http::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_mins(5))
+        .build(builder.enable_http1().wrap_connector(plain)))
+}
+
+/// How credentials are shown in a header.
+pub(crate) async fn authorization(credentials: &Credentials) -> Result<String, String> {
     Ok(match credentials {
         Credentials::Basic { name, password } => {
             let both = format!("{name}:{}", secret(password).await?);

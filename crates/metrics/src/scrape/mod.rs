@@ -15,6 +15,7 @@ mod pool;
 mod session;
 mod target;
 
+pub(crate) use fetch::{authorization, client};
 pub(crate) use pool::fits;
 pub use pool::{Health, Pool, Stopping, Watched};
 pub use session::Scraped;

@@ -34,6 +34,11 @@ impl Asked {
         self.0.iter().find(|it| it.0 == name).map_or("", |it| &it.1)
     }
 
+    /// All values of a parameter that may be given more than once.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |it| it.0 == name).map(|it| &*it.1)
+    }
+
     /// A moment in milliseconds: seconds since 1970, or RFC 3339.
     pub(super) fn moment(&self, name: &str) -> Result<Option<i64>, Failed> {
         let text = self.text(name);

@@ -96,17 +96,27 @@ pub(super) fn number(to: &mut String, value: f64) {
         it if it.is_nan() => to.push_str("NaN"),
         it if it.is_infinite() => to.push_str(if it > 0.0 { "+Inf" } else { "-Inf" }),
         it if size > 0.0 && !(SMALL..LARGE).contains(&size) => {
-            let written = format!("{it:e}");
-            let (digits, exponent) = written.split_once('e').unwrap_or((&written, "0"));
-            let (sign, exponent) = match exponent.strip_prefix('-') {
-                Some(exponent) => ('-', exponent),
-                None => ('+', exponent),
-            };
-            put(to, format_args!("{digits}e{sign}{exponent:0>2}"));
+            to.push_str(&scientific(it));
         }
         it => put(to, format_args!("{it}")),
     }
     to.push('"');
+}
+
+/// A number with an exponent, which has a sign and two digits at least.
+pub(super) fn scientific(value: f64) -> String {
+    if !value.is_finite() {
+        let mut quoted = String::new();
+        number(&mut quoted, value);
+        return quoted.trim_matches('"').to_owned();
+    }
+    let written = format!("{value:e}");
+    let (digits, exponent) = written.split_once('e').unwrap_or((&written, "0"));
+    let (sign, exponent) = match exponent.strip_prefix('-') {
+        Some(exponent) => ('-', exponent),
+        None => ('+', exponent),
+    };
+    format!("{digits}e{sign}{exponent:0>2}")
 }
 
 /// What a query is worth, at a moment where it has none of its own.

@@ -6,7 +6,8 @@
 //! json    texts, numbers and series as JSON, byte for byte as Prometheus writes them
 //! query   query, query_range, parse_query, format_query
 //! series  series, labels, label/…/values, metadata
-//! status  status/…, targets, and what there is none of yet: rules, alerts, exemplars
+//! status  status/…, targets
+//! rules   rules and alerts
 //! ```
 //!
 //! All of it are functions of a snapshot, the parameters and the moment; who calls them, in what thread and for how
@@ -16,6 +17,7 @@ pub(crate) mod answer;
 pub(crate) mod asked;
 mod json;
 mod query;
+mod rules;
 mod series;
 mod status;
 
@@ -52,8 +54,8 @@ pub(crate) fn answer<C: Clock>(
         "status/config" => Ok(status::config(world)),
         "status/tsdb" => Ok(status::store(world)),
         "targets" => Ok(status::targets(world, asked)),
-        "rules" => Ok(Said::data(r#"{"groups":[]}"#)),
-        "alerts" => Ok(Said::data(r#"{"alerts":[]}"#)),
+        "rules" => rules::rules(world, asked),
+        "alerts" => Ok(rules::alerts(world)),
         "alertmanagers" => Ok(status::alertmanagers(world)),
         "query_exemplars" => Ok(Said::data("[]")),
         _ => match path.strip_prefix("label/").and_then(|it| it.strip_suffix("/values")) {

@@ -106,7 +106,7 @@ fn evaluate<C: Clock>(
     let defaults = Options::default();
     let options = Options {
         lookback: lookback.unwrap_or(defaults.lookback),
-        subquery_step: milliseconds(world.evaluation_every),
+        subquery_step: milliseconds(world.wanted().config.evaluation_every),
         cancel: Some(cancel.clone()),
         is_over: Some(&is_over),
         ..defaults

@@ -52,8 +52,8 @@ pub(super) fn flags<C: Clock>(world: &World<C>) -> Said {
     Said::data(map(&[("storage.tsdb.path", &folder)]))
 }
 
-pub(super) fn config<C>(world: &World<C>) -> Said {
-    Said::data(map(&[("yaml", &world.config_text)]))
+pub(super) fn config<C: Clock>(world: &World<C>) -> Said {
+    Said::data(map(&[("yaml", &world.wanted().config_text)]))
 }
 
 pub(super) fn store<C: Clock>(world: &World<C>) -> Said {
@@ -67,9 +67,9 @@ pub(super) fn store<C: Clock>(world: &World<C>) -> Said {
     ))
 }
 
-pub(super) fn alertmanagers<C>(world: &World<C>) -> Said {
+pub(super) fn alertmanagers<C: Clock>(world: &World<C>) -> Said {
     let mut data = String::from("{\"activeAlertmanagers\":");
-    json::list(&mut data, &world.alertmanagers, |to, url| {
+    json::list(&mut data, &world.watch.tellers().urls(), |to, url| {
         to.push_str(&map(&[("url", url)]));
     });
     data.push_str(",\"droppedAlertmanagers\":[]}");
@@ -129,6 +129,6 @@ fn one(to: &mut String, job: &str, target: &Target, health: &Health) {
     to.push_str(&format!(",\"lastScrapeDuration\":{}}}", health.took.as_secs_f64()));
 }
 
-fn date(at: i64) -> String {
+pub(super) fn date(at: i64) -> String {
     jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
 }

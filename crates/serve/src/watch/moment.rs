@@ -7,6 +7,11 @@ pub(super) fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// A moment that comes later.
+pub(super) fn after(at: i64, by: Duration) -> i64 {
+    at.saturating_add(millis(by))
+}
+
 /// The time from one moment to a later one; nothing when it is earlier.
 pub(super) fn between(from: i64, to: i64) -> Duration {
     Duration::from_millis(to.saturating_sub(from).max(0).unsigned_abs())

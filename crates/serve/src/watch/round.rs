@@ -51,23 +51,9 @@ mod tests {
     use evenkeel_series::Labels;
     use evenkeel_slo::Share;
     use evenkeel_tsdb::{Batch, Options, Store};
-    use evenkeel_units::Moment;
 
     use super::*;
-
-    /// It is always the same time.
-    #[derive(Copy, Clone)]
-    struct Stopped(Timestamp);
-
-    impl Clock for Stopped {
-        fn now(&self) -> Moment {
-            Moment::START
-        }
-
-        fn wall(&self) -> Timestamp {
-            self.0
-        }
-    }
+    use crate::watch::stopped::Stopped;
 
     const SLOS: &str = "\
 apiVersion: evenkeel.dev/v1
@@ -105,11 +91,11 @@ spec: {objective: 90%, window: 1h, sli: {raw: {errorRatio: 'sum by (job) (rate(a
             }
         }
         store.append(&batch).unwrap();
-        let clock = Stopped(Timestamp::from_second(3600).unwrap());
+        let clock = Stopped::at(3_600_000);
         let round = Round::of(&documents, store.snapshot(), &clock).await;
         let [available, mistaken] = &round.all[..] else { panic!("{round:?}") };
         let left = available.judged.as_ref().unwrap().standing.account.left();
-        assert_eq!((left, round.at), (Some(Share::of(1, 2)), clock.0));
+        assert_eq!((left, round.at), (Some(Share::of(1, 2)), clock.wall()));
         assert!(matches!(mistaken.judged, Err(AskError::Shape { .. })), "{mistaken:?}");
     }
 }

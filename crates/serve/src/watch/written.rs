@@ -35,6 +35,16 @@ impl Written {
         Ok(())
     }
 
+    /// Ends all that was written last.
+    pub(super) fn end(&mut self, store: &Store, at: i64) -> Result<(), String> {
+        self.write(store, at, Vec::new())
+    }
+
+    /// Whether nothing is there that would have to be ended.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether the store knew all handles.
     fn append(
         &mut self,
@@ -94,7 +104,7 @@ mod tests {
         written.write(&store, 1, found(&["b", "a", "c"])).unwrap();
         written.write(&store, 2, found(&["d", "b"])).unwrap();
         written.write(&store, 3, found(&["b"])).unwrap();
-        written.write(&store, 4, Vec::new()).unwrap();
+        written.end(&store, 4).unwrap();
         let snapshot = store.snapshot();
         let shown = |samples: &Samples| {
             let each = samples.points.iter();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use evenkeel_model::Library;
 use evenkeel_serve::watch::Documents;
+use serde_json::json;
 
 use crate::world::World;
 
@@ -65,7 +66,7 @@ fn what_is_judged_is_written_and_exported_each_round() {
     assert_eq!(answer.status, 204, "{}", answer.body);
     let left = until(|| world.ask("error_budget_remaining_percentage", now()), |it| !it.is_empty());
     let expected = format!(
-        "{{\"__name__\":\"error_budget_remaining_percentage\",{labels},\"tier\":\"1\"}} \"50"
+        "{{\"__name__\":\"error_budget_remaining_percentage\",{labels},\"tier\":\"1\"}} \"40."
     );
     assert!(left.len() == 1 && left[0].starts_with(&expected), "{left:?}");
     let gone = until(|| world.ask("slo_status == 1", now()), |it| !it[0].contains("NO_DATA"));
@@ -80,4 +81,68 @@ fn what_is_judged_is_written_and_exported_each_round() {
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
+}
+
+const RULES: &str = "\
+groups:
+- name: shop
+  interval: 100ms
+  rules:
+  - {record: 'job:requests:sum', expr: sum by (job) (requests_total), labels: {team: x}}
+  - alert: Many
+    expr: job:requests:sum > 10
+    for: 1h
+    labels: {severity: page}
+    annotations: {summary: '{{ $labels.job }} has {{ $value | humanize }}'}
+";
+
+#[test]
+fn rules_and_alerts_are_shown_as_prometheus_shows_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::with_rules(folder.path(), "", RULES);
+    world.write(&[(now(), "requests_total,job=shop", 2000.0)]);
+    let alerts = until(|| world.data("alerts")["alerts"].clone(), |it| !it[0].is_null());
+    let since = alerts[0]["activeAt"].clone();
+    assert_eq!(
+        alerts,
+        json!([{
+            "labels": {"alertname": "Many", "job": "shop", "severity": "page", "team": "x"},
+            "annotations": {"summary": "shop has 2k"},
+            "state": "pending", "activeAt": since, "value": "2e+03",
+        }])
+    );
+    let groups = world.data("rules")["groups"].clone();
+    let [recording, alerting] = [0, 1].map(|it| groups[0]["rules"][it].clone());
+    assert_eq!(groups[0]["interval"], json!(0.1));
+    assert_eq!((&groups[0]["name"], &groups[0]["file"]), (&json!("shop"), &json!("rules.yml")));
+    for (rule, name, value) in [
+        (&recording, "type", json!("recording")),
+        (&recording, "query", json!("sum by (job) (requests_total)")),
+        (&recording, "labels", json!({"team": "x"})),
+        (&recording, "health", json!("ok")),
+        (&alerting, "type", json!("alerting")),
+        (&alerting, "name", json!("Many")),
+        (&alerting, "duration", json!(3600)),
+        (&alerting, "keepFiringFor", json!(0)),
+        (&alerting, "state", json!("pending")),
+        (
+            &alerting,
+            "annotations",
+            json!({"summary": "{{ $labels.job }} has {{ $value | humanize }}"}),
+        ),
+        (&alerting, "alerts", alerts),
+    ] {
+        assert_eq!(rule[name], value, "{rule}");
+    }
+    let of = |query: &str| {
+        let groups = world.data(&format!("rules?{query}"))["groups"].clone();
+        groups[0]["rules"].as_array().map_or(0, Vec::len)
+    };
+    let counts =
+        ["type=alert", "type=record", "rule_name[]=Many", "rule_group[]=x", "file[]=rules.yml"];
+    assert_eq!(counts.map(of), [1, 1, 1, 0, 2]);
+    assert!(world.data("rules?exclude_alerts=true")["groups"][0]["rules"][1]["alerts"].is_null());
+    assert_eq!(world.get("/api/v1/rules?type=x").status, 400);
+    let recorded = until(|| world.ask("job:requests:sum", now()), |it| !it.is_empty());
+    assert_eq!(recorded, [r#"{"__name__":"job:requests:sum","job":"shop","team":"x"} "2000""#]);
 }

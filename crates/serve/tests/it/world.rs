@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use evenkeel_metrics::config::Config;
+use evenkeel_metrics::rules;
 use evenkeel_serve::watch::Documents;
 use evenkeel_serve::{Server, Settings, Token};
 use evenkeel_units::SystemClock;
@@ -36,6 +37,12 @@ impl World {
     /// A server that judges what some documents say.
     pub(crate) fn judging(folder: &Path, config: &str, documents: Documents) -> Self {
         Self::of(Settings { documents, ..settings(folder, config) }, None)
+    }
+
+    /// A server that evaluates rules.
+    pub(crate) fn with_rules(folder: &Path, config: &str, rules: &str) -> Self {
+        let groups = rules::read_bytes("rules.yml", rules.as_bytes().to_vec()).unwrap();
+        Self::of(Settings { groups, ..settings(folder, config) }, None)
     }
 
     fn of(settings: Settings, token: Option<&'static str>) -> Self {

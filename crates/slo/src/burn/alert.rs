@@ -70,6 +70,11 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// One that is somewhere already.
+    pub const fn at(state: State) -> Self {
+        Self { state }
+    }
+
     /// Where it is.
     pub const fn state(self) -> State {
         self.state

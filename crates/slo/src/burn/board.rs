@@ -42,6 +42,13 @@ impl Board {
         self.alerts.iter().map(|(rule, alert)| (rule, alert.state()))
     }
 
+    /// Puts the alert of a rule, by its place, where it was before a restart.
+    pub fn restore(&mut self, rule: usize, state: State) {
+        if let Some((_, alert)) = self.alerts.get_mut(rule) {
+            *alert = Alert::at(state);
+        }
+    }
+
     /// Looks at every rule at `now`. `counts` is told how long before `now` the window begins.
     pub fn on(
         &mut self,

@@ -106,7 +106,8 @@ fn window(of: &Subject, window: Duration) -> Vec<PromRule> {
     }
 }
 
-fn alert(of: &Subject, rule: &Rule) -> Option<PromRule> {
+/// The alert of one pair of windows; `None` when nobody is told of its severity.
+pub fn alert(of: &Subject, rule: &Rule) -> Option<PromRule> {
     let evidence = rule.low_traffic.filter(|_| matches!(of.queries, Queries::Events { .. }));
     let limit = format!("({} * {})", rule.factor, of.budget());
     let mut clauses = vec![format!("{} > {limit}", of.series_of(ERROR_RATIO, rule.long))];

@@ -1,0 +1,293 @@
+//! Group: rules of a file, evaluated one after the other at moments of their own.
+//!
+//! All rules of a group are evaluated at one moment, in their order: a rule sees what those before it have just written.
+//! Groups are evaluated at moments that are their own within the interval, by a hash of their names.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use evenkeel_metrics::rules::{self, Alerting, Filling, Makes, Rule};
+use evenkeel_promql::{Cancel, Element, Options, Sample, Value};
+use evenkeel_series::{Labels, METRIC_NAME, Source};
+use evenkeel_tsdb::Store;
+use evenkeel_units::Clock;
+
+use super::alerts::{Alerts, Delays, Found, Known, Notice};
+use super::moment::{millis, next};
+use super::shown::{Health, Kind, Shown, ShownRule};
+use super::tell::{RESEND, VALID_TIMES, link};
+use super::written::Written;
+
+/// A rule that takes longer is given up, as a query is.
+const TIMEOUT: Duration = Duration::from_mins(2);
+/// What an alert is called by.
+const ALERT_NAME: &str = "alertname";
+
+/// What rules are evaluated with.
+pub(super) struct Setting<'a> {
+    pub(super) store: &'a Store,
+    pub(super) clock: &'a dyn Clock,
+    /// How often rules are evaluated that do not say it.
+    pub(super) every: Duration,
+    /// How long before their moment queries ask, where the group does not say it.
+    pub(super) offset: Duration,
+    /// Labels of everything that leaves the store.
+    pub(super) external: &'a BTreeMap<String, String>,
+    /// Where the server is reached.
+    pub(super) url: &'a str,
+    /// Ends what is evaluated.
+    pub(super) cancel: &'a Cancel,
+}
+
+/// A group that is evaluated.
+#[derive(Debug)]
+pub(super) struct Running {
+    group: rules::Group,
+    every: Duration,
+    rules: Vec<Ran>,
+    next: i64,
+    /// Whether it was never evaluated by this process.
+    is_fresh: bool,
+    at: Option<i64>,
+    took: Duration,
+}
+
+/// What a rule has come to.
+#[derive(Debug, Default)]
+struct Ran {
+    written: Written,
+    alerts: Alerts,
+    health: Health,
+    at: Option<i64>,
+    took: Duration,
+}
+
+impl Running {
+    pub(super) fn new(group: rules::Group, setting: &Setting<'_>) -> Self {
+        let every = group.every.unwrap_or(setting.every);
+        let rules = group.rules.iter().map(|_| Ran::default()).collect();
+        let mut it =
+            Self { group, every, rules, next: 0, is_fresh: true, at: None, took: Duration::ZERO };
+        it.next = it.after(setting.clock.wall().as_millisecond());
+        it
+    }
+
+    /// When it is due.
+    pub(super) const fn next(&self) -> i64 {
+        self.next
+    }
+
+    /// The file it stands in, and its name.
+    pub(super) fn key(&self) -> (String, String) {
+        (self.group.file.clone(), self.group.name.clone())
+    }
+
+    /// When it is due after a moment.
+    fn after(&self, now: i64) -> i64 {
+        let bytes = self.group.file.bytes().chain([0]).chain(self.group.name.bytes());
+        // FNV-1a: the same after a restart.
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, it| {
+            (hash ^ u64::from(it)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let offset = hash % millis(self.every).max(1).unsigned_abs();
+        next(now, self.every, offset.cast_signed())
+    }
+
+    /// Goes on where a group of the same name was: rules that are the same keep what they have come to, and what the
+    /// others have written is ended.
+    pub(super) fn take_over(&mut self, old: Self, store: &Store, at: i64) {
+        self.is_fresh = old.is_fresh;
+        if self.every == old.every {
+            self.next = old.next;
+        }
+        let mut left: Vec<_> = old.group.rules.into_iter().zip(old.rules).map(Some).collect();
+        for (rule, ran) in self.group.rules.iter().zip(&mut self.rules) {
+            let same = |it: &&mut Option<(Rule, Ran)>| it.as_ref().is_some_and(|it| it.0 == *rule);
+            if let Some((_, was)) = left.iter_mut().find(same).and_then(Option::take) {
+                *ran = was;
+            }
+        }
+        for (_, mut ran) in left.into_iter().flatten() {
+            ran.end(store, at);
+        }
+    }
+
+    /// Ends all that it has written.
+    pub(super) fn end(&mut self, store: &Store, at: i64) {
+        self.rules.iter_mut().for_each(|it| it.end(store, at));
+    }
+
+    /// Evaluates it at the moment at which it was due, and says who is to be told what.
+    pub(super) fn evaluate(&mut self, setting: &Setting<'_>) -> Vec<Notice> {
+        let (at, began) = (self.next, setting.clock.now());
+        let mut notices = Vec::new();
+        for (rule, ran) in self.group.rules.iter().zip(&mut self.rules) {
+            let began = setting.clock.now();
+            let done = ran.evaluate(rule, &self.group, at, self.is_fresh, setting);
+            ran.health = done.map_or_else(Health::Failing, |()| Health::Fine);
+            (ran.at, ran.took) = (Some(at), setting.clock.now() - began);
+            let valid = RESEND.max(self.every) * VALID_TIMES;
+            let url = link(setting.url, rule.query.text());
+            notices.extend(ran.alerts.due(at, RESEND, valid, &url));
+        }
+        self.is_fresh = false;
+        (self.at, self.took) = (Some(at), setting.clock.now() - began);
+        // What was missed meanwhile is not made up for.
+        self.next = self.after(at.max(setting.clock.wall().as_millisecond() - 1));
+        notices
+    }
+
+    /// As it is shown.
+    pub(super) fn shown(&self) -> Shown {
+        let each = self.group.rules.iter().zip(&self.rules);
+        Shown {
+            name: self.group.name.clone(),
+            file: self.group.file.clone(),
+            every: self.every,
+            limit: self.group.limit.unwrap_or(0),
+            at: self.at,
+            took: self.took,
+            rules: each.map(|(rule, ran)| shown(rule, ran)).collect(),
+        }
+    }
+}
+
+fn shown(rule: &Rule, ran: &Ran) -> ShownRule {
+    let owned = |(name, text): (&String, &rules::Template)| (name.clone(), text.text().to_owned());
+    let (name, labels, kind) = match &rule.makes {
+        Makes::Series { name, labels } => (name, labels.clone(), Kind::Records),
+        Makes::Alerts(it) => {
+            let kind = Kind::Alerts {
+                pending: it.pending,
+                keep_firing: it.keep_firing,
+                annotations: it.annotations.iter().map(owned).collect(),
+                alerts: ran.alerts.active().cloned().collect(),
+            };
+            (&it.name, it.labels.iter().map(owned).collect(), kind)
+        }
+    };
+    ShownRule {
+        name: name.clone(),
+        query: rule.query.text().to_owned(),
+        labels,
+        health: ran.health.clone(),
+        at: ran.at,
+        took: ran.took,
+        kind,
+    }
+}
+
+impl Ran {
+    fn evaluate(
+        &mut self,
+        rule: &Rule,
+        group: &rules::Group,
+        at: i64,
+        is_fresh: bool,
+        setting: &Setting<'_>,
+    ) -> Result<(), String> {
+        let at = at - millis(group.offset.unwrap_or(setting.offset));
+        let snapshot = setting.store.snapshot();
+        let found = found(rule, &snapshot, at, setting)?;
+        let too_many = |many: usize, what: &str| match group.limit {
+            Some(most) if many > most => {
+                Err(format!("exceeded limit of {most} with {many} {what}"))
+            }
+            _ => Ok(()),
+        };
+        match &rule.makes {
+            Makes::Series { name, labels } => {
+                too_many(found.len(), "series")?;
+                let named =
+                    found.into_iter().map(|it| (named(&it.labels, name, labels), it.sample));
+                self.written.write(setting.store, at, named.collect())
+            }
+            Makes::Alerts(alerting) => {
+                let found = alerts(alerting, found, setting)?;
+                let Alerting { pending, keep_firing, .. } = *alerting;
+                let since = |labels: &Labels| {
+                    let known = if is_fresh { Known::of(&snapshot, labels, at) } else { None };
+                    known.map(|it| it.since(at, pending))
+                };
+                self.alerts.see(at, Delays { pending, keep_firing }, found, since);
+                if let Err(error) = too_many(self.alerts.active().count(), "alerts") {
+                    self.alerts.clear();
+                    self.written.end(setting.store, at)?;
+                    return Err(error);
+                }
+                self.written.write(setting.store, at, self.alerts.series())
+            }
+        }
+    }
+
+    fn end(&mut self, store: &Store, at: i64) {
+        // A store that takes nothing has said so to whoever asked it last.
+        self.written.end(store, at).unwrap_or_default();
+    }
+}
+
+/// What a rule asks for.
+fn found(
+    rule: &Rule,
+    store: &dyn Source,
+    at: i64,
+    setting: &Setting<'_>,
+) -> Result<Vec<Element>, String> {
+    let end = setting.clock.now() + TIMEOUT;
+    let is_over = || setting.clock.now() >= end;
+    let options = Options {
+        subquery_step: millis(setting.every).max(1),
+        cancel: Some(setting.cancel.clone()),
+        is_over: Some(&is_over),
+        ..Options::default()
+    };
+    let answer = rule.query.instant(store, at, &options).map_err(|it| it.to_string())?;
+    match answer.value {
+        Value::Vector(all) => Ok(all),
+        Value::Scalar(it) => {
+            Ok(vec![Element { labels: Labels::default(), sample: Sample::Float(it) }])
+        }
+        Value::Text(_) | Value::Matrix(_) => Err("the query finds no vector".to_owned()),
+    }
+}
+
+/// The labels of what is recorded.
+fn named(of: &Labels, name: &str, labels: &BTreeMap<String, String>) -> Labels {
+    let own = of.iter().map(|it| (&*it.name, &*it.value));
+    let given = labels.iter().map(|(name, value)| (&**name, &**value));
+    Labels::of(own.chain(given).chain([(METRIC_NAME, name)]))
+}
+
+/// The alerts of what was found.
+fn alerts(
+    of: &Alerting,
+    found: Vec<Element>,
+    setting: &Setting<'_>,
+) -> Result<BTreeMap<Labels, Found>, String> {
+    let mut all = BTreeMap::new();
+    for Element { labels, sample } in found {
+        let value = match sample {
+            Sample::Float(it) => it,
+            Sample::Histogram(_) => 0.0,
+        };
+        let Setting { external, url, .. } = *setting;
+        let filling = Filling { labels: &labels, value, external, url };
+        let given: Vec<_> =
+            of.labels.iter().map(|(name, text)| (&**name, text.filled(&filling))).collect();
+        let own = labels.iter().filter(|it| &*it.name != METRIC_NAME);
+        let own = own.map(|it| (&*it.name, &*it.value));
+        let given = given.iter().map(|(name, value)| (*name, &**value));
+        let whole = Labels::of(own.chain(given).chain([(ALERT_NAME, &*of.name)]));
+        let texts = of.annotations.iter();
+        let annotations = texts.map(|(name, text)| (name.clone(), text.filled(&filling))).collect();
+        if all.insert(whole.clone(), Found { annotations, value }).is_some() {
+            return Err(format!("two alerts come to be {whole}"));
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod generated;
+#[cfg(test)]
+mod tests;

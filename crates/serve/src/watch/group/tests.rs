@@ -1,0 +1,191 @@
+//! Groups of rules, evaluated minute by minute.
+
+use evenkeel_series::{Samples, Span, is_stale};
+use evenkeel_tsdb::Batch;
+
+use super::*;
+use crate::watch::stopped::Stopped;
+
+/// A store and a clock.
+pub(super) struct Stage {
+    pub(super) store: Store,
+    clock: Stopped,
+    external: BTreeMap<String, String>,
+    cancel: Cancel,
+    _folder: tempfile::TempDir,
+}
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), evenkeel_tsdb::Options::default()).unwrap();
+        let external = [("zone".to_owned(), "eu".to_owned())].into();
+        let (clock, cancel) = (Stopped::at(0), Cancel::default());
+        Self { store, clock, external, cancel, _folder: folder }
+    }
+
+    pub(super) fn setting(&self) -> Setting<'_> {
+        Setting {
+            store: &self.store,
+            clock: &self.clock,
+            every: MINUTE,
+            offset: Duration::ZERO,
+            external: &self.external,
+            url: "http://127.0.0.1:9090",
+            cancel: &self.cancel,
+        }
+    }
+
+    fn put(&self, labels: &[(&str, &str)], minute: i64, value: f64) {
+        let series = self.store.intern(&Labels::of(labels.iter().copied())).unwrap();
+        let mut batch = Batch::default();
+        batch.float(series, minute * 60_000, value);
+        self.store.append(&batch).unwrap();
+    }
+
+    /// Evaluates a group at a minute.
+    pub(super) fn evaluate(&self, of: &mut Running, minute: i64) -> Vec<Notice> {
+        self.clock.set(minute * 60_000);
+        of.next = minute * 60_000;
+        of.evaluate(&self.setting())
+    }
+
+    /// All samples of a metric, in minutes.
+    fn all(&self, metric: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        let snapshot = self.store.snapshot();
+        for it in snapshot.select(&[], Span::ALL).unwrap() {
+            let mut samples = Samples::default();
+            it.read(Span::ALL, &mut samples).unwrap();
+            let shown = |value: f64| match is_stale(value) {
+                true => "end".to_owned(),
+                false => value.to_string(),
+            };
+            let points = samples.points.iter();
+            let points: Vec<_> =
+                points.map(|it| format!("{}={}", it.at / 60_000, shown(it.value))).collect();
+            if it.labels().metric() == metric {
+                all.push(format!("{} {}", it.labels(), points.join(" ")));
+            }
+        }
+        all
+    }
+}
+
+fn group(rules: &str, setting: &Setting<'_>) -> Running {
+    let text = format!("groups: [{{name: g, {rules}}}]");
+    let groups = rules::read_bytes("rules.yml", text.into_bytes()).unwrap();
+    Running::new(groups.into_iter().next().unwrap(), setting)
+}
+
+#[test]
+fn a_rule_sees_what_the_one_before_it_recorded_and_what_is_gone_is_ended() {
+    let stage = Stage::new();
+    let rules = "labels: {team: x}, rules: [{record: 'job:up', expr: 'sum by (job) (up)', labels: {job: all}}, \
+        {record: twice, expr: 'job:up * 2'}, {record: one, expr: '1'}]";
+    let mut it = group(rules, &stage.setting());
+    stage.put(&[("__name__", "up"), ("job", "a")], 1, 3.0);
+    stage.evaluate(&mut it, 1);
+    stage.evaluate(&mut it, 7);
+    assert_eq!(stage.all("job:up"), [r#"job:up{job="all", team="x"} 1=3 7=end"#]);
+    assert_eq!(stage.all("twice"), [r#"twice{job="all", team="x"} 1=6 7=end"#]);
+    assert_eq!(stage.all("one"), [r#"one{team="x"} 1=1 7=1"#]);
+}
+
+#[test]
+fn an_alert_waits_fires_and_tells_with_its_texts_filled_in() {
+    let stage = Stage::new();
+    let rules = "rules: [{alert: Down, expr: 'up == 0', for: 2m, labels: {severity: page, job: ''}, \
+        annotations: {summary: '{{ $labels.job }} of {{ $externalLabels.zone }} is at {{ $value }}'}}]";
+    let mut it = group(rules, &stage.setting());
+    let mut told = Vec::new();
+    for (minute, value) in [(1, 0.0), (2, 0.0), (3, 0.0), (4, 0.0), (5, 1.0)] {
+        stage.put(&[("__name__", "up"), ("instance", "i"), ("job", "a")], minute, value);
+        for it in stage.evaluate(&mut it, minute) {
+            let summary = it.annotations["summary"].clone();
+            told.push((minute, it.labels.to_string(), it.until / 60_000, summary));
+        }
+    }
+    let labels = r#"{alertname="Down", instance="i", severity="page"}"#.to_owned();
+    let notice = |at, until| (at, labels.clone(), until, "a of eu is at 0".to_owned());
+    assert_eq!(told, [notice(3, 7), notice(4, 8), notice(5, 5)]);
+    let ending = r#"alertname="Down", alertstate="#;
+    let rest = r#"instance="i", severity="page"}"#;
+    assert_eq!(
+        stage.all("ALERTS"),
+        [
+            format!(r#"ALERTS{{{ending}"firing", {rest} 3=1 4=1 5=end"#),
+            format!(r#"ALERTS{{{ending}"pending", {rest} 1=1 2=1 3=end"#)
+        ]
+    );
+    assert_eq!(
+        stage.all("ALERTS_FOR_STATE"),
+        [format!(r#"ALERTS_FOR_STATE{{alertname="Down", {rest} 1=60 2=60 3=60 4=60 5=end"#)]
+    );
+}
+
+#[test]
+fn after_a_restart_an_alert_is_what_it_was() {
+    let stage = Stage::new();
+    let rules = "rules: [{alert: Down, expr: 'up == 0', for: 5m}]";
+    let mut before = group(rules, &stage.setting());
+    for minute in 1..=7 {
+        stage.put(&[("__name__", "up")], minute, 0.0);
+        stage.evaluate(&mut before, minute);
+    }
+    stage.put(&[("__name__", "up")], 20, 0.0);
+    let mut again = group(rules, &stage.setting());
+    assert_eq!(stage.evaluate(&mut again, 20).len(), 1, "it fires at once");
+    assert!(stage.all("ALERTS_FOR_STATE")[0].ends_with("20=60"));
+}
+
+#[test]
+fn what_fails_is_said_and_keeps_no_other_rule_from_being_evaluated() {
+    let stage = Stage::new();
+    let rules = "limit: 1, rules: [{record: r, expr: up}, {record: s, expr: 'up + on() up'}, \
+        {record: t, expr: 'sum(up)'}, {alert: A, expr: up}, {record: u, expr: up, labels: {job: x}}]";
+    let mut it = group(rules, &stage.setting());
+    for job in ["a", "b"] {
+        stage.put(&[("__name__", "up"), ("job", job)], 1, 1.0);
+    }
+    stage.evaluate(&mut it, 1);
+    let health = it.shown().rules.into_iter().map(|it| match it.health {
+        Health::Failing(why) => why,
+        other => format!("{other:?}"),
+    });
+    let health: Vec<_> = health.collect();
+    assert_eq!(health[0], "exceeded limit of 1 with 2 series");
+    assert!(health[1].contains("many-to-many") || !health[1].is_empty(), "{health:?}");
+    assert_eq!(health[2], "Fine");
+    assert_eq!(health[3], "exceeded limit of 1 with 2 alerts");
+    assert_eq!(stage.all("t"), ["t 1=2"]);
+    assert_eq!(stage.all("ALERTS"), Vec::<String>::new());
+}
+
+#[test]
+fn a_group_that_changes_keeps_what_is_the_same_and_ends_the_rest() {
+    let stage = Stage::new();
+    let rules = "rules: [{record: a, expr: '1'}, {record: b, expr: '1'}, {alert: C, expr: 'vector(1)', for: 5m}]";
+    let mut old = group(rules, &stage.setting());
+    stage.evaluate(&mut old, 1);
+    let rules = "rules: [{alert: C, expr: 'vector(1)', for: 5m}, {record: a, expr: '1'}]";
+    let mut new = group(rules, &stage.setting());
+    new.take_over(old, &stage.store, 2 * 60_000);
+    stage.evaluate(&mut new, 3);
+    assert_eq!(stage.all("a"), ["a 1=1 3=1"]);
+    assert_eq!(stage.all("b"), ["b 1=1 2=end"]);
+    assert!(stage.all("ALERTS_FOR_STATE")[0].ends_with("1=60 3=60"));
+}
+
+#[test]
+fn moments_of_a_group_are_its_own_and_what_was_missed_is_not_made_up_for() {
+    let stage = Stage::new();
+    let mut it = group("interval: 10s, rules: [{record: a, expr: '1'}]", &stage.setting());
+    let first = it.next();
+    assert!((1..=10_000).contains(&first), "{first}");
+    stage.clock.set(first + 25_000);
+    it.evaluate(&stage.setting());
+    assert_eq!(it.next(), first + 30_000);
+}
