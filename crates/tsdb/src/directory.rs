@@ -14,6 +14,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::OpenError;
+use crate::segment::{self, Flushes};
+use crate::{checkpoint, log};
 
 /// What is made under another name first, so that a file with its own name is whole.
 pub(crate) const NEW: &str = "new";
@@ -81,35 +83,71 @@ fn publish(new: &Path, path: &Path) -> io::Result<()> {
     sync(path.parent().unwrap_or(path))
 }
 
-/// Sets a file aside, under a name that nobody reads, and says which.
-pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+/// A name that nobody reads, for a file that is damaged.
+pub(crate) fn aside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".damaged");
-    let aside = PathBuf::from(name);
+    name.into()
+}
+
+/// Sets a file aside, and says under which name.
+pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let aside = aside(path);
     std::fs::rename(path, &aside)?;
     Ok(aside)
 }
 
-/// The files with an ending, and their names without it.
-pub(crate) fn files(directory: &Path, ending: &str) -> Result<Vec<(String, PathBuf)>, OpenError> {
-    let mut found = Vec::new();
-    for file in std::fs::read_dir(directory).map_err(OpenError::at(directory))? {
-        let path = file.map_err(OpenError::at(directory))?.path();
-        if path.extension().is_some_and(|it| it == ending)
-            && let Some(name) = path.file_stem().and_then(|it| it.to_str())
-        {
-            found.push((name.to_owned(), path.clone()));
-        }
+/// Removes a file. One that is gone already, by whomever, is no fault.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+        _ => Ok(()),
     }
-    found.sort();
-    Ok(found)
 }
 
-/// The files that are called by a number, in order.
-pub(crate) fn numbered(directory: &Path, ending: &str) -> Result<Vec<(u64, PathBuf)>, OpenError> {
-    let files = files(directory, ending)?.into_iter();
-    let mut found: Vec<_> =
-        files.filter_map(|(name, path)| Some((name.parse().ok()?, path))).collect();
-    found.sort();
-    Ok(found)
+/// Removes files, as many as can be; the first that cannot is told.
+pub(crate) fn remove_all<'a>(
+    paths: impl Iterator<Item = &'a Path>,
+) -> Result<(), (PathBuf, io::Error)> {
+    let failed = |path: &'a Path| remove(path).err().map(|cause| (path.to_owned(), cause));
+    // All are tried before the first fault is told.
+    let faults: Vec<_> = paths.filter_map(failed).collect();
+    faults.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// What lies in a directory, each kind in order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Listing {
+    pub(crate) checkpoints: Vec<(u64, PathBuf)>,
+    pub(crate) logs: Vec<(u64, PathBuf)>,
+    pub(crate) segments: Vec<(Flushes, PathBuf)>,
+    /// What is being written, or was.
+    pub(crate) scratch: Vec<PathBuf>,
+}
+
+impl Listing {
+    pub(crate) fn of(directory: &Path) -> Result<Self, OpenError> {
+        let mut it = Self::default();
+        for file in std::fs::read_dir(directory).map_err(OpenError::at(directory))? {
+            let path = file.map_err(OpenError::at(directory))?.path();
+            let text =
+                |part: Option<&std::ffi::OsStr>| part.and_then(|it| it.to_str().map(str::to_owned));
+            let (Some(name), Some(ending)) = (text(path.file_stem()), text(path.extension()))
+            else {
+                continue;
+            };
+            match &*ending {
+                checkpoint::ENDING => it.checkpoints.extend(name.parse().ok().zip(Some(path))),
+                log::ENDING => it.logs.extend(name.parse().ok().zip(Some(path))),
+                segment::ENDING => it.segments.extend(Flushes::of(&name).zip(Some(path))),
+                NEW => it.scratch.push(path),
+                _ => {}
+            }
+        }
+        it.checkpoints.sort();
+        it.logs.sort();
+        it.segments.sort();
+        it.scratch.sort();
+        Ok(it)
+    }
 }

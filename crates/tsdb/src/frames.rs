@@ -3,7 +3,7 @@
 //! Whoever reads takes every whole frame, up to the first that is not.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Read as _};
+use std::io::{self, BufReader};
 use std::path::Path;
 
 use crate::codec::wire::Reader;
@@ -57,6 +57,15 @@ pub(crate) struct Extent {
     pub(crate) whole: u64,
     /// Bytes of the file.
     pub(crate) all: u64,
+    /// What follows is no frame that was cut off: there are other bytes than were written.
+    pub(crate) damaged: bool,
+}
+
+impl Extent {
+    /// Whether there is no whole frame.
+    pub(crate) const fn is_empty(self) -> bool {
+        self.whole <= HEADER as u64
+    }
 }
 
 /// Reads every whole frame. A record that `visit` does not understand ends the file, like a torn one.
@@ -69,15 +78,17 @@ pub(crate) fn read(
     let file = File::open(path).map_err(fail(path))?;
     let all = file.metadata().map_err(fail(path))?.len();
     let mut file = BufReader::with_capacity(1 << 16, file);
-    let mut extent = Extent { whole: 0, all };
+    let mut extent = Extent { whole: 0, all, damaged: false };
     let mut header = [0; HEADER];
     if all < HEADER as u64 {
         return Ok(extent);
     }
-    file.read_exact(&mut header).map_err(fail(path))?;
+    if !filled(&mut file, &mut header).map_err(fail(path))? {
+        return Ok(extent);
+    }
     let found = header.last_chunk().map_or(0, |it| u32::from_le_bytes(*it));
     if !header.starts_with(&format.magic) || found == 0 {
-        return Ok(extent);
+        return Ok(Extent { damaged: header != [0; HEADER], ..extent });
     }
     if found > format.version {
         return Err(OpenError::Newer { path: path.to_owned(), found, known: format.version });
@@ -86,7 +97,9 @@ pub(crate) fn read(
     let mut record = Vec::new();
     while all - extent.whole > FRAME as u64 {
         let mut frame = [0; FRAME];
-        file.read_exact(&mut frame).map_err(fail(path))?;
+        if !filled(&mut file, &mut frame).map_err(fail(path))? {
+            break;
+        }
         let mut fields = Reader::new(&frame);
         let (Some(length), Some(check)) = (fields.u32(), fields.u32()) else { break };
         let end = extent.whole + FRAME as u64 + u64::from(length);
@@ -95,8 +108,11 @@ pub(crate) fn read(
             break;
         }
         record.resize(length as usize, 0);
-        file.read_exact(&mut record).map_err(fail(path))?;
+        if !filled(&mut file, &mut record).map_err(fail(path))? {
+            break;
+        }
         if crc32fast::hash(&record) != check || visit(&record).is_none() {
+            extent.damaged = true;
             break;
         }
         extent.whole = end;
@@ -104,9 +120,17 @@ pub(crate) fn read(
     Ok(extent)
 }
 
+/// Reads so many bytes; false where they are not there, because whoever writes the file has cut it off meanwhile.
+fn filled(file: &mut impl io::Read, bytes: &mut [u8]) -> io::Result<bool> {
+    match file.read_exact(bytes) {
+        Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| true),
+    }
+}
+
 /// Cuts a file off after its whole frames; one that holds none is removed.
 pub(crate) fn cut(path: &Path, extent: Extent) -> io::Result<()> {
-    if extent.whole <= HEADER as u64 {
+    if extent.is_empty() {
         return std::fs::remove_file(path);
     }
     if extent.whole == extent.all {

@@ -15,6 +15,7 @@
 //! reading     one series of a snapshot, from segments and memory
 //! index       which series meet some matchers
 //! head        the living series, in memory
+//! found       what lies in a directory, read without changing anything
 //! log         what is in no segment yet, in frames of records
 //! checkpoint  the living series when a log began
 //! segment     files of chunks that never change, mapped
@@ -36,6 +37,7 @@ mod chunk;
 mod codec;
 mod directory;
 mod error;
+mod found;
 mod frames;
 mod head;
 mod index;

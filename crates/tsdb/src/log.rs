@@ -39,6 +39,8 @@ pub(crate) struct Log {
     /// A batch that takes more is several records: a reader need not hold more at a time.
     pub(crate) record_bytes_max: usize,
     broken: Option<Arc<io::Error>>,
+    /// Nothing was ever written to the file, nor tried.
+    pub(crate) is_blank: bool,
     /// How often writing or syncing has failed.
     pub(crate) failures: u64,
 }
@@ -82,6 +84,7 @@ impl Log {
             is_new: true,
             record_bytes_max: 64 << 20,
             broken: None,
+            is_blank: true,
             failures: 0,
         })
     }
@@ -166,6 +169,7 @@ impl Log {
         if self.pending.is_empty() {
             return Ok(());
         }
+        self.is_blank = false;
         let written = (&*self.file).write_all(&self.pending);
         let length = self.pending.len() as u64;
         self.pending.clear();

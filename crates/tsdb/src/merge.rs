@@ -10,11 +10,12 @@ use std::sync::atomic::Ordering;
 use evenkeel_series::{Samples, Span};
 
 use crate::chunk::{Chunk, Kind, Piece, SAMPLES, floats, histogram};
+use crate::directory;
 use crate::error::WriteError;
 use crate::options::milliseconds;
 use crate::segment::{Flushes, Row, Segment, SegmentWriter};
 use crate::store::Store;
-use crate::tend::Tended;
+use crate::tend::{Tended, remove_all};
 
 /// A merged segment spans at most this part of the retention, so that old samples go in portions.
 const PORTIONS: i64 = 8;
@@ -27,8 +28,7 @@ impl Store {
         let segments = self.lock().segments.clone();
         let suspects = segments.iter().filter(|it| it.suspect.load(Ordering::Relaxed));
         for suspect in suspects {
-            let mut aside = suspect.path.clone().into_os_string();
-            aside.push(".damaged");
+            let aside = directory::aside(&suspect.path);
             match std::fs::hard_link(&suspect.path, &aside) {
                 Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(WriteError::at(&suspect.path)(cause));
@@ -36,7 +36,7 @@ impl Store {
                 _ => {}
             }
             let lost = self.merge(std::slice::from_ref(suspect), i64::MIN)?;
-            tended.mended.push((aside.into(), lost));
+            tended.mended.push((aside, lost));
         }
         let segments = self.lock().segments.clone();
         if let Some(run) = self.due(&segments) {
@@ -91,9 +91,8 @@ impl Store {
             state.counts.merges += 1;
             state.counts.lost_chunks += lost;
         }
-        for segment in run.iter().filter(|it| Some(it.flushes) != replaced) {
-            std::fs::remove_file(&segment.path).map_err(WriteError::at(&segment.path))?;
-        }
+        let sources = run.iter().filter(|it| Some(it.flushes) != replaced);
+        remove_all(sources.map(|segment| &*segment.path))?;
         Ok(lost)
     }
 }

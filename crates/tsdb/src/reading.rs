@@ -139,7 +139,7 @@ impl<'a> Reading<'a> {
                 {
                     self.sum_one(&Stretch::of(piece, Some(segment)), span, sum)?;
                 }
-                at += Entry::length(entry) as usize;
+                at = at.saturating_add(Entry::length(entry) as usize);
             }
         }
         for it in self.view.live.into_iter().flat_map(in_memory) {

@@ -50,6 +50,11 @@ pub(crate) struct Flushes {
 }
 
 impl Flushes {
+    /// One by itself.
+    pub(crate) const fn alone(number: u64) -> Self {
+        Self { first: number, last: number }
+    }
+
     pub(crate) fn path(self, directory: &Path) -> PathBuf {
         directory.join(format!("{:08}-{:08}.{ENDING}", self.first, self.last))
     }
@@ -206,7 +211,7 @@ impl Segment {
     /// A chunk whose bytes begin at a place among the data.
     pub(crate) fn piece(&self, entry: &[u8; ENTRY_BYTES], at: usize) -> Option<Piece<'_>> {
         let entry = Entry::get(entry);
-        let bytes = self.part(Part::Data).get(at..at + entry.length as usize)?;
+        let bytes = self.part(Part::Data).get(at..at.checked_add(entry.length as usize)?)?;
         Some(Piece { entry, bytes })
     }
 
@@ -215,7 +220,7 @@ impl Segment {
         let mut at = row.data as usize;
         self.entries(row).iter().map_while(move |entry| {
             let piece = self.piece(entry, at);
-            at += Entry::length(entry) as usize;
+            at = at.saturating_add(Entry::length(entry) as usize);
             piece
         })
     }

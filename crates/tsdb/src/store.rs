@@ -67,6 +67,8 @@ pub(crate) struct State {
     pub(crate) now: Option<i64>,
     /// What time it was when a flush began last.
     pub(crate) flushed_at: Option<i64>,
+    /// The number of the flush that began last, until it is done.
+    pub(crate) unfinished: Option<u64>,
     pub(crate) counts: Counts,
 }
 
@@ -167,7 +169,8 @@ impl Store {
         state.log.is_whole()?;
         let horizon = match (state.now, self.options.retention) {
             (Some(now), Some(retention)) => now.saturating_sub(milliseconds(retention)),
-            _ => i64::MIN,
+            // No span holds the very first moment there is.
+            _ => i64::MIN + 1,
         };
         let bounds = Bounds { late, horizon };
         let State { head, log, segments, now, sealed_bytes, .. } = &mut *state;
@@ -237,9 +240,12 @@ impl Store {
 
     /// What there is, and what was done since it was opened.
     pub fn statistics(&self) -> Statistics {
-        let snapshot = self.snapshot();
-        let state = self.lock();
-        Statistics::of(&snapshot, state.counts.clone(), state.log.length)
+        // All series are walked through without holding up those who append.
+        let (snapshot, counts, log_bytes) = {
+            let state = self.lock();
+            (state.snapshot(), state.counts.clone(), state.log.length)
+        };
+        Statistics::of(&snapshot, counts, log_bytes)
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

@@ -5,15 +5,14 @@
 //! name the checkpoint makes both count; then older logs are removed. Killed anywhere in between, the old logs still
 //! hold everything.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crate::checkpoint;
 use crate::chunk::Piece;
-use crate::directory;
+use crate::directory::{self, Listing};
 use crate::error::{OpenError, WriteError};
 use crate::head::{Live, pairs_of};
-use crate::log;
 use crate::options::milliseconds;
 use crate::segment::{Flushes, Segment, SegmentWriter, Unusable};
 use crate::snapshot::Snapshot;
@@ -107,16 +106,21 @@ impl Store {
         is_idle: impl Fn(&Live) -> bool,
     ) -> Result<(), WriteError> {
         let flush = self.lock().begin_flush(sealing, is_idle)?;
-        let segment = self.write_segment(&flush)?;
-        let path = checkpoint::path(&self.directory, flush.number);
-        let written =
-            checkpoint::write(&self.directory, flush.number, &flush.snapshot, flush.next_id);
-        if let (Err(_), Some(segment)) = (&written, &segment) {
-            // The next flush holds all of it again.
-            std::fs::remove_file(&segment.path).map_err(WriteError::at(&segment.path))?;
-        }
-        written.map_err(WriteError::at(&path))?;
         let number = flush.number;
+        let path = checkpoint::path(&self.directory, number);
+        let written = self.write_segment(&flush).and_then(|segment| {
+            let fill =
+                || checkpoint::write(&self.directory, number, &flush.snapshot, flush.next_id);
+            fill().map_err(WriteError::at(&path)).map(|()| segment)
+        });
+        let segment = written.or_else(|error| {
+            // Both may have their names, though these are not on disk for sure. The next flush holds all of it again; until
+            // then the checkpoint must not count, so it goes first.
+            for path in [path, Flushes::alone(number).path(&self.directory)] {
+                directory::remove(&path).map_err(WriteError::at(&path))?;
+            }
+            Err(error)
+        })?;
         self.lock().end_flush(flush, segment);
         self.remove_older(number)
     }
@@ -128,7 +132,7 @@ impl Store {
             return Ok(None);
         }
         lives.sort_by_key(|live| live.id);
-        self.write_as(Flushes { first: flush.number, last: flush.number }, |writer| {
+        self.write_as(Flushes::alone(flush.number), |writer| {
             let mut pieces: Vec<Piece<'_>> = Vec::new();
             for live in lives {
                 pieces.clear();
@@ -170,17 +174,12 @@ impl Store {
 
     /// Removes logs and checkpoints that a newer checkpoint stands for.
     fn remove_older(&self, number: u64) -> Result<(), WriteError> {
-        for ending in [log::ENDING, checkpoint::ENDING] {
-            let all =
-                directory::numbered(&self.directory, ending).map_err(|error| match error {
-                    OpenError::Io { path, cause } => WriteError::at(&path)(cause),
-                    other => WriteError::at(&self.directory)(std::io::Error::other(other)),
-                })?;
-            for (_, path) in all.into_iter().filter(|(it, _)| *it < number) {
-                std::fs::remove_file(&path).map_err(WriteError::at(&path))?;
-            }
-        }
-        Ok(())
+        let all = Listing::of(&self.directory).map_err(|error| match error {
+            OpenError::Io { path, cause } => WriteError::at(&path)(cause),
+            other => WriteError::at(&self.directory)(std::io::Error::other(other)),
+        })?;
+        let older = all.logs.iter().chain(&all.checkpoints).filter(|(it, _)| *it < number);
+        remove_all(older.map(|(_, path)| &**path))
     }
 
     /// Removes what is older than the retention, and the oldest of what is too much.
@@ -204,9 +203,7 @@ impl Store {
             }
             gone
         };
-        for segment in &expired {
-            std::fs::remove_file(&segment.path).map_err(WriteError::at(&segment.path))?;
-        }
+        remove_all(expired.iter().map(|segment| &*segment.path))?;
         Ok(expired.iter().map(|segment| segment.path.clone()).collect())
     }
 
@@ -215,6 +212,11 @@ impl Store {
         let keep = self.options.retention.map(milliseconds);
         keep.map_or(i64::MIN, |keep| now.saturating_sub(keep))
     }
+}
+
+/// Removes files, as many as can be.
+pub(crate) fn remove_all<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<(), WriteError> {
+    directory::remove_all(paths).map_err(|(path, cause)| WriteError::at(&path)(cause))
 }
 
 impl State {
@@ -247,14 +249,20 @@ impl State {
         // Names that wait for their first sample belong to the log that ends here. When they cannot be written, the
         // log is broken, and stays so until this flush is done, which says them too.
         self.log.write().ok();
-        self.log.roll()?;
+        // After a flush that failed, the file that began with it begins with this one too while it is empty: a disk that
+        // stays full is not to be filled with files.
+        if !self.log.is_blank || self.unfinished != Some(self.log.number) {
+            self.log.roll()?;
+        }
         self.flushed_at = self.now;
         let (number, failures) = (self.log.number, self.log.failures);
+        self.unfinished = Some(number);
         Ok(Flush { snapshot: self.snapshot(), number, next_id: self.next_id, failures, idle })
     }
 
     fn end_flush(&mut self, flush: Flush, segment: Option<Segment>) {
         let Flush { snapshot, failures, idle, .. } = flush;
+        self.unfinished = None;
         let sealed = snapshot.pages.iter().map(|(slot, live)| (slot, live.sealed.len()));
         let sealed: Vec<(u32, usize)> = sealed.filter(|(_, count)| *count > 0).collect();
         // With the snapshot gone, what changes need not be copied first.

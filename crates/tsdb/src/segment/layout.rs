@@ -88,8 +88,9 @@ impl Footer {
 
     /// The bytes of a part.
     pub(crate) fn slice<'a>(&self, part: Part, file: &'a [u8]) -> Option<&'a [u8]> {
-        let before: u64 = self.parts[..part as usize].iter().map(|(length, _)| length).sum();
-        let begin = HEADER + usize::try_from(before).ok()?;
+        let mut before = self.parts[..part as usize].iter().map(|(length, _)| *length);
+        let begin = before.try_fold(HEADER as u64, u64::checked_add)?;
+        let begin = usize::try_from(begin).ok()?;
         let end = begin.checked_add(usize::try_from(self.parts[part as usize].0).ok()?)?;
         file.get(begin..end)
     }

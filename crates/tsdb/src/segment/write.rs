@@ -65,7 +65,7 @@ impl SegmentWriter {
             print: print_of(pairs.clone()),
             labels_first: self.labels.len() as u32,
             labels: 0,
-            entries_first: (self.entries.length / ENTRY_BYTES as u64) as u32,
+            entries_first: self.entries.count() as u32,
             entries: pieces.len() as u32,
             data: self.data,
             from: first.from,
@@ -134,6 +134,11 @@ impl SegmentWriter {
         part(Part::Rows, &bytes)?;
         let order = sort(&self.symbols);
         let (offsets, texts) = texts(&self.symbols);
+        // Places of texts, labels and entries are told in 32 bits.
+        let most = texts.len().max(self.labels.len()).max(self.entries.count() as usize);
+        if u32::try_from(most).is_err() {
+            return Err(io::Error::other("there is more in it than a segment can hold"));
+        }
         part(Part::Offsets, &offsets)?;
         part(Part::Texts, &texts)?;
         for label in &mut self.labels {
@@ -188,6 +193,10 @@ impl Entries {
         self.check.update(&self.room);
         self.length += self.room.len() as u64;
         self.file.write_all(&self.room)
+    }
+
+    const fn count(&self) -> u64 {
+        self.length / ENTRY_BYTES as u64
     }
 
     /// Appends all to a file. Says how long they are, and their CRC-32.

@@ -89,6 +89,75 @@ fn a_log_cut_at_any_byte_keeps_every_whole_batch_and_says_what_is_lost() {
 }
 
 #[test]
+fn a_log_with_another_byte_is_kept_aside_as_it_was() {
+    let original = tempfile::tempdir().unwrap();
+    let store = open(original.path());
+    fill(&store, 0..4);
+    drop(store);
+    let log = std::fs::read(file(original.path(), "log")).unwrap();
+    // In the magic, in the first record, and in the last.
+    for at in [3, 25, log.len() - 1] {
+        let directory = copy(original.path());
+        let path = file(directory.path(), "log");
+        let mut bytes = log.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let store = open(directory.path());
+        let [(aside, why)] = &store.recovery().damaged[..] else { panic!("{at}: is not told") };
+        assert_eq!(std::fs::read(aside).unwrap(), bytes);
+        assert!(why.contains("not what was written"), "{why}");
+        assert_eq!(store.recovery().torn.len(), 1);
+        fill(&store, 10..11);
+        drop(store);
+        assert!(open(directory.path()).recovery().is_whole(), "it is said once");
+    }
+}
+
+#[test]
+fn what_follows_a_torn_log_goes_to_no_series_that_may_have_left() {
+    const HOUR: i64 = 3_600_000;
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let append = |name: &str, at: i64| {
+        let series = store.intern(&Labels::of([("__name__", name)])).unwrap();
+        let mut batch = Batch::default();
+        batch.float(series, at, at as f64 / 1e3);
+        store.append(&batch).unwrap();
+    };
+    store.tend(HOUR).unwrap();
+    append("left", HOUR);
+    append("stays", HOUR);
+    let mut hour = 1;
+    while store.statistics().live_series == 2 {
+        hour += 1;
+        append("stays", hour * HOUR);
+        store.tend(hour * HOUR).unwrap();
+    }
+    // In the place of the one that has left comes another, in this log and in the next.
+    append("new", hour * HOUR + 1);
+    let log = file(directory.path(), "log");
+    let number: u64 = log.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    let blocked = directory.path().join(format!("{:08}.new", number + 1));
+    std::fs::create_dir(&blocked).unwrap();
+    store.flush().unwrap_err();
+    append("new", hour * HOUR + 2);
+    append("stays", hour * HOUR + 2);
+    drop(store);
+    std::fs::remove_dir(&blocked).unwrap();
+    let bytes = std::fs::read(&log).unwrap();
+    std::fs::write(&log, &bytes[..14]).unwrap();
+    let store = open(directory.path());
+    assert_eq!(store.recovery().orphans, 1, "{:?}", store.recovery());
+    let snapshot = store.snapshot();
+    let all = snapshot.select(&[], Span::ALL).unwrap();
+    let left = all.iter().find(|it| it.labels().get("__name__") == "left").unwrap();
+    let mut samples = Samples::default();
+    left.read(Span::ALL, &mut samples).unwrap();
+    assert_eq!(samples.points.iter().map(|it| it.at).collect::<Vec<_>>(), [HOUR]);
+    assert_eq!(all.len(), 2);
+}
+
+#[test]
 fn a_segment_with_another_byte_anywhere_is_set_aside_or_told_and_the_rest_is_read() {
     let original = tempfile::tempdir().unwrap();
     let store = open(original.path());

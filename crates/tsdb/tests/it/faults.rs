@@ -1,6 +1,7 @@
 //! Faults: a disk that does not take what is written, another process, a newer format, names that are too long.
 
 use std::path::Path;
+use std::time::Duration;
 
 use evenkeel_series::{Labels, Samples, Source as _, Span};
 use evenkeel_tsdb::{Batch, Limits, OpenError, Options, Refusal, Store};
@@ -58,6 +59,70 @@ fn a_flush_that_fails_at_any_stage_loses_nothing_and_succeeds_later() {
             assert_eq!(store.statistics().segment_samples, 3, "{name}");
         }
     }
+}
+
+fn names(directory: &Path, ending: &str) -> Vec<String> {
+    let all = std::fs::read_dir(directory).unwrap().map(|it| it.unwrap().path());
+    let mut names: Vec<String> = all
+        .filter(|path| path.extension().is_some_and(|it| it == ending))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_checkpoint_of_a_flush_that_failed_does_not_count() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), Options::default()).unwrap();
+    append(&store, 1);
+    // As it is when a file has got its name, and the directory could not be brought to disk.
+    std::fs::write(directory.path().join("00000002.head"), "evk-head").unwrap();
+    block(directory.path(), "00000002.new");
+    store.flush().unwrap_err();
+    assert!(names(directory.path(), "head").is_empty());
+    assert!(names(directory.path(), "segment").is_empty());
+    drop(store);
+    std::fs::remove_dir(directory.path().join("00000002.new")).unwrap();
+    let store = Store::open(directory.path(), Options::default()).unwrap();
+    assert_eq!((count(&store), store.recovery().is_whole()), (1, true));
+}
+
+#[test]
+fn a_disk_that_stays_full_is_not_filled_with_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), Options::default()).unwrap();
+    append(&store, 1);
+    let blocked = block(directory.path(), "00000002.new");
+    for _ in 0..5 {
+        store.flush().unwrap_err();
+    }
+    assert_eq!(names(directory.path(), "log"), ["00000001", "00000002"]);
+    append(&store, 2);
+    std::fs::remove_dir(blocked).unwrap();
+    store.flush().unwrap();
+    assert_eq!(names(directory.path(), "log"), ["00000003"]);
+    drop(store);
+    let store = Store::open(directory.path(), Options::default()).unwrap();
+    assert_eq!((count(&store), store.statistics().segment_samples), (2, 2));
+}
+
+#[test]
+fn files_that_somebody_removed_keep_no_others_from_going() {
+    let directory = tempfile::tempdir().unwrap();
+    let retention = Some(Duration::from_millis(100));
+    let options = Options { retention, merge_at: 100, ..Options::default() };
+    let store = Store::open(directory.path(), options).unwrap();
+    for at in 1..=3 {
+        append(&store, at);
+        store.flush().unwrap();
+    }
+    let first = directory.path().join(format!("{}.segment", names(directory.path(), "segment")[0]));
+    std::fs::remove_file(first).unwrap();
+    // What is mapped is still read.
+    assert_eq!(count(&store), 3);
+    assert_eq!(store.tend(103).unwrap().expired.len(), 2);
+    assert_eq!((count(&store), names(directory.path(), "segment").len()), (1, 1));
 }
 
 #[test]

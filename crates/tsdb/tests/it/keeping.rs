@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_series::histogram::Run;
-use evenkeel_series::{Histogram, Labels, Matcher, Operation, Samples, Source as _, Span, Summed};
+use evenkeel_series::{
+    Histogram, Labels, Matcher, Operation, STALE, Samples, Source as _, Span, Summed,
+};
 use evenkeel_tsdb::{Batch, Metadata, MetricKind, Options, Rejection, Store};
 
 fn labels(number: u32) -> Labels {
@@ -228,6 +230,112 @@ fn series_come_in_order_of_their_labels_whatever_came_first_or_since() {
         assert_eq!(snapshot.select(&[], Span::ALL).unwrap().len(), known.len());
         if known.len() == 1 {
             known.insert(0, labels(0));
+        }
+    }
+}
+
+#[test]
+fn the_first_and_the_last_moments_there_are_do_no_harm() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { retention: None, merge_at: 2, ..Options::default() };
+    let mut store = Store::open(directory.path(), options.clone()).unwrap();
+    let moments = [i64::MIN + 1, i64::MIN / 2, -1, 0, i64::MAX / 2, i64::MAX];
+    for order in [[5, 0, 3], [1, 4, 2]] {
+        let mut batch = Batch::default();
+        let series = store.intern(&labels(1)).unwrap();
+        for place in order {
+            batch.float(series, moments[place], place as f64);
+        }
+        batch.float(series, i64::MIN, 1.0);
+        let appended = store.backfill(&batch).unwrap();
+        assert_eq!((appended.accepted, appended.rejected.len()), (3, 1));
+        store.flush().unwrap();
+    }
+    for _ in 0..2 {
+        let found: Vec<i64> = read(&store, 1).points.iter().map(|it| it.at).collect();
+        assert_eq!(found, moments);
+        let snapshot = store.snapshot();
+        let series = &snapshot.select(&[], Span::ALL).unwrap()[0];
+        let Summed::To(digest) = series.digest(Span::ALL).unwrap() else { panic!("no digest") };
+        assert_eq!((digest.count, digest.sum.to_bits()), (6, 15.0_f64.to_bits()));
+        for now in [i64::MIN, 0, i64::MAX] {
+            store.tend(now).unwrap();
+        }
+        drop(store);
+        store = Store::open(directory.path(), options.clone()).unwrap();
+    }
+}
+
+#[test]
+fn what_is_no_number_keeps_every_bit_across_chunks_segments_and_restarts() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { retention: None, merge_at: 2, ..Options::default() };
+    let mut store = Store::open(directory.path(), options.clone()).unwrap();
+    let odd = [f64::NAN, f64::INFINITY, STALE, -0.0, f64::NEG_INFINITY, f64::MIN_POSITIVE, 1e300];
+    // Around the ends of chunks of 240 too.
+    let values: Vec<f64> = (0..500_usize)
+        .map(|at| if at % 240 < 7 { odd[at % 240] } else { f64::from(at as u32) })
+        .collect();
+    let mut batch = Batch::default();
+    let series = store.intern(&labels(1)).unwrap();
+    for (at, value) in (1..).zip(&values) {
+        batch.float(series, at, *value);
+    }
+    assert_eq!(store.append(&batch).unwrap().accepted, 500);
+    let bits: Vec<u64> = values.iter().map(|value| value.to_bits()).collect();
+    for stage in 0..3 {
+        let found: Vec<u64> =
+            read(&store, 1).points.iter().map(|point| point.value.to_bits()).collect();
+        assert_eq!(found, bits, "{stage}");
+        let snapshot = store.snapshot();
+        let series = &snapshot.select(&[], Span::ALL).unwrap()[0];
+        let Summed::To(digest) = series.digest(Span::ALL).unwrap() else { panic!("no digest") };
+        // Stale markers are none.
+        assert_eq!(digest.count, 497, "{stage}");
+        assert!(digest.total().is_nan() && digest.max.is_infinite());
+        if stage == 0 {
+            drop(store);
+            store = Store::open(directory.path(), options.clone()).unwrap();
+        } else {
+            store.flush().unwrap();
+            append(&store, 2, i64::from(stage));
+        }
+    }
+}
+
+#[test]
+fn what_has_expired_stays_readable_in_a_snapshot_of_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let retention = Some(Duration::from_hours(10));
+    let store = Store::open(directory.path(), Options { retention, ..Options::default() }).unwrap();
+    for hour in 1..=4 {
+        append(&store, 1, hour * HOUR);
+        store.flush().unwrap();
+    }
+    let before = store.snapshot();
+    store.tend(100 * HOUR).unwrap();
+    assert_eq!((store.statistics().segments, read(&store, 1).points.len()), (0, 0));
+    let all = before.select(&[], Span::ALL).unwrap();
+    let mut samples = Samples::default();
+    all[0].read(Span::ALL, &mut samples).unwrap();
+    assert_eq!(samples.points.len(), 4);
+}
+
+#[test]
+fn what_is_sent_again_after_a_restart_is_known() {
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..3 {
+        let store = Store::open(directory.path(), Options::default()).unwrap();
+        let mut batch = Batch::default();
+        let series = store.intern(&labels(1)).unwrap();
+        for at in [HOUR, HOUR + 2, HOUR + 1] {
+            batch.float(series, at, 1.0);
+        }
+        let appended = store.append(&batch).unwrap();
+        let expected = if round == 0 { (3, 0) } else { (0, 3) };
+        assert_eq!((appended.accepted, appended.duplicates), expected, "{round}");
+        if round == 1 {
+            store.flush().unwrap();
         }
     }
 }

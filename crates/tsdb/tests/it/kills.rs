@@ -5,6 +5,8 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use evenkeel_series::{Labels, Samples, Source as _, Span};
@@ -38,22 +40,39 @@ fn victim() {
             store.intern(&Labels::of([("__name__", "x"), ("n", &number)])).unwrap()
         })
         .collect();
-    let mut batch = Batch::default();
-    loop {
-        at += 1;
-        batch.clear();
-        for series in &refs {
-            batch.float(*series, at, (at * at) as f64);
+    let now = AtomicI64::new(at);
+    let store = &store;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            loop {
+                store.sync().unwrap();
+                thread::yield_now();
+            }
+        });
+        scope.spawn(|| {
+            loop {
+                store.tend(now.load(Ordering::Relaxed) * 1_000).unwrap();
+                thread::yield_now();
+            }
+        });
+        let mut batch = Batch::default();
+        loop {
+            at += 1;
+            batch.clear();
+            for (number, series) in (0..).zip(&refs) {
+                let at = moment(number, at);
+                batch.float(*series, at, (at * at) as f64);
+            }
+            assert_eq!(store.append(&batch).unwrap().accepted, SERIES);
+            writeln!(std::io::stdout(), "acknowledged {at}").unwrap();
+            now.store(at, Ordering::Relaxed);
         }
-        assert_eq!(store.append(&batch).unwrap().accepted, SERIES);
-        writeln!(std::io::stdout(), "acknowledged {at}").unwrap();
-        if at % 7 == 0 {
-            store.sync().unwrap();
-        }
-        if at % 20 == 0 {
-            store.tend(at * 1_000).unwrap();
-        }
-    }
+    });
+}
+
+/// Of which moment the sample of a series in a batch is: some come late.
+const fn moment(series: u64, batch: i64) -> i64 {
+    if series.is_multiple_of(4) { ((batch - 1) ^ 1) + 1 } else { batch }
 }
 
 /// How many batches are in a store. Panics unless each is there as a whole, with the values that it had.
@@ -66,10 +85,13 @@ fn batches(store: &Store) -> Option<i64> {
     for series in &all {
         let mut samples = Samples::default();
         series.read(Span::ALL, &mut samples).unwrap();
-        for (point, at) in samples.points.iter().zip(1..) {
+        let own = samples.points.len();
+        let number = series.labels().get("n").parse().unwrap();
+        let mut moments: Vec<i64> = (1..).take(own).map(|batch| moment(number, batch)).collect();
+        moments.sort_unstable();
+        for (point, at) in samples.points.iter().zip(moments) {
             assert_eq!((point.at, point.value.to_bits()), (at, ((at * at) as f64).to_bits()));
         }
-        let own = samples.points.len();
         assert_eq!(own, *count.get_or_insert(own), "{}", series.labels());
     }
     assert!(all.is_empty() || all.len() as u64 == SERIES);
