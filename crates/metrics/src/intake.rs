@@ -57,8 +57,12 @@ impl<S> Batch<S> {
 /// How many samples of a batch were not taken in, and why.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refused {
-    /// Older than what is still taken in.
+    /// Further behind the latest of their series than samples may come late.
     pub out_of_order: usize,
+    /// Older than what is kept.
+    pub too_old: usize,
+    /// Further ahead of the clock than is believed.
+    pub too_new: usize,
     /// Of a moment of which there is another value.
     pub duplicate: usize,
     /// What contradicts itself, such as a histogram without the buckets that it says it has.
@@ -70,13 +74,16 @@ pub struct Refused {
 impl Refused {
     /// How many in all.
     pub const fn total(self) -> usize {
-        self.out_of_order + self.duplicate + self.malformed + self.forgotten
+        let Self { out_of_order, too_old, too_new, duplicate, malformed, forgotten } = self;
+        out_of_order + too_old + too_new + duplicate + malformed + forgotten
     }
 
     /// Together with others.
     pub const fn and(self, other: Self) -> Self {
         Self {
             out_of_order: self.out_of_order + other.out_of_order,
+            too_old: self.too_old + other.too_old,
+            too_new: self.too_new + other.too_new,
             duplicate: self.duplicate + other.duplicate,
             malformed: self.malformed + other.malformed,
             forgotten: self.forgotten + other.forgotten,

@@ -53,7 +53,9 @@ impl Intake for Stored {
         let mut refused = Refused::default();
         for (_, why) in appended.rejected {
             match why {
-                Rejection::TooOld => refused.out_of_order += 1,
+                Rejection::OutOfOrder => refused.out_of_order += 1,
+                Rejection::TooOld => refused.too_old += 1,
+                Rejection::TooNew => refused.too_new += 1,
                 Rejection::Conflict => refused.duplicate += 1,
                 Rejection::Malformed => refused.malformed += 1,
                 Rejection::Forgotten => refused.forgotten += 1,

@@ -101,7 +101,7 @@ impl Counts {
         let help = "Samples that the store did not take in, by the reason.";
         let name = counter(&mut to, "evenkeel_store_samples_rejected", help);
         for (why, count) in &counts.rejected {
-            to.sample(&name, [("reason", &*why.to_string())], *count as f64, None);
+            to.sample(&name, [("reason", why.name())], *count as f64, None);
         }
         for (name, help, value) in [
             ("evenkeel_store_live_series", "Series in memory.", store.live_series),

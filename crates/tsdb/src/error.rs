@@ -107,13 +107,33 @@ pub enum Rejection {
     /// Its series has left the memory: ask for it again.
     #[error("the series has left the memory")]
     Forgotten,
-    /// It lies too far behind the latest of its series, or behind the retention.
-    #[error("the sample is too old")]
+    /// It lies further behind the latest of its series than [`Options::late`](crate::Options::late).
+    #[error("the sample lies too far behind the latest of its series")]
+    OutOfOrder,
+    /// It is older than what is kept, [`Options::retention`](crate::Options::retention).
+    #[error("the sample is older than what is kept")]
     TooOld,
+    /// It lies further ahead of the clock than [`Options::ahead`](crate::Options::ahead).
+    #[error("the sample lies in the future")]
+    TooNew,
     /// Its series has another value at the same moment.
     #[error("there is another value at the same moment")]
     Conflict,
     /// Its histogram contradicts itself, or has too many buckets.
     #[error("the buckets of the histogram are not those it says it has")]
     Malformed,
+}
+
+impl Rejection {
+    /// In one word, for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forgotten => "forgotten",
+            Self::OutOfOrder => "out_of_order",
+            Self::TooOld => "too_old",
+            Self::TooNew => "too_new",
+            Self::Conflict => "conflict",
+            Self::Malformed => "malformed",
+        }
+    }
 }

@@ -13,13 +13,15 @@ use crate::log::Log;
 use crate::record::{self, Place};
 use crate::segment::Segment;
 
-/// How old a sample may be.
+/// How old or new a sample may be.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Bounds {
     /// How far behind the latest of its series.
     pub(crate) late: i64,
     /// Nothing may be older.
     pub(crate) horizon: i64,
+    /// Nothing may be newer.
+    pub(crate) newest: i64,
 }
 
 /// A batch that is being taken in.
@@ -56,6 +58,9 @@ impl<'a> Intake<'a> {
         let at = *at;
         if at < self.bounds.horizon {
             return Err(Rejection::TooOld);
+        }
+        if at > self.bounds.newest {
+            return Err(Rejection::TooNew);
         }
         if let Value::Histogram(it) = value
             && !is_well_formed(it)
@@ -100,7 +105,7 @@ impl<'a> Intake<'a> {
     /// What a series holds at a moment that is not its next.
     fn taken(&self, live: &Live, at: i64) -> Result<Option<Taken>, Rejection> {
         if live.last.is_some_and(|last| last.saturating_sub(at) > self.bounds.late) {
-            return Err(Rejection::TooOld);
+            return Err(Rejection::OutOfOrder);
         }
         Ok(live.taken(at).or_else(|| taken_in(self.segments, live.id, at)))
     }

@@ -28,8 +28,12 @@ impl Keeper {
         let ended = Arc::new((Mutex::new(false), Condvar::new()));
         let mut keeper = Self { ended, threads: Vec::new() };
         let fails = Arc::new(fails);
-        let (its, tell) = (store.clone(), fails.clone());
+        let (its, tell, time) = (store.clone(), fails.clone(), clock.clone());
+        let tell_time = move |store: &Store| store.tell_time(time.wall().as_millisecond());
+        // Who brings samples before the first round is asked of which time they are, too.
+        tell_time(&store);
         keeper.every(store.options().sync_every, "tsdb-sync", move || {
+            tell_time(&its);
             its.sync().unwrap_or_else(|error| tell(error));
         })?;
         keeper.every(TEND_EVERY, "tsdb-tend", move || {

@@ -8,6 +8,10 @@ pub struct Options {
     /// How far behind the latest sample of its series a sample may come, and is merged in. Half an hour, which is what
     /// collectors that send again after a fault need. Prometheus takes none unless `out_of_order_time_window` says so.
     pub late: Duration,
+    /// How far ahead of the clock a sample may lie: one of a wrong clock, or of a moment in the wrong unit, would make every
+    /// later one of its series late. Ten minutes, as Prometheus has it for scrapes. It is looked at once the clock is
+    /// known, which a [`Keeper`](crate::Keeper) or [`tend`](crate::Store::tend) says.
+    pub ahead: Duration,
     /// Segments whose last sample is older are removed, and older samples are refused; none keeps everything.
     /// A hundred days, so that an objective of a quarter has data; Prometheus keeps fifteen.
     pub retention: Option<Duration>,
@@ -36,6 +40,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             late: Duration::from_mins(30),
+            ahead: Duration::from_mins(10),
             retention: Some(Duration::from_hours(100 * 24)),
             retention_bytes: None,
             flush_after: Duration::from_hours(2),

@@ -154,12 +154,12 @@ impl Store {
     /// Takes samples in. When it returns they are the kernel's: a process that is killed afterwards loses none of them;
     /// when the power fails, those since the last [`sync`](Self::sync) may be lost. Of a batch that takes more than 64 MiB
     /// in the log a part may be there after a kill amid the call. Samples that come late are taken in up to
-    /// [`Options::late`].
+    /// [`Options::late`], and samples of the future up to [`Options::ahead`].
     pub fn append(&self, batch: &Batch) -> Result<Appended, WriteError> {
         self.take(batch, milliseconds(self.options.late))
     }
 
-    /// Takes samples in however late they come: history that is imported.
+    /// Takes samples in however late they come, but not those of the future: history that is imported.
     pub fn backfill(&self, batch: &Batch) -> Result<Appended, WriteError> {
         self.take(batch, i64::MAX)
     }
@@ -172,7 +172,9 @@ impl Store {
             // No span holds the very first moment there is.
             _ => i64::MIN + 1,
         };
-        let bounds = Bounds { late, horizon };
+        let ahead = milliseconds(self.options.ahead);
+        let newest = state.now.map_or(i64::MAX, |now| now.saturating_add(ahead));
+        let bounds = Bounds { late, horizon, newest };
         let State { head, log, segments, now, sealed_bytes, .. } = &mut *state;
         let mut appended = Appended::default();
         let mut intake = Intake::begin(log, segments, *now, bounds);
@@ -219,6 +221,12 @@ impl Store {
     /// The store as it is now.
     pub fn snapshot(&self) -> Snapshot {
         self.lock().snapshot()
+    }
+
+    /// Says what time it is, in milliseconds since 1970: what is old and what lies in the future depends on it. So does
+    /// [`tend`](Self::tend), which may take long.
+    pub fn tell_time(&self, now: i64) {
+        self.lock().now = Some(now);
     }
 
     /// Brings to disk what was appended before it was called.

@@ -43,9 +43,12 @@ impl Left {
 
 impl std::fmt::Display for Left {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Refused { out_of_order, duplicate, malformed, forgotten } = self.refused;
+        let Refused { out_of_order, too_old, too_new, duplicate, malformed, forgotten } =
+            self.refused;
         let many = [
             (out_of_order, "out of order sample"),
+            (too_old, "out of bounds: older than the retention"),
+            (too_new, "out of bounds: too far in the future"),
             (duplicate, "duplicate sample for timestamp"),
             (malformed, "histogram with other buckets than it says"),
             (forgotten, "sample of a series that has just been forgotten"),

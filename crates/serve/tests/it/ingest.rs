@@ -1,5 +1,7 @@
 //! What others send: remote write and OTLP.
 
+use evenkeel_units::{Clock as _, SystemClock};
+
 use crate::world::World;
 
 const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
@@ -18,6 +20,25 @@ fn what_cannot_be_taken_in_is_said_and_the_rest_is_stored() {
         [r#"{"__name__":"a"} "4""#, r#"{"__name__":"b"} "5""#]
     );
     assert_eq!(world.ask("a", 159), [r#"{"__name__":"a"} "1""#]);
+}
+
+#[test]
+fn the_far_past_and_the_future_are_told_apart_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::at(folder.path(), "storage: {tsdb: {retention: {time: 1d}}}\n", None);
+    let (now, day) = (SystemClock::start().wall().as_second(), 86_400);
+    let samples = [(now, "a", 1.0), (now - 2 * day, "b", 1.0), (now + day, "c", 1.0)];
+    let answer = world.write(&samples);
+    assert_eq!(answer.status, 400);
+    assert_eq!(
+        answer.body,
+        "out of bounds: older than the retention (1); out of bounds: too far in the future (1)\n"
+    );
+    let own = world.get("/metrics").body;
+    for reason in ["too_old", "too_new"] {
+        let line = format!("evenkeel_store_samples_rejected_total{{reason=\"{reason}\"}} 1\n");
+        assert!(own.contains(&line), "{own}");
+    }
 }
 
 #[test]

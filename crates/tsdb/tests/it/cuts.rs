@@ -122,7 +122,7 @@ fn what_follows_a_torn_log_goes_to_no_series_that_may_have_left() {
         let series = store.intern(&Labels::of([("__name__", name)])).unwrap();
         let mut batch = Batch::default();
         batch.float(series, at, at as f64 / 1e3);
-        store.append(&batch).unwrap();
+        assert_eq!(store.append(&batch).unwrap().accepted, 1);
     };
     store.tend(HOUR).unwrap();
     append("left", HOUR);
@@ -130,8 +130,8 @@ fn what_follows_a_torn_log_goes_to_no_series_that_may_have_left() {
     let mut hour = 1;
     while store.statistics().live_series == 2 {
         hour += 1;
-        append("stays", hour * HOUR);
         store.tend(hour * HOUR).unwrap();
+        append("stays", hour * HOUR);
     }
     // In the place of the one that has left comes another, in this log and in the next.
     append("new", hour * HOUR + 1);

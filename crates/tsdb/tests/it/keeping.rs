@@ -40,9 +40,10 @@ fn a_series_that_ends_leaves_the_memory_and_is_the_same_when_it_comes_back() {
     append(&store, 1, HOUR);
     let forgotten = store.intern(&labels(1)).unwrap();
     for hour in 2..8 {
-        append(&store, 2, hour * HOUR);
         store.tend(hour * HOUR).unwrap();
+        append(&store, 2, hour * HOUR);
     }
+    store.tend(8 * HOUR).unwrap();
     let statistics = store.statistics();
     assert_eq!((statistics.live_series, statistics.segment_samples), (1, 1));
     let mut batch = Batch::default();
@@ -63,7 +64,7 @@ fn a_series_that_ends_leaves_the_memory_and_is_the_same_when_it_comes_back() {
     batch.float(again, HOUR, 7.0);
     batch.float(again, 8 * HOUR, (8 * HOUR) as f64);
     let appended = store.append(&batch).unwrap();
-    assert_eq!(appended.rejected, [(0, Rejection::TooOld)]);
+    assert_eq!(appended.rejected, [(0, Rejection::OutOfOrder)]);
     assert_eq!(appended.duplicates, 1);
     assert_eq!(store.backfill(&batch).unwrap().rejected, [(0, Rejection::Conflict)]);
 }
@@ -88,15 +89,38 @@ fn what_is_older_than_the_retention_goes_and_is_no_longer_taken_in() {
 }
 
 #[test]
+fn what_lies_in_the_future_is_refused_by_a_bound_once_the_time_is_known() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), Options::default()).unwrap();
+    // Nobody has said what time it is.
+    append(&store, 1, 500 * HOUR);
+    store.tell_time(HOUR);
+    let minutes = |count: i64| HOUR + count * 60_000;
+    let mut batch = Batch::default();
+    let series = store.intern(&labels(2)).unwrap();
+    for at in [minutes(0), minutes(10), minutes(10) + 1, i64::MAX] {
+        batch.float(series, at, 1.0);
+    }
+    let too_new = [(2, Rejection::TooNew), (3, Rejection::TooNew)];
+    assert_eq!(store.append(&batch).unwrap().rejected, too_new);
+    assert_eq!(store.backfill(&batch).unwrap().rejected, too_new);
+    assert_eq!(store.statistics().counts.rejected[&Rejection::TooNew], 4);
+    // Time goes on.
+    store.tend(minutes(1)).unwrap();
+    assert_eq!(store.append(&batch).unwrap().accepted, 1);
+}
+
+#[test]
 fn the_oldest_goes_when_there_is_too_much() {
     let directory = tempfile::tempdir().unwrap();
     let options = Options { retention_bytes: Some(2_000), merge_at: 100, ..Options::default() };
     let store = Store::open(directory.path(), options).unwrap();
     for hour in 1..9 {
+        store.tend(hour * HOUR).unwrap();
         append(&store, 1, hour * HOUR);
         store.flush().unwrap();
-        store.tend(hour * HOUR).unwrap();
     }
+    store.tend(8 * HOUR).unwrap();
     let statistics = store.statistics();
     assert!(statistics.segment_bytes <= 2_000 && statistics.segments > 1, "{statistics:?}");
     assert_eq!(statistics.segment_moments.unwrap().1, 8 * HOUR);

@@ -25,7 +25,7 @@ impl Naive {
         if let Some((last, _)) = series.last_key_value()
             && last - at > late
         {
-            return Fate::Rejected(Rejection::TooOld);
+            return Fate::Rejected(Rejection::OutOfOrder);
         }
         match series.get(&at) {
             Some(there) if there.to_bits() == value.to_bits() => Fate::Duplicate,
