@@ -116,7 +116,7 @@ pub(crate) fn remove_all<'a>(
 }
 
 /// What lies in a directory, each kind in order.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Listing {
     pub(crate) checkpoints: Vec<(u64, PathBuf)>,
     pub(crate) logs: Vec<(u64, PathBuf)>,
@@ -126,6 +126,16 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
+    /// Whether there is nothing of a store.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.checkpoints.is_empty() && self.logs.is_empty() && self.segments.is_empty()
+    }
+
+    /// Whether what lies there later is what lay there before, but for logs that have begun since.
+    pub(crate) fn holds(&self, later: &Self) -> bool {
+        self.checkpoints == later.checkpoints && self.segments == later.segments
+    }
+
     pub(crate) fn of(directory: &Path) -> Result<Self, OpenError> {
         let mut it = Self::default();
         for file in std::fs::read_dir(directory).map_err(OpenError::at(directory))? {

@@ -10,6 +10,12 @@ pub enum OpenError {
     /// Another process has it.
     #[error("{} is in use by another process: stop that one, or choose another directory", .0.display())]
     InUse(PathBuf),
+    /// There is none.
+    #[error("{} holds no store", .0.display())]
+    NoStore(PathBuf),
+    /// It changes faster than it can be read.
+    #[error("{} changes faster than it can be read: try again, or ask the server that writes it", .0.display())]
+    Restless(PathBuf),
     /// It was written by a newer version.
     #[error("{} has format {found}, and this version reads up to {known}: use the version that wrote it", path.display())]
     Newer {

@@ -16,6 +16,7 @@ use crate::log;
 use crate::metadata::Metadata;
 use crate::record::{self, Logged, Record, Tokens};
 use crate::segment::{self, Flushes, Segment, Unusable};
+use crate::snapshot::Snapshot;
 use crate::store::last_of;
 
 /// What was read.
@@ -45,7 +46,7 @@ pub(crate) enum Flaw {
     /// What can be read of it is in use, and why that is not all.
     Damaged(PathBuf, String),
     /// A log that ends in what is no record, or holds none.
-    Torn(PathBuf, Extent),
+    Torn { path: PathBuf, number: u64, extent: Extent },
 }
 
 impl Found {
@@ -73,6 +74,16 @@ impl Found {
             }
         }
         Ok(found)
+    }
+
+    /// It, for whoever only reads.
+    pub(crate) fn into_snapshot(self) -> Snapshot {
+        Snapshot {
+            pages: self.head.pages,
+            index: self.head.index,
+            segments: self.segments.into(),
+            metadata: Arc::new(self.metadata),
+        }
     }
 
     /// Opens the segments up to the flush that a checkpoint confirms. A later one is of a flush that was not finished: all
@@ -171,7 +182,7 @@ impl Found {
             self.flaws.push(Flaw::Damaged(path.clone(), why));
         }
         if extent.whole < extent.all || extent.is_empty() {
-            self.flaws.push(Flaw::Torn(path, extent));
+            self.flaws.push(Flaw::Torn { path, number, extent });
         }
         Ok(())
     }

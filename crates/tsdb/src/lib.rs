@@ -1,4 +1,4 @@
-//! The metric store: time series in a directory, written by one process and asked by it.
+//! The metric store: time series in a directory, written by one process and asked by any.
 //!
 //! ```text
 //! store       Store: open, intern, append, snapshot, sync, close
@@ -9,6 +9,7 @@
 //! options     Options and Limits
 //! statistics  what a store holds and what it did
 //! recover     how a store is opened, and what was found
+//! view        a snapshot of a store that another process may have
 //! error       why not
 //!
 //! intake      a sample is looked at, written to the log and put into its series
@@ -28,8 +29,7 @@
 //! into segments, segments are merged. Each chunk says what it adds up to, and each series of a segment too, so that
 //! a sum over thirty days reads only the two chunks at its ends.
 //!
-//! Deliberately absent: what a query means, the network, the system's clock (a [`Keeper`] is given one), and a second
-//! process that reads: it asks the first.
+//! Deliberately absent: what a query means, the network, and the system's clock (a [`Keeper`] is given one).
 
 mod batch;
 mod checkpoint;
@@ -55,6 +55,7 @@ mod snapshot;
 mod statistics;
 mod store;
 mod tend;
+mod view;
 
 pub use batch::{Appended, Batch, Sample, Value};
 pub use error::{OpenError, Refusal, Rejection, WriteError};

@@ -14,7 +14,8 @@ use crate::log::Log;
 use crate::statistics::Counts;
 use crate::store::State;
 
-/// What was found when a store was opened.
+/// What was found when a store was opened. When it was only [looked at](crate::Snapshot::of), nothing was set aside,
+/// cut or removed, and files have their own names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
     /// Segments that are in use.
@@ -39,7 +40,7 @@ impl Recovery {
         self.orphans == 0 && self.torn.is_empty() && self.damaged.is_empty()
     }
 
-    fn of(found: &Found) -> Self {
+    pub(crate) fn of(found: &Found) -> Self {
         Self {
             segments: found.segments.len(),
             series: found.head.len(),
@@ -66,7 +67,7 @@ impl Recovery {
                 std::fs::copy(&path, &aside).map_err(OpenError::at(&aside))?;
                 self.damaged.push((aside, why));
             }
-            Flaw::Torn(path, extent) => {
+            Flaw::Torn { path, extent, .. } => {
                 frames::cut(&path, extent).map_err(OpenError::at(&path))?;
                 if extent.whole < extent.all {
                     self.torn.push((path, extent.all - extent.whole));

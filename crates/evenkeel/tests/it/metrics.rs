@@ -10,15 +10,15 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::world::{World, said, wait_until};
 
 /// The command with its API at a port of its own.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// What it said until it was open.
     said: Vec<String>,
 }
 
 impl Server {
-    fn start(world: &World, arguments: &[&str]) -> Self {
+    pub(crate) fn start(world: &World, arguments: &[&str]) -> Self {
         let all = [&["metrics", "serve", "--listen", "127.0.0.1:0"], arguments].concat();
         let mut command = world.evenkeel(&all);
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
@@ -47,7 +47,7 @@ impl Server {
     }
 
     /// Asks it to end, and says with which code it did.
-    fn end(mut self, signal: Signal) -> Option<i32> {
+    pub(crate) fn end(mut self, signal: Signal) -> Option<i32> {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
         self.child.wait().unwrap().code()
     }

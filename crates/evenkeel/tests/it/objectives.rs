@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use evenkeel_series::Labels;
 use evenkeel_tsdb::{Batch, Options, Store};
+use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::metrics::Server;
 use crate::world::{World, said, wait_until};
 
 /// 2026-03-02T12:00:00Z, the moment that everything is judged at.
@@ -241,4 +243,16 @@ fn a_prometheus_with_the_same_samples_is_judged_alike() {
     }
     let missing = on(&world, "http://127.0.0.1:1", &["slo", "status"], &[]);
     assert_eq!(missing.1, Some(3), "{}", missing.0);
+}
+
+#[test]
+fn a_store_is_judged_beside_the_server_that_has_it() {
+    let world = world();
+    let alone = on(&world, "data", &["slo", "status"], &[]);
+    world.write("prometheus.yml", "storage: {tsdb: {retention: {time: 100y}}}\n");
+    let server = Server::start(&world, &["--config", "prometheus.yml", "--data", "data"]);
+    let url = format!("http://{}", server.address);
+    assert_eq!(on(&world, "data", &["slo", "status"], &[]), alone);
+    assert_eq!(on(&world, &url, &["slo", "status"], &[]), alone);
+    assert_eq!(server.end(Signal::TERM), Some(0));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use evenkeel_promql::{Options, Query, Sample, Value};
 use evenkeel_series::Source as Series;
 use evenkeel_slo::asking::{Answer, Question, When};
-use evenkeel_tsdb::{OpenError, Snapshot, Store};
+use evenkeel_tsdb::{OpenError, Recovery, Snapshot};
 use jiff::Timestamp;
 
 use super::remote::{Access, Remote, RemoteError};
@@ -22,6 +22,9 @@ pub enum AskError {
     /// The store could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Some of the store is lost: whatever it says may be wrong.
+    #[error("{0}; `evenkeel metrics serve` sets aside what is damaged, and goes on with the rest")]
+    Damaged(String),
     /// The server could not be asked.
     #[error(transparent)]
     Remote(#[from] RemoteError),
@@ -46,9 +49,8 @@ pub enum AskError {
 /// Where series are.
 #[derive(Debug)]
 pub enum Source {
-    /// A store in a directory.
-    Store(Box<Store>),
-    /// A store as it was at one moment, so that all answers are of the same samples.
+    /// A store as it was at one moment, so that all answers are of the same samples; whether somebody serves it does not
+    /// matter.
     Snapshot(Box<Snapshot>),
     /// A server.
     Remote(Box<Remote>),
@@ -66,8 +68,14 @@ impl Source {
         if !Path::new(place).is_dir() {
             return Err(AskError::NoStore(place.to_owned()));
         }
-        let store = Store::open(place, evenkeel_tsdb::Options::default())?;
-        Ok(Self::Store(Box::new(store)))
+        let (snapshot, found) = Snapshot::of(place).map_err(|error| match error {
+            OpenError::NoStore(_) => AskError::NoStore(place.to_owned()),
+            other => other.into(),
+        })?;
+        match lost(&found) {
+            Some(what) => Err(AskError::Damaged(what)),
+            None => Ok(Self::Snapshot(Box::new(snapshot))),
+        }
     }
 
     /// Puts a question.
@@ -76,11 +84,20 @@ impl Source {
     /// When nobody answers, or with something else than a number for each moment.
     pub async fn ask(&self, question: &Question) -> Result<Answer, AskError> {
         match self {
-            Self::Store(store) => evaluated(&store.snapshot(), question),
             Self::Snapshot(snapshot) => evaluated(&**snapshot, question),
             Self::Remote(remote) => remote.ask(question).await,
         }
     }
+}
+
+/// What of a store is lost, if anything is.
+fn lost(found: &Recovery) -> Option<String> {
+    let damaged = found.damaged.iter().map(|(path, why)| format!("{}: {why}", path.display()));
+    let torn = found.torn.iter().map(|(path, bytes)| {
+        format!("{}: {bytes} bytes at its end are no records", path.display())
+    });
+    let orphans = || format!("{} samples are of series that are lost", found.orphans);
+    damaged.chain(torn).next().or_else(|| (found.orphans > 0).then(orphans))
 }
 
 /// What a query is worth over series at hand.

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use evenkeel_series::{Labels, Samples, Source as _, Span};
-use evenkeel_tsdb::{Batch, Options, Store};
+use evenkeel_tsdb::{Batch, Options, Snapshot, Store};
 use evenkeel_units::Seed;
 use rand::RngExt as _;
 
@@ -33,7 +33,7 @@ fn options() -> Options {
 fn victim() {
     let Ok(directory) = std::env::var(DIRECTORY) else { return };
     let store = Store::open(directory, options()).unwrap();
-    let mut at = batches(&store).unwrap_or(0);
+    let mut at = found(&store);
     let refs: Vec<_> = (0..SERIES)
         .map(|series| {
             let number = series.to_string();
@@ -75,11 +75,15 @@ const fn moment(series: u64, batch: i64) -> i64 {
     if series.is_multiple_of(4) { ((batch - 1) ^ 1) + 1 } else { batch }
 }
 
-/// How many batches are in a store. Panics unless each is there as a whole, with the values that it had.
-fn batches(store: &Store) -> Option<i64> {
+/// How many batches are in a store that was opened.
+fn found(store: &Store) -> i64 {
     let recovery = store.recovery();
     assert!(recovery.damaged.is_empty() && recovery.orphans == 0, "{recovery:?}");
-    let snapshot = store.snapshot();
+    batches(&store.snapshot())
+}
+
+/// How many batches there are. Panics unless each is there as a whole, with the values that it had.
+pub(crate) fn batches(snapshot: &Snapshot) -> i64 {
     let all = snapshot.select(&[], Span::ALL).unwrap();
     let mut count = None;
     for series in &all {
@@ -95,10 +99,11 @@ fn batches(store: &Store) -> Option<i64> {
         assert_eq!(own, *count.get_or_insert(own), "{}", series.labels());
     }
     assert!(all.is_empty() || all.len() as u64 == SERIES);
-    count.map(|count| count as u64).map(u64::cast_signed)
+    count.unwrap_or(0).cast_signed() as i64
 }
 
-fn start(directory: &Path) -> Child {
+/// A process that takes batches in until it is killed.
+pub(crate) fn start(directory: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "kills::victim", "--nocapture", "--quiet"])
         .env(DIRECTORY, directory)
@@ -107,16 +112,21 @@ fn start(directory: &Path) -> Child {
         .unwrap()
 }
 
+/// The batches that a process says are taken in.
+pub(crate) fn acknowledged(by: &mut Child) -> impl Iterator<Item = i64> + use<> {
+    let lines = BufReader::new(by.stdout.take().unwrap()).lines().map_while(Result::ok);
+    lines.filter_map(|line| line.strip_prefix("acknowledged ")?.parse().ok())
+}
+
 /// Lets a victim go on for so many batches, kills it, and says the last that it acknowledged.
 fn kill_after(directory: &Path, lines: usize) -> i64 {
     let mut victim = start(directory);
-    let mut said = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let number = |line: &str| line.strip_prefix("acknowledged ")?.parse::<i64>().ok();
-    let mut last = said.by_ref().filter_map(|line| number(&line)).nth(lines).unwrap();
+    let mut said = acknowledged(&mut victim);
+    let mut last = said.nth(lines).unwrap();
     victim.kill().unwrap();
     victim.wait().unwrap();
     // What is still in the pipe was acknowledged too; a line may be torn.
-    for at in said.filter_map(|line| number(&line)) {
+    for at in said {
         last = last.max(at.min(last + 1));
     }
     last
@@ -133,7 +143,7 @@ fn what_was_acknowledged_outlives_a_kill_at_any_moment() {
         }
         let acknowledged = kill_after(directory.path(), chance.random_range(0..300));
         let store = Store::open(directory.path(), options()).unwrap();
-        let found = batches(&store).unwrap_or(0);
+        let found = found(&store);
         assert!(found >= acknowledged, "{found} of {acknowledged} batches, at kill {kill}");
         store.close().unwrap();
     }

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use evenkeel_series::{Labels, Source as _, Span, Summed};
-use evenkeel_tsdb::{Batch, Options, Store};
+use evenkeel_tsdb::{Batch, OpenError, Options, Snapshot, Store};
+
+use crate::kills::{acknowledged, batches, start};
 
 #[test]
 fn a_snapshot_has_all_of_a_batch_or_nothing_of_it() {
@@ -51,4 +53,55 @@ fn a_snapshot_has_all_of_a_batch_or_nothing_of_it() {
         assert_eq!(before, 3_000);
     });
     assert!(store.statistics().counts.flushes > 0);
+}
+
+#[test]
+fn a_store_is_read_while_another_process_writes_flushes_and_merges_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut writer = start(directory.path());
+    let mut said = acknowledged(&mut writer);
+    let mut snapshots = Vec::new();
+    for _ in 0..40 {
+        let acknowledged = said.nth(9).unwrap();
+        let (snapshot, recovery) = Snapshot::of(directory.path()).unwrap();
+        assert!(recovery.is_whole(), "{recovery:?}");
+        let found = batches(&snapshot);
+        assert!(found >= acknowledged, "{found} of {acknowledged} batches");
+        snapshots.push((snapshot, found));
+    }
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    // Most of the segments that the first ones read are gone by now.
+    for (snapshot, found) in &snapshots {
+        assert_eq!(batches(snapshot), *found);
+    }
+    let (last, _) = Snapshot::of(directory.path()).unwrap();
+    let store = Store::open(directory.path(), Options::default()).unwrap();
+    assert_eq!(batches(&last), batches(&store.snapshot()));
+}
+
+#[test]
+fn whoever_only_looks_changes_nothing_and_needs_no_lock() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = Snapshot::of(directory.path()).unwrap_err();
+    assert!(matches!(error, OpenError::NoStore(_)), "{error}");
+    let store = Store::open(directory.path(), Options::default()).unwrap();
+    let mut batch = Batch::default();
+    batch.float(store.intern(&Labels::of([("a", "1")])).unwrap(), 1, 1.0);
+    store.append(&batch).unwrap();
+    store.flush().unwrap();
+    for name in ["00000007-00000007.new", "00000009-00000009.segment"] {
+        std::fs::write(directory.path().join(name), "evk-").unwrap();
+    }
+    let names = || {
+        let all = std::fs::read_dir(directory.path()).unwrap();
+        let mut all: Vec<_> = all.map(|it| it.unwrap().path()).collect();
+        all.sort();
+        all.into_iter().map(|it| (std::fs::read(&it).unwrap(), it)).collect::<Vec<_>>()
+    };
+    let before = names();
+    let (snapshot, recovery) = Snapshot::of(directory.path()).unwrap();
+    assert_eq!(snapshot.select(&[], Span::ALL).unwrap().len(), 1);
+    assert!(recovery.is_whole(), "a flush that is not done is none of its business");
+    assert_eq!(names(), before);
 }

@@ -75,8 +75,8 @@ pub(super) fn unasked(error: AskError) -> Failure {
         AskError::NoStore(_) | AskError::Query { .. } | AskError::Shape { .. } => {
             Failure::usage(error.to_string())
         }
-        AskError::Open(_) => Failure::could_not_run(error.to_string())
-            .help("a store that a server has open is asked by the URL of that server"),
-        AskError::Remote(_) => Failure::could_not_run(error.to_string()),
+        AskError::Open(_) | AskError::Damaged(_) | AskError::Remote(_) => {
+            Failure::could_not_run(error.to_string())
+        }
     }
 }
