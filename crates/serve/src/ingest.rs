@@ -1,13 +1,14 @@
 //! Ingest: remote write and OTLP. Bodies in, status out.
 //!
 //! The statuses are those of Prometheus: 204 when everything was taken in, 400 when something was not and sending it again
-//! would not help (the rest is stored), 5xx when it would.
+//! would not help (the rest is stored), 5xx when it would. Those of OTLP are its own: 200 with what was refused, 503 when sending
+//! again helps.
 
 use std::io::Read as _;
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use evenkeel_metrics::receive::{ReceiveError, Receiver, otlp};
+use evenkeel_metrics::receive::{Form, ReceiveError, Receiver, complaint, otlp};
 use evenkeel_tsdb::SeriesRef;
 use flate2::read::MultiGzDecoder;
 use http_body_util::Full;
@@ -21,9 +22,10 @@ use crate::own::Counts;
 /// No body is larger, packed.
 pub(crate) const BODY_MAX: usize = 32 << 20;
 /// No body of OTLP is larger, unpacked.
-const PLAIN_MAX: usize = 64 << 20;
+const PLAIN_MAX: usize = 32 << 20;
 
 const PROTOBUF: &str = "application/x-protobuf";
+const JSON: &str = "application/json";
 
 /// What takes requests in, and keeps room for the next ones.
 #[derive(Debug, Default)]
@@ -49,7 +51,7 @@ impl Ingest {
         match written {
             Err(error) => failed(&error),
             Ok(written) => {
-                counts.received(written.samples, &written.left);
+                counts.received(written.samples, written.exemplars, &written.left);
                 match written.left.is_empty() {
                     true => plain(StatusCode::NO_CONTENT, ""),
                     false => plain(StatusCode::BAD_REQUEST, format!("{}\n", written.left)),
@@ -66,23 +68,34 @@ impl Ingest {
         counts: &Counts,
     ) -> Response<Full<Bytes>> {
         let text = |name: HeaderName| text(headers, name);
-        if media(text(header::CONTENT_TYPE)) != PROTOBUF {
-            let text = "OTLP is taken as protobuf: `Content-Type: application/x-protobuf`.\n";
-            return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
-        }
+        let (form, content) = match media(text(header::CONTENT_TYPE)) {
+            PROTOBUF => (Form::Protobuf, PROTOBUF),
+            JSON => (Form::Json, JSON),
+            _ => {
+                let text = "OTLP is taken as `Content-Type: application/x-protobuf` or `application/json`.\n";
+                return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
+            }
+        };
         let taken = match text(header::CONTENT_ENCODING) {
-            "" | "identity" => otlp(body, store),
-            "gzip" => unpacked(body).and_then(|it| otlp(&it, store)),
+            "" | "identity" if body.len() > PLAIN_MAX => Err(ReceiveError::TooLarge(PLAIN_MAX)),
+            "" | "identity" => otlp(body, form, store),
+            "gzip" => unpacked(body).and_then(|it| otlp(&it, form, store)),
             other => {
                 let text = format!("The encoding `{other}` is not taken: send gzip.\n");
                 return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
             }
         };
         match taken {
-            Err(error) => failed(&error),
+            Err(error) => {
+                let status = match error {
+                    ReceiveError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+                    _ => status(&error),
+                };
+                with(status, content, complaint(&error.to_string(), form))
+            }
             Ok(answer) => {
-                counts.received(answer.samples, &answer.left);
-                with(StatusCode::OK, PROTOBUF, answer.message())
+                counts.received(answer.samples, answer.exemplars, &answer.left);
+                with(StatusCode::OK, content, answer.message(form))
             }
         }
     }
@@ -128,10 +141,15 @@ fn unpacked(body: &[u8]) -> Result<Vec<u8>, ReceiveError> {
 }
 
 fn failed(error: &ReceiveError) -> Response<Full<Bytes>> {
-    let status = match error {
+    plain(status(error), format!("{error}\n"))
+}
+
+const fn status(of: &ReceiveError) -> StatusCode {
+    match of {
         ReceiveError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        ReceiveError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-        ReceiveError::Packed | ReceiveError::Message => StatusCode::BAD_REQUEST,
-    };
-    plain(status, format!("{error}\n"))
+        ReceiveError::TooLarge(_) | ReceiveError::TooMany(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        ReceiveError::Packed | ReceiveError::Message | ReceiveError::Json(_) => {
+            StatusCode::BAD_REQUEST
+        }
+    }
 }

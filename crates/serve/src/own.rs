@@ -16,9 +16,12 @@ pub(crate) struct Counts {
     /// By handler and status.
     requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
     queries: AtomicU64,
+    /// Queries that are worked on.
+    active: AtomicU64,
     received: AtomicU64,
     refused: AtomicU64,
     invalid: AtomicU64,
+    exemplars: AtomicU64,
     /// What the store could not do.
     failures: AtomicU64,
 }
@@ -30,9 +33,11 @@ impl Counts {
         *requests.entry((handler, status)).or_default() += 1;
     }
 
-    /// A query began.
-    pub(crate) fn query(&self) {
+    /// A query begins, and ends when what this gives is dropped.
+    pub(crate) fn query(&self) -> Active<'_> {
         self.queries.fetch_add(1, Ordering::Relaxed);
+        self.active.fetch_add(1, Ordering::Relaxed);
+        Active(&self.active)
     }
 
     /// The store could not write.
@@ -41,11 +46,12 @@ impl Counts {
     }
 
     /// Samples came by remote write or OTLP.
-    pub(crate) fn received(&self, samples: usize, left: &Left) {
+    pub(crate) fn received(&self, samples: usize, exemplars: usize, left: &Left) {
         let add = |to: &AtomicU64, count: usize| to.fetch_add(count as u64, Ordering::Relaxed);
         add(&self.received, samples);
         add(&self.refused, left.refused.total());
         add(&self.invalid, left.invalid);
+        add(&self.exemplars, exemplars);
     }
 
     /// All of it, what the store holds, and what was judged last, as text.
@@ -84,6 +90,11 @@ impl Counts {
                 "Series and points of remote write and OTLP that are none.",
                 of(&self.invalid),
             ),
+            (
+                "evenkeel_received_exemplars_dropped",
+                "Exemplars of remote write and OTLP, of which none is kept.",
+                of(&self.exemplars),
+            ),
             ("evenkeel_store_failures", "What the store could not write.", of(&self.failures)),
             ("evenkeel_store_samples_appended", "Samples taken in by the store.", counts.accepted),
             (
@@ -104,6 +115,7 @@ impl Counts {
             to.sample(&name, [("reason", why.name())], *count as f64, None);
         }
         for (name, help, value) in [
+            ("evenkeel_queries_active", "Queries that are worked on.", of(&self.active)),
             ("evenkeel_store_live_series", "Series in memory.", store.live_series),
             ("evenkeel_store_live_samples", "Samples in no segment yet.", store.live_samples),
             ("evenkeel_store_log_bytes", "Bytes of the log that is written.", store.log_bytes),
@@ -119,6 +131,16 @@ impl Counts {
     }
 }
 
+/// A query that is worked on.
+#[derive(Debug)]
+pub(crate) struct Active<'a>(&'a AtomicU64);
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use evenkeel_metrics::exposition::Parser;
@@ -130,7 +152,7 @@ mod tests {
     fn what_it_says_of_itself_is_what_it_could_scrape() {
         let (counts, watch) = (Counts::default(), Watch::new(Tellers::default()));
         counts.request("query", 200);
-        counts.query();
+        drop(counts.query());
         for format in [Format::Text, Format::OpenMetrics] {
             let text = counts.text(&Statistics::default(), &watch, format);
             assert!(Parser::new(&text, format).all(|it| it.is_ok()), "{text}");

@@ -6,14 +6,15 @@
 //! otlp           OTLP over HTTP: metrics of OpenTelemetry, under the names that Prometheus gives them
 //! ```
 //!
-//! What can be taken in is, whatever else came with it; the rest is counted with its reason. Deliberately absent: remote
-//! write 2.0, OTLP as JSON and over gRPC, exemplars.
+//! What can be taken in is, whatever else came with it; the rest is counted with its reason. So are exemplars, of which none is
+//! kept. A small body may say a lot, and so there is a most of what is made of one. Deliberately absent: remote write 2.0, OTLP
+//! over gRPC.
 
 mod otlp;
 mod wire;
 mod write_request;
 
-pub use otlp::{Answer, otlp};
+pub use otlp::{Answer, Form, complaint, otlp};
 pub use write_request::{Receiver, Written};
 
 use crate::intake::Refused;
@@ -74,6 +75,12 @@ pub enum ReceiveError {
     /// They are too many, unpacked.
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
+    /// They say more than is taken in at once.
+    #[error("the body holds more than {0} samples and labels: send less at once")]
+    TooMany(usize),
+    /// They are no such JSON.
+    #[error("the body is no such message as JSON: {0}")]
+    Json(String),
     /// They are no message.
     #[error("the body is no such message of protobuf")]
     Message,

@@ -15,6 +15,12 @@ use crate::intake::{Batch, Intake, Meaning};
 
 /// No request is larger, unpacked.
 const PLAIN_MAX: usize = 64 << 20;
+/// What is made of one request, at most: a sample takes two bytes there, and a score of them here.
+const SAMPLES_MAX: usize = 2_000_000;
+/// So many metrics are explained by one request at most, …
+const MEANINGS_MAX: usize = 100_000;
+/// … and a series with more labels is none: no store takes it.
+const LABELS_MAX: usize = 1_000;
 /// After a request that was larger, the room is given back.
 const KEPT_MAX: usize = 8 << 20;
 
@@ -23,6 +29,8 @@ const KEPT_MAX: usize = 8 << 20;
 pub struct Written {
     /// Samples that were taken in, histograms among them.
     pub samples: usize,
+    /// Exemplars, which are not kept.
+    pub exemplars: usize,
     /// What was not.
     pub left: Left,
 }
@@ -79,43 +87,55 @@ fn take<S: Copy + Send + Sync + 'static>(
     store: &impl Intake<Series = S>,
 ) -> Result<Written, ReceiveError> {
     batch.clear();
-    let mut left = Left::default();
+    let (mut left, mut exemplars) = (Left::default(), 0);
     let mut labels: Vec<(&str, &str)> = Vec::with_capacity(32);
     let mut meanings = Vec::new();
     let mut wire = Wire(plain);
     while let Some((number, value)) = wire.field()? {
         match number {
-            1 => series(value.message()?, &mut labels, batch, &mut left, store)?,
+            1 => exemplars += series(value.message()?, &mut labels, batch, &mut left, store)?,
             3 => meanings.push(meaning(value.message()?)?),
             _ => {}
+        }
+        if batch.len() > SAMPLES_MAX || meanings.len() > MEANINGS_MAX {
+            return Err(ReceiveError::TooMany(SAMPLES_MAX));
         }
     }
     let count = batch.len();
     left.refused = store.append(batch)?;
     meanings.iter().for_each(|(metric, meaning)| store.describe(metric, meaning));
-    Ok(Written { samples: count - left.refused.total().min(count), left })
+    Ok(Written { samples: count - left.refused.total().min(count), exemplars, left })
 }
 
+/// Takes the samples of a series into the batch, and says how many exemplars were among them.
 fn series<'a, S: Copy + Send + Sync + 'static>(
     message: &'a [u8],
     labels: &mut Vec<(&'a str, &'a str)>,
     batch: &mut Batch<S>,
     left: &mut Left,
     store: &impl Intake<Series = S>,
-) -> Result<(), ReceiveError> {
+) -> Result<usize, ReceiveError> {
     labels.clear();
     // Labels come first from everybody, but need not.
     let mut wire = Wire(message);
-    let mut is_empty = true;
+    let (mut samples, mut exemplars) = (0, 0);
     while let Some((number, value)) = wire.field()? {
         match number {
+            1 if labels.len() == LABELS_MAX => {
+                left.invalid(|| format!("a series with more than {LABELS_MAX} labels"));
+                return Ok(0);
+            }
             1 => labels.push(label(value.message()?)?),
-            2 | 4 => is_empty = false,
+            2 | 4 => samples += 1,
+            3 => exemplars += 1,
             _ => {}
         }
     }
-    if is_empty {
-        return Ok(());
+    if samples == 0 {
+        return Ok(exemplars);
+    }
+    if samples > SAMPLES_MAX {
+        return Err(ReceiveError::TooMany(SAMPLES_MAX));
     }
     if !labels.is_sorted_by(|one, other| one.0 < other.0) {
         labels.sort_unstable();
@@ -125,13 +145,13 @@ fn series<'a, S: Copy + Send + Sync + 'static>(
     let has_name = labels.iter().any(|it| it.0 == METRIC_NAME);
     if is_twice || !has_name || labels.first().is_some_and(|it| it.0.is_empty()) {
         left.invalid(|| format!("invalid labels {labels:?}"));
-        return Ok(());
+        return Ok(exemplars);
     }
     let handle = match store.series(labels) {
         Ok(handle) => handle,
         Err(error) => {
             left.invalid(|| error.to_string());
-            return Ok(());
+            return Ok(exemplars);
         }
     };
     let mut wire = Wire(message);
@@ -145,7 +165,7 @@ fn series<'a, S: Copy + Send + Sync + 'static>(
             _ => {}
         }
     }
-    Ok(())
+    Ok(exemplars)
 }
 
 #[inline]
@@ -316,7 +336,7 @@ mod tests {
                 series(&[(METRIC_NAME, "idle")], &[]),
             ],
         );
-        assert_eq!(written, Written { samples: 3, left: Left::default() });
+        assert_eq!(written, Written { samples: 3, ..Written::default() });
         assert_eq!(
             store.all(),
             ["up{job=\"a\"} 1 @5", "up{job=\"a\"} 0 @6", "up{job=\"b\"} 2.5 @-7"]
@@ -389,6 +409,32 @@ mod tests {
         assert_eq!(write(&packed(b"\x0a\x05\x0a")), ReceiveError::Message);
         assert_eq!(write(&[255, 255, 255, 127]), ReceiveError::TooLarge(PLAIN_MAX));
         assert_eq!(store.all(), [""; 0]);
+    }
+
+    #[test]
+    fn a_small_body_that_says_too_much_is_refused() {
+        let (store, mut receiver) = (Memory::default(), Receiver::default());
+        let packed = |it: &[u8]| snap::raw::Encoder::new().compress_vec(it).unwrap();
+        let mut write = |plain: Vec<u8>| receiver.write(&packed(&plain), &store);
+        let mut one = series(&[("__name__", "a")], &[]).encode_to_vec();
+        one.extend(b"\x12\x00".repeat(SAMPLES_MAX + 1));
+        let mut samples = vec![0x0a];
+        prost::encoding::encode_varint(one.len() as u64, &mut samples);
+        samples.extend(one);
+        assert_eq!(write(samples), Err(ReceiveError::TooMany(SAMPLES_MAX)));
+        assert!(write(b"\x1a\x00".repeat(MEANINGS_MAX + 1)).is_err());
+        let pairs: Vec<_> = (0..=LABELS_MAX).map(|it| (format!("n{it}"), "v")).collect();
+        let pairs: Vec<_> = pairs.iter().map(|it| (&*it.0, it.1)).collect();
+        let many = WriteRequest {
+            timeseries: vec![
+                series(&pairs, &[(1.0, 5)]),
+                series(&[("__name__", "b")], &[(2.0, 5)]),
+            ],
+            metadata: Vec::new(),
+        };
+        let written = write(many.encode_to_vec()).unwrap();
+        assert_eq!((written.samples, written.left.invalid), (1, 1));
+        assert_eq!(store.all(), ["b 2 @5"]);
     }
 
     proptest! {

@@ -19,7 +19,7 @@ pub(crate) use fetch::{authorization, client};
 pub(crate) use pool::fits;
 pub use pool::{Health, Pool, Stopping, Watched};
 pub use session::Scraped;
-pub use target::{Dropped, Target};
+pub use target::{Dropped, Target, time};
 
 /// When a target is due next: the first moment after `now` that is `offset` after a multiple of the interval. All in
 /// milliseconds.

@@ -157,12 +157,25 @@ fn encoded(text: &str) -> String {
     url
 }
 
-/// As it is written in a configuration.
-fn time(time: Duration) -> String {
-    match (time.as_secs(), time.subsec_millis()) {
-        (seconds, 0) => format!("{seconds}s"),
-        (seconds, millis) => format!("{seconds}s{millis}ms"),
+/// A time as Prometheus writes it: `1m30s`, `200ms`; days and more only where nothing is left.
+pub fn time(time: Duration) -> String {
+    const UNITS: [(&str, u128, bool); 7] = [
+        ("y", 365 * 86_400_000, true),
+        ("w", 7 * 86_400_000, true),
+        ("d", 86_400_000, true),
+        ("h", 3_600_000, false),
+        ("m", 60_000, false),
+        ("s", 1_000, false),
+        ("ms", 1, false),
+    ];
+    let (mut text, mut rest) = (String::new(), time.as_millis());
+    for (unit, size, is_whole) in UNITS {
+        if rest >= size && !(is_whole && rest % size > 0) {
+            text.push_str(&format!("{}{unit}", rest / size));
+            rest %= size;
+        }
     }
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 fn labels(pairs: &Pairs, keep: impl Fn(&str) -> bool) -> Labels {
@@ -179,6 +192,21 @@ mod tests {
         let config = Config::read("prometheus.yml", text.as_bytes().to_vec()).unwrap();
         let scrape = &config.scrapes[0];
         targets(scrape, &scrape.groups)
+    }
+
+    #[test]
+    fn times_are_written_as_prometheus_writes_them() {
+        for (millis, text) in [
+            (0, "0s"),
+            (200, "200ms"),
+            (1_500, "1s500ms"),
+            (90_000, "1m30s"),
+            (86_400_000, "1d"),
+            (90_000_000, "25h"),
+            (14 * 86_400_000, "2w"),
+        ] {
+            assert_eq!(time(Duration::from_millis(millis)), text);
+        }
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! What others send: remote write and OTLP.
 
+use std::io::Write as _;
+
 use evenkeel_units::{Clock as _, SystemClock};
 
 use crate::world::World;
 
+const JSON: &str = "content-type: application/json\r\n";
 const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
 
 #[test]
@@ -64,9 +67,56 @@ fn what_is_no_such_request_is_refused_with_what_to_do() {
     let noise = write(&format!("{PROTOBUF}content-encoding: snappy\r\n"), b"noise");
     assert_eq!((noise.status, &*noise.body), (400, "the body is not packed as it is said to be\n"));
     assert_eq!(world.get("/api/v1/write").status, 405);
-    let json =
-        world.send("POST /api/v1/otlp/v1/metrics\r\ncontent-type: application/json\r\n", b"{}");
-    assert_eq!(json.status, 415);
+    let otlp = |headers: &str, body: &[u8]| {
+        world.send(&format!("POST /api/v1/otlp/v1/metrics\r\n{headers}"), body)
+    };
+    assert_eq!(otlp("content-type: text/plain\r\n", b"{}").status, 415);
+    assert_eq!(otlp(&format!("{JSON}content-encoding: br\r\n"), b"{}").status, 415);
+    let wrong = otlp(JSON, b"{\"resourceMetrics\": 1}");
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.head.contains("content-type: application/json"), "{}", wrong.head);
+    let message =
+        r#"{"message":"the body is no such message as JSON: `resourceMetrics` is not a list"}"#;
+    assert_eq!(wrong.body, message);
+}
+
+#[test]
+fn otlp_is_taken_in_as_json_packed_or_not() {
+    let (world, _folder) = World::empty();
+    let metrics = |name: &str| {
+        let points = r#"[{"timeUnixNano": "100000000000", "asDouble": 2.5, "exemplars": [{}]}]"#;
+        let metric = format!(r#"{{"name": "{name}", "gauge": {{"dataPoints": {points}}}}}"#);
+        format!(r#"{{"resourceMetrics": [{{"scopeMetrics": [{{"metrics": [{metric}]}}]}}]}}"#)
+    };
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(metrics("b").as_bytes()).unwrap();
+    let packed = gzip.finish().unwrap();
+    for (headers, body) in [("", metrics("a").into_bytes()), ("content-encoding: gzip\r\n", packed)]
+    {
+        let answer = world.send(&format!("POST /api/v1/otlp/v1/metrics\r\n{JSON}{headers}"), &body);
+        assert_eq!((answer.status, &*answer.body), (200, "{}"));
+    }
+    assert_eq!(
+        world.ask("{__name__=~\"a|b\"}", 100),
+        [r#"{"__name__":"a"} "2.5""#, r#"{"__name__":"b"} "2.5""#]
+    );
+    let own = world.get("/metrics").body;
+    assert!(own.contains("evenkeel_received_exemplars_dropped_total 2\n"), "{own}");
+}
+
+#[test]
+fn a_body_that_unpacks_to_more_than_is_taken_is_refused() {
+    let (world, _folder) = World::empty();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for _ in 0..33 {
+        gzip.write_all(&vec![b' '; 1 << 20]).unwrap();
+    }
+    let body = gzip.finish().unwrap();
+    let head = format!("POST /api/v1/otlp/v1/metrics\r\n{JSON}content-encoding: gzip\r\n");
+    assert_eq!(world.send(&head, &body).status, 413);
+    // What Snappy says it unpacks to is believed only to refuse it.
+    let head = format!("POST /api/v1/write\r\n{PROTOBUF}content-encoding: snappy\r\n");
+    assert_eq!(world.send(&head, &[255, 255, 255, 127]).status, 413);
 }
 
 #[test]

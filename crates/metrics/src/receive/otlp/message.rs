@@ -1,7 +1,7 @@
 //! The messages of OTLP metrics as they are read, with the numbers that their fields have on the wire.
 //!
-//! Beside `opentelemetry/proto/metrics/v1`, only what says nothing about a sample is left out: exemplars and flags of
-//! spans.
+//! Beside `opentelemetry/proto/metrics/v1`, only what says nothing about a sample is left out; exemplars are counted and not
+//! read.
 
 use prost::{Message, Oneof};
 
@@ -113,11 +113,17 @@ pub(super) struct NumberPoint {
     pub(super) nanos: u64,
     #[prost(oneof = "Number", tags = "4, 6")]
     pub(super) value: Option<Number>,
+    #[prost(message, repeated, tag = "5")]
+    pub(super) exemplars: Vec<Dropped>,
     #[prost(message, repeated, tag = "7")]
     pub(super) attributes: Vec<KeyValue>,
     #[prost(uint32, tag = "8")]
     pub(super) flags: u32,
 }
+
+/// What is counted and not read.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Message)]
+pub(super) struct Dropped {}
 
 /// A number.
 #[derive(Copy, Clone, PartialEq, Oneof)]
@@ -141,6 +147,8 @@ pub(super) struct HistogramPoint {
     pub(super) counts: Vec<u64>,
     #[prost(double, repeated, tag = "7")]
     pub(super) bounds: Vec<f64>,
+    #[prost(message, repeated, tag = "8")]
+    pub(super) exemplars: Vec<Dropped>,
     #[prost(message, repeated, tag = "9")]
     pub(super) attributes: Vec<KeyValue>,
     #[prost(uint32, tag = "10")]
@@ -168,6 +176,8 @@ pub(super) struct ExponentialPoint {
     pub(super) negative: Option<Buckets>,
     #[prost(uint32, tag = "10")]
     pub(super) flags: u32,
+    #[prost(message, repeated, tag = "11")]
+    pub(super) exemplars: Vec<Dropped>,
     #[prost(double, tag = "14")]
     pub(super) zero_threshold: f64,
 }
@@ -234,4 +244,11 @@ pub(super) enum Said {
     Whole(i64),
     #[prost(double, tag = "4")]
     Float(f64),
+}
+
+/// Why nothing was taken in: a `google.rpc.Status`.
+#[derive(Clone, PartialEq, Eq, Hash, Message)]
+pub(super) struct Status {
+    #[prost(string, tag = "2")]
+    pub(super) message: String,
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! message  what is on the wire
+//! json     the same as text
 //! name     what Prometheus calls it
 //! native   exponential buckets as native histograms
 //! ```
@@ -11,6 +12,7 @@
 //! request to the next (delta) is refused: added up here it would be wrong after any request that was lost or sent again,
 //! and every SDK and collector can send what counts from the start.
 
+mod json;
 mod message;
 mod name;
 mod native;
@@ -23,9 +25,10 @@ use prost::Message as _;
 
 use self::message::{
     AnyValue, Data, Exponential, Histogram, KeyValue, Metric, Number, NumberPoint, Request,
-    Resource, ResourceMetrics, Said, Summary,
+    Resource, ResourceMetrics, Said, Status, Summary,
 };
 use self::name::Sort;
+use super::wire::Wire;
 use super::{Left, ReceiveError};
 use crate::exposition::Kind;
 use crate::intake::{Batch, Intake, Meaning};
@@ -36,42 +39,99 @@ const CUMULATIVE: i32 = 2;
 /// The flag of a point that says that there is none.
 const NOTHING: u32 = 1;
 
+/// What is made of one request, at most: metrics, points, their attributes.
+const MESSAGES_MAX: usize = 2_000_000;
+
+/// How a request is written, and its answer.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As protobuf.
+    Protobuf,
+    /// As JSON.
+    Json,
+}
+
 /// What came of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// Samples that were taken in.
     pub samples: usize,
+    /// Exemplars, which are not kept.
+    pub exemplars: usize,
     /// What was not.
     pub left: Left,
 }
 
 impl Answer {
     /// What the sender is answered.
-    pub fn message(&self) -> Vec<u8> {
+    pub fn message(&self, form: Form) -> Vec<u8> {
         let rejected = self.left.invalid + self.left.refused.total();
         let partial_success = (rejected > 0).then(|| PartialSuccess {
             rejected_data_points: i64::try_from(rejected).unwrap_or(i64::MAX),
             error_message: self.left.to_string(),
         });
-        ExportResponse { partial_success }.encode_to_vec()
+        match (form, partial_success) {
+            (Form::Protobuf, partial_success) => ExportResponse { partial_success }.encode_to_vec(),
+            (Form::Json, None) => b"{}".to_vec(),
+            (Form::Json, Some(it)) => {
+                // Whole numbers of 64 bits are texts.
+                let rejected = it.rejected_data_points.to_string();
+                let partial = serde_json::json!({"rejectedDataPoints": rejected, "errorMessage": it.error_message});
+                serde_json::json!({"partialSuccess": partial}).to_string().into_bytes()
+            }
+        }
+    }
+}
+
+/// What the sender of a request is answered of which nothing was taken in: a `google.rpc.Status`.
+pub fn complaint(text: &str, form: Form) -> Vec<u8> {
+    match form {
+        Form::Protobuf => Status { message: text.to_owned() }.encode_to_vec(),
+        Form::Json => serde_json::json!({"message": text}).to_string().into_bytes(),
     }
 }
 
 /// Takes in the body of a request.
 ///
 /// # Errors
-/// When it is no such request; nothing of it was taken in then. When the store takes nothing in.
-pub fn otlp<I: Intake>(body: &[u8], store: &I) -> Result<Answer, ReceiveError> {
-    let request = Request::decode(body).map_err(|_| ReceiveError::Message)?;
+/// When it is no such request, or too large a one; nothing of it was taken in then. When the store takes nothing in.
+pub fn otlp<I: Intake>(body: &[u8], form: Form, store: &I) -> Result<Answer, ReceiveError> {
+    let request = match form {
+        Form::Protobuf if messages(body, 0)? > MESSAGES_MAX => {
+            return Err(ReceiveError::TooMany(MESSAGES_MAX));
+        }
+        Form::Protobuf => Request::decode(body).map_err(|_| ReceiveError::Message)?,
+        // Every value but the first follows one of these.
+        Form::Json if body.iter().filter(|it| b"[{,:".contains(it)).count() > 4 * MESSAGES_MAX => {
+            return Err(ReceiveError::TooMany(MESSAGES_MAX));
+        }
+        Form::Json => json::request(body)?,
+    };
     let mut taking = Taking::new(store);
     request.resources.iter().for_each(|it| taking.resource(it));
-    let mut left = taking.left;
+    let (mut left, exemplars) = (taking.left, taking.exemplars);
     let count = taking.batch.len();
     left.refused = store.append(&taking.batch)?;
     for (metric, meaning) in &taking.meanings {
         store.describe(metric, meaning);
     }
-    Ok(Answer { samples: count - left.refused.total().min(count), left })
+    Ok(Answer { samples: count - left.refused.total().min(count), exemplars, left })
+}
+
+/// The numbers of the fields in which messages lie, level by level: resources, scopes, metrics, their data, points.
+const NESTED: [&[u64]; 5] = [&[1], &[1, 2], &[1, 2], &[5, 7, 9, 10, 11], &[1]];
+
+/// How many fields there are down to those of points, counted without making anything of them: what takes two bytes on the
+/// wire takes a hundred in memory.
+fn messages(body: &[u8], level: usize) -> Result<usize, ReceiveError> {
+    let (mut wire, mut count) = (Wire(body), 0);
+    while let Some((number, value)) = wire.field()? {
+        count += 1;
+        if NESTED.get(level).is_some_and(|it| it.contains(&number)) {
+            count += messages(value.message()?, level + 1)?;
+        }
+    }
+    Ok(count)
 }
 
 type Pairs = BTreeMap<String, String>;
@@ -82,6 +142,7 @@ struct Taking<'a, I: Intake> {
     batch: Batch<I::Series>,
     meanings: BTreeMap<String, Meaning>,
     left: Left,
+    exemplars: usize,
     /// Labels of everything of the present resource.
     base: Pairs,
     /// The newest moment of the present resource.
@@ -95,6 +156,7 @@ impl<'a, I: Intake> Taking<'a, I> {
             batch: Batch::default(),
             meanings: BTreeMap::new(),
             left: Left::default(),
+            exemplars: 0,
             base: Pairs::new(),
             newest: None,
         }
@@ -137,10 +199,12 @@ impl<'a, I: Intake> Taking<'a, I> {
             Data::Exponential(it) => it.temporality,
             Data::Gauge(_) | Data::Summary(_) => CUMULATIVE,
         };
+        let (points, exemplars) = size(data);
+        self.exemplars += exemplars;
         if temporality != CUMULATIVE {
-            self.left.invalid(|| {
-                format!("`{name}` counts from one request to the next: send cumulative temporality")
-            });
+            let why = "counts from one request to the next: send cumulative temporality";
+            self.left.invalid(|| format!("`{name}` {why}"));
+            self.left.invalid += points.max(1) - 1;
             return;
         }
         match data {
@@ -259,6 +323,22 @@ impl<'a, I: Intake> Taking<'a, I> {
                 None
             }
         }
+    }
+}
+
+/// How many points there are, and how many exemplars of them.
+fn size(of: &Data) -> (usize, usize) {
+    match of {
+        Data::Gauge(message::Gauge { points }) | Data::Sum(message::Sum { points, .. }) => {
+            (points.len(), points.iter().map(|it| it.exemplars.len()).sum())
+        }
+        Data::Histogram(it) => {
+            (it.points.len(), it.points.iter().map(|it| it.exemplars.len()).sum())
+        }
+        Data::Exponential(it) => {
+            (it.points.len(), it.points.iter().map(|it| it.exemplars.len()).sum())
+        }
+        Data::Summary(it) => (it.points.len(), 0),
     }
 }
 
