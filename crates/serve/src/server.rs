@@ -23,7 +23,7 @@ use evenkeel_metrics::scrape::{Pool, Watched};
 use evenkeel_promql::Cancel;
 use evenkeel_tsdb::{Keeper, OpenError, Options, Store};
 use evenkeel_units::Clock;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
@@ -33,7 +33,7 @@ use tokio::task::LocalSet;
 use crate::api;
 use crate::api::answer::Failed;
 use crate::api::asked::Asked;
-use crate::door::{Door, Guard, Patience, Token, plain, with};
+use crate::door::{Door, Guard, Packing, Patience, Token, plain};
 use crate::ingest::{BODY_MAX, Ingest};
 use crate::intake::Stored;
 use crate::own::Counts;
@@ -41,7 +41,8 @@ use crate::watch::{self as watching, Documents, Tellers, Watch};
 
 /// Clients keep connections for the next request.
 const PATIENCE: Patience = Patience {
-    head: Duration::from_mins(5),
+    first: Duration::from_secs(10),
+    next: Duration::from_mins(5),
     connection: Duration::from_hours(24),
     connections: 512,
 };
@@ -51,7 +52,9 @@ const FORM_MAX: usize = 1 << 20;
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// Queries that are worked on at a time; others wait within their timeout.
 const QUERIES_MAX: usize = 16;
-/// Bodies that are read or taken in at a time; others wait.
+/// A body of so many bytes is read whatever else goes on.
+const SMALL: usize = 1 << 20;
+/// Larger bodies that are read, and all that are taken in, at a time; others wait.
 const BODIES_MAX: usize = 8;
 
 /// What a server is given.
@@ -340,7 +343,8 @@ impl<C: Clock + 'static> Desk<C> {
                     if accept.is_some_and(wants) { Format::OpenMetrics } else { Format::Text };
                 let World { counts, store, watch, .. } = &*self.world;
                 let text = counts.text(&store.statistics(), watch, format);
-                with(StatusCode::OK, format.content_type(), text)
+                let packing = Packing::of(request.headers());
+                packing.with(StatusCode::OK, format.content_type(), text)
             }
             _ => plain(StatusCode::NOT_FOUND, "There is no such page.\n"),
         }
@@ -350,8 +354,8 @@ impl<C: Clock + 'static> Desk<C> {
     async fn api(&self, request: Request<Incoming>) -> Answer {
         let (head, body) = request.into_parts();
         let form = match head.method {
-            Method::GET | Method::HEAD => Bytes::new(),
-            Method::POST => match read(body, FORM_MAX).await {
+            Method::GET | Method::HEAD => Vec::new(),
+            Method::POST => match Reading::of(body).whole(FORM_MAX).await {
                 Ok(form) => form,
                 Err(answer) => return answer,
             },
@@ -367,12 +371,13 @@ impl<C: Clock + 'static> Desk<C> {
             let why = "too many queries are worked on: ask again later";
             return Failed::unavailable(why).response();
         };
+        let packing = Packing::of(&head.headers);
         let (world, cancel) = (Arc::clone(&self.world), Cancel::default());
         let _given_up = GivenUp(cancel.clone());
         let worked = tokio::task::spawn_blocking(move || {
             let path = head.uri.path().strip_prefix("/api/v1/").unwrap_or_default();
             let answer = match api::answer(&*world, path, &asked, &cancel) {
-                Ok(said) => said.response(),
+                Ok(said) => said.response(packing),
                 Err(failed) => failed.response(),
             };
             drop(place);
@@ -385,12 +390,16 @@ impl<C: Clock + 'static> Desk<C> {
         if request.method() != Method::POST {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "Send POST.\n");
         }
-        // So that bodies of many senders do not fill the memory before any is taken in.
+        let (head, body) = request.into_parts();
+        let mut body = Reading::of(body);
+        // Small bodies of slow senders keep nobody from a place, and large ones wait before they fill the memory.
+        if let Err(answer) = body.up_to(SMALL).await {
+            return answer;
+        }
         let Ok(_place) = self.bodies.acquire().await else {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "This server ends.\n");
         };
-        let (head, body) = request.into_parts();
-        let body = match read(body, BODY_MAX).await {
+        let body = match body.whole(BODY_MAX).await {
             Ok(body) => body,
             Err(answer) => return answer,
         };
@@ -423,15 +432,46 @@ impl Drop for GivenUp {
     }
 }
 
-/// A body, within bytes and time.
-async fn read(body: Incoming, most: usize) -> Result<Bytes, Answer> {
-    let whole = Limited::new(body, most).collect();
-    match tokio::time::timeout(BODY_TIME, whole).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(plain(StatusCode::PAYLOAD_TOO_LARGE, format!("At most {most} bytes are taken.\n")))
+/// A body as far as it has been read.
+struct Reading {
+    body: Incoming,
+    read: Vec<u8>,
+}
+
+impl Reading {
+    const fn of(body: Incoming) -> Self {
+        Self { body, read: Vec::new() }
+    }
+
+    /// Reads on until nothing comes any more, or there are more bytes than these; says whether that is all.
+    async fn up_to(&mut self, most: usize) -> Result<bool, Answer> {
+        let frames = async {
+            while self.read.len() <= most {
+                match self.body.frame().await {
+                    None => return Ok(true),
+                    Some(Ok(frame)) => {
+                        let data = frame.data_ref().map_or(&[][..], |it| it);
+                        self.read.extend_from_slice(data);
+                    }
+                    Some(Err(_)) => return Err("The body is not whole.\n"),
+                }
+            }
+            Ok(false)
+        };
+        match tokio::time::timeout(BODY_TIME, frames).await {
+            Ok(read) => read.map_err(|why| plain(StatusCode::BAD_REQUEST, why)),
+            Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "That took too long.\n")),
         }
-        Ok(Err(_)) => Err(plain(StatusCode::BAD_REQUEST, "The body is not whole.\n")),
-        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "That took too long.\n")),
+    }
+
+    /// All of it, which is no more bytes than these.
+    async fn whole(mut self, most: usize) -> Result<Vec<u8>, Answer> {
+        match self.up_to(most).await? {
+            true => Ok(self.read),
+            false => {
+                let text = format!("At most {most} bytes are taken.\n");
+                Err(plain(StatusCode::PAYLOAD_TOO_LARGE, text))
+            }
+        }
     }
 }

@@ -23,8 +23,12 @@ use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
 
 /// Clients keep connections for the next request as long as Toxiproxy does.
-const PATIENCE: Patience =
-    Patience { head: Duration::from_mins(1), connection: Duration::from_hours(1), connections: 32 };
+const PATIENCE: Patience = Patience {
+    first: Duration::from_secs(10),
+    next: Duration::from_mins(1),
+    connection: Duration::from_hours(1),
+    connections: 32,
+};
 /// Bytes of a request's body.
 const BODY_MAX: usize = 8 << 20;
 /// A body that is not whole by then never will be.

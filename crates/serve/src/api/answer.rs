@@ -5,7 +5,7 @@ use http_body_util::Full;
 use hyper::{Response, StatusCode};
 
 use super::json;
-use crate::door;
+use crate::door::{self, Packing};
 
 const JSON: &str = "application/json";
 
@@ -27,7 +27,7 @@ impl Said {
     }
 
     /// As it is sent.
-    pub(crate) fn response(self) -> Response<Full<Bytes>> {
+    pub(crate) fn response(self, packing: Packing) -> Response<Full<Bytes>> {
         let mut text = String::with_capacity(self.data.len() + 64);
         text.push_str(r#"{"status":"success","data":"#);
         text.push_str(&self.data);
@@ -38,7 +38,7 @@ impl Said {
             }
         }
         text.push('}');
-        door::with(StatusCode::OK, JSON, text)
+        packing.with(StatusCode::OK, JSON, text)
     }
 }
 

@@ -39,19 +39,19 @@ impl Asked {
         self.0.iter().filter(move |it| it.0 == name).map(|it| &*it.1)
     }
 
-    /// A moment in milliseconds: seconds since 1970, or RFC 3339.
+    /// A moment that there need not be, in milliseconds: seconds since 1970, or RFC 3339.
     pub(super) fn moment(&self, name: &str) -> Result<Option<i64>, Failed> {
-        let text = self.text(name);
-        if text.is_empty() {
-            return Ok(None);
+        match self.text(name) {
+            "" => Ok(None),
+            text => moment(text).map(Some).map_err(|why| {
+                Failed::parameter(name, format!("Invalid time value for '{name}': {why}"))
+            }),
         }
-        let seconds = text.parse::<f64>().ok().filter(|it| it.abs() < SECONDS_MAX);
-        let millis = seconds.map(|it| (it * 1000.0).round() as i64);
-        let moment =
-            millis.or_else(|| Some(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()));
-        let wrong =
-            || Failed::parameter(name, format!("cannot parse {text:?} to a valid timestamp"));
-        moment.map(Some).ok_or_else(wrong)
+    }
+
+    /// A moment that there has to be.
+    pub(super) fn end_of_range(&self, name: &str) -> Result<i64, Failed> {
+        moment(self.text(name)).map_err(|why| Failed::parameter(name, why))
     }
 
     /// A duration in milliseconds: seconds, or as in a query.
@@ -80,6 +80,30 @@ impl Asked {
         }
     }
 
+    /// A whole number.
+    pub(super) fn whole(&self, name: &str) -> Result<Option<i64>, Failed> {
+        match self.text(name) {
+            "" => Ok(None),
+            text => {
+                let number =
+                    text.parse().map_err(|_| Failed::bad(format!("{name} must be a number")));
+                number.map(Some)
+            }
+        }
+    }
+
+    /// How far back a selector looks for a sample.
+    pub(super) fn lookback(&self) -> Result<Option<i64>, Failed> {
+        let wrong = || {
+            let text = self.text("lookback_delta");
+            Failed::bad(format!(
+                "error parsing lookback delta duration: cannot parse {text:?} to a valid duration"
+            ))
+        };
+        let asked = self.duration("lookback_delta").map_err(|_| wrong())?;
+        Ok(asked.filter(|it| *it > 0))
+    }
+
     /// How long the answer may take.
     pub(crate) fn timeout(&self) -> Result<Duration, Failed> {
         let asked = self.duration("timeout")?.filter(|it| *it > 0);
@@ -104,6 +128,13 @@ impl Asked {
         let texts = self.0.iter().filter(|it| it.0 == "match[]").map(|it| &it.1);
         texts.map(|text| selector(text).map_err(|why| Failed::parameter("match[]", why))).collect()
     }
+}
+
+fn moment(text: &str) -> Result<i64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|it| it.abs() < SECONDS_MAX);
+    let millis = seconds.map(|it| (it * 1000.0).round() as i64);
+    let moment = millis.or_else(|| Some(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()));
+    moment.ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp"))
 }
 
 /// The conditions of a selector.

@@ -57,7 +57,7 @@ pub(crate) fn answer<C: Clock>(
         "rules" => rules::rules(world, asked),
         "alerts" => Ok(rules::alerts(world)),
         "alertmanagers" => Ok(status::alertmanagers(world)),
-        "query_exemplars" => Ok(Said::data("[]")),
+        "query_exemplars" => query::exemplars(asked),
         _ => match path.strip_prefix("label/").and_then(|it| it.strip_suffix("/values")) {
             Some(name) => series::values(world, asked, name),
             None => Err(Failed::not_found(format!("there is no /api/v1/{path} here"))),

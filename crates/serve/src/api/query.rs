@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_promql::{Answer, Cancel, EvalError, Options, Query, Value};
+use evenkeel_promql::{Answer, Cancel, EvalError, Options, Query, Type, Value};
 use evenkeel_units::Clock;
 
 use super::answer::{Failed, Said};
@@ -32,11 +32,7 @@ pub(super) fn range<C: Clock>(
     cancel: &Cancel,
 ) -> Result<Said, Failed> {
     let limit = asked.limit("limit")?;
-    let needed = |name: &str, it: Option<i64>| {
-        it.ok_or_else(|| Failed::parameter(name, "cannot parse \"\" to a valid timestamp"))
-    };
-    let start = needed("start", asked.moment("start")?)?;
-    let end = needed("end", asked.moment("end")?)?;
+    let (start, end) = (asked.end_of_range("start")?, asked.end_of_range("end")?);
     if end < start {
         return Err(Failed::parameter("end", "end timestamp must not be before start time"));
     }
@@ -55,6 +51,12 @@ pub(super) fn range<C: Clock>(
         ));
     }
     let query = query(asked)?;
+    if matches!(query.kind(), Type::Range | Type::Text) {
+        let kind = if query.kind() == Type::Text { "string" } else { "range vector" };
+        return Err(Failed::bad(format!(
+            "invalid expression type \"{kind}\" for range query, must be Scalar or instant Vector"
+        )));
+    }
     let snapshot = world.store.snapshot();
     let answer = evaluate(world, asked, cancel, |options| {
         query.range(&snapshot, (start, end), step, options)
@@ -71,6 +73,13 @@ pub(super) fn parse(asked: &Asked) -> Result<Said, Failed> {
     Ok(Said::data(data))
 }
 
+/// Exemplars of the series of a query: none are stored, and what asks for them must be right all the same.
+pub(super) fn exemplars(asked: &Asked) -> Result<Said, Failed> {
+    asked.span()?;
+    query(asked)?;
+    Ok(Said::data("[]"))
+}
+
 /// A query as it was written: it is read, so that mistakes are said, and not laid out anew.
 pub(super) fn format(asked: &Asked) -> Result<Said, Failed> {
     let query = query(asked)?;
@@ -81,10 +90,10 @@ pub(super) fn format(asked: &Asked) -> Result<Said, Failed> {
 
 fn kind(query: &Query) -> &'static str {
     match query.kind() {
-        evenkeel_promql::Type::Scalar => "scalar",
-        evenkeel_promql::Type::Text => "string",
-        evenkeel_promql::Type::Vector => "vector",
-        evenkeel_promql::Type::Range => "matrix",
+        Type::Scalar => "scalar",
+        Type::Text => "string",
+        Type::Vector => "vector",
+        Type::Range => "matrix",
     }
 }
 
@@ -100,7 +109,7 @@ fn evaluate<C: Clock>(
     work: impl FnOnce(&Options<'_>) -> Result<Answer, EvalError>,
 ) -> Result<Answer, Failed> {
     let timeout = asked.timeout()?;
-    let lookback = asked.duration("lookback_delta")?.filter(|it| *it > 0);
+    let lookback = asked.lookback()?;
     let end = world.clock.now() + timeout;
     let is_over = || world.clock.now() >= end;
     let defaults = Options::default();
@@ -111,7 +120,7 @@ fn evaluate<C: Clock>(
         is_over: Some(&is_over),
         ..defaults
     };
-    world.counts.query();
+    let _active = world.counts.query();
     work(&options).map_err(|error| match error {
         EvalError::Timeout => Failed::timeout("query timed out in expression evaluation"),
         EvalError::Cancelled => Failed::canceled("query was canceled in expression evaluation"),

@@ -35,15 +35,36 @@ pub(super) fn values<C: Clock>(
     asked: &Asked,
     name: &str,
 ) -> Result<Said, Failed> {
-    // As a part of a path, a name that is no plain one is encoded.
-    let name = form_urlencoded::parse(format!("n={}", name.replace('+', "%2B")).as_bytes())
-        .next()
-        .map(|it| it.1.into_owned())
-        .unwrap_or_default();
+    // As a part of a path, a name that is no plain one is encoded; in a form, other signs have a meaning.
+    let form = format!("n={}", name.replace('+', "%2B").replace('&', "%26"));
+    let pair = form_urlencoded::parse(form.as_bytes()).next();
+    let name = pair.map(|it| it.1.into_owned()).unwrap_or_default();
+    let name = unescaped(&name).unwrap_or(name);
     if name.is_empty() {
         return Err(Failed::bad("invalid label name: \"\""));
     }
     names(world, asked, |snapshot, matchers, span| snapshot.label_values(&name, matchers, span))
+}
+
+/// A name with other signs than letters and digits, as it is written where only those may stand: `U__`, then `_` twice for one,
+/// and every other sign as its number in hexadecimal between two of them.
+///
+/// Source: <https://prometheus.io/docs/instrumenting/escaping_schemes/>.
+fn unescaped(name: &str) -> Option<String> {
+    let mut rest = name.strip_prefix("U__")?;
+    let mut text = String::new();
+    while let Some((plain, after)) = rest.split_once('_') {
+        text.push_str(plain);
+        if let Some(after) = after.strip_prefix('_') {
+            text.push('_');
+            rest = after;
+        } else {
+            let (number, after) = after.split_once('_')?;
+            text.push(char::from_u32(u32::from_str_radix(number, 16).ok()?)?);
+            rest = after;
+        }
+    }
+    Some(text + rest)
 }
 
 fn names<C: Clock>(
@@ -78,7 +99,9 @@ fn listed<T: Ord>(
 }
 
 pub(super) fn metadata<C: Clock>(world: &World<C>, asked: &Asked) -> Result<Said, Failed> {
-    let limit = asked.limit("limit")?.unwrap_or(usize::MAX);
+    // Here zero is none, and a negative one all. Of each metric there is one meaning, whatever their limit.
+    let limit = asked.whole("limit")?.and_then(|it| usize::try_from(it).ok()).unwrap_or(usize::MAX);
+    asked.whole("limit_per_metric")?;
     let metric = asked.text("metric");
     let snapshot = world.store.snapshot();
     let all = snapshot.metadata().iter().filter(|it| metric.is_empty() || it.0 == metric);
@@ -95,4 +118,26 @@ pub(super) fn metadata<C: Clock>(world: &World<C>, asked: &Asked) -> Result<Said
     }
     data.push('}');
     Ok(Said::data(data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unescaped;
+
+    #[test]
+    fn a_name_of_other_signs_may_be_written_with_plain_ones() {
+        for (written, meant) in [
+            ("U__http_2e_status", Some("http.status")),
+            ("U__a__b", Some("a_b")),
+            ("U___1f600_", Some("😀")),
+            ("U__", Some("")),
+            ("U__plain", Some("plain")),
+            ("http_status", None),
+            ("U__a_2e", None),
+            ("U__a_zz_", None),
+            ("U__a_d800_", None),
+        ] {
+            assert_eq!(unescaped(written).as_deref(), meant, "{written}");
+        }
+    }
 }

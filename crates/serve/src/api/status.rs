@@ -1,6 +1,6 @@
 //! Status: what the server is, what it scrapes, and what it holds.
 
-use evenkeel_metrics::scrape::{Health, Target};
+use evenkeel_metrics::scrape::{Health, Target, time};
 use evenkeel_units::Clock;
 
 use super::answer::Said;
@@ -111,8 +111,7 @@ fn one(to: &mut String, job: &str, target: &Target, health: &Health) {
     json::labels(to, &target.discovered);
     to.push_str(",\"labels\":");
     json::labels(to, &target.labels);
-    let (every, timeout) = (target.every.as_secs_f64(), target.timeout.as_secs_f64());
-    let (every, timeout) = (format!("{every}s"), format!("{timeout}s"));
+    let (every, timeout) = (time(target.every), time(target.timeout));
     for (name, value) in [
         ("scrapePool", job),
         ("scrapeUrl", &url),

@@ -1,5 +1,7 @@
 //! The API, asked as its clients ask.
 
+use std::io::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::world::{World, encoded};
@@ -63,7 +65,7 @@ fn what_makes_no_sense_is_said_with_its_type() {
             "query?query=up&time=soon",
             400,
             "bad_data",
-            "invalid parameter \"time\": cannot parse \"soon\"",
+            "invalid parameter \"time\": Invalid time value for 'time': cannot parse \"soon\"",
         ),
         (
             "query_range?query=up&start=2&end=1&step=1",
@@ -153,10 +155,85 @@ fn it_says_of_itself_what_it_does() {
 }
 
 #[test]
+fn a_selector_looks_back_as_far_as_is_asked() {
+    let (world, _folder) = World::with(&[(0, "a", 1.0)]);
+    let found = |lookback: &str| {
+        let path = format!("query?query=a&time=8&lookback_delta={lookback}");
+        world.data(&path)["result"].as_array().unwrap().len()
+    };
+    assert_eq!([found("5s"), found("8.5"), found("10s"), found("")], [0, 1, 1, 1]);
+    let wrong = world.get("/api/v1/query?query=a&lookback_delta=far");
+    assert!(wrong.body.contains("error parsing lookback delta duration"), "{}", wrong.body);
+    assert_eq!(world.get("/api/v1/metadata?limit_per_metric=x").status, 400);
+}
+
+#[test]
+fn a_limit_cuts_the_answer_and_says_so() {
+    let samples = [(0, "a,n=1", 1.0), (0, "a,n=2", 2.0), (0, "a,n=3", 3.0)];
+    let (world, _folder) = World::with(&samples);
+    for (path, is_cut) in [
+        ("query?query=a&time=0&limit=2", true),
+        ("query?query=a&time=0&limit=3", false),
+        ("query?query=a&time=0&limit=0", false),
+        ("query_range?query=a&start=0&end=1&step=1&limit=1", true),
+        ("series?match[]=a&limit=2", true),
+        ("labels?limit=1", true),
+        ("labels?limit=2", false),
+        ("label/n/values?limit=2", true),
+    ] {
+        let said: Value =
+            serde_json::from_str(&world.get(&format!("/api/v1/{path}")).body).unwrap();
+        let warned = if is_cut { json!(["results truncated due to limit"]) } else { Value::Null };
+        assert_eq!(said["warnings"], warned, "{path}: {said}");
+        let found = said["data"].as_array().or(said["data"]["result"].as_array()).unwrap().len();
+        let limit = path.rsplit_once("limit=").unwrap().1.parse::<usize>().unwrap();
+        assert!(limit == 0 || found <= limit, "{path}: {said}");
+    }
+    for wrong in ["x", "-1"] {
+        assert_eq!(world.get(&format!("/api/v1/labels?limit={wrong}")).status, 400);
+    }
+}
+
+#[test]
+fn warnings_and_infos_come_beside_the_data() {
+    let (world, _folder) = shop();
+    let of = |query: &str| -> Value {
+        let path = format!("/api/v1/query?query={}&time=240", encoded(query));
+        serde_json::from_str(&world.get(&path).body).unwrap()
+    };
+    let warned = of("quantile(2, up)");
+    assert!(warned["warnings"][0].as_str().unwrap().starts_with("PromQL warning:"), "{warned}");
+    let told = of("rate(up[2m])");
+    assert!(told["infos"][0].as_str().unwrap().starts_with("PromQL info:"), "{told}");
+    assert_eq!((&told["status"], &told["warnings"]), (&json!("success"), &Value::Null));
+}
+
+#[test]
 fn a_query_whose_time_is_over_is_given_up() {
     let (world, _folder) = World::with(&[(0, "a", 1.0)]);
     let query = encoded("count_over_time(vector(1)[1000d:1s])");
     let answer = world.get(&format!("/api/v1/query?query={query}&timeout=1ms"));
     let said: Value = serde_json::from_str(&answer.body).unwrap();
     assert!(["timeout", "execution"].contains(&said["errorType"].as_str().unwrap()), "{said}");
+}
+
+#[test]
+fn a_query_ends_when_whoever_asked_goes_away() {
+    let (world, _folder) = World::empty();
+    // Takes minutes: eighty thousand values are put in order at each of ten thousand steps.
+    let query = encoded("quantile_over_time(0.5, vector(time())[1d:1s])");
+    let mut stream = std::net::TcpStream::connect(world.address).unwrap();
+    let path = format!("/api/v1/query_range?query={query}&start=0&end=10000&step=1");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", world.address).unwrap();
+    let active = |count: usize| {
+        let line = format!("evenkeel_queries_active {count}\n");
+        let (_never, wait) = std::sync::mpsc::channel::<()>();
+        (0..400).any(|_| {
+            let is_so = world.get("/metrics").body.contains(&line);
+            is_so || wait.recv_timeout(std::time::Duration::from_millis(25)).is_ok()
+        })
+    };
+    assert!(active(1), "it does not begin");
+    drop(stream);
+    assert!(active(0), "it goes on");
 }

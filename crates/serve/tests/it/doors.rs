@@ -1,7 +1,14 @@
-//! Who is let in.
+//! Who is let in, and for how long.
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use evenkeel_serve::door::{Door, Guard, Patience, plain};
 use evenkeel_serve::{ServeError, Server, Settings};
 use evenkeel_units::SystemClock;
+use hyper::StatusCode;
+use tokio::task::LocalSet;
 
 use crate::world::World;
 
@@ -13,6 +20,18 @@ fn a_page_elsewhere_cannot_ask_through_a_browser() {
     let port = world.address.port();
     let answer = world.send(&format!("GET /api/v1/labels\r\nhost: localhost:{port}\r\n"), b"");
     assert_eq!(answer.status, 200);
+    let write = "POST /api/v1/write\r\ncontent-encoding: snappy\r\n";
+    let get = "GET /api/v1/query?query=up\r\n";
+    for (head, status) in [
+        (format!("{write}origin: http://evil.example\r\n"), 403),
+        (format!("{write}origin: null\r\n"), 403),
+        (format!("{write}origin: http://{}\r\n", world.address), 204),
+        (format!("{get}sec-fetch-site: cross-site\r\nsec-fetch-mode: no-cors\r\n"), 403),
+        (format!("{get}sec-fetch-site: cross-site\r\nsec-fetch-mode: navigate\r\n"), 200),
+        (format!("{get}sec-fetch-site: same-origin\r\nsec-fetch-mode: cors\r\n"), 200),
+    ] {
+        assert_eq!(world.send(&head, b"\0").status, status, "{head}");
+    }
 }
 
 #[test]
@@ -36,4 +55,63 @@ fn others_are_not_let_in_without_a_token() {
     let settings = Settings::new("0.0.0.0:0".parse().unwrap(), folder.path());
     let refused = Server::open(settings, SystemClock::start());
     assert!(matches!(refused.err(), Some(ServeError::Open(_))));
+}
+
+/// A door that answers everybody, in a thread that nobody waits for.
+fn door(first: Duration, connections: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let (hour, answer) = (Duration::from_hours(1), |_| async { plain(StatusCode::OK, "yes") });
+    let patience = Patience { first, next: hour, connection: hour, connections };
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let serve = async {
+            let mut door = Door::open(listener, Guard::Host, patience, answer).unwrap();
+            match door.serve().await {}
+        };
+        LocalSet::new().block_on(&runtime, serve)
+    });
+    address
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+/// Asks, and keeps the connection.
+fn ask(stream: &mut TcpStream, address: SocketAddr) -> bool {
+    write!(stream, "GET / HTTP/1.1\r\nhost: {address}\r\n\r\n").unwrap();
+    let mut answer = [0; 4096];
+    stream.read(&mut answer).is_ok_and(|length| answer[..length].ends_with(b"yes"))
+}
+
+/// Whether the other side closes the connection, without having said anything of worth.
+fn is_closed(mut stream: TcpStream) -> bool {
+    stream.read_to_end(&mut Vec::new()).is_ok()
+}
+
+#[test]
+fn who_asks_nothing_is_not_waited_for_and_who_asked_is() {
+    let address = door(Duration::from_millis(100), 10);
+    let (silent, mut slow, mut asking) = (connect(address), connect(address), connect(address));
+    assert!(ask(&mut asking, address));
+    write!(slow, "GET / HTTP/1.1\r\nx-slow: ").unwrap();
+    assert!(is_closed(silent) && is_closed(slow));
+    assert!(ask(&mut asking, address));
+}
+
+#[test]
+fn nobody_keeps_others_out_by_holding_connections() {
+    let address = door(Duration::from_hours(1), 3);
+    let longest = connect(address);
+    let mut asked = connect(address);
+    assert!(ask(&mut asked, address));
+    let held: Vec<_> = (0..6).map(|_| connect(address)).collect();
+    let mut last = connect(address);
+    assert!(ask(&mut last, address));
+    assert!(is_closed(longest));
+    drop(held);
 }

@@ -5,7 +5,9 @@
 mod alertmanager;
 mod api;
 mod doors;
+mod grafana;
 mod ingest;
+mod prometheus;
 mod promtool;
 mod scrape;
 mod watch;

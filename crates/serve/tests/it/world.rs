@@ -123,14 +123,19 @@ impl World {
         said
     }
 
-    /// Sends samples by remote write.
-    pub(crate) fn write(&self, samples: &[(i64, &str, f64)]) -> Answer {
+    /// A request of remote write.
+    pub(crate) fn request(samples: &[(i64, &str, f64)]) -> Vec<u8> {
         let series = samples.iter().map(|(at, text, value)| Series {
             labels: labels(text),
             samples: vec![Sample { value: *value, timestamp: at * 1000 }],
         });
         let plain = WriteRequest { series: series.collect() }.encode_to_vec();
-        let body = snap::raw::Encoder::new().compress_vec(&plain).unwrap();
+        snap::raw::Encoder::new().compress_vec(&plain).unwrap()
+    }
+
+    /// Sends samples by remote write.
+    pub(crate) fn write(&self, samples: &[(i64, &str, f64)]) -> Answer {
+        let body = Self::request(samples);
         let head = "POST /api/v1/write\r\ncontent-type: application/x-protobuf\r\ncontent-encoding: snappy\r\n";
         self.send(head, &body)
     }
