@@ -20,8 +20,12 @@ use super::Word;
 use super::pages::Pages;
 
 /// Browsers open another connection when they need one.
-const PATIENCE: Patience =
-    Patience { head: Duration::from_secs(5), connection: Duration::from_mins(2), connections: 32 };
+const PATIENCE: Patience = Patience {
+    first: Duration::from_secs(5),
+    next: Duration::from_secs(5),
+    connection: Duration::from_mins(2),
+    connections: 32,
+};
 /// A request for the next picture is answered after this with what there is.
 const WAIT: Duration = Duration::from_secs(20);
 /// Who asked within this time before the end is looking on.
