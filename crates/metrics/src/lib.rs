@@ -48,7 +48,7 @@ mod remote_write;
 pub mod rules;
 pub mod scrape;
 mod target;
-mod tls;
+pub mod tls;
 
 pub use export::{Export, OpenError, Run, Trouble};
 pub use target::{Asked, Target, TargetError};

@@ -1,6 +1,6 @@
 //! TLS: what is trusted, and what is shown, when a database, a collector or a target is called.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -9,10 +9,24 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, version};
 
-use crate::target::Tls;
+/// What is trusted, and what is shown, over TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// File with certificates that are trusted. Default: those of the system.
+    pub ca: Option<PathBuf>,
+    /// Files with our own certificate and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Whether any certificate will do.
+    pub insecure: bool,
+    /// Whether TLS 1.2 is not good enough.
+    pub only_13: bool,
+}
 
 /// What a connection over TLS trusts and shows; the certificates of the system are read only where they are `needed`.
-pub(crate) fn configuration(tls: &Tls, needed: bool) -> Result<ClientConfig, String> {
+///
+/// # Errors
+/// When a file cannot be read, or the system trusts nobody.
+pub fn configuration(tls: &Tls, needed: bool) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let versions: &[_] =
         if tls.only_13 { &[&version::TLS13] } else { &[&version::TLS13, &version::TLS12] };

@@ -28,6 +28,7 @@ mod group;
 mod halt;
 mod host;
 mod kill;
+mod kinds;
 mod load;
 mod metrics;
 mod objectives;

@@ -21,8 +21,7 @@ use super::Target;
 use crate::config::{Client, Credentials, Scrape, Secret};
 use crate::exposition::Format;
 use crate::post::in_words;
-use crate::target::Tls;
-use crate::tls::configuration;
+use crate::tls::{Tls, configuration};
 
 /// No answer is larger, uncompressed, unless the configuration says so.
 const BODY_MAX: usize = 256 << 20;

@@ -20,6 +20,7 @@ use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 
 use crate::remote_write::Style;
+use crate::tls::Tls;
 
 mod asked;
 mod k6;
@@ -71,19 +72,6 @@ pub(crate) struct Door {
     /// The longest that one request may take.
     pub(crate) timeout: Duration,
     pub(crate) gzip: bool,
-}
-
-/// What is trusted, and what is shown, over TLS.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tls {
-    /// File with certificates that are trusted. Default: those of the system.
-    pub(crate) ca: Option<PathBuf>,
-    /// Files with our own certificate and its key.
-    pub(crate) identity: Option<(PathBuf, PathBuf)>,
-    /// Whether any certificate will do.
-    pub(crate) insecure: bool,
-    /// Whether TLS 1.2 is not good enough.
-    pub(crate) only_13: bool,
 }
 
 /// A target cannot be understood.

@@ -10,5 +10,6 @@ mod ingest;
 mod prometheus;
 mod promtool;
 mod scrape;
+mod source;
 mod watch;
 mod world;

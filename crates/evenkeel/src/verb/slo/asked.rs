@@ -6,7 +6,7 @@ use evenkeel_model::Library;
 use evenkeel_model::document::Slo;
 use evenkeel_serve::objectives::{Access, AskError, Source};
 use evenkeel_slo::Objective;
-use evenkeel_units::{Clock, SystemClock};
+use evenkeel_units::{Clock, SystemClock, parse_duration};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -63,8 +63,14 @@ pub(super) fn source(args: &SourceArgs) -> Result<(Source, Timestamp), Failure> 
             "name the directory of a store, or the URL of a Prometheus, by `--source` or in EVENKEEL_SOURCE",
         )
     })?;
-    let source = Source::open(&place, Access { token: said("EVENKEEL_SOURCE_TOKEN") });
-    let source = source.map_err(unasked)?;
+    let timeout = said("EVENKEEL_SOURCE_TIMEOUT").map(|it| parse_duration(&it)).transpose();
+    let access = Access {
+        token: said("EVENKEEL_SOURCE_TOKEN"),
+        ca: said("EVENKEEL_SOURCE_CA").map(PathBuf::from),
+        tenant: said("EVENKEEL_SOURCE_TENANT"),
+        timeout: timeout.map_err(|it| Failure::usage(format!("EVENKEEL_SOURCE_TIMEOUT: {it}")))?,
+    };
+    let source = Source::open(&place, access).map_err(unasked)?;
     let at = args.at.unwrap_or_else(|| SystemClock::start().wall());
     Ok((source, at))
 }
