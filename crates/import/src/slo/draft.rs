@@ -14,6 +14,9 @@ use crate::draft::{Names, label};
 use crate::ledger::Ledger;
 use crate::notes::cut;
 
+/// How long a name may be.
+pub(super) const NAME_MAX: usize = 63;
+
 /// How many documents a file may become: no more are read back.
 const MOST: usize = 1_000;
 
@@ -153,7 +156,7 @@ impl Draft {
 fn is_label(text: &str) -> bool {
     let inner = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit();
     let ends = text.starts_with(inner) && text.ends_with(inner);
-    ends && text.len() <= 63 && text.chars().all(|it| inner(it) || it == '-')
+    ends && text.len() <= NAME_MAX && text.chars().all(|it| inner(it) || it == '-')
 }
 
 /// An objective on series alone, of which nobody is told yet.

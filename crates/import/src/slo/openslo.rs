@@ -305,8 +305,9 @@ fn lists_of_labels(fields: &mut Fields<'_>, draft: &mut Draft) -> Labels {
 /// Who is told, by policies here or elsewhere.
 fn alert_policies(fields: &mut Fields<'_>, draft: &mut Draft) -> Option<Alerting> {
     let list = fields.items("alertPolicies");
+    // Who names no policy has nobody told.
     if list.is_empty() {
-        return Some(Alerting::default());
+        return None;
     }
     let mut windows = Vec::new();
     for item in list {

@@ -11,7 +11,7 @@ use evenkeel_model::document::{
 use evenkeel_model::yaml::{Node, Place};
 use evenkeel_units::Ratio;
 
-use super::draft::{Draft, on_series};
+use super::draft::{Draft, NAME_MAX, on_series};
 use super::values::{labels, span};
 use crate::fields::Fields;
 use crate::notes::cut;
@@ -113,9 +113,10 @@ fn slo(item: &Node, common: &Common, draft: &mut Draft) {
         );
         return;
     };
-    // Names of Sloth are told apart by their services.
+    // Names of Sloth are told apart by their services, as long as there is room for both.
     let full =
         common.service.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join("-");
+    let full = if full.len() <= NAME_MAX { full } else { name.to_owned() };
     let service = common.service.as_deref().map(|it| draft.service(item.place, it));
     let policy = alerting.is_some().then(|| usual_windows(item.place, draft));
     let alerting = alerting.zip(policy).map(|(it, policy)| Alerting { policy, ..it });
