@@ -152,7 +152,9 @@ impl Objective {
         excluded.collect::<Intervals>().outside(interval)
     }
 
-    /// As the rules of Prometheus need it. A window of the calendar is one of the same length there, and rolls.
+    /// As the rules of Prometheus need it. A window of the calendar is one of the same length there, and rolls. What names
+    /// its service first is called by the rest, as Sloth does: `shop-pay` of the service `shop` is `pay` of it, so that both
+    /// together are the name again.
     ///
     /// # Errors
     /// When its two sides cannot be divided by one another.
@@ -162,9 +164,11 @@ impl Objective {
 
     /// The same with queries of somebody else.
     pub fn subject_of(&self, queries: Queries) -> Subject {
+        let service = self.service.clone().unwrap_or_else(|| self.name.clone());
+        let rest = self.name.strip_prefix(&service).and_then(|it| it.strip_prefix('-'));
         Subject {
-            service: self.service.clone().unwrap_or_else(|| self.name.clone()),
-            name: self.name.clone(),
+            name: rest.unwrap_or(&self.name).to_owned(),
+            service,
             objective: self.promise,
             window: self.length,
             queries,

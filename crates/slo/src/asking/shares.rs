@@ -5,7 +5,7 @@
 use evenkeel_model::document::{Query, TimeSlices};
 
 use super::{Asking, AskingError, Kind, text};
-use crate::rules::{Per, Queries, duration};
+use crate::rules::{Queries, duration};
 use crate::share::decimal;
 use crate::sli::Side;
 
@@ -21,14 +21,8 @@ impl Asking {
         if self.slices.is_some() {
             return Ok(Queries::Raw { bad_ratio: self.bad_share()? });
         }
-        let ((one, says), (all, all_says)) = (selected.in_rules(), total.in_rules());
-        let (one, all, per) = match (says, all_says) {
-            (Some(a), Some(b)) if a != b => return Err(AskingError::Mixed(self.name.clone())),
-            (Some(false), _) | (_, Some(false)) => {
-                (selected.increase_in_rules(), total.increase_in_rules(), Per::Window)
-            }
-            _ => (one, all, Per::Second),
-        };
+        let (one, all, per) =
+            selected.in_rules(total).ok_or_else(|| AskingError::Mixed(self.name.clone()))?;
         let bad = match side {
             Side::Bad => one,
             Side::Good => format!("({all})\n-\n({one})"),

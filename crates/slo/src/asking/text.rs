@@ -6,7 +6,7 @@ use evenkeel_model::document::{
     Bucketed, Expression, HistogramForm, LabelMatcher, MatchOperation, Query, SeriesSelector,
 };
 
-use crate::rules::duration;
+use crate::rules::{Per, duration};
 use crate::share::decimal;
 
 /// What stands for `rate` or `increase` in queries of ours.
@@ -28,6 +28,8 @@ enum Says {
     Rate,
     /// Events of the window.
     Increase,
+    /// It does not say: events of the window, unless the other side says events a second.
+    Unsaid,
 }
 
 /// A query over a range.
@@ -42,7 +44,12 @@ impl Sum {
                 Self::either(format!("sum({FUNCTION}({it}[{}]))", Query::WINDOW))
             }
             Expression::Query(it) => {
-                let says = if says_rate(it.text()) { Says::Rate } else { Says::Increase };
+                let calls = |name| calls(it.text(), name);
+                let says = match (calls("increase"), calls("rate") || calls("irate")) {
+                    (true, _) => Says::Increase,
+                    (false, true) => Says::Rate,
+                    (false, false) => Says::Unsaid,
+                };
                 Self { text: it.text().to_owned(), says }
             }
         }
@@ -58,7 +65,7 @@ impl Sum {
         match self.says {
             Says::Either => text.replace(FUNCTION, "increase"),
             // On lines of their own, because a query may end with a comment.
-            Says::Increase => format!("sum(\n{text}\n)"),
+            Says::Increase | Says::Unsaid => format!("sum(\n{text}\n)"),
             Says::Rate => format!("sum(\n{text}\n) * {}", decimal(range.as_secs_f64())),
         }
     }
@@ -68,36 +75,34 @@ impl Sum {
         match self.says {
             Says::Either => self.text.replace(FUNCTION, "rate"),
             Says::Rate => format!("sum(\n{}\n)", self.text),
-            Says::Increase => format!("sum(\n{}\n) / {}", self.text, decimal(slice.as_secs_f64())),
+            Says::Increase | Says::Unsaid => {
+                format!("sum(\n{}\n) / {}", self.text, decimal(slice.as_secs_f64()))
+            }
         }
     }
 
-    /// As rules have it: the query as it was written, and whether it says events a second; `None`: as is needed.
-    pub(super) fn in_rules(&self) -> (String, Option<bool>) {
-        match self.says {
-            Says::Either => (self.text.replace(FUNCTION, "rate"), None),
-            Says::Rate => (self.text.clone(), Some(true)),
-            Says::Increase => (self.text.clone(), Some(false)),
-        }
-    }
-
-    /// The same as an increase.
-    pub(super) fn increase_in_rules(&self) -> String {
-        self.text.replace(FUNCTION, "increase")
+    /// Both sides as rules have them, and what they say; `None` when one says events a second and the other events.
+    pub(super) fn in_rules(&self, other: &Self) -> Option<(String, String, Per)> {
+        let both = [self.says, other.says];
+        let (per, function) = match (both.contains(&Says::Rate), both.contains(&Says::Increase)) {
+            (true, true) => return None,
+            (true, false) => (Per::Second, "rate"),
+            (false, false) if !both.contains(&Says::Unsaid) => (Per::Second, "rate"),
+            (false, _) => (Per::Window, "increase"),
+        };
+        let [one, all] = [self, other].map(|it| it.text.replace(FUNCTION, function));
+        Some((one, all, per))
     }
 }
 
-/// Whether a query says events a second: it takes rates, and increases nowhere.
-fn says_rate(query: &str) -> bool {
-    let calls = |name: &str| {
-        query.match_indices(name).any(|(at, _)| {
-            let before = query.get(..at).and_then(|it| it.chars().next_back());
-            let after = query.get(at + name.len()..).unwrap_or_default().trim_start();
-            let is_word = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == ':';
-            !before.is_some_and(is_word) && after.starts_with('(')
-        })
-    };
-    (calls("rate") || calls("irate")) && !calls("increase")
+/// Whether a query calls a function.
+fn calls(query: &str, name: &str) -> bool {
+    query.match_indices(name).any(|(at, _)| {
+        let before = query.get(..at).and_then(|it| it.chars().next_back());
+        let after = query.get(at + name.len()..).unwrap_or_default().trim_start();
+        let is_word = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == ':';
+        !before.is_some_and(is_word) && after.starts_with('(')
+    })
 }
 
 /// Events within the bound of a histogram, and all of the histogram; `None` when its metric has no name.

@@ -7,10 +7,11 @@
 //! [`exact`](super::exact) is better wherever traffic is not even.
 
 use super::{ERROR_RATIO, Group, Makes, PromRule, Queries, Subject, duration, promql};
-use crate::burn::{Rule, Severity};
+use crate::burn::{Rule, Severity, catalogue};
 
 /// The rules of an objective, in groups as Sloth has them.
 pub fn rules(of: &Subject) -> Vec<Group> {
+    let of = &recorded(of);
     let mut groups =
         vec![of.group("sli-recordings", recordings(of)), of.group("meta-recordings", of.meta())];
     let alerts: Vec<_> =
@@ -21,9 +22,17 @@ pub fn rules(of: &Subject) -> Vec<Group> {
     groups
 }
 
+/// What nobody is told of is recorded all the same, over the windows of Sloth.
+fn recorded(of: &Subject) -> Subject {
+    let usual = || catalogue::sloth(of.window);
+    let burn = if of.burn.is_empty() { usual() } else { of.burn.clone() };
+    Subject { burn, ..of.clone() }
+}
+
 /// The same with the plugin `denominator_corrected_rules` of Sloth, which weighs each window by its share of the traffic of
 /// the objective's. A share alone cannot be weighed, and its rules are as they are without.
 pub fn corrected(of: &Subject) -> Vec<Group> {
+    let of = &recorded(of);
     let Queries::Events { bad, total, .. } = &of.queries else { return rules(of) };
     let whole = promql::of_window(total, of.window);
     let windows = || of.windows().into_iter().filter(|it| *it != of.window);
@@ -95,7 +104,6 @@ mod tests {
     use super::super::tests::{ID, subject};
     use super::super::{Alerting, Extra};
     use super::*;
-    use crate::burn::catalogue;
     use std::collections::BTreeMap;
 
     fn pairs(all: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -166,6 +174,8 @@ mod tests {
     fn without_alerts_there_is_no_group_of_them() {
         let quiet = Subject { alerting: Alerting::default(), ..sloth() };
         assert_eq!(rules(&quiet).len(), 2);
+        // Whoever has no windows of alerts has those of Sloth on record.
+        assert_eq!(rules(&Subject { burn: Vec::new(), ..quiet.clone() }), rules(&quiet));
     }
 
     #[test]
