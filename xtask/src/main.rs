@@ -20,6 +20,7 @@ usage: cargo xtask test [-- ARGUMENTS OF CARGO TEST]   install what the tests ne
        cargo xtask tidy                               check the rules of the house alone
        cargo xtask guest                              run the tests of packets on Debian's kernel, in qemu
        cargo xtask oracle promql [--failures]         how often queries give what Prometheus gives
+       cargo xtask oracle sloth [--failures]          how often rules say what those of Sloth say, and what is true
        cargo xtask bench load [CASE…]                 what a request costs our generator, and its peers
                    [--rounds N] [--seconds S] [--minutes M] [--quick] [--evenkeel PROGRAM] [--write]
        cargo xtask bench faults [CASE…]               what the proxy costs, and its peers; how strong faults are
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         ("tidy", []) => tidy(),
         ("guest", []) => guest::run(),
         ("oracle", [which, rest @ ..]) if which == "promql" => oracle::promql(rest),
+        ("oracle", [which, rest @ ..]) if which == "sloth" => oracle::sloth(rest),
         ("bench", which) => bench::run(which).and_then(|done| match done {
             Some(code) => Ok(code),
             None => say(USAGE).map(|()| 2),

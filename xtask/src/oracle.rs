@@ -7,25 +7,29 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::root;
+use crate::{packages, root};
 
 /// Runs the acceptance scripts of Prometheus. What goes wrong is counted, not judged: a test of the crate does that.
 pub(crate) fn promql(arguments: &[String]) -> Result<u8> {
-    let scripts = root().join("../shared/oracles/promql");
-    ensure!(scripts.is_dir(), "{} is missing: put the oracles there", scripts.display());
+    run("promql", "evenkeel-promql", &[], arguments)
+}
+
+/// Plays the examples of Sloth, with promtool as the referee. Optimised: it evaluates a great many rules.
+pub(crate) fn sloth(arguments: &[String]) -> Result<u8> {
+    packages::install_missing(packages::PROMETHEUS)?;
+    run("sloth/examples", "evenkeel-slo", &["--release"], arguments)
+}
+
+/// Runs the program of a crate on a folder of the oracles.
+fn run(folder: &str, package: &str, how: &[&str], arguments: &[String]) -> Result<u8> {
+    let folder = root().join("../shared/oracles").join(folder);
+    ensure!(folder.is_dir(), "{} is missing: put the oracles there", folder.display());
     let status = Command::new(env!("CARGO"))
         .current_dir(root())
-        .args([
-            "run",
-            "--quiet",
-            "--locked",
-            "--package",
-            "evenkeel-promql",
-            "--example",
-            "oracle",
-            "--",
-        ])
-        .arg(&scripts)
+        .args(["run", "--quiet", "--locked", "--package", package, "--example", "oracle"])
+        .args(how)
+        .arg("--")
+        .arg(&folder)
         .args(arguments)
         .status()
         .context("cannot run cargo")?;
