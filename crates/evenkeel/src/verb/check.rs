@@ -1,4 +1,10 @@
 //! `check`: every error of every document in one run.
+//!
+//! ```text
+//! prometheus   files of Prometheus among them
+//! ```
+
+mod prometheus;
 
 use evenkeel_model::{Library, document::Document};
 use evenkeel_units::{Clock, SystemClock};
@@ -10,13 +16,23 @@ use crate::screen::Screen;
 
 /// Checks documents; exit code 2 when one is wrong.
 pub(crate) fn run(args: &CheckArgs, screen: &Screen) -> Result<Exit, Failure> {
-    let Found { library, diagnostics, files } = read(gather(&args.paths)?);
+    let mut gathered = gather(&args.paths)?;
+    let (mut theirs, mut found) = ((0, 0), Vec::new());
+    gathered.keep(|name, bytes| {
+        let Some((documents, wrong)) = prometheus::check(name, bytes) else { return true };
+        theirs = (theirs.0 + documents, theirs.1 + 1);
+        found.extend(wrong);
+        false
+    });
+    let Found { library, mut diagnostics, files } = read(gathered);
+    diagnostics.extend(found);
     let errors = diagnostics.iter().filter(|it| it.is_error()).count();
     screen.show(&diagnostics, || {
         let mut text = evenkeel_model::render(&diagnostics, screen.color);
         text.push_str(&times(&library));
         let documents = library.items().iter().filter(|it| !it.is_inline()).count();
-        let (read, found) = (plural(documents, "document"), plural(files, "file"));
+        let (read, found) =
+            (plural(documents + theirs.0, "document"), plural(files + theirs.1, "file"));
         text.push_str(&match (errors, diagnostics.len() - errors) {
             (0, 0) => format!("{read} in {found}: no errors\n"),
             (0, warnings) => format!("{read} in {found}: {}\n", plural(warnings, "warning")),

@@ -71,6 +71,11 @@ impl Gathered {
         (self.files, self.refused)
     }
 
+    /// Keeps those of the files that `is_kept` says, by name and content.
+    pub(crate) fn keep(&mut self, mut is_kept: impl FnMut(&str, &[u8]) -> bool) {
+        self.files.retain(|(name, bytes)| is_kept(name, bytes));
+    }
+
     fn count(&self) -> usize {
         self.files.len() + self.refused.len()
     }

@@ -37,6 +37,7 @@ mod patience;
 mod proxy;
 mod readme;
 mod schedule;
+mod seeds;
 mod server;
 mod slo;
 mod stage;

@@ -133,6 +133,7 @@ codes! {
     OF_ITSELF = new("EK-L031", "A composite objective is made of others. One that is, by whatever way, made of itself has no value.");
     MIXED_RATES = new("EK-L032", "A share divides one count by another. Counters that are named by a selector are counted by their increase over the window; `rate()` is that divided by the seconds of the window, so that a share of both is wrong by as much.");
     PROMQL = new("EK-L033", "A query of an objective is no PromQL, or says something else than was meant: a ratio of two `rate()` without `sum` divides each series by itself and is always 1, and `histogram_quantile` wants the rate of buckets with their label `le`.");
+    RULE_QUERY = new("EK-L036", "A query of a rule of Prometheus is no PromQL, or says something else than was meant: a ratio of two `rate()` without `sum` divides each series by itself and is always 1, and `histogram_quantile` wants the rate of buckets with their label `le`.");
 
     UNUSED = new("EK-W001", "No drill uses the document. Check that the drill refers to it by the right name.");
     FEW_CONNECTIONS = new("EK-W002", "Each user of the closed model holds a connection while it waits for its answer. With more users than `connections`, some wait for a connection instead, and the load is that of fewer users.");
