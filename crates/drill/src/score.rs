@@ -3,11 +3,11 @@
 //! Availability weighs 0.4, performance 0.3, quality 0.2, recovery 0.1. A part without data is left out,
 //! and the others grow to fill the whole; a report shows which.
 //!
-//! Parts that have a limit are scored by the share of it that was used: unused is 100, exactly used is 80,
-//! and beyond it the score falls as the overspending grows (80 / used): twice the limit is 40.
+//! Parts that have a limit are scored by the share of it that was used, on the scale of [`scorecard`](evenkeel_slo::scorecard).
 
 use evenkeel_model::document::{Indicator, Metric};
 use evenkeel_model::outcome::{BudgetFigures, Check, CheckKind, CheckResult, Score, ScorePart};
+use evenkeel_slo::scorecard::{grade, of_spent};
 
 use crate::conductor::Finish;
 use crate::recovery::Recovery;
@@ -53,21 +53,6 @@ fn used(value: f64, limit: f64) -> f64 {
     }
 }
 
-/// 100 for nothing of a limit used, 80 for all of it, 40 for twice as much.
-fn of_used(used: f64) -> f64 {
-    if used <= 1.0 { 100.0 - 20.0 * used.max(0.0) } else { 80.0 / used }
-}
-
-fn grade(value: f64) -> &'static str {
-    match value {
-        90.0.. => "A",
-        80.0.. => "B",
-        70.0.. => "C",
-        60.0.. => "D",
-        _ => "F",
-    }
-}
-
 const fn is_availability(indicator: &Indicator) -> bool {
     matches!(indicator, Indicator::Availability | Indicator::ErrorRate { .. })
 }
@@ -89,7 +74,7 @@ fn of_budgets(
     match budgets.iter().filter(of_kind).max_by(|a, b| a.spent_ratio.total_cmp(&b.spent_ratio)) {
         None => empty("no objective with data"),
         Some(worst) => ScorePart {
-            value: Some(of_used(worst.spent_ratio)),
+            value: Some(of_spent(worst.spent_ratio)),
             ..empty(&format!(
                 "{} spent {:.0}% of its budget",
                 worst.objective,
@@ -140,32 +125,12 @@ fn recovery(run: &Run, recoveries: &[Recovery]) -> ScorePart {
             ScorePart { value: Some(0.0), ..empty("a fault was not recovered from") }
         }
         Some(seconds) => ScorePart {
-            value: Some(of_used(used(seconds, limit))),
+            value: Some(of_spent(used(seconds, limit))),
             ..empty(&format!(
                 "slowest recovery {} of {}",
                 Metric::RecoveryTime.show(seconds),
                 Metric::RecoveryTime.show(limit)
             ))
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn the_limit_itself_is_worth_eighty() {
-        assert!((of_used(1.0) - 80.0).abs() < 1e-9);
-        assert!((of_used(2.0) - 40.0).abs() < 1e-9);
-    }
-
-    proptest! {
-        #[test]
-        fn using_more_never_scores_more(a in 0.0f64..50.0, b in 0.0f64..50.0) {
-            prop_assert!(of_used(a.max(b)) <= of_used(a.min(b)) + 1e-9);
-            prop_assert!((0.0..=100.0).contains(&of_used(a)));
-        }
     }
 }
