@@ -22,6 +22,7 @@
 //!   probing     answers of probes as seconds of load, where there is none
 //!   asked       how much load the plan asks for
 //!   objective   what was promised, and what was measured of it
+//!   record      what objectives counted, second by second on people's clocks
 //!   recovery    when a fault showed, and when the service was well again
 //!   spike       how a burst of load was stood, and when the service was well again
 //!   drift       latency that creeps up, and memory that is not given back
@@ -55,6 +56,7 @@ pub mod journal;
 mod judge;
 mod objective;
 mod probing;
+mod record;
 mod recovery;
 mod regression;
 mod run;
@@ -78,6 +80,7 @@ pub use folder::Runs;
 pub use generator::look_up;
 pub use hands::ask;
 pub use judge::judge;
+pub use record::RecordError;
 pub use regression::compare;
 pub use run::Run;
 pub use sending::AgentFigures;

@@ -78,6 +78,7 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         Verb::Slo(args::slo::Slo::Explain(args)) => {
             on_runtime(verb::slo::explain::run(args, screen))
         }
+        Verb::Slo(args::slo::Slo::Sla(args)) => on_runtime(verb::slo::sla::run(args, screen)),
         Verb::Slo(args::slo::Slo::Rules(args)) => verb::slo::rules::run(&args, screen),
         Verb::Slo(args::slo::Slo::Backtest(args)) => {
             on_runtime(verb::slo::backtest::run(args, screen))

@@ -19,9 +19,13 @@
 //! question   Question and When
 //! text       the queries of a measure
 //! shares     the share of bad events as one query, for rules
+//! parts      the events told apart by a label
+//! record     the answers of who counted the events by himself
 //! ```
 
+pub mod parts;
 mod question;
+mod record;
 mod shares;
 mod text;
 
@@ -53,6 +57,11 @@ pub enum AskingError {
     /// It is counted on the requests of a load alone.
     #[error("`{0}` does not say where it is counted on series: name them in its `sli`")]
     NoSeries(String),
+    /// A run has requests, and no series.
+    #[error(
+        "`{0}` is not counted by requests that are good or bad: a run of a load says nothing of it"
+    )]
+    NotOfRequests(String),
     /// It promises no share of anything.
     #[error("`{0}` promises no share: give it an `objective`")]
     NoPromise(String),

@@ -3,13 +3,13 @@
 //! Bad events are told apart by a label (route, zone, customer), or by what went on when they happened: a deploy, an
 //! incident, a drill. The parts and what belongs to none of them add up to all bad events, so that nobody is blamed twice.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::interval::Interval;
 use crate::{Counts, History, Share};
 
 /// What may have caused bad events.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A change went out.
@@ -20,8 +20,23 @@ pub enum Kind {
     Drill,
 }
 
+impl Kind {
+    /// The words for them.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("deploy", Self::Deploy), ("incident", Self::Incident), ("drill", Self::Drill)];
+
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::Incident => "incident",
+            Self::Drill => "drill",
+        }
+    }
+}
+
 /// Something that went on for a while.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cause {
     /// What kind of thing.
     pub kind: Kind,
@@ -40,6 +55,25 @@ pub struct Culprit {
     pub counts: Counts,
     /// Its share of all bad events.
     pub share: Share,
+}
+
+/// By what bad events are told apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum By {
+    /// A label of the series.
+    Label(String),
+    /// What went on when they happened.
+    Cause,
+}
+
+impl By {
+    /// As it is said after "by".
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Label(it) => it,
+            Self::Cause => "what went on",
+        }
+    }
 }
 
 /// All bad events, told apart.
@@ -93,7 +127,7 @@ pub fn by_cause(history: &History, bounds: Interval, causes: &[Cause], most: usi
             *part += counts;
         }
     }
-    let names = causes.iter().map(|it| it.name.clone());
+    let names = causes.iter().map(|it| format!("{} {}", it.kind.name(), it.name));
     Attribution::of(history.counts(bounds).unwrap_or_default(), names.zip(parts), most)
 }
 
@@ -129,9 +163,9 @@ mod tests {
     fn what_began_last_is_taken_and_nothing_twice() {
         let slices = (0..10).map(|_| Some(Counts::with_bad(1, 10))).collect();
         let history = History::new(at(0), Duration::from_mins(1), slices).unwrap();
-        let causes = [cause("deploy", 0, 6), cause("drill", 4, 8)];
+        let causes = [cause("it", 0, 6), cause("later", 4, 8)];
         let it = by_cause(&history, Interval::new(at(0), at(10)), &causes, 9);
-        assert_eq!((told(&it), it.rest), (vec![("deploy", 4), ("drill", 4)], 2));
+        assert_eq!((told(&it), it.rest), (vec![("deploy it", 4), ("deploy later", 4)], 2));
     }
 
     proptest! {

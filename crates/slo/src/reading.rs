@@ -126,7 +126,23 @@ impl Objective {
     /// # Errors
     /// When it is not counted on series, or names what is not there.
     pub fn of(slo: &Slo, library: &Library, zones: Zones) -> Result<Self, ReadingError> {
-        let asking = Asking::of(slo, &|name| library.slo(name))?;
+        Self::asking(Asking::of(slo, &|name| library.slo(name))?, slo, library, zones)
+    }
+
+    /// The same where the requests of a load are counted, and no series.
+    ///
+    /// # Errors
+    /// When it is not counted by requests, or names what is not there.
+    pub fn of_requests(slo: &Slo, library: &Library, zones: Zones) -> Result<Self, ReadingError> {
+        Self::asking(Asking::of_requests(slo)?, slo, library, zones)
+    }
+
+    fn asking(
+        asking: Asking,
+        slo: &Slo,
+        library: &Library,
+        zones: Zones,
+    ) -> Result<Self, ReadingError> {
         let promise = slo.promise().ok_or_else(|| AskingError::NoPromise(slo.name.clone()))?;
         let policy = policy_of(slo, library)?;
         let burn = policy.as_ref().map(|it| burn_rules(it, slo.window.length(), asking.unit()));
@@ -140,10 +156,23 @@ impl Objective {
             asking,
             burn: burn.unwrap_or_default(),
             inhibits: policy.is_none_or(|it| it.inhibit),
-            exclusions: exclusions(&slo.exclusions, slo, zones)?,
+            exclusions: exclusions(&slo.exclusions, &owner(slo), &slo.name, zones)?,
             alerting: slo.alerting.as_ref().map(|it| alerting(it, &slo.name)),
             labels: slo.labels.clone(),
         })
+    }
+
+    /// The same as an agreement counts it: over its window, and without the times that it excludes as well.
+    ///
+    /// # Errors
+    /// When nobody knows a zone of the agreement, or one of its exclusions says nothing.
+    pub fn agreed(mut self, by: &Sla, zones: Zones) -> Result<Self, ReadingError> {
+        if let Some(it) = &by.window {
+            (self.window, self.length) = (window(it, &by.name, zones)?, it.length());
+        }
+        let who = format!("SLA/{}", by.name);
+        self.exclusions.extend(exclusions(&by.exclusions, &who, &by.name, zones)?);
+        Ok(self)
     }
 
     /// What of an interval counts.
@@ -285,25 +314,30 @@ pub fn window(it: &document::Window, of: &str, zones: Zones) -> Result<Window, R
     }))
 }
 
+/// Who excludes what an objective excludes.
+fn owner(of: &Slo) -> String {
+    of.owner.clone().unwrap_or_else(|| format!("SLO/{}", of.name))
+}
+
 fn exclusions(
     all: &[document::Exclusion],
-    slo: &Slo,
+    owner: &str,
+    of: &str,
     zones: Zones,
 ) -> Result<Vec<Exclusion>, ReadingError> {
     all.iter()
         .enumerate()
         .map(|(number, it)| {
             let reason = it.reason.clone();
-            let by = it.by.clone().or_else(|| slo.owner.clone());
-            let zone = zone(&it.time_zone, &slo.name, zones)?;
-            let entered = it.entered.map(|it| moment(it, &zone, &slo.name)).transpose()?;
+            let zone = zone(&it.time_zone, of, zones)?;
+            let entered = it.entered.map(|it| moment(it, &zone, of)).transpose()?;
             Ok(Exclusion {
                 name: format!("exclusion {}", number + 1),
-                who: by.unwrap_or_else(|| format!("SLO/{}", slo.name)),
+                who: it.by.clone().unwrap_or_else(|| owner.to_owned()),
                 why: reason.unwrap_or_else(|| "no reason is given".to_owned()),
                 // What does not say when it was entered was announced.
                 entered: entered.unwrap_or(Timestamp::MIN),
-                when: when(it, &slo.name, zone)?,
+                when: when(it, of, zone)?,
             })
         })
         .collect()

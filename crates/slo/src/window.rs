@@ -128,6 +128,18 @@ impl Window {
         }
     }
 
+    /// The window that was over when the one of a moment began; none of those that roll.
+    pub fn last(&self, at: Timestamp) -> Option<Interval> {
+        match self {
+            Self::Rolling(_) => None,
+            Self::Calendar(calendar) => {
+                let began = calendar.bounds(at).from;
+                let last = calendar.bounds(before(began, Duration::from_nanos(1)));
+                (last.to == began && !last.is_empty()).then_some(last)
+            }
+        }
+    }
+
     /// The part of it that has passed.
     pub fn elapsed(&self, at: Timestamp) -> Interval {
         let bounds = self.bounds(at);
@@ -172,6 +184,16 @@ mod tests {
         let now = at("2026-03-02T12:00:00Z");
         assert_eq!(window.bounds(now), Interval::new(at("2026-03-01T12:00:00Z"), now));
         assert_eq!((window.remaining(now), window.resets(now)), (Duration::ZERO, None));
+        assert_eq!(window.last(now), None);
+    }
+
+    #[test]
+    fn the_month_before_ends_where_this_one_begins() {
+        let window = Window::Calendar(Calendar::new(Period::Month, berlin()));
+        let last = Interval::new(at("2026-01-31T23:00:00Z"), at("2026-02-28T23:00:00Z"));
+        assert_eq!(window.last(at("2026-02-28T23:00:00Z")), Some(last));
+        assert_eq!(window.last(at("2026-03-31T21:59:59Z")), Some(last));
+        assert_eq!(window.last(Timestamp::MIN), None);
     }
 
     #[test]

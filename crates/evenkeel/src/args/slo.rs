@@ -4,16 +4,24 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use evenkeel_slo::attribution::Cause;
 use evenkeel_units::parse_duration;
 use jiff::Timestamp;
+
+use super::RUNS;
+use crate::verb::slo::causes::event;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Slo {
     /// Show how objectives stand: what was reached, what is left of the budget, which alerts fire. Exit code 1 when a budget
     /// is exhausted, 6 when there is no data to tell.
     Status(SourceArgs),
-    /// Show how what is left of a budget was computed: formulas, inputs, what was asked, and how much data there was.
-    Explain(SourceArgs),
+    /// Show how what is left of a budget was computed, and who burned it: formulas, inputs, what was asked, how much data there
+    /// was; bad events by label, deploy, incident and drill.
+    Explain(ExplainArgs),
+    /// Show what is owed by agreements: of each the period that is over, and the one that goes on. Exit code 1 when something is
+    /// owed, 6 when there is no data to tell.
+    Sla(SourceArgs),
     /// Write objectives as recording and alerting rules of Prometheus, with tests of them for promtool.
     Rules(RulesArgs),
     /// Play history through the alerts of objectives, and through the usual ones: pages a month, what they would have caught.
@@ -47,13 +55,30 @@ pub(crate) struct SourceArgs {
     /// Only this objective; more than once for several.
     #[arg(long, value_name = "NAME")]
     pub(crate) slo: Vec<String>,
-    /// The directory of a store, or the URL of a server with the API of Prometheus. A URL may have a name and a password; a
+    /// The directory of a store or of a run, or the URL of a server with the API of Prometheus. A URL may have a name and a password; a
     /// token is read from EVENKEEL_SOURCE_TOKEN. Default: what EVENKEEL_SOURCE says.
     #[arg(long, value_name = "URL|DIR")]
     pub(crate) source: Option<String>,
     /// As of this moment, such as 2026-03-01T12:00:00Z. Default: now.
     #[arg(long, value_name = "MOMENT")]
     pub(crate) at: Option<Timestamp>,
+}
+
+/// What went on while a budget burned.
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Something that went on, as KIND:NAME=FROM..TO, where the kind is deploy, incident or drill; a deploy without its end is
+    /// to blame for an hour. More than once for several.
+    #[arg(long = "event", value_name = "EVENT", value_parser = event)]
+    pub(crate) events: Vec<Cause>,
+    /// A file with such events: a line of JSON each, with `kind`, `name`, `from` and `to`.
+    #[arg(long = "events", value_name = "FILE")]
+    pub(crate) event_files: Vec<PathBuf>,
+    /// Folder of the runs of drills, each of which is an event.
+    #[arg(long, value_name = "DIR", default_value = RUNS)]
+    pub(crate) runs: PathBuf,
 }
 
 /// Rules of Prometheus.
@@ -93,13 +118,14 @@ pub(crate) enum RulesForm {
 pub(crate) struct BacktestArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
-    /// How far back. Default: the window of each objective.
+    /// How far back. Default: the window of each objective; of a run, all of its load.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) over: Option<Duration>,
-    /// Slices that events are counted in.
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
-    pub(crate) slice: Duration,
-    /// Something that somebody should have been told of, as FROM..TO in RFC 3339; more than once for several.
+    /// Slices that events are counted in. Default: 5m; of a run, 1s.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) slice: Option<Duration>,
+    /// Something that somebody should have been told of, as FROM..TO in RFC 3339; more than once for several. Default: the
+    /// faults of a run.
     #[arg(long = "incident", value_name = "FROM..TO", value_parser = interval)]
     pub(crate) incidents: Vec<(Timestamp, Timestamp)>,
     /// A page belongs to an incident up to so long after its end.

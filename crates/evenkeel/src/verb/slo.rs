@@ -2,8 +2,10 @@
 
 mod asked;
 pub(crate) mod backtest;
+pub(crate) mod causes;
 pub(crate) mod explain;
 pub(crate) mod gate;
 pub(crate) mod import;
 pub(crate) mod rules;
+pub(crate) mod sla;
 pub(crate) mod status;

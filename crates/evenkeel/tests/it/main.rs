@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agents;
+mod agreements;
 #[path = "../../../fault/tests/it/answers.rs"]
 #[expect(dead_code, reason = "it needs the ones of a cluster only")]
 mod answers;
+mod burned;
 mod chaos;
 #[path = "../../../report/tests/it/chromium.rs"]
 #[expect(dead_code, reason = "pages of reports are looked at more closely where they are drawn")]
@@ -19,6 +21,7 @@ mod dockerd;
 mod doctor;
 mod documents;
 mod drill;
+mod drilled;
 mod endings;
 mod experiment;
 mod gameday;

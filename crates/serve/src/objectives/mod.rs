@@ -4,15 +4,18 @@
 //! source    Source: a directory of a store, or a URL
 //! remote    the URL: Prometheus, Mimir, Thanos, VictoriaMetrics, or `evenkeel metrics serve`
 //! judging   how an objective stands at a moment, and its history
+//! blame     who burned its budget
 //! ```
 //!
 //! What is asked and what the answers mean is said by `evenkeel_slo`, so that one objective is judged alike wherever its
 //! series are.
 
+mod blame;
 mod judging;
 mod remote;
 mod source;
 
-pub use judging::{Judged, history, judge};
+pub use blame::blame;
+pub use judging::{Counting, Judged, count, history, judge};
 pub use remote::{Access, RemoteError};
 pub use source::{AskError, Source};

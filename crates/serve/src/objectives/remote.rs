@@ -12,6 +12,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use evenkeel_metrics::tls::{Tls, configuration};
+use evenkeel_series::Labels;
+use evenkeel_slo::asking::parts::Rows;
 use evenkeel_slo::asking::{Answer, Question, When};
 use evenkeel_units::Human;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -22,6 +24,7 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::source::{AskError, Row};
@@ -210,6 +213,29 @@ impl Remote {
             all.extend(self.part(&question.query, part).await?);
         }
         Ok(all)
+    }
+
+    /// What a query is worth at a moment, for each series.
+    pub(super) async fn rows(&self, query: &str, at: Timestamp) -> Result<Rows, AskError> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("query", query);
+        form.append_pair("time", &seconds(at.as_millisecond()));
+        let said = self.post("query", form.finish()).await?;
+        let data = said.get("data").unwrap_or(&Value::Null);
+        if data.get("resultType").and_then(Value::as_str) != Some("vector") {
+            let what = "no numbers of series".to_owned();
+            return Err(AskError::Shape { query: query.to_owned(), what });
+        }
+        let row = |it: &Value| {
+            let labels = it.get("metric")?.as_object()?;
+            let label =
+                |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+            let labels: Vec<_> = labels.iter().filter_map(label).collect();
+            let labels = Labels::of(labels.iter().map(|(name, value)| (&**name, &**value)));
+            Some((labels, number(it.get("value")?)?.1))
+        };
+        let series = data.get("result").and_then(Value::as_array).map(Vec::as_slice);
+        Ok(series.unwrap_or_default().iter().filter_map(row).collect())
     }
 
     async fn part(&self, query: &str, when: When) -> Result<Answer, AskError> {

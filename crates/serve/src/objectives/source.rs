@@ -1,11 +1,14 @@
 //! Source: where the series are that objectives are counted on.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use evenkeel_promql::{Options, Query, Sample, Value};
+use evenkeel_promql::{Element, Options, Query, Sample, Value};
 use evenkeel_series::Source as Series;
-use evenkeel_slo::asking::{Answer, Question, When};
+use evenkeel_slo::asking::parts::Rows;
+use evenkeel_slo::asking::{Answer, Asking, Frame, Question, When};
+use evenkeel_slo::{Coverage, History, Interval, Objective};
 use evenkeel_tsdb::{OpenError, Recovery, Snapshot};
 use jiff::Timestamp;
 
@@ -54,6 +57,15 @@ pub enum Source {
     Snapshot(Box<Snapshot>),
     /// A server.
     Remote(Box<Remote>),
+    /// What was counted of each objective, by its name; no series.
+    Record(BTreeMap<String, History>),
+}
+
+/// Answers, and what was asked for them.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) answers: Vec<Answer>,
+    pub(super) queries: Vec<String>,
 }
 
 impl Source {
@@ -78,6 +90,51 @@ impl Source {
         }
     }
 
+    /// What an objective asks for the counts of an interval, answered.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub(super) async fn whole(&self, of: &Objective, over: Interval) -> Result<Told, AskError> {
+        match self {
+            Self::Record(all) => {
+                let answers = all.get(&of.name).map(|it| Asking::recorded(it, over));
+                Ok(Told { answers: answers.unwrap_or_default(), queries: Vec::new() })
+            }
+            _ => self.told(of.asking.whole(over)).await,
+        }
+    }
+
+    /// What an objective asks for its history, answered.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub(super) async fn slices(&self, of: &Objective, frame: Frame) -> Result<Told, AskError> {
+        match self {
+            Self::Record(all) => {
+                let answers = all.get(&of.name).map(|it| Asking::recorded_slices(it, frame));
+                Ok(Told { answers: answers.unwrap_or_default(), queries: Vec::new() })
+            }
+            _ => self.told(of.asking.slices(frame)).await,
+        }
+    }
+
+    /// How much of an interval there is data of, where that is known better than a history in slices tells.
+    pub(super) fn coverage(&self, of: &Objective, over: Interval) -> Option<Coverage> {
+        match self {
+            Self::Record(all) => all.get(&of.name).map(|it| it.coverage(over)),
+            Self::Snapshot(_) | Self::Remote(_) => None,
+        }
+    }
+
+    async fn told(&self, questions: Vec<Question>) -> Result<Told, AskError> {
+        let mut told = Told::default();
+        for question in questions {
+            told.answers.push(self.ask(&question).await?);
+            told.queries.push(question.query);
+        }
+        Ok(told)
+    }
+
     /// Puts a question.
     ///
     /// # Errors
@@ -86,6 +143,7 @@ impl Source {
         match self {
             Self::Snapshot(snapshot) => evaluated(&**snapshot, question),
             Self::Remote(remote) => remote.ask(question).await,
+            Self::Record(_) => Ok(vec![None; question.when.count()]),
         }
     }
 }
@@ -100,14 +158,46 @@ fn lost(found: &Recovery) -> Option<String> {
     damaged.chain(torn).next().or_else(|| (found.orphans > 0).then(orphans))
 }
 
+impl Source {
+    /// What a query is worth at a moment, for each series; histograms are passed over.
+    ///
+    /// # Errors
+    /// When nobody answers, or with something else than a number for each.
+    pub async fn rows(&self, query: &str, at: Timestamp) -> Result<Rows, AskError> {
+        match self {
+            Self::Snapshot(snapshot) => rows(&**snapshot, query, at),
+            Self::Remote(remote) => remote.rows(query, at).await,
+            Self::Record(_) => Ok(Rows::new()),
+        }
+    }
+}
+
+fn rows(series: &dyn Series, text: &str, at: Timestamp) -> Result<Rows, AskError> {
+    let query = parsed(text)?;
+    let answer = query.instant(series, at.as_millisecond(), &Options::default());
+    let wrong = |why: String| AskError::Query { query: text.to_owned(), why };
+    let Value::Vector(elements) = answer.map_err(|it| wrong(it.to_string()))?.value else {
+        return Err(shape(text, "no numbers of series"));
+    };
+    let row = |it: Element| match it.sample {
+        Sample::Float(value) => Some((it.labels, value)),
+        Sample::Histogram(_) => None,
+    };
+    Ok(elements.into_iter().filter_map(row).collect())
+}
+
+fn parsed(text: &str) -> Result<Query, AskError> {
+    Query::parse(text).map_err(|problems| {
+        let said: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        AskError::Query { query: text.to_owned(), why: said.join("; ") }
+    })
+}
+
 /// What a query is worth over series at hand.
 fn evaluated(series: &dyn Series, question: &Question) -> Result<Answer, AskError> {
     let text = &question.query;
     let wrong = |why: String| AskError::Query { query: text.clone(), why };
-    let query = Query::parse(text).map_err(|problems| {
-        let said: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        wrong(said.join("; "))
-    })?;
+    let query = parsed(text)?;
     let options = Options::default();
     match question.when {
         When::At(at) => {

@@ -14,7 +14,7 @@ fn last(length: Duration) -> Interval {
 }
 
 /// The objective `it` of some specs, of which the first is of `it` and the others of `a`, `b`.
-fn asking(specs: &[&str]) -> Result<Asking, AskingError> {
+pub(super) fn asking(specs: &[&str]) -> Result<Asking, AskingError> {
     let document = |(name, spec): (&&str, &&str)| {
         let spec = spec.replace('\n', "\n  ");
         format!(

@@ -11,6 +11,8 @@ use crate::share::decimal;
 
 /// What stands for `rate` or `increase` in queries of ours.
 const FUNCTION: &str = "$function";
+/// What stands for the labels by which queries of ours are told apart.
+const LABELS: &str = "$labels";
 
 /// How many events there were.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +43,7 @@ impl Sum {
     pub(super) fn of(expression: &Expression) -> Self {
         match expression {
             Expression::Selector(it) => {
-                Self::either(format!("sum({FUNCTION}({it}[{}]))", Query::WINDOW))
+                Self::either(format!("sum{LABELS}({FUNCTION}({it}[{}]))", Query::WINDOW))
             }
             Expression::Query(it) => {
                 let calls = |name| calls(it.text(), name);
@@ -55,6 +57,11 @@ impl Sum {
         }
     }
 
+    /// What nobody is asked.
+    pub(super) const fn nobodys() -> Self {
+        Self::either(String::new())
+    }
+
     const fn either(text: String) -> Self {
         Self { text, says: Says::Either }
     }
@@ -63,7 +70,7 @@ impl Sum {
     pub(super) fn over(&self, range: Duration) -> String {
         let text = over(&self.text, range);
         match self.says {
-            Says::Either => text.replace(FUNCTION, "increase"),
+            Says::Either => call(&text, "increase"),
             // On lines of their own, because a query may end with a comment.
             Says::Increase | Says::Unsaid => format!("sum(\n{text}\n)"),
             Says::Rate => format!("sum(\n{text}\n) * {}", decimal(range.as_secs_f64())),
@@ -73,7 +80,7 @@ impl Sum {
     /// How many a second in a slice, whose length stands for `$window`.
     pub(super) fn a_second(&self, slice: Duration) -> String {
         match self.says {
-            Says::Either => self.text.replace(FUNCTION, "rate"),
+            Says::Either => call(&self.text, "rate"),
             Says::Rate => format!("sum(\n{}\n)", self.text),
             Says::Increase | Says::Unsaid => {
                 format!("sum(\n{}\n) / {}", self.text, decimal(slice.as_secs_f64()))
@@ -90,9 +97,28 @@ impl Sum {
             (false, false) if !both.contains(&Says::Unsaid) => (Per::Second, "rate"),
             (false, _) => (Per::Window, "increase"),
         };
-        let [one, all] = [self, other].map(|it| it.text.replace(FUNCTION, function));
+        let [one, all] = [self, other].map(|it| call(&it.text, function));
         Some((one, all, per))
     }
+
+    /// How many there were within a range, told apart as `labels` says: `by (zone)`.
+    pub(super) fn apart(&self, range: Duration, labels: &str) -> String {
+        let text = over(&self.text, range);
+        match self.says {
+            Says::Either => {
+                text.replace(LABELS, &format!(" {labels} ")).replace(FUNCTION, "increase")
+            }
+            Says::Increase | Says::Unsaid => format!("sum {labels} (\n{text}\n)"),
+            Says::Rate => {
+                format!("sum {labels} (\n{text}\n) * {}", decimal(range.as_secs_f64()))
+            }
+        }
+    }
+}
+
+/// A query of ours with `rate` or `increase`, of all series together.
+fn call(text: &str, function: &str) -> String {
+    text.replace(LABELS, "").replace(FUNCTION, function)
 }
 
 /// Whether a query calls a function.
@@ -118,11 +144,12 @@ pub(super) fn bucketed(of: &Bucketed) -> Option<(Sum, Sum)> {
                 value: spellings(of.bound),
             });
             let all = histogram.renamed(format!("{name}_count"));
-            let sum = |it: SeriesSelector| Sum::either(format!("sum({FUNCTION}({it}[{range}]))"));
+            let sum =
+                |it: SeriesSelector| Sum::either(format!("sum{LABELS}({FUNCTION}({it}[{range}]))"));
             (sum(within), sum(all))
         }
         HistogramForm::Native => {
-            let all = format!("sum({FUNCTION}({histogram}[{range}]))");
+            let all = format!("sum{LABELS}({FUNCTION}({histogram}[{range}]))");
             let bound = of.bound;
             let within =
                 format!("histogram_fraction(-Inf, {bound}, {all}) * histogram_count({all})");

@@ -1,8 +1,12 @@
 //! Asked: which objectives are meant, and where they are counted.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
+use evenkeel_drill::folder::JOURNAL;
+use evenkeel_drill::{Run, journal};
 use evenkeel_model::Library;
+use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::document::Slo;
 use evenkeel_serve::objectives::{Access, AskError, Source};
 use evenkeel_slo::Objective;
@@ -14,6 +18,53 @@ use crate::args::slo::SourceArgs;
 use crate::exit::Failure;
 use crate::screen::Screen;
 use crate::verb::documents::{gather, read, refuse_errors};
+
+/// What is asked of which source.
+pub(super) struct Asked {
+    /// The documents.
+    pub(super) library: Library,
+    /// The objectives that are meant.
+    pub(super) objectives: Vec<Objective>,
+    /// Where they are counted.
+    pub(super) source: Source,
+    /// As of when.
+    pub(super) at: Timestamp,
+    /// The run that is the source, where one is.
+    pub(super) run: Option<Run>,
+}
+
+/// What the arguments ask for: objectives on series, or on the requests of a run.
+pub(super) fn asked(args: &SourceArgs, screen: &Screen) -> Result<Asked, Failure> {
+    let library = library(&args.files, screen)?;
+    let journal = Path::new(&place(args)?).join(JOURNAL);
+    if !journal.is_file() {
+        let objectives = objectives(&library, &args.slo, screen)?;
+        let (source, at) = source(args)?;
+        return Ok(Asked { library, objectives, source, at, run: None });
+    }
+    let run =
+        journal::read(&journal).map_err(|error| Failure::could_not_run(in_one_line(&error)))?;
+    let no_load = || Failure::could_not_run(format!("the run {} sent no load", run.head.id));
+    let time = run.time().ok_or_else(no_load)?;
+    let (mut objectives, mut histories) = (Vec::new(), BTreeMap::new());
+    for slo in named(&library, &args.slo)? {
+        match Objective::of_requests(slo, &library, |name| TimeZone::get(name).ok()) {
+            Ok(it) => objectives.push(it),
+            Err(error) if args.slo.is_empty() => {
+                screen.say(&format!("passed over: {error}"));
+                continue;
+            }
+            Err(error) => return Err(Failure::usage(error.to_string())),
+        }
+        let history = run.history(slo).map_err(|it| Failure::could_not_run(in_one_line(&it)))?;
+        histories.extend(history.map(|it| (slo.name.clone(), it)));
+    }
+    if objectives.is_empty() {
+        return Err(Failure::usage("no objective is counted by requests"));
+    }
+    let (source, at) = (Source::Record(histories), args.at.unwrap_or(time.to));
+    Ok(Asked { library, objectives, source, at, run: Some(run) })
+}
 
 /// The documents of some files, if all of them are right.
 pub(super) fn library(files: &[PathBuf], screen: &Screen) -> Result<Library, Failure> {
@@ -29,14 +80,8 @@ pub(super) fn objectives(
     named: &[String],
     screen: &Screen,
 ) -> Result<Vec<Objective>, Failure> {
-    let all = library.slos();
-    if let Some(missing) = named.iter().find(|it| !all.contains(&it.as_str())) {
-        let help = format!("there is {}", all.join(", "));
-        return Err(Failure::usage(format!("there is no objective `{missing}`")).help(help));
-    }
-    let meant = |it: &&&str| named.is_empty() || named.iter().any(|name| name == **it);
     let mut objectives = Vec::new();
-    for slo in all.iter().filter(meant).filter_map(|it| library.slo(it)) {
+    for slo in self::named(library, named)? {
         if slo.series.is_none() && named.is_empty() {
             screen.say(&passed_over(slo));
             continue;
@@ -51,18 +96,41 @@ pub(super) fn objectives(
     Ok(objectives)
 }
 
+/// The objectives that are named, or all.
+fn named<'a>(library: &'a Library, named: &[String]) -> Result<Vec<&'a Slo>, Failure> {
+    let all = library.slos();
+    if let Some(missing) = named.iter().find(|it| !all.contains(&it.as_str())) {
+        let help = format!("there is {}", all.join(", "));
+        return Err(Failure::usage(format!("there is no objective `{missing}`")).help(help));
+    }
+    let meant = |it: &&&str| named.is_empty() || named.iter().any(|name| name == **it);
+    Ok(all.iter().filter(meant).filter_map(|it| library.slo(it)).collect())
+}
+
 fn passed_over(slo: &Slo) -> String {
     format!("`{}` is counted on the requests of a load alone, and passed over", slo.name)
 }
 
+/// An environment variable that says something.
+fn said(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|it| !it.is_empty())
+}
+
+fn place(args: &SourceArgs) -> Result<String, Failure> {
+    args.source.clone().or_else(|| said("EVENKEEL_SOURCE")).ok_or_else(|| {
+        Failure::usage("where the series are is not said").help(
+            "name the directory of a store or of a run, or the URL of a Prometheus, by `--source` or in EVENKEEL_SOURCE",
+        )
+    })
+}
+
 /// Where the series are, and the moment that is meant.
 pub(super) fn source(args: &SourceArgs) -> Result<(Source, Timestamp), Failure> {
-    let said = |name| std::env::var(name).ok().filter(|it: &String| !it.is_empty());
-    let place = args.source.clone().or_else(|| said("EVENKEEL_SOURCE")).ok_or_else(|| {
-        Failure::usage("where the series are is not said").help(
-            "name the directory of a store, or the URL of a Prometheus, by `--source` or in EVENKEEL_SOURCE",
-        )
-    })?;
+    let place = place(args)?;
+    if Path::new(&place).join(JOURNAL).is_file() {
+        return Err(Failure::usage(format!("`{place}` is a run, which has no series"))
+            .help("`slo status`, `explain`, `backtest` and `gate` count the requests of a run"));
+    }
     let timeout = said("EVENKEEL_SOURCE_TIMEOUT").map(|it| parse_duration(&it)).transpose();
     let access = Access {
         token: said("EVENKEEL_SOURCE_TOKEN"),

@@ -2,101 +2,153 @@
 
 use std::time::Duration;
 
+use evenkeel_drill::Run;
+use evenkeel_model::Library;
+use evenkeel_model::document::Document;
 use evenkeel_serve::objectives::history;
-use evenkeel_slo::backtest::{Report, rank};
-use evenkeel_slo::burn::{Rule, Severity, catalogue};
+use evenkeel_slo::backtest::{self, Report, rank};
+use evenkeel_slo::burn::{Rule, Severity};
+use evenkeel_slo::reading::burn_rules;
 use evenkeel_slo::{Interval, Intervals, Objective, Share, Unit};
 use evenkeel_units::Human;
 use serde_json::{Value, json};
 
-use super::asked::{library, objectives, source, unasked};
+use super::asked::{Asked, asked, unasked};
 use super::status::percent;
 use crate::args::slo::BacktestArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
 
+/// Slices that events of series are counted in; a run knows its seconds.
+const SLICE: Duration = Duration::from_mins(5);
+
 /// Plays history through alerts.
 pub(crate) async fn run(args: BacktestArgs, screen: &Screen) -> Result<Exit, Failure> {
-    let library = library(&args.source.files, screen)?;
-    let objectives = objectives(&library, &args.source.slo, screen)?;
-    let (source, at) = source(&args.source)?;
-    let incidents = args.incidents.iter().map(|(from, to)| Interval::new(*from, *to));
-    let incidents: Intervals = incidents.collect();
+    let Asked { library, objectives, source, at, run } = asked(&args.source, screen)?;
+    let time = run.as_ref().and_then(Run::time);
+    let slice = args.slice.unwrap_or_else(|| time.map_or(SLICE, |_| Duration::from_secs(1)));
+    let mut incidents: Intervals =
+        args.incidents.iter().map(|(from, to)| Interval::new(*from, *to)).collect();
+    if let (true, Some(run)) = (args.incidents.is_empty(), &run) {
+        // What a drill breaks somebody should be told of.
+        incidents = run.faults_on_clocks().into_iter().map(|it| it.1).collect();
+    }
     let mut all = Vec::new();
     for it in &objectives {
-        let from = at.checked_sub(args.over.unwrap_or(it.length)).unwrap_or(at);
-        let over = Interval::new(from, at);
-        let told = history(&source, it, over, args.slice).await.map_err(unasked)?;
+        let length = args.over.unwrap_or_else(|| time.map_or(it.length, Interval::length));
+        let over = Interval::new(at.checked_sub(length).unwrap_or(at), at);
+        let told = history(&source, it, over, slice).await.map_err(unasked)?;
         let within = incidents.within(over);
-        let ranked = rank(it.promise, candidates(it), Severity::Page, &told, &within, args.grace);
-        all.push((it, told.coverage(over), ranked));
+        let sets = candidates(it, &library);
+        let ranked = rank(it.promise, sets.clone(), Severity::Page, &told, &within, args.grace);
+        let rules = |name: &String| sets.iter().find(|it| it.0 == *name).map(|it| it.1.clone());
+        let ranked: Vec<_> = ranked
+            .into_iter()
+            .map(|(name, report)| Set { rules: rules(&name).unwrap_or_default(), name, report })
+            .collect();
+        all.push((it, told.coverage(over), within.pieces(), ranked));
     }
     let rows: Vec<_> = all
         .iter()
-        .map(|(it, coverage, ranked)| {
-            let sets: Vec<_> = ranked.iter().map(|(name, report)| row(name, report)).collect();
+        .map(|(it, coverage, incidents, ranked)| {
             let covered = coverage.present.as_secs_f64() / coverage.of.as_secs_f64().max(1e-3);
             json!({
                 "name": it.name,
                 "coverage_ratio": covered,
-                "incidents": incidents.pieces(),
-                "suggestion": ranked.first().map(|it| &it.0),
-                "sets": sets,
+                "incidents": incidents,
+                "suggestion": ranked.first().map(|it| &it.name),
+                "sets": ranked.iter().map(row).collect::<Vec<_>>(),
             })
         })
         .collect();
     screen.show(&json!({"at": at, "objectives": rows}), || {
-        all.iter().map(|(it, _, ranked)| shown(it, ranked)).collect()
+        all.iter()
+            .map(|(it, coverage, incidents, ranked)| shown(it, coverage.of, *incidents, ranked))
+            .collect()
     })?;
-    let is_empty = all.iter().any(|(_, coverage, _)| coverage.present.is_zero());
+    let is_empty = all.iter().any(|(_, coverage, _, _)| coverage.present.is_zero());
     Ok(if is_empty { Exit::INCONCLUSIVE } else { Exit::OK })
 }
 
-/// The alerts of the objective, and those that people use.
-fn candidates(of: &Objective) -> Vec<(String, Vec<Rule>)> {
-    let usual = |rules: Vec<Rule>| -> Vec<Rule> {
-        // Where time is counted, there are no few events.
-        let of_time = of.asking.unit() == Unit::Time;
-        let fit = |it: Rule| Rule { low_traffic: it.low_traffic.filter(|_| !of_time), ..it };
-        rules.into_iter().map(fit).collect()
-    };
+/// A set of rules, and how well it told of incidents.
+struct Set {
+    name: String,
+    rules: Vec<Rule>,
+    report: Report,
+}
+
+/// The alerts of the objective, those of every policy among the documents, those that people use, and faster and slower ones.
+fn candidates(of: &Objective, library: &Library) -> Vec<(String, Vec<Rule>)> {
+    let unit = of.asking.unit();
     let mut all = vec![("own".to_owned(), of.burn.clone())];
+    all.extend(library.items().iter().filter_map(|it| match it.document() {
+        Document::AlertPolicy(it) if !it.name.is_empty() => {
+            Some((it.name.clone(), burn_rules(it, of.length, unit)))
+        }
+        _ => None,
+    }));
     all.retain(|(_, rules)| !rules.is_empty());
-    all.extend([
-        ("workbook".to_owned(), usual(catalogue::workbook(of.length))),
-        ("sloth".to_owned(), usual(catalogue::sloth(of.length))),
-        ("1h 6h 24h".to_owned(), usual(catalogue::hour_to_day(of.length))),
-    ]);
+    // Where time is counted, there are no few events.
+    let fit =
+        |it: Rule| Rule { low_traffic: it.low_traffic.filter(|_| unit == Unit::Events), ..it };
+    let usual = backtest::candidates(of.length).into_iter();
+    all.extend(usual.map(|(name, rules)| (name, rules.into_iter().map(fit).collect())));
     all
 }
 
-fn row(name: &str, of: &Report) -> Value {
+fn row(of: &Set) -> Value {
     let seconds = |it: &[Duration]| it.iter().map(Duration::as_secs_f64).collect::<Vec<_>>();
+    let window = |it: &Rule| {
+        json!({
+            "severity": it.severity.name(),
+            "factor": it.factor.get(),
+            "long_seconds": it.long.as_secs_f64(),
+            "short_seconds": it.short.map(|it| it.as_secs_f64()),
+        })
+    };
+    let Set { name, rules, report } = of;
     json!({
         "name": name,
-        "pages": of.pages,
-        "pages_per_30_days": of.pages_per_month,
-        "pages_due": of.pages_due,
-        "incidents_detected": of.detected,
-        "precision_ratio": of.precision().map(Share::get),
-        "recall_ratio": of.recall().map(Share::get),
-        "detection_seconds": seconds(&of.detection),
-        "reset_seconds": seconds(&of.reset),
+        "windows": rules.iter().map(window).collect::<Vec<_>>(),
+        "pages": report.pages,
+        "pages_per_30_days": report.pages_per_month,
+        "pages_due": report.pages_due,
+        "incidents_detected": report.detected,
+        "precision_ratio": report.precision().map(Share::get),
+        "recall_ratio": report.recall().map(Share::get),
+        "detection_seconds": seconds(&report.detection),
+        "reset_seconds": seconds(&report.reset),
     })
 }
 
-fn shown(of: &Objective, ranked: &[(String, Report)]) -> String {
+fn shown(of: &Objective, over: Duration, incidents: usize, ranked: &[Set]) -> String {
+    // What comes of a few minutes is no rate of a month.
+    let is_long = over >= Duration::from_hours(24);
     let mut text = format!("{}\n", of.name);
-    for (name, it) in ranked {
-        let slowest = it.slowest().map(|it| format!(", after {} at most", Human(it)));
+    let width = ranked.iter().map(|it| it.name.chars().count()).max().unwrap_or_default();
+    for Set { name, report: it, .. } in ranked {
+        let slowest = it.slowest().map(|it| format!("; told after {} at most", Human(it)));
+        let month = is_long.then(|| format!(", {:.1} in 30 days", it.pages_per_month));
+        let reset = it.reset.iter().max().map(|it| format!(", over {} later", Human(*it)));
         text += &format!(
-            "  {name:10} {} pages, {:.1} in 30 days; precision {}, recall {}{}\n",
+            "  {name:width$}  {} pages{}; precision {}, recall {}{}{}\n",
             it.pages,
-            it.pages_per_month,
+            month.unwrap_or_default(),
             percent(it.precision()),
             percent(it.recall()),
-            slowest.unwrap_or_default()
+            slowest.unwrap_or_default(),
+            reset.unwrap_or_default()
         );
+    }
+    // Which set is best, only incidents say.
+    let best = ranked.first().filter(|it| incidents > 0 && it.report.detected > 0);
+    if let Some(Set { name, rules, .. }) = best {
+        text += &format!("  suggested: {name}\n");
+        for it in rules {
+            let short = it.short.map(|it| format!(" and {}", Human(it))).unwrap_or_default();
+            let (severity, factor) = (it.severity.name(), it.factor);
+            text += &format!("    {severity} at {factor} over {}{short}\n", Human(it.long));
+        }
     }
     text
 }

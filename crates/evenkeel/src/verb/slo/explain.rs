@@ -1,26 +1,30 @@
-//! `slo explain`: how what is left of a budget was computed.
+//! `slo explain`: how what is left of a budget was computed, and who burned it.
 
-use evenkeel_serve::objectives::judge;
-use evenkeel_slo::Thresholds;
+use evenkeel_serve::objectives::{blame, judge};
+use evenkeel_slo::attribution::{Attribution, By};
 use evenkeel_slo::exclusion::ledger;
-use evenkeel_slo::explain::{Explained, account};
-use serde_json::json;
+use evenkeel_slo::explain::{Explained, account, attribution};
+use evenkeel_slo::{Objective, Share, Thresholds};
+use serde_json::{Value, json};
 
-use super::asked::{library, objectives, source, unasked};
-use crate::args::slo::SourceArgs;
+use super::asked::{Asked, asked, unasked};
+use super::causes::causes;
+use super::status::counted;
+use crate::args::slo::ExplainArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
 
 /// Explains objectives.
-pub(crate) async fn run(args: SourceArgs, screen: &Screen) -> Result<Exit, Failure> {
-    let library = library(&args.files, screen)?;
-    let objectives = objectives(&library, &args.slo, screen)?;
-    let (source, at) = source(&args)?;
+pub(crate) async fn run(args: ExplainArgs, screen: &Screen) -> Result<Exit, Failure> {
+    let asked = asked(&args.source, screen)?;
+    let causes = causes(&args, &asked, screen)?;
+    let Asked { objectives, source, at, .. } = &asked;
     let mut all = Vec::new();
-    for it in &objectives {
-        let judged = judge(&source, it, at).await.map_err(unasked)?;
+    for it in objectives {
+        let judged = judge(source, it, *at).await.map_err(unasked)?;
+        let told = blame(source, it, &judged, &causes).await.map_err(unasked)?;
         let standing = &judged.standing;
-        let taken_out = ledger(&it.exclusions, it.elapsed(at), &judged.history);
+        let taken_out = ledger(&it.exclusions, it.elapsed(*at), &judged.history);
         let mut tree = account(
             &standing.account,
             Thresholds::default(),
@@ -28,14 +32,40 @@ pub(crate) async fn run(args: SourceArgs, screen: &Screen) -> Result<Exit, Failu
             standing.coverage,
             Some(&taken_out),
         );
+        tree.inputs.extend(told.iter().map(|(by, told)| attribution(told, by.name())));
         tree.inputs.extend(judged.queries.iter().map(|it| Explained::given("asked", it.as_str())));
         tree.notes.extend(judged.flaw.clone());
-        all.push((it, tree));
+        all.push((it, tree, told));
     }
-    let rows: Vec<_> =
-        all.iter().map(|(it, tree)| json!({"name": it.name, "budget": tree})).collect();
+    let row = |(it, tree, told): &(&Objective, Explained, Vec<(By, Attribution)>)| {
+        let told: Vec<_> = told.iter().map(|(by, told)| burned(it, by, told)).collect();
+        json!({"name": it.name, "budget": tree, "burned_by": told})
+    };
+    let rows: Vec<_> = all.iter().map(row).collect();
     screen.show(&json!({"at": at, "objectives": rows}), || {
-        all.iter().map(|(it, tree)| format!("{}\n{tree}\n", it.name)).collect()
+        all.iter().map(|(it, tree, _)| format!("{}\n{tree}\n", it.name)).collect()
     })?;
     Ok(Exit::OK)
+}
+
+/// Who burned it, as programs read it.
+fn burned(of: &Objective, by: &By, told: &Attribution) -> Value {
+    let part = |it: &evenkeel_slo::attribution::Culprit| {
+        let mut value = json!({"name": it.name, "share_ratio": it.share.get()});
+        if let Some(map) = value.as_object_mut() {
+            map.extend(counted(of, it.counts));
+        }
+        value
+    };
+    let label = match by {
+        By::Label(it) => Some(it),
+        By::Cause => None,
+    };
+    let rest = Share::of(told.rest, told.total.bad());
+    json!({
+        "by": if label.is_some() { "label" } else { "cause" },
+        "label": label,
+        "parts": told.culprits.iter().map(part).collect::<Vec<_>>(),
+        "rest_ratio": rest.get(),
+    })
 }

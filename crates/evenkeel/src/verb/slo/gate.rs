@@ -10,7 +10,7 @@ use evenkeel_slo::policy::{Policy, Stance};
 use evenkeel_slo::reading;
 use serde_json::{Value, json};
 
-use super::asked::{library, objectives, source, unasked};
+use super::asked::{Asked, asked, unasked};
 use super::status::row;
 use crate::args::slo::GateArgs;
 use crate::exit::{Exit, Failure};
@@ -19,9 +19,7 @@ use crate::verb::chaos::approve::person;
 
 /// Asks the gate of every objective that is meant; all of them have to be open.
 pub(crate) async fn run(args: GateArgs, screen: &Screen) -> Result<Exit, Failure> {
-    let library = library(&args.source.files, screen)?;
-    let objectives = objectives(&library, &args.source.slo, screen)?;
-    let (source, at) = source(&args.source)?;
+    let Asked { library, objectives, source, at, .. } = asked(&args.source, screen)?;
     let who = person(args.who.as_deref());
     let (kind, reason) = (args.kind.as_str(), args.reason.as_deref());
     let mut all = Vec::new();

@@ -2,21 +2,19 @@
 
 use evenkeel_serve::objectives::{Judged, judge};
 use evenkeel_slo::standing::Burning;
-use evenkeel_slo::{Exhaustion, Objective, Share, Status, Unit};
+use evenkeel_slo::{Counts, Exhaustion, Objective, Share, Status, Unit};
 use evenkeel_units::Human;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::asked::{library, objectives, source, unasked};
+use super::asked::{Asked, asked, unasked};
 use crate::args::slo::SourceArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
 
 /// Shows how objectives stand.
 pub(crate) async fn run(args: SourceArgs, screen: &Screen) -> Result<Exit, Failure> {
-    let library = library(&args.files, screen)?;
-    let objectives = objectives(&library, &args.slo, screen)?;
-    let (source, at) = source(&args)?;
+    let Asked { objectives, source, at, .. } = asked(&args, screen)?;
     let mut all = Vec::new();
     for it in &objectives {
         all.push((it, judge(&source, it, at).await.map_err(unasked)?));
@@ -42,12 +40,6 @@ pub(super) fn row(of: &Objective, judged: &Judged) -> Value {
         Some(Exhaustion::Already) => (None, Some(0.0)),
         _ => (None, None),
     };
-    let count = |it: u64| match of.asking.unit() {
-        Unit::Events => json!(it),
-        Unit::Time => json!(it as f64 / 1_000.0),
-    };
-    let of_events = of.asking.unit() == Unit::Events;
-    let named = |events: &str, time: &str| if of_events { events } else { time }.to_owned();
     let coverage = it.coverage.present.as_secs_f64() / it.coverage.of.as_secs_f64().max(1e-3);
     let mut value = json!({
         "name": of.name,
@@ -71,11 +63,19 @@ pub(super) fn row(of: &Objective, judged: &Judged) -> Value {
         "note": judged.flaw,
     });
     if let Some(map) = value.as_object_mut() {
-        map.insert(named("good_events", "good_seconds"), count(counts.good));
-        map.insert(named("bad_events", "bad_seconds"), count(counts.bad()));
-        map.insert(named("total_events", "total_seconds"), count(counts.total));
+        map.extend(counted(of, counts));
     }
     value
+}
+
+/// What was counted, by names that say of what.
+pub(super) fn counted(of: &Objective, it: Counts) -> impl Iterator<Item = (String, Value)> {
+    let unit = of.asking.unit();
+    let all = [("good", it.good), ("bad", it.bad()), ("total", it.total)];
+    all.into_iter().map(move |(name, count)| match unit {
+        Unit::Events => (format!("{name}_events"), json!(count)),
+        Unit::Time => (format!("{name}_seconds"), json!(count as f64 / 1_000.0)),
+    })
 }
 
 /// A status as programs read it.
@@ -114,10 +114,15 @@ pub(super) fn percent(of: Option<Share>) -> String {
     of.map_or_else(|| "no data".to_owned(), |it| format!("{:.3} %", it.get() * 100.0))
 }
 
+/// The share that was reached.
+fn reached(judged: &Judged) -> Option<Share> {
+    let it = judged.standing.account.budget.counts;
+    (it.total > 0).then(|| Share::of(it.good, it.total))
+}
+
 fn shown(of: &Objective, judged: &Judged) -> String {
     let it = &judged.standing;
-    let reached = it.account.budget.counts;
-    let reached = (reached.total > 0).then(|| Share::of(reached.good, reached.total));
+    let reached = reached(judged);
     let mut lines = vec![format!("{}  {}", of.name, it.status.name())];
     lines.push(format!("  reached    {} of {}", percent(reached), of.promise));
     lines.push(format!("  left       {} of the budget", percent(it.account.left())));
