@@ -146,19 +146,7 @@ impl Source {
             Self::Record(_) => Ok(vec![None; question.when.count()]),
         }
     }
-}
 
-/// What of a store is lost, if anything is.
-fn lost(found: &Recovery) -> Option<String> {
-    let damaged = found.damaged.iter().map(|(path, why)| format!("{}: {why}", path.display()));
-    let torn = found.torn.iter().map(|(path, bytes)| {
-        format!("{}: {bytes} bytes at its end are no records", path.display())
-    });
-    let orphans = || format!("{} samples are of series that are lost", found.orphans);
-    damaged.chain(torn).next().or_else(|| (found.orphans > 0).then(orphans))
-}
-
-impl Source {
     /// What a query is worth at a moment, for each series; histograms are passed over.
     ///
     /// # Errors
@@ -170,6 +158,16 @@ impl Source {
             Self::Record(_) => Ok(Rows::new()),
         }
     }
+}
+
+/// What of a store is lost, if anything is.
+fn lost(found: &Recovery) -> Option<String> {
+    let damaged = found.damaged.iter().map(|(path, why)| format!("{}: {why}", path.display()));
+    let torn = found.torn.iter().map(|(path, bytes)| {
+        format!("{}: {bytes} bytes at its end are no records", path.display())
+    });
+    let orphans = || format!("{} samples are of series that are lost", found.orphans);
+    damaged.chain(torn).next().or_else(|| (found.orphans > 0).then(orphans))
 }
 
 fn rows(series: &dyn Series, text: &str, at: Timestamp) -> Result<Rows, AskError> {
