@@ -13,10 +13,12 @@
 //! standing     Standing: how an objective stands at a moment, of what was counted
 //! budget       Budget: what an objective allows, and what was spent of it
 //! account      Account: where a budget stands at a moment of its window
+//! burndown     how a budget came to be what it is
 //! downtime     how long a service may be down in a day, a week, a month
 //! burn         burn-rate alerts: rules, the sets people use, and alerts as time passes
 //! policy       what is done when a budget runs low
 //! gate         whether a change may go out
+//! charter      Charter: the policy and the gate of an objective, together
 //! exclusion    time that does not count, and the ledger that is kept of it
 //! target       which promise a baseline supports
 //! sla          what a customer gets back when a promise was not kept
@@ -41,6 +43,8 @@ pub mod attribution;
 pub mod backtest;
 mod budget;
 pub mod burn;
+mod burndown;
+pub mod charter;
 mod counts;
 pub mod downtime;
 pub mod exclusion;
@@ -64,6 +68,8 @@ pub mod window;
 pub use account::{Account, Exhaustion, Status, Thresholds, Unit};
 pub use asking::Asking;
 pub use budget::Budget;
+pub use burndown::burndown;
+pub use charter::Charter;
 pub use counts::{Counts, Rounding, RouteAnswers, count};
 pub use history::{Coverage, Gaps, History, HistoryError};
 pub use interval::{Interval, Intervals};
