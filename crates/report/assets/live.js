@@ -1,5 +1,5 @@
-// Follows a run: asks for the next picture, and puts in its place whatever has changed. What the reader has
-// opened, focused or scrolled stays so. The first page without a number is the report; then all is said.
+// Follows what a page shows: asks for the next picture, and puts in its place whatever has changed. What the reader
+// has opened, focused or scrolled stays so. The first page without a number is the last; then all is said.
 (() => {
   "use strict";
   const root = document.documentElement;
@@ -49,15 +49,13 @@
   const follow = async () => {
     for (let tries = 0; root.dataset.number !== undefined; ) {
       try {
-        const answer = await fetch(`/?after=${root.dataset.number}`);
+        const answer = await fetch(`${location.pathname}?after=${root.dataset.number}`);
         if (!answer.ok) throw new Error(answer.statusText);
         show(new DOMParser().parseFromString(await answer.text(), "text/html"));
         tries = 0;
       } catch {
         if (++tries === TRIES) {
-          const stale = document.getElementById("stale");
-          stale.textContent = "Nothing more is heard of this load: this is its last picture.";
-          stale.hidden = false;
+          document.getElementById("stale").hidden = false;
           return;
         }
         await pause();

@@ -34,6 +34,19 @@ pub(crate) fn span(it: Duration) -> String {
     Human(Duration::from_millis((it.as_millis() as u64 + 50) / 100 * 100)).to_string()
 }
 
+/// A long time in its two largest units, such as `4d9h`: how long a budget lasts.
+pub(crate) fn rough(it: Duration) -> String {
+    let seconds = it.as_secs();
+    let unit = match seconds {
+        0..60 => return span(it),
+        60..3_600 => 1,
+        3_600..86_400 => 60,
+        86_400..8_640_000 => 3_600,
+        _ => 86_400,
+    };
+    Human(Duration::from_secs(seconds / unit * unit)).to_string()
+}
+
 /// A moment of a run, such as `1:05`.
 pub(crate) fn clock(seconds: f64) -> String {
     if !seconds.is_finite() {
@@ -93,7 +106,10 @@ pub(crate) fn share(ratio: f64) -> String {
         true => text.trim_end_matches('0').trim_end_matches('.'),
         false => &text,
     };
-    format!("{text}%")
+    match text.strip_prefix('-') {
+        Some(text) => format!("−{text}%"),
+        None => format!("{text}%"),
+    }
 }
 
 /// A share that may be unknown.
@@ -197,8 +213,9 @@ mod tests {
 
     #[test]
     fn a_share_is_never_rounded_to_a_promise_it_does_not_keep() {
-        let shares = [1.0, 0.0, 0.9971, 0.999_996, 0.000_004, 0.5, 12.0, 3.214].map(share);
-        assert_eq!(shares, ["100%", "0%", "99.71%", "99.9996%", "0.0004%", "50%", "1200%", "321%"]);
+        let shares = [1.0, 0.0, 0.9971, 0.999_996, 0.000_004, 0.5, 12.0, 3.214, -0.5].map(share);
+        let said = ["100%", "0%", "99.71%", "99.9996%", "0.0004%", "50%", "1200%", "321%", "−50%"];
+        assert_eq!(shares, said);
     }
 
     #[test]

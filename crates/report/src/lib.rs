@@ -4,6 +4,7 @@
 //! format    the formats, and the one list of them
 //! text      the end of a run on a terminal; two runs side by side
 //! html      one file that opens anywhere: verdict, charts, checks, and everything behind them
+//! slo       how an objective stands and how it got there, as a page; all objectives beside each other
 //! json      for programs, with a published schema
 //! junit     for build servers
 //! markdown  for the summary of a build or a comment
@@ -20,7 +21,7 @@
 //! reaction  what became of a fault: whether it acted, and how the service took it
 //! ```
 //!
-//! Outcome in, text out, and the same text every time. Deliberately absent: files, terminals, clocks,
+//! What was judged in, text out, and the same text every time. Deliberately absent: files, terminals, clocks,
 //! the network, and any judgement: what a report says has been decided before.
 
 mod bearing;
@@ -38,6 +39,7 @@ pub mod live;
 mod mark;
 pub mod markdown;
 mod reaction;
+pub mod slo;
 mod steps;
 pub mod text;
 

@@ -7,7 +7,9 @@ use evenkeel_model::outcome::{CheckKind, CheckResult, Ending};
 pub(crate) enum Tone {
     /// As hoped.
     Good,
-    /// To be looked at.
+    /// To be acted on before it is bad.
+    Warn,
+    /// Nobody can tell: to be looked at.
     Doubt,
     /// Not as it has to be.
     Bad,
@@ -66,6 +68,7 @@ impl Tone {
     pub(crate) const fn sign(self) -> char {
         match self {
             Self::Good => '✓',
+            Self::Warn => '!',
             Self::Bad => '✗',
             Self::Doubt => '?',
             Self::Plain => '·',
@@ -76,7 +79,7 @@ impl Tone {
     pub(crate) const fn class(self) -> &'static str {
         match self {
             Self::Good => "ok",
-            Self::Doubt => "warn",
+            Self::Warn | Self::Doubt => "warn",
             Self::Bad => "bad",
             Self::Plain => "plain",
         }
@@ -86,7 +89,7 @@ impl Tone {
     pub(crate) const fn ansi(self) -> &'static str {
         match self {
             Self::Good => "\u{1b}[32m",
-            Self::Doubt => "\u{1b}[33m",
+            Self::Warn | Self::Doubt => "\u{1b}[33m",
             Self::Bad => "\u{1b}[31m",
             Self::Plain => "\u{1b}[2m",
         }

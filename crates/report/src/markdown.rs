@@ -19,7 +19,7 @@ pub fn render(outcome: &Outcome) -> String {
     let sign = match mark::ending(verdict.result) {
         mark::Tone::Good => "✅",
         mark::Tone::Bad => "❌",
-        mark::Tone::Doubt | mark::Tone::Plain => "⚠️",
+        mark::Tone::Warn | mark::Tone::Doubt | mark::Tone::Plain => "⚠️",
     };
     let mut blocks =
         vec![format!("## {sign} {}: {}", escape(&outcome.plan.drill), verdict.result.word())];

@@ -3,6 +3,8 @@
 //! Labels above the chart are tags. Where the chart is narrow, a tag shrinks to its number, and the key
 //! below the chart says what the numbers stand for.
 
+use std::borrow::Cow;
+
 use maud::{Markup, PreEscaped, html};
 use serde_json::{Value, json};
 
@@ -13,7 +15,7 @@ use super::stroke::Pen;
 #[derive(Debug, Default)]
 pub(crate) struct Plot {
     /// Unique on the page.
-    pub(crate) id: &'static str,
+    pub(crate) id: Cow<'static, str>,
     /// What it shows, in one or two sentences, for those who do not see it.
     pub(crate) summary: String,
     /// Height of the drawing in pixels.
@@ -79,12 +81,17 @@ pub(crate) struct Tag {
 }
 
 /// What a tag is about. Each kind has rows of its own.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TagKind {
     /// A phase: plain.
     Phase,
-    /// A fault, with its number.
-    Fault(usize),
+    /// Something that happened.
+    Event {
+        /// Stands for it where there is little room: its number, or a short word.
+        sign: String,
+        /// Class of its tone in the style sheet.
+        class: &'static str,
+    },
 }
 
 /// A line across the chart.
@@ -94,6 +101,8 @@ pub(crate) struct Rule {
     pub(crate) at: f64,
     /// What it stands for.
     pub(crate) label: String,
+    /// Class of its tone in the style sheet.
+    pub(crate) class: &'static str,
 }
 
 /// Something drawn.
@@ -133,19 +142,19 @@ impl Path {
 }
 
 /// The width a chart is laid out for, in pixels. The style sheet shrinks tags to numbers below it.
-const LAID_OUT_FOR: f64 = 1060.0;
+const LAID_OUT_FOR: f64 = 780.0;
 /// Height of a row of tags, in pixels.
 const ROW: usize = 19;
 
 impl Plot {
     /// The chart. Its box takes the place that the page gives it.
     pub(crate) fn render(&self) -> Markup {
-        let (phases, faults): (Vec<&Tag>, Vec<&Tag>) =
+        let (phases, events): (Vec<&Tag>, Vec<&Tag>) =
             self.tags.iter().partition(|it| it.kind == TagKind::Phase);
         let phase_places = rows::rows(&phases.iter().map(|it| it.room()).collect::<Vec<_>>());
-        let fault_places = rows::rows(&faults.iter().map(|it| it.room()).collect::<Vec<_>>());
+        let event_places = rows::rows(&events.iter().map(|it| it.room()).collect::<Vec<_>>());
         let above = rows::height(&phase_places);
-        let head = (above + rows::height(&fault_places)) * ROW + 6;
+        let head = (above + rows::height(&event_places)) * ROW + 6;
         html! {
             div.chart {
             div.plot id=(self.id) tabindex="0" role="img" aria-label=(self.summary)
@@ -155,16 +164,16 @@ impl Plot {
                     @for it in &self.y { span.yt style=(format!("top:{}", percent(1.0 - it.at))) { (it.label) } }
                     @for (n, it) in self.x.iter().enumerate() { span.xt.alt[n % 2 == 1 && self.x.len() > 5] style=(format!("left:{}", percent(it.at))) { (it.label) } }
                     @for (it, slot) in self.rules.iter().zip(slots(&self.rules)) {
-                        span.rl style=(format!("top:{};--slot:{slot}", percent(1.0 - it.at))) { (it.label) }
+                        span.rl.(it.class) style=(format!("top:{};--slot:{slot}", percent(1.0 - it.at))) { (it.label) }
                     }
                     @for (it, place) in phases.iter().zip(&phase_places) { (it.render(*place, 0, head)) }
-                    @for (it, place) in faults.iter().zip(&fault_places) { (it.render(*place, above, head)) }
+                    @for (it, place) in events.iter().zip(&event_places) { (it.render(*place, above, head)) }
                     div.cross hidden {}
                     div.tip hidden {}
                 }
             }
-            @if !faults.is_empty() {
-                ol.key { @for it in &faults { li value=(it.number()) { (it.text) } } }
+            @if !events.is_empty() {
+                ol.key { @for it in &events { li.(it.class()) data-sign=(it.sign()) { (it.text) } } }
             }
             }
             @if let Some(readout) = &self.readout {
@@ -203,7 +212,7 @@ impl Plot {
                 path.grid d=(grid.done()) {}
                 @for it in &self.bands { path.(it.class) d=(block(it)) {} }
                 @for it in &self.paths { path.(it.class) d=(it.data) {} }
-                @for it in &self.rules { path.rule d=(across(it.at)) {} }
+                @for it in &self.rules { path.rule.(it.class) d=(across(it.at)) {} }
                 @for it in &self.marks { path.(it.class) d=(down(it.at)) {} }
             }
         }
@@ -213,19 +222,27 @@ impl Plot {
 impl Tag {
     /// Where it would like to start and how much room its text needs, as shares of the width.
     fn room(&self) -> (f64, f64) {
-        // A number takes this share of the smallest screen, where it is all that is left of a fault.
+        // A sign takes this share of the smallest screen, where it is all that is left of an event.
+        let sign = self.sign().chars().count() as f64;
         let (beside, least) = match self.kind {
             TagKind::Phase => (8.0, 0.0),
-            TagKind::Fault(_) => (30.0, 0.085),
+            TagKind::Event { .. } => (sign.mul_add(6.5, 24.0), sign.mul_add(0.025, 0.06)),
         };
         let text = self.text.chars().count().min(44) as f64;
         (self.at, (text.mul_add(6.5, beside) / LAID_OUT_FOR).max(least))
     }
 
-    const fn number(&self) -> usize {
+    fn sign(&self) -> &str {
+        match &self.kind {
+            TagKind::Phase => "",
+            TagKind::Event { sign, .. } => sign,
+        }
+    }
+
+    const fn class(&self) -> &'static str {
         match self.kind {
-            TagKind::Phase => 0,
-            TagKind::Fault(number) => number,
+            TagKind::Phase => "plain",
+            TagKind::Event { class, .. } => class,
         }
     }
 
@@ -238,9 +255,9 @@ impl Tag {
         let width = percent((self.to - self.at).max(0.0));
         let style = format!("{side};top:-{}px;--w:{width};--at:{}", head - top, percent(self.at));
         html! {
-            @match self.kind {
+            @match &self.kind {
                 TagKind::Phase => span.tag.phase style=(style) { (self.text) },
-                TagKind::Fault(number) => span.tag.fault style=(style) { b { (number) } " " span { (self.text) } },
+                TagKind::Event { sign, class } => span.tag.event.(class) style=(style) { b { (sign) } " " span { (self.text) } },
             }
         }
     }
@@ -289,7 +306,7 @@ mod tests {
 
     #[test]
     fn rules_close_together_stand_side_by_side() {
-        let rule = |at| Rule { at, label: String::new() };
+        let rule = |at| Rule { at, label: String::new(), class: "bad" };
         assert_eq!(slots(&[rule(0.5), rule(0.52), rule(0.9), rule(0.54)]), [0, 1, 0, 2]);
     }
 }

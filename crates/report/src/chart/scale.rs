@@ -8,6 +8,11 @@ pub(crate) struct Scale {
     log: bool,
 }
 
+/// How many nines a share has: 1 at 90 %, 2 at 99 %, 3 at 99.9 %; nine at most, which is what all has.
+pub(crate) fn nines(share: f64) -> f64 {
+    -(1.0 - share.clamp(0.0, 1.0)).max(1e-9).log10()
+}
+
 /// Steps of a time axis, in seconds: those people count in.
 const TIME_STEPS: [f64; 16] = [
     1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0,

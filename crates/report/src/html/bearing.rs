@@ -91,7 +91,7 @@ fn throughput(view: &View, of: &Scalability) -> Markup {
     }
     let sentence = bearing::sentences(view.outcome).into_iter().find(|it| it.0 == "Scales");
     let plot = Plot {
-        id: "plot-scale",
+        id: "plot-scale".into(),
         summary: format!(
             "Requests answered right each second, {}.{}",
             unit(of),
@@ -137,7 +137,7 @@ fn latency(of: &Scalability) -> Markup {
     let (p95, p50) =
         (points(of, |it| it.p95_seconds, &scale), points(of, |it| it.p50_seconds, &scale));
     let plot = Plot {
-        id: "plot-scale-latency",
+        id: "plot-scale-latency".into(),
         summary: format!("Median and 95th percentile of the response time, {}.", unit(of)),
         height: 200,
         y: scale

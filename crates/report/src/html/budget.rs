@@ -8,6 +8,7 @@ use super::kpi;
 use super::piece::{self, Card};
 use super::view::View;
 use crate::chart::plot::percent;
+use crate::chart::scale;
 use crate::figure;
 use crate::mark::Tone;
 
@@ -36,7 +37,7 @@ fn one(it: &BudgetFigures) -> Markup {
     let tone = kpi::spent(it);
     let word = match tone {
         Tone::Bad => "overspent",
-        Tone::Doubt => "nearly spent",
+        Tone::Warn | Tone::Doubt => "nearly spent",
         Tone::Good => "within budget",
         Tone::Plain => "no data",
     };
@@ -70,7 +71,7 @@ fn tank(name: &str, left: f64) -> Markup {
     let tone = match level {
         _ if left.is_nan() => Tone::Plain,
         it if it < 0.1 => Tone::Bad,
-        it if it < 0.5 => Tone::Doubt,
+        it if it < 0.5 => Tone::Warn,
         _ => Tone::Good,
     };
     let y = 1000.0 - level * 1000.0;
@@ -100,8 +101,7 @@ fn tank(name: &str, left: f64) -> Markup {
 
 /// A share on the scale of nines, from 0 to 1.
 fn nines(ratio: f64) -> f64 {
-    let nines = -(1.0 - ratio.clamp(0.0, 1.0)).max(1e-9).log10();
-    ((nines - 0.5) / (NINES - 0.5)).clamp(0.0, 1.0)
+    ((scale::nines(ratio) - 0.5) / (NINES - 0.5)).clamp(0.0, 1.0)
 }
 
 fn ruler(it: &BudgetFigures) -> Markup {

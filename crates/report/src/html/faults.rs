@@ -52,7 +52,7 @@ fn row(view: &View, number: usize, it: &FaultFigures) -> Markup {
     html! {
         tr {
             td.name {
-                span.number { (number) } " " (it.label)
+                span.number.bad { (number) } " " (it.label)
                 small {
                     @if it.targets.is_empty() { "no target" }
                     @for (index, target) in it.targets.iter().take(TARGETS).enumerate() {

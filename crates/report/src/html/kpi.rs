@@ -5,7 +5,7 @@ use evenkeel_model::outcome::{BudgetFigures, CheckResult, FaultFigures, Figures}
 use evenkeel_units::Moment;
 use maud::{Markup, html};
 
-use super::piece;
+use super::piece::{self, figure as card};
 use super::view::View;
 use crate::chart::spark::spark;
 use crate::chart::stroke::Pen;
@@ -43,17 +43,6 @@ pub(super) fn cards(view: &View) -> Markup {
                 (recovery(view))
                 (budget(view))
             }
-        }
-    }
-}
-
-fn card(tone: Tone, name: &str, value: Markup, note: Markup, foot: Markup) -> Markup {
-    html! {
-        section.card.kpi.(tone.class()) {
-            h2 { (name) }
-            p.v { (value) }
-            p.note { (note) }
-            (foot)
         }
     }
 }
@@ -251,7 +240,7 @@ pub(super) fn spent(it: &BudgetFigures) -> Tone {
     match it.spent_ratio {
         _ if it.total == 0 => Tone::Plain,
         ratio if ratio > 1.0 => Tone::Bad,
-        ratio if ratio > 0.75 => Tone::Doubt,
+        ratio if ratio > 0.75 => Tone::Warn,
         ratio if ratio.is_finite() => Tone::Good,
         _ => Tone::Plain,
     }

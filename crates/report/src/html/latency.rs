@@ -31,7 +31,7 @@ pub(super) fn percentiles(view: &View) -> Option<Markup> {
     let (p50, p95, p99) = (points(|it| it.p50), points(|it| it.p95), points(|it| it.p99));
     let dash = view.time.x(view.steps.width as f64);
     let plot = Plot {
-        id: "plot-latency",
+        id: "plot-latency".into(),
         summary: summary(view),
         height: 290,
         y: time_scale(&scale),
@@ -84,7 +84,9 @@ fn rules(view: &View, scale: &Scale) -> Vec<Rule> {
     // One beyond the picture would be drawn at its edge, as if it were there; more than a few lines would hide
     // what they limit. The checks name them all.
     let limits = view.limits.iter().filter(|it| scale.holds(it.seconds)).take(5);
-    limits.map(|it| Rule { at: scale.at(it.seconds), label: it.label.clone() }).collect()
+    limits
+        .map(|it| Rule { at: scale.at(it.seconds), label: it.label.clone(), class: "bad" })
+        .collect()
 }
 
 fn time_scale(scale: &Scale) -> Vec<Tick> {
@@ -149,7 +151,7 @@ pub(super) fn heatmap(view: &View) -> Option<Markup> {
     let across: Vec<f64> =
         (0..=columns.len() as u64).map(|it| view.time.x((it * width) as f64)).collect();
     let plot = Plot {
-        id: "plot-heatmap",
+        id: "plot-heatmap".into(),
         summary: format!(
             "How many answers took how long, over time, on a logarithmic scale. At most {} in one cell.",
             figure::count(most)
@@ -159,7 +161,7 @@ pub(super) fn heatmap(view: &View) -> Option<Markup> {
         x: view.time_ticks(13),
         marks: view
             .acted()
-            .map(|(_, from, _)| Mark { at: view.time.at(from), class: "mk fault" })
+            .map(|(_, from, _)| Mark { at: view.time.at(from), class: "mk event bad" })
             .collect(),
         tags: view.fault_tags(),
         rules: rules(view, &scale),

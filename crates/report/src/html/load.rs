@@ -67,7 +67,7 @@ fn throughput(view: &View) -> Option<Markup> {
     let totals = &view.outcome.totals;
     let ticks = scale.ticks(4).into_iter();
     let plot = Plot {
-        id: "plot-load",
+        id: "plot-load".into(),
         summary: format!(
             "{}. {} right, {} failed, {} never sent.",
             words.summary,
@@ -200,7 +200,7 @@ fn curves(view: &View) -> Option<Markup> {
     };
     let styles = styles(&curves);
     let plot = Plot {
-        id: "plot-curve",
+        id: "plot-curve".into(),
         summary: format!(
             "Response time by percentile, on an axis that widens the tail: {}.",
             names(&curves)
@@ -220,7 +220,7 @@ fn curves(view: &View) -> Option<Markup> {
             .limits
             .iter()
             .take(4)
-            .map(|it| Rule { at: scale.at(it.seconds), label: it.label.clone() })
+            .map(|it| Rule { at: scale.at(it.seconds), label: it.label.clone(), class: "bad" })
             .collect(),
         paths: curves.iter().zip(&styles).map(path).collect(),
         readout: Some(curve_readout(&curves, &across, ends)),

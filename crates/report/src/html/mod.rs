@@ -1,6 +1,7 @@
 //! HTML: a run on one page, in one file that opens anywhere.
 //!
 //! ```text
+//! shell    what is around every page: its policy, its bar on top, its scripts
 //! view     what every section looks at: the outcome, its steps, its objectives as lines
 //! piece    pills, cards, tables: what sections are made of
 //! top      name, hypothesis, verdict
@@ -24,11 +25,8 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use evenkeel_model::Outcome;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
-use sha2::{Digest as _, Sha256};
+use maud::{Markup, html};
 
 mod bearing;
 mod budget;
@@ -40,21 +38,15 @@ mod latency;
 mod load;
 pub(crate) mod piece;
 mod score;
+pub(crate) mod shell;
 mod times;
 mod top;
 mod view;
 mod watch;
 
+pub(crate) use self::shell::STYLE;
+use self::shell::{Live, Shell};
 use self::view::View;
-
-pub(crate) const STYLE: &str = include_str!("../../assets/report.css");
-const SCRIPT: &str = include_str!("../../assets/report.js");
-/// Of the page of a run that is under way.
-const FOLLOW: &str = include_str!("../../assets/live.js");
-/// The mark: a level line through a circle.
-const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32' \
-                    fill='none' stroke='%2358b7ff' stroke-width='3' stroke-linecap='round'%3E%3Ccircle \
-                    cx='16' cy='16' r='10'/%3E%3Cpath d='M2 16h28'/%3E%3C/svg%3E";
 
 /// Writes an outcome as a page.
 pub fn render(outcome: &Outcome) -> String {
@@ -70,53 +62,38 @@ pub fn render_live(outcome: &Outcome, elapsed: Duration, number: u64) -> String 
 
 fn page(view: &View, number: Option<u64>) -> String {
     let outcome = view.outcome;
-    let title = format!("{} · {} · Evenkeel", outcome.plan.drill, top::word(view));
+    let version = &outcome.run.version;
     let sections = sections(view);
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" data-number=[number] {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy(number.is_some()));
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="referrer" content="no-referrer";
-                meta name="generator" content=(format!("Evenkeel {}", outcome.run.version));
-                @if number.is_some() { noscript { meta http-equiv="refresh" content="2"; } }
-                title { (title) }
-                link rel="icon" href=(PreEscaped(ICON));
-                style { (PreEscaped(STYLE)) }
+    let shell = Shell {
+        title: format!("{} · {} · Evenkeel", outcome.plan.drill, top::word(view)),
+        version,
+        skip: ("#verdict", "Skip to the verdict"),
+        live: number.map(|number| Live { number, refresh_seconds: 2 }),
+        crumbs: top::crumbs(view),
+        main: html! {
+            (top::title(view))
+            (top::verdict(view))
+            (kpi::cards(view))
+            (contents(&sections))
+            @for section in &sections { (section.body) }
+        },
+        footer: match number {
+            Some(_) => {
+                html! { p { "Drawn by Evenkeel " (version) ", anew each second while the load goes on." } }
             }
-            body {
-                a.skip href="#verdict" { "Skip to the verdict" }
-                (piece::inks())
-                (top::bar(view))
-                main {
-                    (top::title(view))
-                    (top::verdict(view))
-                    (kpi::cards(view))
-                    (contents(&sections))
-                    @for section in &sections { (section.body) }
-                }
-                footer {
-                    @match number {
-                        Some(_) => p { "Drawn by Evenkeel " (outcome.run.version) ", anew each second while the load goes on." },
-                        None => p { "Written by Evenkeel " (outcome.run.version) ". One file; it asks the network for nothing." },
-                    }
-                }
-                script { (PreEscaped(SCRIPT)) }
-                @if number.is_some() { script { (PreEscaped(FOLLOW)) } }
+            None => {
+                html! { p { "Written by Evenkeel " (version) ". One file; it asks the network for nothing." } }
             }
-        }
+        },
     };
-    page.into_string()
+    shell.render()
 }
 
 /// A part of the page with a place in its contents.
-struct Section {
-    id: &'static str,
-    name: &'static str,
-    body: Markup,
+pub(crate) struct Section {
+    pub(crate) id: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) body: Markup,
 }
 
 fn sections(view: &View) -> Vec<Section> {
@@ -156,7 +133,8 @@ fn sections(view: &View) -> Vec<Section> {
     all.into_iter().flatten().collect()
 }
 
-fn contents(sections: &[Section]) -> Markup {
+/// The names of the parts of a page, as links.
+pub(crate) fn contents(sections: &[Section]) -> Markup {
     if sections.len() < 3 {
         return html! {};
     }
@@ -165,20 +143,4 @@ fn contents(sections: &[Section]) -> Markup {
             ul { @for it in sections { li { a href={ "#" (it.id) } { (it.name) } } } }
         }
     }
-}
-
-/// What the page may do: show its own style, run its own scripts, and nothing else; while the run is under way,
-/// ask where it came from for the next picture. Positions within charts are style attributes; older browsers
-/// know no policy for these alone.
-fn policy(is_live: bool) -> String {
-    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
-    let (scripts, connect) = match is_live {
-        true => (format!("{} {}", hash(SCRIPT), hash(FOLLOW)), " connect-src 'self';"),
-        false => (hash(SCRIPT), ""),
-    };
-    format!(
-        "default-src 'none';{connect} script-src {scripts}; style-src 'unsafe-inline'; style-src-elem {}; \
-         style-src-attr 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
-        hash(STYLE),
-    )
 }

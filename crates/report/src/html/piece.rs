@@ -2,7 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use crate::figure;
+use crate::figure as figures;
 use crate::mark::Tone;
 
 /// A card with a heading.
@@ -28,6 +28,18 @@ impl Card<'_> {
                 }
                 (self.body)
             }
+        }
+    }
+}
+
+/// A card with one figure, and what there is to say beside it; at its foot a course, or nothing.
+pub(crate) fn figure(tone: Tone, name: &str, value: Markup, note: Markup, foot: Markup) -> Markup {
+    html! {
+        section.card.kpi.(tone.class()) {
+            h2 { (name) }
+            p.v { (value) }
+            p.note { (note) }
+            (foot)
         }
     }
 }
@@ -65,6 +77,26 @@ pub(crate) fn table(name: &str, columns: &[Column], rows: &[Vec<Markup>]) -> Mar
                 tbody {
                     @for row in rows {
                         tr { @for (it, cell) in columns.iter().zip(row) { td class=[it.class()] { (cell) } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A table that becomes a stack of small ones where there is no room.
+pub(crate) fn stack(name: &str, columns: &[Column], rows: &[Vec<Markup>]) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(name) {
+            table.stack {
+                thead { tr { @for it in columns { th class=[it.class()] scope="col" { (it.name()) } } } }
+                tbody {
+                    @for row in rows {
+                        tr {
+                            @for (n, (it, cell)) in columns.iter().zip(row).enumerate() {
+                                td class=[it.class()] data-name=[(n > 0).then(|| it.name())] { (cell) }
+                            }
+                        }
                     }
                 }
             }
@@ -123,13 +155,17 @@ pub(crate) fn tag(word: &str) -> Markup {
 pub(crate) fn icon(tone: Tone) -> Markup {
     let inside = match tone {
         Tone::Good => "m5.2 8.2 2 2 3.7-4.2",
+        Tone::Warn => "M8 6.6v3m0 2.1v.1",
         Tone::Bad => "m5.8 5.8 4.4 4.4m0-4.4-4.4 4.4",
         Tone::Doubt => "M6.3 6.3c.2-2.3 3.5-2.1 3.4 0-.1 1.2-1.7 1.3-1.7 2.7m0 2v.1",
         Tone::Plain => "M8 7.4v3.4m0-5.7v.1",
     };
     html! {
         svg.icon viewBox="0 0 16 16" aria-hidden="true" {
-            circle cx="8" cy="8" r="6.4" {}
+            @match tone {
+                Tone::Warn => path d="M8 2.2 14.4 13.4H1.6z" {},
+                _ => circle cx="8" cy="8" r="6.4" {},
+            }
             path d=(inside) {}
         }
     }
@@ -137,7 +173,7 @@ pub(crate) fn icon(tone: Tone) -> Markup {
 
 /// A figure in a card: its unit is smaller than its digits.
 pub(crate) fn big(text: &str) -> Markup {
-    let (number, unit) = figure::apart(text);
+    let (number, unit) = figures::apart(text);
     html! { (number) @if !unit.is_empty() { small { (unit) } } }
 }
 

@@ -11,22 +11,11 @@ use super::view::View;
 use crate::figure;
 use crate::mark::{self, Tone};
 
-/// The bar above the page.
-pub(super) fn bar(view: &View) -> Markup {
-    let outcome = view.outcome;
+/// Whose run this is.
+pub(super) fn crumbs(view: &View) -> Markup {
     html! {
-        header.bar-top {
-            svg.mark viewBox="0 0 32 32" aria-hidden="true" { circle cx="16" cy="16" r="10" {} path d="M2 16h28" {} }
-            ol.crumbs {
-                li { b { "Evenkeel" } }
-                li { (outcome.plan.drill) }
-                li { (outcome.run.id) }
-            }
-            // Without a script nothing could be toggled: the script shows it.
-            button.theme type="button" hidden aria-label="Change between light and dark" {
-                svg viewBox="0 0 16 16" aria-hidden="true" { circle cx="8" cy="8" r="6" {} path d="M8 2a6 6 0 0 1 0 12z" {} }
-            }
-        }
+        li { (view.outcome.plan.drill) }
+        li { (view.outcome.run.id) }
     }
 }
 
@@ -113,7 +102,7 @@ fn so_far(view: &View, elapsed: Duration) -> Markup {
                 progress aria-label="Load sent" max=(end.max(1.0)) value=(at) {}
             }
         }
-        p.pill.warn #stale hidden {}
+        p.pill.warn #stale hidden { "Nothing more is heard of this load: this is its last picture." }
     }
 }
 

@@ -97,7 +97,7 @@ impl<'a> View<'a> {
             .map(|(from, to)| Band {
                 from: self.time.at(from.as_secs_f64()),
                 to: self.time.at(to.unwrap_or(from).as_secs_f64()),
-                class: "band",
+                class: "band bad",
             })
             .collect()
     }
@@ -113,7 +113,7 @@ impl<'a> View<'a> {
         let tag = |(number, from, it): (usize, f64, &FaultFigures)| Tag {
             at: self.time.at(from),
             to: self.time.at(it.to.map_or(from, Moment::as_secs_f64)),
-            kind: TagKind::Fault(number),
+            kind: TagKind::Event { sign: number.to_string(), class: "bad" },
             text: it.label.clone(),
         };
         self.acted().map(tag).collect()

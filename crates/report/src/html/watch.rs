@@ -96,7 +96,7 @@ fn plot(
     let line: Vec<_> =
         drawn.iter().map(|(at, it)| Some((view.time.x(*at), scale.y(*it / unit)))).collect();
     let plot = Plot {
-        id,
+        id: id.into(),
         summary: format!("{title} over time: from {} to {}.", of.show(least), of.show(most)),
         height: 120,
         y: scale
@@ -108,7 +108,11 @@ fn plot(
         bands: view.bands(),
         marks: view.phase_marks(),
         rules: limit
-            .map(|it| Rule { at: scale.at(it / unit), label: format!("limit {}", of.show(it)) })
+            .map(|it| Rule {
+                at: scale.at(it / unit),
+                label: format!("limit {}", of.show(it)),
+                class: "bad",
+            })
             .into_iter()
             .collect(),
         paths: vec![

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use evenkeel_report::slo;
 use serde_json::{Value, json};
 
 use crate::chromium::{self, Chromium};
@@ -11,12 +12,17 @@ use crate::fixture;
 
 /// Every page in a folder of its own, by name and address.
 fn pages(folder: &Path) -> Vec<(&'static str, String)> {
-    let write = |(name, outcome)| {
+    let write = |(name, page): (&'static str, String)| {
         let file = folder.join(format!("{name}.html"));
-        fs::write(&file, evenkeel_report::html::render(&outcome)).unwrap();
+        fs::write(&file, page).unwrap();
         (name, format!("file://{}", file.display()))
     };
-    fixture::all().into_iter().map(write).collect()
+    let runs = fixture::all().into_iter();
+    let runs = runs.map(|(name, it)| (name, evenkeel_report::html::render(&it)));
+    let objectives: Vec<_> = fixture::objectives::all().into_iter().map(|it| it.1).collect();
+    runs.chain([("objective", slo::file(&objectives[..1])), ("objectives", slo::file(&objectives))])
+        .map(write)
+        .collect()
 }
 
 /// Addresses that were asked for, beside the page itself and what it holds.
@@ -97,9 +103,9 @@ fn labels_never_collide_and_nothing_sticks_out_on_any_screen() {
     let folder = tempfile::tempdir().unwrap();
     let mut browser = Chromium::start(&program);
     for (name, url) in pages(folder.path()) {
+        browser.open(&url);
         for width in [1920, 1440, 1180, 1024, 768, 390, 320] {
             browser.look(width, "dark");
-            browser.open(&url);
             assert_eq!(browser.run(COLLISIONS), json!([]), "{name}, {width} px");
         }
     }

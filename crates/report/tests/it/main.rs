@@ -14,6 +14,8 @@ mod load;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
+mod slo;
+#[cfg(test)]
 mod terminal;
 #[cfg(test)]
 mod written;

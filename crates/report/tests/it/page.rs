@@ -89,7 +89,7 @@ fn charts_of_a_run_that_was_cut_short_share_one_axis_of_time() {
 
 #[test]
 fn a_limit_beyond_the_picture_is_not_drawn_at_its_edge() {
-    let rules = |page: &str, id| part(page, id).matches("class=\"rule\"").count();
+    let rules = |page: &str, id| part(page, id).matches("class=\"rule bad\"").count();
     let mut outcome = fixture::passing();
     outcome.plan.objectives.clear();
     for (limit, of_heatmap) in [("p99 < 100ms", 1), ("p99 < 50s", 0)] {
