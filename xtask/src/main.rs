@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: anything that a plain `cargo` command does already.
 
+mod axe;
 mod bench;
 mod guest;
 mod oracle;
@@ -10,7 +11,7 @@ mod tidy;
 
 use std::env;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
@@ -68,10 +69,16 @@ fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
+/// Where everything that is built is put.
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |it| root().join(it))
+}
+
 fn test(extra: &[String]) -> Result<u8> {
     packages::install_missing(packages::FOR_TESTS)?;
+    let axe = axe::script(&target())?;
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root()).args(["test", "--locked"]);
+    cargo.current_dir(root()).args(["test", "--locked"]).env(axe::VARIABLE, axe);
     // `--workspace` would win over a package that was asked for.
     if !extra.iter().any(|it| it == "--package" || it.starts_with("-p")) {
         cargo.arg("--workspace");

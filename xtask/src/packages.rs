@@ -34,7 +34,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     Package {
         name: "curl",
         program: "curl",
-        used_by: "the tests of faults of HTTP and TLS, in crates/fault/tests",
+        used_by: "the tests of faults of HTTP and TLS, in crates/fault/tests, and to fetch axe-core",
     },
     Package {
         name: "docker.io",

@@ -2,6 +2,8 @@
 
 // Marked as tests, so that the functions beside the tests may unwrap as well.
 #[cfg(test)]
+mod axe;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod chromium;
