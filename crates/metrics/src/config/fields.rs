@@ -13,6 +13,15 @@ use super::Note;
 pub(crate) struct Reading {
     pub(crate) found: Findings,
     pub(crate) notes: Vec<Note>,
+    pub(crate) doubts: Vec<Doubt>,
+}
+
+/// Something that can be done, and is hardly what was meant.
+#[derive(Debug)]
+pub(crate) struct Doubt {
+    pub(crate) place: Place,
+    pub(crate) problem: String,
+    pub(crate) help: String,
 }
 
 impl Reading {

@@ -117,6 +117,12 @@ pub fn read_bytes(name: &str, bytes: Vec<u8>) -> Result<Vec<Group>, Vec<Diagnost
     read::file(name, bytes)
 }
 
+/// Everything that is wrong with rules, and what of them is hardly meant so: a file of rules, or documents `PrometheusRule` of the
+/// operator of Kubernetes. `None` when it is something else.
+pub fn inspect(name: &str, bytes: Vec<u8>) -> Option<Vec<Diagnostic>> {
+    read::inspect(name, bytes)
+}
+
 fn read_file(file: &Path) -> Result<Vec<Group>, Vec<Diagnostic>> {
     let name = file.display().to_string();
     match std::fs::File::open(file) {

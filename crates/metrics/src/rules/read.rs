@@ -5,38 +5,70 @@ use std::collections::{BTreeMap, BTreeSet};
 use evenkeel_model::Diagnostic;
 use evenkeel_model::decode::codes;
 use evenkeel_model::yaml::{self, Node, Place};
+use evenkeel_promql::lint::lint;
 use evenkeel_promql::{Query, Type};
 use evenkeel_series::METRIC_NAME;
 
 use super::{Alerting, Group, Makes, Rule, Template};
-use crate::config::fields::{Fields, Reading, cut};
+use crate::config::fields::{Doubt, Fields, Reading, cut};
 
 /// The label by which an alert is called.
 const ALERT_NAME: &str = "alertname";
 
+/// What the operator of Kubernetes calls rules.
+const RESOURCE: &str = "PrometheusRule";
+
 pub(super) fn file(name: &str, bytes: Vec<u8>) -> Result<Vec<Group>, Vec<Diagnostic>> {
     let mut to = Reading::default();
     let roots = yaml::read(name, bytes, &mut to.found).roots;
-    let mut groups = Vec::new();
-    if let [_, second, ..] = roots.as_slice() {
-        let problem = "a file of rules is one document, and this is a second one";
-        to.wrong(codes::TOO_MANY, second.place, problem, "Take out the `---`.");
-    } else if let [root] = roots.as_slice() {
-        let mut fields = Fields::of(root, &mut to);
-        let mut names = BTreeSet::new();
-        for node in fields.list("groups", &mut to) {
-            let Some(group) = group(name, node, &mut to) else { continue };
-            if !names.insert(group.name.clone()) {
-                let problem = format!("the group `{}` is given twice", cut(&group.name));
-                let help = "Give each group of a file a name of its own.";
-                to.wrong(codes::DUPLICATE_NAME, node.locate("name"), problem, help);
-            }
-            groups.push(group);
+    let groups = match roots.as_slice() {
+        [] => Vec::new(),
+        [root] => groups(name, root, &mut to),
+        [_, second, ..] => {
+            let problem = "a file of rules is one document, and this is a second one";
+            to.wrong(codes::TOO_MANY, second.place, problem, "Take out the `---`.");
+            Vec::new()
         }
-        fields.finish(&mut to);
-    }
+    };
     let (_, diagnostics, _) = to.found.into_parts();
     if diagnostics.is_empty() { Ok(groups) } else { Err(diagnostics) }
+}
+
+pub(super) fn inspect(name: &str, bytes: Vec<u8>) -> Option<Vec<Diagnostic>> {
+    let mut to = Reading::default();
+    let roots = yaml::read(name, bytes, &mut to.found).roots;
+    let all: Vec<_> = roots.iter().map(rules_in).collect::<Option<_>>()?;
+    all.first()?;
+    all.iter().for_each(|it| drop(groups(name, it, &mut to)));
+    for it in std::mem::take(&mut to.doubts) {
+        to.wrong(codes::RULE_QUERY, it.place, it.problem, it.help);
+    }
+    Some(to.found.into_parts().1)
+}
+
+/// Where the groups of a document are.
+fn rules_in(root: &Node) -> Option<&Node> {
+    let is_resource = root.entry("kind").and_then(|it| it.value.text()) == Some(RESOURCE);
+    match is_resource {
+        true => root.at("spec"),
+        false => root.entry("groups").map(|_| root),
+    }
+}
+
+fn groups(file: &str, root: &Node, to: &mut Reading) -> Vec<Group> {
+    let mut fields = Fields::of(root, to);
+    let (mut groups, mut names) = (Vec::new(), BTreeSet::new());
+    for node in fields.list("groups", to) {
+        let Some(group) = group(file, node, to) else { continue };
+        if !names.insert(group.name.clone()) {
+            let problem = format!("the group `{}` is given twice", cut(&group.name));
+            let help = "Give each group of a file a name of its own.";
+            to.wrong(codes::DUPLICATE_NAME, node.locate("name"), problem, help);
+        }
+        groups.push(group);
+    }
+    fields.finish(to);
+    groups
 }
 
 fn group(file: &str, node: &Node, to: &mut Reading) -> Option<Group> {
@@ -72,7 +104,8 @@ fn rule(node: &Node, of_group: &BTreeMap<String, String>, to: &mut Reading) -> O
     let mut fields = Fields::of(node, to);
     let record = fields.text("record", to).map(str::to_owned);
     let alert = fields.text("alert", to).map(str::to_owned);
-    let query = query(&mut fields, to);
+    let called = record.as_deref().or(alert.as_deref()).unwrap_or("a rule");
+    let query = query(called, &mut fields, to);
     let labels_at = fields.place_of("labels");
     let mut labels = of_group.clone();
     labels.extend(fields.names("labels", to));
@@ -118,11 +151,18 @@ fn rule(node: &Node, of_group: &BTreeMap<String, String>, to: &mut Reading) -> O
     Some(Rule { makes: makes?, query: query? })
 }
 
-fn query(fields: &mut Fields<'_>, to: &mut Reading) -> Option<Query> {
+fn query(rule: &str, fields: &mut Fields<'_>, to: &mut Reading) -> Option<Query> {
     let place = fields.place_of("expr");
     let text = needed("expr", "Say what the rule asks.", fields, to)?;
     match Query::parse(&text) {
-        Ok(query) if matches!(query.kind(), Type::Vector | Type::Scalar) => Some(query),
+        Ok(query) if matches!(query.kind(), Type::Vector | Type::Scalar) => {
+            to.doubts.extend(lint(&query).into_iter().map(|it| {
+                let ((line, column), rule) = (it.line_and_column, cut(rule));
+                let problem = format!("`{rule}`: at {line}:{column} of the query, {}", it.what);
+                Doubt { place, problem, help: it.fix }
+            }));
+            Some(query)
+        }
         Ok(_) => {
             let problem = "a rule asks for a vector or a number";
             to.wrong(codes::EXPRESSION, place, problem, "Put a function around it.");
