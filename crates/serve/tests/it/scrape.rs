@@ -67,7 +67,7 @@ fn expect(world: &World, query: &str, expected: &[&str]) {
             return;
         }
         std::thread::yield_now();
-        let (_, wait) = channel::<()>();
+        let (_held, wait) = channel::<()>();
         wait.recv_timeout(Duration::from_millis(25)).unwrap_or_default();
     }
     panic!("{query}: {said:?} for {expected:?}");

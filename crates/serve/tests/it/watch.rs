@@ -37,7 +37,7 @@ pub(crate) fn until<T: std::fmt::Debug>(
         if is_it(&said) {
             return said;
         }
-        let (_, wait) = channel::<()>();
+        let (_held, wait) = channel::<()>();
         wait.recv_timeout(Duration::from_millis(25)).unwrap_or_default();
         said = ask();
     }
