@@ -1,55 +1,53 @@
-//! axe: the rules of accessibility that tests hold pages against, fetched from the npm registry.
+//! axe: the rules of accessibility that tests hold pages against.
 //!
-//! axe-core is a script that is run in a page and tells what is wrong with it. It is pinned by the hash of its archive, is
-//! kept under the folder of what was built, and is no part of anything that is shipped.
+//! axe-core is a script that is run in a page and tells what is wrong with it. It is taken from a package of Python that
+//! carries it, is pinned by its hash, is kept under the folder of what was built, and is no part of anything that is shipped.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use sha2::{Digest as _, Sha512};
+use sha2::{Digest as _, Sha256};
 
 use crate::say;
 
-const VERSION: &str = "4.14.1";
-/// Of the archive, as the registry has it.
-const SHA512: &str = "\
-    1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b73\
-    4f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5";
-/// Where packages come from unless npm was told otherwise.
-const REGISTRY: &str = "https://registry.npmjs.org";
+/// Who carries it, and in which version: axe-core 4.12.1.
+const PACKAGE: (&str, &str) = ("axe-playwright-python", "0.1.8");
+/// Of the script.
+const SHA256: &str = "84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc";
 /// The name under which the tests are told where the script is.
 pub(crate) const VARIABLE: &str = "EVENKEEL_AXE";
 
 /// The script, fetched unless it is there.
 pub(crate) fn script(target: &Path) -> Result<PathBuf> {
-    let folder = target.join(format!("axe-core-{VERSION}"));
-    let script = folder.join("package/axe.min.js");
+    let (package, version) = PACKAGE;
+    let folder = target.join(format!("{package}-{version}"));
+    let script = folder.join("axe_playwright_python/axe.min.js");
     if script.is_file() {
         return Ok(script);
     }
-    let registry = std::env::var("npm_config_registry").unwrap_or_else(|_| REGISTRY.to_owned());
-    let url = format!("{}/axe-core/-/axe-core-{VERSION}.tgz", registry.trim_end_matches('/'));
-    say(&format!(
-        "missing: axe-core {VERSION}, needed by the tests of accessibility; fetching it"
-    ))?;
+    say(&format!("missing: {package} {version}, whose axe-core the tests of accessibility need"))?;
     fs::create_dir_all(&folder).context("cannot make a folder for axe-core")?;
-    let archive = folder.join("axe-core.tgz");
-    let mut curl = Command::new("curl");
-    curl.args(["--fail", "--silent", "--show-error", "--location", "--retry", "3"]);
-    run(curl.args(["--max-filesize", "8000000", "--output"]).arg(&archive).arg(&url))?;
-    let bytes = fs::read(&archive).context("cannot read the archive of axe-core")?;
-    let found = Sha512::digest(&bytes).iter().map(|it| format!("{it:02x}")).collect::<String>();
-    ensure!(found == SHA512, "{url} is not the archive that is pinned: its hash is {found}");
-    let mut tar = Command::new("tar");
-    tar.arg("-xzf").arg(&archive).arg("-C").arg(&folder);
-    run(tar.args(["package/axe.min.js", "package/LICENSE"]))?;
+    let mut pip = Command::new("pip3");
+    pip.args(["download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest"]).arg(&folder);
+    run(pip.arg(format!("{package}=={version}")))?;
+    let name = format!("{}-{version}-py3-none-any.whl", package.replace('-', "_"));
+    let mut unpack = Command::new("python3");
+    unpack.args(["-m", "zipfile", "-e"]).args([&folder.join(name), &folder]);
+    run(&mut unpack)?;
+    let bytes = fs::read(&script).context("cannot read axe-core")?;
+    let found = Sha256::digest(&bytes).iter().map(|it| format!("{it:02x}")).collect::<String>();
+    if found != SHA256 {
+        fs::remove_file(&script)?;
+    }
+    ensure!(found == SHA256, "axe-core of {package} is not what is pinned: its hash is {found}");
     Ok(script)
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+    let status = command.stdin(Stdio::null()).status();
+    let status = status.with_context(|| format!("cannot run {command:?}"))?;
     ensure!(status.success(), "{command:?} failed ({status})");
     Ok(())
 }

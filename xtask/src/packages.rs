@@ -34,7 +34,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     Package {
         name: "curl",
         program: "curl",
-        used_by: "the tests of faults of HTTP and TLS, in crates/fault/tests, and to fetch axe-core",
+        used_by: "the tests of faults of HTTP and TLS, in crates/fault/tests",
     },
     Package {
         name: "docker.io",
@@ -90,7 +90,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     Package {
         name: "python3-pip",
         program: "pip3",
-        used_by: "the test that asks the proxy as a client of Toxiproxy does, in crates/evenkeel/tests",
+        used_by: "the test that asks the proxy as a client of Toxiproxy does, in crates/evenkeel/tests, and to fetch axe-core",
     },
     Package {
         name: "redis-server",
@@ -277,6 +277,7 @@ mod tests {
             "nginx",
             "postgresql",
             "prometheus",
+            "prometheus-alertmanager",
             "python3-pip",
             "redis-server",
         ];
