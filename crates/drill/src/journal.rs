@@ -4,10 +4,13 @@
 //! objectives: all are readers of it. A run that was killed leaves a last line torn in two; it is left out.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use evenkeel_model::{Entry, Event};
+use evenkeel_slo::Interval;
+use evenkeel_units::Moment;
+use jiff::Timestamp;
 
 use crate::frames::Frames;
 use crate::run::Run;
@@ -124,11 +127,50 @@ pub fn read(path: &Path) -> Result<Run, ReadError> {
     run.ok_or_else(|| ReadError::NoRun(path.to_owned()))
 }
 
+/// Bytes at the end of a journal among which its last event is.
+const TAIL: u64 = 1 << 20;
+
+/// The id of the run of a journal, and from when to when it sent load or mended what it had broken: what its first and last
+/// lines say, without reading what is between them. `None` when it sent none.
+///
+/// # Errors
+/// When the file cannot be read or does not begin with the start of a run.
+pub fn glance(journal: &Path) -> Result<Option<(String, Interval)>, ReadError> {
+    let of_file = |source| ReadError::File { path: journal.to_owned(), source };
+    let mut file = File::open(journal).map_err(of_file)?;
+    let (mut head, mut began) = (None, None);
+    for line in BufReader::new(&file).split(b'\n') {
+        let line = line.map_err(of_file)?;
+        // A line that is no event is told by whoever reads the run.
+        let Ok(entry) = serde_json::from_slice::<Entry>(&line) else { break };
+        match entry.event {
+            Event::Started { run, .. } => head = Some(run),
+            Event::LoadStarted => {
+                began = Some(entry.at);
+                break;
+            }
+            _ => {}
+        }
+    }
+    let head = head.ok_or_else(|| ReadError::NoRun(journal.to_owned()))?;
+    let Some((began, started)) = began.zip(head.started.parse::<Timestamp>().ok()) else {
+        return Ok(None);
+    };
+    let length = file.metadata().map_err(of_file)?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).map_err(of_file)?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail).map_err(of_file)?;
+    let ended =
+        tail.rsplit(|it| *it == b'\n').find_map(|it| serde_json::from_slice::<Entry>(it).ok());
+    let ended = ended.map_or(began, |it| it.at);
+    let moment = |it: Moment| started.checked_add(it.elapsed()).unwrap_or(Timestamp::MAX);
+    Ok(Some((head.id, Interval::new(moment(began), moment(ended)))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sample::{fragile, plan, play};
-    use evenkeel_units::Moment;
 
     #[test]
     fn what_was_written_is_read_as_the_run_that_it_was() {
@@ -179,5 +221,20 @@ mod tests {
         let entry = Entry { at: Moment::START, event: Event::Tick };
         assert!(writer.write(&entry).is_err());
         assert_eq!(writer.whole, 0);
+    }
+
+    #[test]
+    fn a_glance_at_a_journal_tells_when_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        let mut writer = Writer::create(&path).unwrap();
+        play(plan(), &fragile, |_| None).iter().for_each(|it| writer.write(it).unwrap());
+        let (id, time) = glance(&path).unwrap().unwrap();
+        let run = read(&path).unwrap();
+        let load = run.time().unwrap();
+        assert_eq!((&id, time.from), (&run.head.id, load.from));
+        assert!(time.to >= load.to);
+        std::fs::write(&path, "{}\n").unwrap();
+        assert!(matches!(glance(&path), Err(ReadError::NoRun(_))));
     }
 }

@@ -3,6 +3,7 @@
 //! With it a run is a source like any store of series: an objective has the same history there, and everything that is
 //! judged of a history is judged of a run.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenkeel_model::document::Slo;
@@ -17,6 +18,9 @@ use crate::run::{FaultTrack, Run};
 
 /// How long a frame is.
 const SECOND: Duration = Duration::from_secs(1);
+
+/// Routes that are told apart: each is a walk through the seconds.
+const ROUTES_MAX: usize = 32;
 
 /// Why there is no history of a run.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +77,23 @@ impl Run {
         Ok(Some(History::new(time.from, SECOND, slices)?))
     }
 
+    /// The same by route, of an objective that is about all of several; none of one that is about one.
+    ///
+    /// # Errors
+    /// As for [`history`](Self::history).
+    pub fn history_by_route(&self, of: &Slo) -> Result<BTreeMap<String, History>, RecordError> {
+        let routes = self.plan.routes();
+        let mut all = BTreeMap::new();
+        if of.route.is_some() || !(2..=ROUTES_MAX).contains(&routes.len()) {
+            return Ok(all);
+        }
+        for name in routes {
+            let of = Slo { route: Some(name.clone()), ..of.clone() };
+            all.extend(self.history(&of)?.map(|it| (name, it)));
+        }
+        Ok(all)
+    }
+
     /// A moment after the start of the load.
     fn on_clocks(&self, after: Duration) -> Option<Timestamp> {
         let started: Timestamp = self.head.started.parse().ok()?;
@@ -86,6 +107,9 @@ mod tests {
     use super::*;
     use crate::sample::{fragile, plan, play, run_of};
     use evenkeel_model::document::Indicator;
+    use evenkeel_slo::Share;
+    use evenkeel_slo::backtest::{judge, replay};
+    use evenkeel_slo::burn::{Rule, Severity};
 
     #[test]
     fn a_run_is_a_history_of_its_seconds() {
@@ -96,6 +120,43 @@ mod tests {
         let all = history.counts(history.bounds());
         assert_eq!(all, Some(counts(&run.plan, &slo, &run.frames)));
         assert_eq!(history.coverage(history.bounds()).present, history.bounds().length());
+    }
+
+    #[test]
+    fn faults_are_incidents_that_alerts_tell_of() {
+        let run = run_of(&play(plan(), &fragile, |_| None));
+        let slo = Slo::of("it", Indicator::Availability, "99%".parse().ok());
+        let history = run.history(&slo).unwrap().unwrap();
+        let seconds = Duration::from_secs;
+        let page = Rule {
+            low_traffic: None,
+            ..Rule::new("fast", Severity::Page, seconds(4), Some(seconds(2)), Share::of(5, 1))
+        };
+        let firings = replay("99%".parse().unwrap(), &[page], &history);
+        // The first fault makes answers slow and not wrong.
+        let incidents = run.faults_on_clocks().into_iter().map(|it| it.1).collect();
+        let report = judge(&firings, Severity::Page, &incidents, seconds(1), history.bounds());
+        assert_eq!((report.incidents, report.detected, report.pages), (2, 1, 1), "{report:?}");
+        assert!(report.detection[0] <= seconds(2), "{report:?}");
+        assert!(report.reset[0] <= seconds(4), "{report:?}");
+    }
+
+    #[test]
+    fn routes_add_up_to_all_of_them() {
+        let mut plan = plan();
+        let load = plan.load.as_mut().unwrap();
+        load.routes.push(evenkeel_model::document::Route {
+            name: "other".to_owned(),
+            ..load.routes[0].clone()
+        });
+        let run = run_of(&play(plan, &fragile, |_| None));
+        let slo = Slo::of("it", Indicator::Availability, "99%".parse().ok());
+        let all = run.history(&slo).unwrap().unwrap();
+        let by_route = run.history_by_route(&slo).unwrap();
+        let sum: Counts = by_route.values().filter_map(|it| it.counts(it.bounds())).sum();
+        assert_eq!((by_route.len(), Some(sum)), (2, all.counts(all.bounds())));
+        let of_one = Slo { route: Some("list".to_owned()), ..slo };
+        assert!(run.history_by_route(&of_one).unwrap().is_empty());
     }
 
     #[test]

@@ -101,6 +101,11 @@ fn plays(world: &World, folder: &str) {
     let of = ["slos.yaml", "--slo", "available", "--source", folder, "--output", "json"];
     let (explained, code) = json(world, &[&["slo", "explain"], &of[..]].concat());
     assert_eq!(code, Some(0), "{explained:#}");
+    let burned = &explained["objectives"][0]["burned_by"][0];
+    assert_eq!(
+        (&burned["label"], &burned["parts"][0]["name"]),
+        (&"route".into(), &"missing".into())
+    );
     let (told, code) = json(world, &[&["slo", "backtest"], &of[..]].concat());
     assert_eq!(code, Some(0), "{told:#}");
     let sets = told["objectives"][0]["sets"].as_array().unwrap();

@@ -1,9 +1,10 @@
 //! Blame: who burned a budget, as far as the source of its counts tells: by the labels of its series, and by what went on.
 
+use std::collections::BTreeMap;
+
 use evenkeel_slo::asking::parts::{Rows, telling};
 use evenkeel_slo::attribution::{Attribution, By, Cause, by_cause, by_label};
-use evenkeel_slo::{Counts, Interval, Objective};
-use std::collections::BTreeMap;
+use evenkeel_slo::{Counts, History, Interval, Objective, Unit};
 
 use super::judging::Judged;
 use super::source::{AskError, Source};
@@ -40,6 +41,15 @@ pub async fn blame(
     }
     let pieces: Vec<_> = of.counted_of(elapsed).into_iter().collect();
     if pieces.len() > PIECES_MAX {
+        return Ok(all);
+    }
+    let is_of_events = of.asking.unit() == Unit::Events;
+    if let Some(routes) = source.routes(of).filter(|it| is_of_events && !it.is_empty()) {
+        let of_route = |(name, history): (&String, &History)| {
+            (name.clone(), pieces.iter().filter_map(|it| history.counts(*it)).sum())
+        };
+        let told = by_label(total, routes.iter().map(of_route), PARTS_MAX);
+        all.push((By::Label("route".to_owned()), told));
         return Ok(all);
     }
     let Some(busiest) = of.asking.busiest(elapsed.length()) else { return Ok(all) };

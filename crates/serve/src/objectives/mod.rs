@@ -18,4 +18,4 @@ mod source;
 pub use blame::blame;
 pub use judging::{Counting, Judged, count, history, judge};
 pub use remote::{Access, RemoteError};
-pub use source::{AskError, Source};
+pub use source::{AskError, Recorded, Source};

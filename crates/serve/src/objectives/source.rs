@@ -58,7 +58,16 @@ pub enum Source {
     /// A server.
     Remote(Box<Remote>),
     /// What was counted of each objective, by its name; no series.
-    Record(BTreeMap<String, History>),
+    Record(BTreeMap<String, Recorded>),
+}
+
+/// What was counted of an objective by somebody who saw its requests.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// All of them.
+    pub all: History,
+    /// Those of each route, where there are several.
+    pub routes: BTreeMap<String, History>,
 }
 
 /// Answers, and what was asked for them.
@@ -97,7 +106,7 @@ impl Source {
     pub(super) async fn whole(&self, of: &Objective, over: Interval) -> Result<Told, AskError> {
         match self {
             Self::Record(all) => {
-                let answers = all.get(&of.name).map(|it| Asking::recorded(it, over));
+                let answers = all.get(&of.name).map(|it| Asking::recorded(&it.all, over));
                 Ok(Told { answers: answers.unwrap_or_default(), queries: Vec::new() })
             }
             _ => self.told(of.asking.whole(over)).await,
@@ -111,7 +120,7 @@ impl Source {
     pub(super) async fn slices(&self, of: &Objective, frame: Frame) -> Result<Told, AskError> {
         match self {
             Self::Record(all) => {
-                let answers = all.get(&of.name).map(|it| Asking::recorded_slices(it, frame));
+                let answers = all.get(&of.name).map(|it| Asking::recorded_slices(&it.all, frame));
                 Ok(Told { answers: answers.unwrap_or_default(), queries: Vec::new() })
             }
             _ => self.told(of.asking.slices(frame)).await,
@@ -121,7 +130,15 @@ impl Source {
     /// How much of an interval there is data of, where that is known better than a history in slices tells.
     pub(super) fn coverage(&self, of: &Objective, over: Interval) -> Option<Coverage> {
         match self {
-            Self::Record(all) => all.get(&of.name).map(|it| it.coverage(over)),
+            Self::Record(all) => all.get(&of.name).map(|it| it.all.coverage(over)),
+            Self::Snapshot(_) | Self::Remote(_) => None,
+        }
+    }
+
+    /// The routes of an objective, where somebody counted them by themselves.
+    pub(super) fn routes(&self, of: &Objective) -> Option<&BTreeMap<String, History>> {
+        match self {
+            Self::Record(all) => all.get(&of.name).map(|it| &it.routes),
             Self::Snapshot(_) | Self::Remote(_) => None,
         }
     }

@@ -8,7 +8,7 @@ use evenkeel_drill::{Run, journal};
 use evenkeel_model::Library;
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::document::Slo;
-use evenkeel_serve::objectives::{Access, AskError, Source};
+use evenkeel_serve::objectives::{Access, AskError, Recorded, Source};
 use evenkeel_slo::Objective;
 use evenkeel_units::{Clock, SystemClock, parse_duration};
 use jiff::Timestamp;
@@ -56,8 +56,10 @@ pub(super) fn asked(args: &SourceArgs, screen: &Screen) -> Result<Asked, Failure
             }
             Err(error) => return Err(Failure::usage(error.to_string())),
         }
-        let history = run.history(slo).map_err(|it| Failure::could_not_run(in_one_line(&it)))?;
-        histories.extend(history.map(|it| (slo.name.clone(), it)));
+        let unreadable = |it| Failure::could_not_run(in_one_line(&it));
+        let history = run.history(slo).map_err(unreadable)?;
+        let routes = run.history_by_route(slo).map_err(unreadable)?;
+        histories.extend(history.map(|all| (slo.name.clone(), Recorded { all, routes })));
     }
     if objectives.is_empty() {
         return Err(Failure::usage("no objective is counted by requests"));

@@ -5,8 +5,9 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::time::SystemTime;
 
+use evenkeel_drill::Runs;
 use evenkeel_drill::folder::JOURNAL;
-use evenkeel_drill::{Runs, journal};
+use evenkeel_drill::journal::glance;
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_slo::Interval;
 use evenkeel_slo::attribution::{Cause, Kind};
@@ -22,8 +23,8 @@ use crate::screen::Screen;
 const DEPLOY: SignedDuration = SignedDuration::from_hours(1);
 /// Causes that are looked at.
 const CAUSES_MAX: usize = 10_000;
-/// Runs that are read, the newest.
-const RUNS_MAX: usize = 200;
+/// Runs that are looked at, the newest.
+const RUNS_MAX: usize = 1_000;
 /// No file of events is larger.
 const BYTES_MAX: u64 = 8 << 20;
 
@@ -126,16 +127,15 @@ fn read(file: &Path, into: &mut Vec<Cause>) -> Result<(), Failure> {
 fn drills(dir: &Path, from: Timestamp, at: Timestamp, screen: &Screen, into: &mut Vec<Cause>) {
     let folders = Runs::at(dir).list().unwrap_or_default();
     for folder in folders.iter().rev().take(RUNS_MAX) {
-        let journal = folder.join(JOURNAL);
-        let written = std::fs::metadata(&journal).and_then(|it| it.modified()).ok();
+        let file = folder.join(JOURNAL);
+        let written = std::fs::metadata(&file).and_then(|it| it.modified()).ok();
         if written.is_some_and(|it| it < SystemTime::from(from)) {
             continue;
         }
-        match journal::read(&journal) {
+        match glance(&file) {
             Ok(run) => {
-                let time = run.time().filter(|it| it.meets(Interval::new(from, at)));
-                let drill = |time| Cause { kind: Kind::Drill, name: run.head.id.clone(), time };
-                into.extend(time.map(drill));
+                let run = run.filter(|it| it.1.meets(Interval::new(from, at)));
+                into.extend(run.map(|(name, time)| Cause { kind: Kind::Drill, name, time }));
             }
             Err(error) => screen.say(&format!("left out: {}", in_one_line(&error))),
         }
