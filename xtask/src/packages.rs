@@ -85,7 +85,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     Package {
         name: "prometheus-alertmanager",
         program: "prometheus-alertmanager",
-        used_by: "the test that tells one of alerts, in crates/serve/tests",
+        used_by: "the tests that tell one of alerts, in crates/serve/tests and crates/evenkeel/tests",
     },
     Package {
         name: "python3-pip",

@@ -80,6 +80,7 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         }
         Verb::Slo(args::slo::Slo::Sla(args)) => on_runtime(verb::slo::sla::run(args, screen)),
         Verb::Slo(args::slo::Slo::Rules(args)) => verb::slo::rules::run(&args, screen),
+        Verb::Slo(args::slo::Slo::Dashboard(args)) => verb::slo::dashboard::run(&args, screen),
         Verb::Slo(args::slo::Slo::Backtest(args)) => {
             on_runtime(verb::slo::backtest::run(args, screen))
         }

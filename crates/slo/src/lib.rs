@@ -27,6 +27,7 @@
 //! backtest     what alerts would have said of a time that is over
 //! attribution  who burned the budget
 //! explain      how a number came to be
+//! dashboard    how objectives stand, for Grafana
 //! rules        an objective as recording and alerting rules of Prometheus
 //! ```
 //!
@@ -46,6 +47,7 @@ pub mod burn;
 mod burndown;
 pub mod charter;
 mod counts;
+pub mod dashboard;
 pub mod downtime;
 pub mod exclusion;
 pub mod explain;

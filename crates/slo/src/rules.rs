@@ -6,6 +6,7 @@
 //! symptom  alerts on errors, latency, processors and restarts, beside those on the budget
 //! yaml     a file of rules, or the resource of the Prometheus operator, as text
 //! proof    tests of the rules, for promtool
+//! snippet  what a `prometheus.yml` and an `alertmanager.yml` need for them
 //! promql   durations, labels and templates, as they are written there
 //! ```
 //!
@@ -18,6 +19,7 @@ pub mod compat;
 pub mod exact;
 mod promql;
 pub mod proof;
+pub mod snippet;
 pub mod symptom;
 mod yaml;
 
@@ -289,12 +291,12 @@ impl Subject {
 const ERROR_RATIO: &str = "slo:sli_error:ratio_rate";
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::burn::catalogue;
 
     /// 99.9 % of 30 days, with the rules of the workbook and alerts of both severities.
-    pub(super) fn subject() -> Subject {
+    pub(crate) fn subject() -> Subject {
         let month = Duration::from_hours(720);
         Subject {
             service: "shop".to_owned(),

@@ -24,6 +24,8 @@ pub(crate) enum Slo {
     Sla(SourceArgs),
     /// Write objectives as recording and alerting rules of Prometheus, with tests of them for promtool.
     Rules(RulesArgs),
+    /// Write a dashboard for Grafana, of the series that the rules of objectives record.
+    Dashboard(DashboardArgs),
     /// Play history through the alerts of objectives, and through the usual ones: pages a month, what they would have caught.
     Backtest(BacktestArgs),
     /// Bring objectives and policies over from other tools, and list what does not carry over.
@@ -96,9 +98,27 @@ pub(crate) struct RulesArgs {
     /// A file for `rule_files`, or a PrometheusRule of the Prometheus operator.
     #[arg(long = "as", value_enum, default_value_t = RulesForm::File, value_name = "FORM")]
     pub(crate) form: RulesForm,
-    /// Write `rules.yaml` and a test of each objective, for `promtool test rules`, into this folder.
+    /// Write `rules.yaml`, a test of each objective, for `promtool test rules`, and a `prometheus.yml` and an `alertmanager.yml`
+    /// that go with them into this folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) with_tests: Option<PathBuf>,
+}
+
+/// A dashboard for Grafana.
+#[derive(Args, Debug)]
+pub(crate) struct DashboardArgs {
+    /// Files with SLOs and what they name; `-` reads standard input.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Only this objective; more than once for several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) slo: Vec<String>,
+    /// What it is called.
+    #[arg(long, value_name = "TEXT", default_value = "Objectives")]
+    pub(crate) title: String,
+    /// The file to write. Default: standard output.
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]

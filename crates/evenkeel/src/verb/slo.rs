@@ -3,6 +3,7 @@
 mod asked;
 pub(crate) mod backtest;
 pub(crate) mod causes;
+pub(crate) mod dashboard;
 pub(crate) mod explain;
 pub(crate) mod gate;
 pub(crate) mod import;

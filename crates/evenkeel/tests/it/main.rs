@@ -25,6 +25,7 @@ mod drilled;
 mod endings;
 mod experiment;
 mod gameday;
+mod grafana;
 #[path = "../../../fault/tests/it/group.rs"]
 #[expect(dead_code, reason = "the fault crate looks at limits more closely")]
 mod group;

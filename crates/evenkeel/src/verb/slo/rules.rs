@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use evenkeel_slo::rules::{Group, Resource, compat, exact, file, proof, resource};
+use evenkeel_slo::rules::{Group, Resource, compat, exact, file, proof, resource, snippet};
 use serde_json::json;
 
 use super::asked::{library, objectives};
@@ -18,7 +18,7 @@ const RULES: &str = "rules.yaml";
 pub(crate) fn run(args: &RulesArgs, screen: &Screen) -> Result<Exit, Failure> {
     let library = library(&args.files, screen)?;
     let mut groups: Vec<Group> = Vec::new();
-    let mut tests = BTreeMap::new();
+    let (mut tests, mut subjects) = (BTreeMap::new(), Vec::new());
     for it in objectives(&library, &args.slo, screen)? {
         let subject = it.subject().map_err(|error| Failure::usage(error.to_string()))?;
         let (rules, test) = match args.mode {
@@ -27,6 +27,7 @@ pub(crate) fn run(args: &RulesArgs, screen: &Screen) -> Result<Exit, Failure> {
         };
         groups.extend(rules);
         tests.insert(format!("{}.test.yaml", it.name), test);
+        subjects.push((subject, it.inhibits));
     }
     let text = match args.form {
         RulesForm::File => file(&groups),
@@ -42,6 +43,10 @@ pub(crate) fn run(args: &RulesArgs, screen: &Screen) -> Result<Exit, Failure> {
     std::fs::create_dir_all(dir).map_err(|error| unwritten(dir, &error))?;
     // Tests are of a file of rules, whatever is shown.
     tests.insert(RULES.to_owned(), file(&groups));
+    let is_exact = args.mode == RulesMode::Exact;
+    let told = snippet::alertmanager(&subjects, is_exact);
+    tests.insert("alertmanager.yml".to_owned(), told);
+    tests.insert("prometheus.yml".to_owned(), snippet::prometheus(RULES));
     if args.form == RulesForm::Resource {
         tests.insert("resource.yaml".to_owned(), text);
     }
