@@ -75,6 +75,7 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         Verb::Chaos(args::Chaos::Faults) => verb::chaos::faults(screen),
         Verb::Chaos(args::Chaos::Import(args)) => verb::chaos::import::run(&args, screen),
         Verb::Slo(args::slo::Slo::Status(args)) => on_runtime(verb::slo::status::run(args, screen)),
+        Verb::Slo(args::slo::Slo::Watch(args)) => on_runtime(verb::slo::watch::run(args, screen)),
         Verb::Slo(args::slo::Slo::Explain(args)) => {
             on_runtime(verb::slo::explain::run(args, screen))
         }

@@ -16,6 +16,9 @@ pub(crate) enum Slo {
     /// Show how objectives stand: what was reached, what is left of the budget, which alerts fire. Exit code 1 when a budget
     /// is exhausted, 6 when there is no data to tell.
     Status(SourceArgs),
+    /// Watch objectives on the terminal: budgets, burn rates and alerts as they change; a line each where there is no terminal.
+    /// `q` or Ctrl-C ends it.
+    Watch(WatchArgs),
     /// Show how what is left of a budget was computed, and who burned it: formulas, inputs, what was asked, how much data there
     /// was; bad events by label, deploy, incident and drill.
     Explain(ExplainArgs),
@@ -64,6 +67,16 @@ pub(crate) struct SourceArgs {
     /// As of this moment, such as 2026-03-01T12:00:00Z. Default: now.
     #[arg(long, value_name = "MOMENT")]
     pub(crate) at: Option<Timestamp>,
+}
+
+/// Objectives, again and again.
+#[derive(Args, Debug)]
+pub(crate) struct WatchArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// How long to wait before they are looked at again.
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = parse_duration)]
+    pub(crate) every: Duration,
 }
 
 /// What went on while a budget burned.

@@ -17,11 +17,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use evenkeel_drill::shell;
 use evenkeel_model::{Event, Plan};
-use evenkeel_report::live::{LiveView, quiet_line};
+use evenkeel_report::live::{LiveView, draw, quiet_line};
+use ratatui::buffer::Buffer;
 
 use self::scene::Scene;
-use self::session::Session;
-pub(crate) use self::session::is_in_front;
+pub(crate) use self::session::{Session, is_in_front};
 use crate::screen::Screen;
 
 /// Seconds between two quiet lines.
@@ -73,9 +73,13 @@ impl<'a> Watcher<'a> {
 
     fn second(&mut self, second: u64) {
         if self.session.is_none() && self.screen.is_live() {
+            let (view, color) = (Arc::clone(&self.view), self.screen.colors_progress());
+            let picture = move |area, buffer: &mut Buffer| {
+                let view = view.lock().unwrap_or_else(PoisonError::into_inner);
+                draw(&view, area, buffer, color);
+            };
             // A terminal that cannot be had is none: lines will do.
-            self.session =
-                Session::open(Arc::clone(&self.view), self.screen.colors_progress()).ok();
+            self.session = Session::open(picture, color).ok();
         }
         match &self.session {
             Some(session) => session.redraw(),

@@ -10,16 +10,17 @@
 use std::io::{self, IsTerminal as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 use std::thread::JoinHandle;
 
-use evenkeel_report::live::{LiveView, draw};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
 use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::style::force_color_output;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
+use ratatui::layout::Rect;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{getpgrp, getpid, kill_process};
@@ -45,7 +46,7 @@ enum Word {
 
 /// A terminal that shows the picture.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     words: Sender<Word>,
     drawing: Option<JoinHandle<()>>,
     resizing: Task<()>,
@@ -53,8 +54,11 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Takes the terminal.
-    pub(super) fn open(view: Arc<Mutex<LiveView>>, color: bool) -> io::Result<Self> {
+    /// Takes the terminal, for what `draw` draws.
+    pub(crate) fn open(
+        draw: impl FnMut(Rect, &mut Buffer) + Send + 'static,
+        color: bool,
+    ) -> io::Result<Self> {
         let sizes = signal(SignalKind::window_change())?;
         let (words, heard) = channel();
         take()?;
@@ -62,7 +66,7 @@ impl Session {
         force_color_output(color);
         let drawing = std::thread::Builder::new()
             .name("evenkeel-live".to_owned())
-            .spawn(move || paint(&view, color, &heard))
+            .spawn(move || paint(draw, &heard))
             .inspect_err(|_| give_back())?;
         let resizing = tokio::spawn(resized(sizes, words.clone()));
         // Without a keyboard the picture is worth seeing all the same.
@@ -71,7 +75,7 @@ impl Session {
     }
 
     /// Draws the picture again.
-    pub(super) fn redraw(&self) {
+    pub(crate) fn redraw(&self) {
         // A thread that is gone has said why.
         drop(self.words.send(Word::Draw));
     }
@@ -126,7 +130,7 @@ fn give_back() {
 }
 
 /// Draws whenever it is told to, until it is told to end.
-fn paint(view: &Mutex<LiveView>, color: bool, heard: &Receiver<Word>) {
+fn paint(mut draw: impl FnMut(Rect, &mut Buffer), heard: &Receiver<Word>) {
     // One write a picture.
     let out = io::BufWriter::with_capacity(1 << 16, io::stderr());
     let Ok(mut terminal) = Terminal::new(CrosstermBackend::new(out)) else { return };
@@ -135,10 +139,7 @@ fn paint(view: &Mutex<LiveView>, color: bool, heard: &Receiver<Word>) {
         if std::iter::once(word).chain(heard.try_iter()).any(|it| matches!(it, Word::End)) {
             return;
         }
-        let drawn = terminal.draw(|frame| {
-            let view = view.lock().unwrap_or_else(PoisonError::into_inner);
-            draw(&view, frame.area(), frame.buffer_mut(), color);
-        });
+        let drawn = terminal.draw(|frame| draw(frame.area(), frame.buffer_mut()));
         if drawn.is_err() {
             return;
         }

@@ -10,3 +10,4 @@ pub(crate) mod import;
 pub(crate) mod rules;
 pub(crate) mod sla;
 pub(crate) mod status;
+pub(crate) mod watch;

@@ -49,5 +49,6 @@ mod stage;
 #[expect(dead_code, reason = "what was asked is told where units are tested")]
 mod systemd;
 mod terminal;
+mod watched;
 mod web;
 mod world;

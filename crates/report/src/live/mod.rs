@@ -4,12 +4,14 @@
 //! picture  everything in its place, on a terminal of any size
 //! charts   the load against its plan, and response times, over time
 //! lines    the figures of this second
+//! budgets  how objectives stand, as levels and bars
 //! lists    limits, faults, guards, routes, what is watched, and what has happened
 //! ```
 //!
 //! A pure picture of a moment, drawn into the cells of a buffer. Whoever knows the terminal draws it once a
 //! second; without a terminal, [`quiet_line`] says the same in one line every ten seconds.
 
+mod budgets;
 mod charts;
 mod lines;
 mod lists;
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 use evenkeel_model::outcome::{Check, Figures, RouteFigures, SecondFigures, WatchFigures};
 
+pub use self::budgets::{BudgetView, BudgetsView, BurnView, Tone, budget_lines, draw_budgets};
 pub use self::picture::draw;
 use crate::figure::{self, plain};
 

@@ -99,7 +99,7 @@ fn alert(of: &Burning) -> Value {
 }
 
 /// What an alert does. Whether one with a `for` has held for so long, a single look does not tell.
-fn state(of: &Burning) -> &'static str {
+pub(super) fn state(of: &Burning) -> &'static str {
     match (of.holds, &of.inhibited_by) {
         (None, _) => "unknown",
         (Some(false), _) => "inactive",
@@ -115,7 +115,7 @@ pub(super) fn percent(of: Option<Share>) -> String {
 }
 
 /// The share that was reached.
-fn reached(judged: &Judged) -> Option<Share> {
+pub(super) fn reached(judged: &Judged) -> Option<Share> {
     let it = judged.standing.account.budget.counts;
     (it.total > 0).then(|| Share::of(it.good, it.total))
 }
@@ -139,7 +139,8 @@ fn shown(of: &Objective, judged: &Judged) -> String {
     lines.join("\n") + "\n"
 }
 
-fn exhausted(of: Exhaustion) -> String {
+/// When a budget is spent, after a comma.
+pub(super) fn exhausted(of: Exhaustion) -> String {
     let shown = |at: Timestamp| format!("{at:.0}");
     match of {
         Exhaustion::Already => ", and nothing is left".to_owned(),
