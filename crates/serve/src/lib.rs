@@ -8,6 +8,7 @@
 //! api      the HTTP API of Prometheus, version 1
 //! own      what the server says of itself at /metrics
 //! history  samples of files, brought into a store that nobody serves
+//! page     objectives in a browser: all of them, and each by itself
 //! objectives  the questions of SLOs, put to a store or to a server, and judged
 //! watch    what is done at intervals: objectives are judged, rules evaluated, alerts told
 //! ```
@@ -25,6 +26,7 @@ mod ingest;
 mod intake;
 pub mod objectives;
 mod own;
+pub mod page;
 mod server;
 pub mod watch;
 

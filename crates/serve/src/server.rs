@@ -37,6 +37,7 @@ use crate::door::{Door, Guard, Packing, Patience, Token, plain};
 use crate::ingest::{BODY_MAX, Ingest};
 use crate::intake::Stored;
 use crate::own::Counts;
+use crate::page::{self, Pages};
 use crate::watch::{self as watching, Documents, Tellers, Watch};
 
 /// Clients keep connections for the next request.
@@ -291,6 +292,7 @@ async fn answer_all<C: Clock + 'static>(
         world: Arc::clone(world),
         queries: Arc::new(Semaphore::new(QUERIES_MAX)),
         bodies: Semaphore::new(BODIES_MAX),
+        pages: Pages::default(),
     });
     let answer = move |request| {
         let desk = Rc::clone(&desk);
@@ -310,6 +312,7 @@ struct Desk<C> {
     world: Arc<World<C>>,
     queries: Arc<Semaphore>,
     bodies: Semaphore,
+    pages: Pages,
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -321,10 +324,24 @@ impl<C: Clock + 'static> Desk<C> {
             "/api/v1/write" => ("write", self.take_in(request, Sent::Write).await),
             "/api/v1/otlp/v1/metrics" => ("otlp", self.take_in(request, Sent::Otlp).await),
             _ if api::is_here(&path) => ("api", self.api(request).await),
+            _ if page::is_here(&path) => ("page", self.objectives(&request, &path).await),
             _ => ("page", self.page(&request, &path)),
         };
         self.world.counts.request(handler, answer.status().as_u16());
         answer
+    }
+
+    /// Objectives in a browser.
+    async fn objectives(&self, request: &Request<Incoming>, path: &str) -> Answer {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return plain(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "There is nothing here but pages to read.\n",
+            );
+        }
+        let after = request.uri().query().and_then(|it| it.strip_prefix("after="));
+        let after = after.and_then(|it| it.parse().ok()).unwrap_or(0);
+        self.pages.answer(&self.world, &self.queries, path, after).await
     }
 
     fn page(&self, request: &Request<Incoming>, path: &str) -> Answer {

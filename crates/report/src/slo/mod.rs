@@ -100,7 +100,7 @@ pub fn page(sheet: &Sheet, served: Served) -> String {
 /// All objectives beside each other, as a page that is served at `/`; that of `NAME` is at `/slo/NAME`.
 pub fn overview(sheets: &[Sheet], served: Served) -> String {
     let title = format!("Objectives · {} · Evenkeel", overview::word(sheets));
-    let href = |_, it: &Sheet| format!("/slo/{}", path(&it.objective.name));
+    let href = |_, it: &Sheet| format!("/slo/{}", segment(&it.objective.name));
     let main = html! { (overview::title(sheets)) (overview::all(sheets, &href)) };
     shell(title, "#verdict", html! { li { "Objectives" } }, main, Some(served))
 }
@@ -128,8 +128,8 @@ pub fn file(sheets: &[Sheet]) -> String {
     shell(title, "#verdict", html! { li { "Objectives" } }, main, None)
 }
 
-/// A name as a segment of a path.
-fn path(name: &str) -> String {
+/// A name as a segment of a path: the page of an objective is served at `/slo/SEGMENT`.
+pub fn segment(name: &str) -> String {
     let kept = |it: u8| it.is_ascii_alphanumeric() || b"-_.~".contains(&it);
     let each = |it: u8| if kept(it) { char::from(it).to_string() } else { format!("%{it:02X}") };
     name.bytes().map(each).collect()

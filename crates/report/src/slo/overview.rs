@@ -85,6 +85,7 @@ fn verdict(sheets: &[Sheet]) -> Markup {
                 h2 { (headline) }
                 p {
                     @match closed {
+                        _ if sheets.is_empty() => "Name files with SLOs, and they are judged and shown here.",
                         0 => "No deploy gate is closed.",
                         1 => "One deploy gate is closed.",
                         many => { (many) " deploy gates are closed." },

@@ -44,7 +44,7 @@ fn where_there_is_a_token_it_must_be_brought() {
     assert_eq!(answer.status, 401);
     assert!(answer.head.contains("www-authenticate: bearer"), "{}", answer.head);
     world.token = None;
-    for path in ["/metrics", "/-/healthy", "/api/v1/write"] {
+    for path in ["/", "/slo/available", "/metrics", "/-/healthy", "/api/v1/write"] {
         assert_eq!(world.get(path).status, 401, "{path}");
     }
 }

@@ -7,6 +7,7 @@ mod api;
 mod doors;
 mod grafana;
 mod ingest;
+mod page;
 mod prometheus;
 mod promtool;
 mod scrape;
