@@ -11,23 +11,22 @@ use crate::{packages, root};
 
 /// Runs the acceptance scripts of Prometheus. What goes wrong is counted, not judged: a test of the crate does that.
 pub(crate) fn promql(arguments: &[String]) -> Result<u8> {
-    run("promql", "evenkeel-promql", &[], arguments)
+    run("promql", "evenkeel-promql", arguments)
 }
 
-/// Plays the examples of Sloth, with promtool as the referee. Optimised: it evaluates a great many rules.
+/// Plays the examples of Sloth, with promtool as the referee.
 pub(crate) fn sloth(arguments: &[String]) -> Result<u8> {
     packages::install_missing(packages::PROMETHEUS)?;
-    run("sloth/examples", "evenkeel-slo", &["--release"], arguments)
+    run("sloth/examples", "evenkeel-slo", arguments)
 }
 
 /// Runs the program of a crate on a folder of the oracles.
-fn run(folder: &str, package: &str, how: &[&str], arguments: &[String]) -> Result<u8> {
+fn run(folder: &str, package: &str, arguments: &[String]) -> Result<u8> {
     let folder = root().join("../shared/oracles").join(folder);
     ensure!(folder.is_dir(), "{} is missing: put the oracles there", folder.display());
     let status = Command::new(env!("CARGO"))
         .current_dir(root())
         .args(["run", "--quiet", "--locked", "--package", package, "--example", "oracle"])
-        .args(how)
         .arg("--")
         .arg(&folder)
         .args(arguments)

@@ -69,15 +69,22 @@ fn main() -> Result<ExitCode> {
         "{:36} {:>9} {:>9} {:>8} {:>9}",
         "", "scenarios", "values", "mutants", "promtool"
     )?;
+    let mut told = 0;
     for example in sloth::examples(Path::new(folder))? {
         let row = row(&example, &scenarios, &mut tally)?;
         writeln!(to, "{:36} {row}", example.name)?;
+        let mut new = tally.failures.iter().skip(told).filter(|_| list);
+        new.try_for_each(|it| writeln!(to, "    {it}"))?;
+        told = tally.failures.len();
     }
     writeln!(to)?;
     exact(&mut to, &mut tally)?;
-    if list {
-        tally.failures.iter().try_for_each(|it| writeln!(to, "{it}"))?;
-    }
+    tally
+        .failures
+        .iter()
+        .skip(told)
+        .filter(|_| list)
+        .try_for_each(|it| writeln!(to, "    {it}"))?;
     writeln!(to, "{} passed, {} failed", tally.passed, tally.failures.len())?;
     Ok(ExitCode::from(u8::from(!tally.failures.is_empty())))
 }

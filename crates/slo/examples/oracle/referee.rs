@@ -115,7 +115,7 @@ fn test(theirs: &[Group], scenario: &Scenario, series: &Memory) -> Result<String
         none(&alerts("b", "a"))?;
     }
     // There is something to compare.
-    let last = scenario.length() / MINUTE / 2;
+    let last = scenario.length() / MINUTE;
     writeln!(
         text,
         "  - expr: 'count(a:slo:sli_error:ratio_rate5m) > bool 0'\n    eval_time: {last}m"

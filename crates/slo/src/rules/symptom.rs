@@ -4,6 +4,14 @@
 //! itself, and is 1 wherever there is an error at all; a quantile of a histogram without a rate is that of all time, and one
 //! without `by (le)` is none; a rate of restarts is not how many there were; cores are not a share. Here they are right by
 //! how they are made.
+//!
+//! ```text
+//! usual  such alerts for a service whose metrics are called as most are
+//! proof  tests of them, for promtool
+//! ```
+
+mod proof;
+mod usual;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,6 +23,9 @@ use evenkeel_units::Ratio;
 use super::{Group, Makes, PromRule, duration, promql};
 use crate::share::decimal;
 use crate::sli::statuses::Statuses;
+
+pub use proof::proof;
+pub use usual::usual;
 
 /// What is felt.
 #[derive(Clone, Debug)]
@@ -160,10 +171,10 @@ impl Watch {
     }
 }
 
-/// Alerts on symptoms, as a group.
-pub fn group(name: &str, watches: &[Watch]) -> Group {
+/// Alerts on symptoms of a service, as a group.
+pub fn group(service: &str, watches: &[Watch]) -> Group {
     Group {
-        name: name.to_owned(),
+        name: format!("symptoms-{service}"),
         interval: None,
         rules: watches.iter().map(Watch::rule).collect(),
     }

@@ -9,6 +9,7 @@ mod definition;
 mod exact;
 mod mutant;
 mod play;
+mod proof;
 mod rulefile;
 mod scenario;
 mod shop;

@@ -174,8 +174,10 @@ impl Example {
         let rules: Vec<_> = self.ours.iter().flat_map(|it| &it.rules).collect();
         let mut alive: Vec<_> = rules.into_iter().map(|it| (it, mutants(it))).collect();
         let all = alive.iter().map(|it| it.1.len()).sum();
-        let budget = self.budgets().first().copied().unwrap_or_default();
-        for scenario in scenarios {
+        let budgets = self.budgets();
+        let scaled =
+            scenarios.iter().flat_map(|it| budgets.iter().map(move |budget| (it, *budget)));
+        for (scenario, budget) in scaled {
             let series = scenario.series(budget, &self.asked());
             let world = play(&self.ours, &series, scenario.moments)?;
             for (rule, mutants) in alive.iter_mut().filter(|it| !it.1.is_empty()) {
