@@ -9,3 +9,4 @@ mod kills;
 mod model;
 mod naive;
 mod readers;
+mod soak;
