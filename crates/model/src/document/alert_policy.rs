@@ -21,7 +21,7 @@ use evenkeel_units::Ratio;
 use evenkeel_units::duration::{seconds, seconds_option};
 use serde::{Deserialize, Serialize};
 
-use super::Labels;
+use super::{Labels, Slo};
 
 /// By which windows it is noticed that a budget burns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -131,23 +131,29 @@ impl BurnThreshold {
 }
 
 impl AlertPolicy {
-    /// The windows of the Site Reliability Workbook: pages at 14.4 times the rate that the budget allows over an hour, and at
-    /// 6 times over six hours; tickets at that rate over three days. Of a budget of 30 days these are 2 %, 5 % and 10 %.
+    /// The alerts of the Site Reliability Workbook (chapter 5, table 5-8): how urgent each is, and the share of the budget
+    /// that is spent within its long window.
+    pub const WORKBOOK: [(Severity, Ratio, Duration); 3] = [
+        (Severity::Page, Ratio::percent(2), Duration::from_hours(1)),
+        (Severity::Page, Ratio::percent(5), Duration::from_hours(6)),
+        (Severity::Ticket, Ratio::percent(10), Duration::from_hours(72)),
+    ];
+
+    /// The alerts of the [workbook](Self::WORKBOOK) at the burn rates that it gives for 30 days, whatever the window: 14.4 over
+    /// an hour, 6 over six, and 1 over three days.
     pub fn standard() -> Self {
-        let window = |severity, factor, long: u64| BurnWindow {
+        let window = |(severity, share, long): (Severity, Ratio, Duration)| BurnWindow {
             severity,
-            threshold: BurnThreshold::Factor(factor),
-            long: Duration::from_hours(long),
-            short: Some(Duration::from_hours(long) / BurnWindow::SHORT),
+            threshold: BurnThreshold::Factor(
+                BurnThreshold::Budget(share).factor(Slo::WINDOW, long),
+            ),
+            long,
+            short: Some(long / BurnWindow::SHORT),
             sustained: Duration::ZERO,
             keep_firing: Duration::ZERO,
             labels: Labels::new(),
         };
-        let windows = vec![
-            window(Severity::Page, 14.4, 1),
-            window(Severity::Page, 6.0, 6),
-            window(Severity::Ticket, 1.0, 72),
-        ];
+        let windows = Self::WORKBOOK.into_iter().map(window).collect();
         Self { low_traffic: Some(LowTraffic::default()), ..Self::of(windows) }
     }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use evenkeel_model::document::{self, AlertPolicy, BurnWindow};
 use evenkeel_units::Ratio;
 
 use super::{Rule, Severity, factor};
@@ -20,14 +21,12 @@ type Line = (&'static str, Severity, u32, Duration, Duration);
 /// 2 % in an hour and 5 % in six page, 10 % in three days is a ticket: 14.4, 6 and 1 for 30 days. Google, "The Site
 /// Reliability Workbook", chapter 5, table 5-8; short windows are a twelfth.
 pub fn workbook(window: Duration) -> Vec<Rule> {
-    of_lines(
-        window,
-        &[
-            ("fast", Severity::Page, 2, HOUR, Duration::from_mins(5)),
-            ("slow", Severity::Page, 5, Duration::from_hours(6), Duration::from_mins(30)),
-            ("trickle", Severity::Ticket, 10, Duration::from_hours(72), Duration::from_hours(6)),
-        ],
-    )
+    let names = ["fast", "slow", "trickle"].into_iter();
+    let rule = |(name, (severity, share, long)): (&str, (document::Severity, Ratio, Duration))| {
+        let factor = factor(share, window, long);
+        Rule::new(name, severity.into(), long, Some(long / BurnWindow::SHORT), factor)
+    };
+    names.zip(AlertPolicy::WORKBOOK).map(rule).collect()
 }
 
 /// The same, and 10 % in a day is a ticket as well: 3 for 30 days. The set of Sloth.
@@ -83,6 +82,8 @@ fn of_lines(window: Duration, lines: &[Line]) -> Vec<Rule> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Unit;
+    use crate::reading::burn_rules;
 
     fn factors(rules: &[Rule]) -> Vec<String> {
         rules.iter().map(|it| it.factor.to_string()).collect()
@@ -95,6 +96,15 @@ mod tests {
         assert_eq!(factors(&sloth(28 * DAY)), ["13.44", "5.6", "2.8", "0.933333"]);
         assert_eq!(factors(&hour_to_day(30 * DAY)), ["14.4", "6", "3"]);
         assert_eq!(factors(&workbook(7 * DAY)), ["3.36", "1.4", "0.233333"]);
+    }
+
+    #[test]
+    fn alerts_that_nobody_chose_are_those_of_the_workbook_for_thirty_days() {
+        let usual = burn_rules(&AlertPolicy::standard(), 30 * DAY, Unit::Events);
+        let known = |rules: Vec<Rule>| -> Vec<_> {
+            rules.into_iter().map(|it| (it.severity, it.factor, it.long, it.short)).collect()
+        };
+        assert_eq!(known(usual), known(workbook(30 * DAY)));
     }
 
     #[test]
