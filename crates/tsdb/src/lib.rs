@@ -6,6 +6,7 @@
 //! snapshot    Snapshot: the store as it was at one moment; a Source of series
 //! tend        flushes, merges, retention: what a store needs now and then
 //! keeper      Keeper: two threads that see to it
+//! tap         Tap: somebody who is told of what was appended
 //! options     Options and Limits
 //! statistics  what a store holds and what it did
 //! recover     how a store is opened, and what was found
@@ -54,6 +55,7 @@ mod segment;
 mod snapshot;
 mod statistics;
 mod store;
+mod tap;
 mod tend;
 mod view;
 
@@ -67,4 +69,5 @@ pub use recover::Recovery;
 pub use snapshot::Snapshot;
 pub use statistics::{Counts, Statistics};
 pub use store::Store;
+pub use tap::Tap;
 pub use tend::Tended;

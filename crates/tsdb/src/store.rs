@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use evenkeel_series::Labels;
 
@@ -19,6 +19,7 @@ use crate::recover::{self, Recovery};
 use crate::segment::{Segment, print_of};
 use crate::snapshot::Snapshot;
 use crate::statistics::{Counts, Statistics};
+use crate::tap::Tap;
 
 /// A store of time series in a directory, which it has for itself.
 ///
@@ -47,6 +48,7 @@ pub struct Store {
     /// Held by whoever syncs.
     syncing: Mutex<()>,
     recovery: Recovery,
+    pub(crate) tap: OnceLock<Arc<dyn Tap>>,
     /// Held for as long as the store is open.
     _lock: Lock,
 }
@@ -86,6 +88,7 @@ impl Store {
             care: Mutex::new(()),
             syncing: Mutex::new(()),
             recovery,
+            tap: OnceLock::new(),
             _lock: lock,
         })
     }
@@ -156,7 +159,11 @@ impl Store {
     /// in the log a part may be there after a kill amid the call. Samples that come late are taken in up to
     /// [`Options::late`], and samples of the future up to [`Options::ahead`].
     pub fn append(&self, batch: &Batch) -> Result<Appended, WriteError> {
-        self.take(batch, milliseconds(self.options.late))
+        let appended = self.take(batch, milliseconds(self.options.late))?;
+        if let Some(tap) = self.tap.get() {
+            tap.appended(batch, &appended);
+        }
+        Ok(appended)
     }
 
     /// Takes samples in however late they come, but not those of the future: history that is imported.
