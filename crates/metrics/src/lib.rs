@@ -7,6 +7,7 @@
 //! relabel       rules that rewrite labels, keep and drop
 //! scrape        targets asked at moments of their own; which series begin and end
 //! alertmanager  told of alerts
+//! forward       samples of a store, sent on to another database
 //! receive       what others send: Prometheus remote write 1.0, OTLP over HTTP
 //! import        samples from files: CSV, and text with moments
 //! intake        what takes samples in, as seen by whoever brings them
@@ -37,6 +38,7 @@ pub mod catalogue;
 pub mod config;
 mod export;
 pub mod exposition;
+pub mod forward;
 pub mod import;
 pub mod intake;
 mod ledger;

@@ -113,29 +113,42 @@ impl Post {
     }
 
     fn judge(&self, status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> Reply {
-        if status.is_success() {
-            return Reply::Taken(if self.is_otlp { crate::otlp::rejected(answer) } else { None });
+        if status.is_success() && self.is_otlp {
+            return Reply::Taken(crate::otlp::rejected(answer));
         }
-        let said = shown(answer);
-        let why = match (self.is_otlp, said.is_empty()) {
-            // An answer of OTLP is protobuf, which nobody can read.
-            (true, _) | (_, true) => status.to_string(),
-            (false, false) => format!("{status}: {said}"),
-        };
-        let again = match self.is_otlp {
-            true => matches!(status.as_u16(), 429 | 502 | 503 | 504),
-            false => status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error(),
-        };
-        if !again {
-            return Reply::Refused(why);
-        }
-        let after = headers.get(header::RETRY_AFTER).and_then(|it| it.to_str().ok()?.parse().ok());
-        Reply::Later(why, after.map(|it| Duration::from_secs(it).min(RETRY_AFTER_MAX)))
+        judge(self.is_otlp, status, headers, answer)
     }
 }
 
+/// What an answer of remote write means, or of OTLP.
+pub(crate) fn judge(
+    is_otlp: bool,
+    status: StatusCode,
+    headers: &HeaderMap,
+    answer: &[u8],
+) -> Reply {
+    if status.is_success() {
+        return Reply::Taken(None);
+    }
+    let said = shown(answer);
+    let why = match (is_otlp, said.is_empty()) {
+        // An answer of OTLP is protobuf, which nobody can read.
+        (true, _) | (_, true) => status.to_string(),
+        (false, false) => format!("{status}: {said}"),
+    };
+    let again = match is_otlp {
+        true => matches!(status.as_u16(), 429 | 502 | 503 | 504),
+        false => status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error(),
+    };
+    if !again {
+        return Reply::Refused(why);
+    }
+    let after = headers.get(header::RETRY_AFTER).and_then(|it| it.to_str().ok()?.parse().ok());
+    Reply::Later(why, after.map(|it| Duration::from_secs(it).min(RETRY_AFTER_MAX)))
+}
+
 /// The body, or what came of it.
-async fn read(response: Response<Incoming>) -> Vec<u8> {
+pub(crate) async fn read(response: Response<Incoming>) -> Vec<u8> {
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
     // The status has said what counts.
     body.collect().await.map(|it| it.to_bytes().to_vec()).unwrap_or_default()

@@ -3,6 +3,7 @@
 //! ```text
 //! fields   maps key by key; what nobody asks for is a mistake
 //! client   how a target is reached: TLS, and who we say we are
+//! remote   remote_write: where samples are sent on to
 //! scrape   scrape_configs: which targets, how often, within which limits
 //! relabel  relabel_configs: rules that rewrite labels, keep or drop
 //! ```
@@ -14,6 +15,7 @@
 mod client;
 pub(crate) mod fields;
 mod relabel;
+mod remote;
 mod scrape;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ use crate::relabel::Rule;
 
 pub use self::client::{Client, Credentials, Secret};
 pub(crate) use self::fields::duration;
+pub use self::remote::RemoteWrite;
 pub(crate) use self::scrape::groups;
 pub use self::scrape::{FileGroups, Limits, Scheme, Scrape, StaticGroup};
 
@@ -43,6 +46,8 @@ pub struct Config {
     pub external_labels: BTreeMap<String, String>,
     /// What is scraped.
     pub scrapes: Vec<Scrape>,
+    /// Where samples are sent on to.
+    pub remote_writes: Vec<RemoteWrite>,
     /// Files with rules, as patterns.
     pub rule_files: Vec<PathBuf>,
     /// How long before the moment of an evaluation the queries of rules ask.
@@ -119,6 +124,7 @@ impl Default for Config {
             evaluation_every: EVERY,
             external_labels: BTreeMap::new(),
             scrapes: Vec::new(),
+            remote_writes: Vec::new(),
             rule_files: Vec::new(),
             rule_offset: Duration::ZERO,
             alertmanagers: Vec::new(),
@@ -157,6 +163,7 @@ impl Config {
     /// Has every file that is named by a relative path looked for in a folder, which is that of the configuration.
     pub fn rebase(&mut self, folder: &Path) {
         let clients = self.alertmanagers.iter_mut().map(|it| &mut it.client);
+        let clients = clients.chain(self.remote_writes.iter_mut().map(|it| &mut it.client));
         let mut paths: Vec<&mut PathBuf> = self.rule_files.iter_mut().collect();
         paths.extend(clients.flat_map(Client::files));
         for scrape in &mut self.scrapes {
@@ -200,7 +207,15 @@ fn config(root: &Node, to: &mut Reading) -> Config {
     let why = "write the jobs under `scrape_configs`";
     fields.refuse("scrape_config_files", why, to);
     fields.refuse("remote_read", "queries are answered from this store alone", to);
-    fields.note("remote_write", "what is stored here is not written on", to);
+    for node in fields.list("remote_write", to) {
+        let Some(remote) = remote::read(node, to) else { continue };
+        if config.remote_writes.iter().any(|it| it.name == remote.name) {
+            let problem = format!("`{}` is written to twice", fields::cut(&remote.name));
+            let help = "Give one of them a `name` of its own.";
+            to.wrong(codes::DUPLICATE_NAME, node.place, problem, help);
+        }
+        config.remote_writes.push(remote);
+    }
     fields.note("otlp", "names and labels are translated as they are by default", to);
     fields.note("runtime", "it is about the runtime of Go", to);
     fields.note("tracing", "no traces are written", to);

@@ -109,12 +109,12 @@ fn every_mistake_is_said_at_once_and_with_its_place() {
 #[test]
 fn what_changes_nothing_is_noted_and_what_would_change_something_is_refused() {
     let config = read(
-        "remote_write: [{url: 'http://a/write'}]\nscrape_configs:\n\
+        "remote_write: [{url: 'http://a/write', send_exemplars: true}]\nscrape_configs:\n\
          - {job_name: a, scrape_protocols: [OpenMetricsText1.0.0]}\n",
     )
     .unwrap();
     let notes: Vec<_> = config.notes.iter().map(|it| (it.line, it.column, &*it.field)).collect();
-    assert_eq!(notes, [(3, 17, "scrape_protocols"), (1, 1, "remote_write")]);
+    assert_eq!(notes, [(3, 17, "scrape_protocols"), (1, 40, "send_exemplars")]);
     for text in [
         "remote_read: [{url: 'http://a'}]",
         "scrape_configs: [{job_name: a, proxy_url: 'http://p'}]",

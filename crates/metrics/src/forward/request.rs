@@ -1,0 +1,176 @@
+//! Request: samples become a message of remote write 1.0.
+//!
+//! Native histograms are sent as those of floats, which all of them are in queries.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use evenkeel_series::histogram::{Reset, Run};
+use evenkeel_series::{Histogram, Labels};
+use hyper::body::Bytes;
+use prost::Message;
+
+use crate::remote_write::message::{BucketSpan, Label, Sample};
+
+/// Samples on their way into one request.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    series: BTreeMap<Labels, Series>,
+    samples: usize,
+}
+
+impl Outgoing {
+    /// A number at a moment, in milliseconds since 1970.
+    pub fn float(&mut self, labels: Labels, at: i64, value: f64) {
+        let sample = Sample { value, timestamp: at };
+        self.series.entry(labels).or_default().samples.push(sample);
+        self.samples += 1;
+    }
+
+    /// A native histogram at a moment.
+    pub fn histogram(&mut self, labels: Labels, at: i64, value: &Arc<Histogram>) {
+        self.series.entry(labels).or_default().histograms.push(FloatHistogram::of(value, at));
+        self.samples += 1;
+    }
+
+    /// How many samples there are.
+    pub const fn len(&self) -> usize {
+        self.samples
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.samples == 0
+    }
+
+    /// The body of the request.
+    pub fn body(self) -> Bytes {
+        let series = self.series.into_iter().map(|(labels, mut series)| {
+            let label = |it: &evenkeel_series::Label| Label {
+                name: it.name.to_string(),
+                value: it.value.to_string(),
+            };
+            series.labels = labels.iter().map(label).collect();
+            series
+        });
+        let plain = WriteRequest { series: series.collect() }.encode_to_vec();
+        // A body of this size fits into what Snappy can pack.
+        snap::raw::Encoder::new().compress_vec(&plain).unwrap_or_default().into()
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct WriteRequest {
+    #[prost(message, repeated, tag = "1")]
+    series: Vec<Series>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Series {
+    #[prost(message, repeated, tag = "1")]
+    labels: Vec<Label>,
+    #[prost(message, repeated, tag = "2")]
+    samples: Vec<Sample>,
+    #[prost(message, repeated, tag = "4")]
+    histograms: Vec<FloatHistogram>,
+}
+
+/// A native histogram of floats, with the numbers that `prometheus/prompb` gives its fields.
+#[derive(Clone, PartialEq, Message)]
+struct FloatHistogram {
+    /// One of several in the full message, and so they stand on the wire also when they are zero.
+    #[prost(double, optional, tag = "2")]
+    count: Option<f64>,
+    #[prost(double, tag = "3")]
+    sum: f64,
+    #[prost(sint32, tag = "4")]
+    schema: i32,
+    #[prost(double, tag = "5")]
+    zero_threshold: f64,
+    #[prost(double, optional, tag = "7")]
+    zero_count: Option<f64>,
+    #[prost(message, repeated, tag = "8")]
+    negative_spans: Vec<BucketSpan>,
+    #[prost(double, repeated, tag = "10")]
+    negative_counts: Vec<f64>,
+    #[prost(message, repeated, tag = "11")]
+    positive_spans: Vec<BucketSpan>,
+    #[prost(double, repeated, tag = "13")]
+    positive_counts: Vec<f64>,
+    #[prost(int32, tag = "14")]
+    reset: i32,
+    #[prost(int64, tag = "15")]
+    timestamp: i64,
+    #[prost(double, repeated, tag = "16")]
+    bounds: Vec<f64>,
+}
+
+impl FloatHistogram {
+    fn of(it: &Histogram, timestamp: i64) -> Self {
+        let spans = |runs: &[Run]| {
+            let span = |it: &Run| BucketSpan { offset: it.offset, length: it.length };
+            runs.iter().map(span).collect()
+        };
+        Self {
+            count: Some(it.count),
+            sum: it.sum,
+            schema: it.schema,
+            zero_threshold: it.zero_threshold,
+            zero_count: Some(it.zero_count),
+            negative_spans: spans(&it.negative_runs),
+            negative_counts: it.negative.clone(),
+            positive_spans: spans(&it.positive_runs),
+            positive_counts: it.positive.clone(),
+            reset: match it.reset {
+                Reset::Unknown => 0,
+                Reset::Yes => 1,
+                Reset::No => 2,
+                Reset::Gauge => 3,
+            },
+            timestamp,
+            bounds: it.bounds.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use evenkeel_series::STALE;
+
+    use super::*;
+    use crate::intake::memory::Memory;
+    use crate::receive::Receiver;
+
+    #[test]
+    fn what_is_sent_is_what_is_received() {
+        let labels = |name: &str| Labels::of([("__name__", name), ("job", "shop")]);
+        let native = Arc::new(Histogram {
+            schema: 2,
+            zero_threshold: 0.5,
+            zero_count: 1.0,
+            count: 9.5,
+            sum: -3.25,
+            positive_runs: vec![Run { offset: -2, length: 1 }, Run { offset: 3, length: 2 }],
+            positive: vec![1.0, 2.0, 0.5],
+            negative_runs: vec![Run { offset: 7, length: 1 }],
+            negative: vec![5.0],
+            reset: Reset::Gauge,
+            ..Histogram::default()
+        });
+        let mut outgoing = Outgoing::default();
+        outgoing.float(labels("b"), 5, 1.5);
+        outgoing.float(labels("a"), 5, 2.0);
+        outgoing.float(labels("b"), 6, STALE);
+        outgoing.histogram(labels("h"), 7, &native);
+        assert_eq!((outgoing.len(), outgoing.is_empty()), (4, false));
+        let store = Memory::default();
+        let written = Receiver::default().write(&outgoing.body(), &store).unwrap();
+        assert_eq!((written.samples, written.left.is_empty()), (4, true));
+        let job = "{job=\"shop\"}";
+        assert_eq!(
+            store.all(),
+            [format!("a{job} 2 @5"), format!("b{job} 1.5 @5"), format!("b{job} stale @6")]
+        );
+        assert_eq!(store.histograms(), [(format!("h{job}"), 7, native)]);
+    }
+}
