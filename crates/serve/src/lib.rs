@@ -6,6 +6,7 @@
 //! intake   the store, as those see it who bring samples
 //! ingest   remote write and OTLP: bodies in, status out
 //! api      the HTTP API of Prometheus, version 1
+//! forward  samples on their way to other databases
 //! own      what the server says of itself at /metrics
 //! history  samples of files, brought into a store that nobody serves
 //! page     objectives in a browser: all of them, and each by itself
@@ -21,6 +22,7 @@
 
 mod api;
 pub mod door;
+mod forward;
 mod history;
 mod ingest;
 mod intake;
@@ -31,5 +33,6 @@ mod server;
 pub mod watch;
 
 pub use door::{Token, TokenError};
+pub use forward::Unforwarded;
 pub use history::{Brought, HistoryError, bring};
 pub use server::{RunError, ServeError, Server, Settings};

@@ -8,6 +8,7 @@ use evenkeel_metrics::exposition::{Format, Kind, Writer};
 use evenkeel_metrics::receive::Left;
 use evenkeel_tsdb::Statistics;
 
+use crate::forward::Forward;
 use crate::watch::Watch;
 
 /// What was done since the start.
@@ -55,7 +56,13 @@ impl Counts {
     }
 
     /// All of it, what the store holds, and what was judged last, as text.
-    pub(crate) fn text(&self, store: &Statistics, watch: &Watch, format: Format) -> String {
+    pub(crate) fn text(
+        &self,
+        store: &Statistics,
+        watch: &Watch,
+        forward: &Forward,
+        format: Format,
+    ) -> String {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let mut to = Writer::new(format);
         to.family("evenkeel_build_info", Kind::Gauge, "The version, as a label.");
@@ -127,6 +134,7 @@ impl Counts {
             to.sample(name, [], value as f64, None);
         }
         watch.write(&mut to, format);
+        forward.write(&mut to, format);
         to.finish()
     }
 }
@@ -154,7 +162,7 @@ mod tests {
         counts.request("query", 200);
         drop(counts.query());
         for format in [Format::Text, Format::OpenMetrics] {
-            let text = counts.text(&Statistics::default(), &watch, format);
+            let text = counts.text(&Statistics::default(), &watch, &Forward::default(), format);
             assert!(Parser::new(&text, format).all(|it| it.is_ok()), "{text}");
             assert!(
                 text.contains("evenkeel_http_requests_total{handler=\"query\",code=\"200\"} 1\n")

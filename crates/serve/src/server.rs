@@ -6,6 +6,7 @@
 //! a second thread  scraping
 //! a third          objectives judged and rules evaluated, at intervals
 //! a fourth         telling of alerts
+//! a fifth          sending samples on
 //! two more         the keeper of the store
 //! ```
 
@@ -21,7 +22,7 @@ use evenkeel_metrics::exposition::Format;
 use evenkeel_metrics::rules::Group;
 use evenkeel_metrics::scrape::{Pool, Watched};
 use evenkeel_promql::Cancel;
-use evenkeel_tsdb::{Keeper, OpenError, Options, Store};
+use evenkeel_tsdb::{Keeper, OpenError, Options, Store, Tap};
 use evenkeel_units::Clock;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -34,6 +35,7 @@ use crate::api;
 use crate::api::answer::Failed;
 use crate::api::asked::Asked;
 use crate::door::{Door, Guard, Packing, Patience, Token, plain};
+use crate::forward::{Forward, Unforwarded};
 use crate::ingest::{BODY_MAX, Ingest};
 use crate::intake::Stored;
 use crate::own::Counts;
@@ -116,6 +118,9 @@ pub enum ServeError {
     /// Somebody who is to be told of alerts cannot be, or an objective cannot be watched.
     #[error("{0}")]
     Watch(String),
+    /// Somebody who samples are sent on to cannot be.
+    #[error("{0}")]
+    Forward(String),
     /// A thread cannot be had.
     #[error("cannot start")]
     Thread(#[source] std::io::Error),
@@ -139,6 +144,7 @@ pub(crate) struct World<C> {
     pub(crate) counts: Counts,
     pub(crate) ingest: Ingest,
     pub(crate) watch: Watch,
+    pub(crate) forward: Arc<Forward>,
     pub(crate) data: PathBuf,
     /// What is wanted, and who is told when that changes.
     pub(crate) wanted: watch::Sender<Arc<Wanted>>,
@@ -190,7 +196,12 @@ impl<C: Clock + Clone + 'static> Server<C> {
         let tellers = Tellers::open(&wanted.config, &Tellers::default());
         let tellers = tellers.map_err(ServeError::Watch)?;
         watching::check(&wanted).map_err(ServeError::Watch)?;
+        let forward = Arc::new(Forward::open(&wanted.config).map_err(ServeError::Forward)?);
         let store = Arc::new(Store::open(&data, options(&wanted.config))?);
+        if !forward.is_empty() {
+            // Nobody else has the store yet, and so nobody else has tapped it.
+            drop(store.tap(Arc::clone(&forward) as Arc<dyn Tap>));
+        }
         let stored = Arc::new(Stored::of(Arc::clone(&store)));
         let pool = Pool::open(&wanted.config, &stored, &clock).map_err(ServeError::Scrape)?;
         let world = Arc::new(World {
@@ -199,6 +210,7 @@ impl<C: Clock + Clone + 'static> Server<C> {
             counts: Counts::default(),
             ingest: Ingest::default(),
             watch: Watch::new(tellers),
+            forward,
             data: std::path::absolute(&data).unwrap_or(data),
             wanted: watch::Sender::new(Arc::new(wanted)),
             url: format!("http://{address}"),
@@ -221,11 +233,12 @@ impl<C: Clock + Clone + 'static> Server<C> {
         self.world.store.recovery()
     }
 
-    /// Scrapes and answers until `stop` is done; then everything that was taken in is brought to disk.
+    /// Scrapes and answers until `stop` is done; then everything that was taken in is brought to disk. What could not be sent on
+    /// is said.
     ///
     /// # Errors
     /// When a thread cannot be had, or what was taken in cannot be written.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<Vec<Unforwarded>, RunError> {
         let Self { listener, guard, world, pool, keeper, .. } = self;
         let (stopping, told) = watch::channel(false);
         let scraping = std::thread::Builder::new()
@@ -242,6 +255,12 @@ impl<C: Clock + Clone + 'static> Server<C> {
             .name("evenkeel-tell".to_owned())
             .spawn(move || watching::tell(&telling, told))
             .map_err(RunError::Thread)?;
+        let (draining, told) = watch::channel(false);
+        let sending = Arc::clone(&world);
+        let forwarding = std::thread::Builder::new()
+            .name("evenkeel-forward".to_owned())
+            .spawn(move || sending.forward.run(&sending.store, &told))
+            .map_err(RunError::Thread)?;
         let served = LocalSet::new().run_until(answer_all(listener, guard, &world, stop)).await;
         stopping.send_replace(true);
         world.watch.end();
@@ -249,9 +268,13 @@ impl<C: Clock + Clone + 'static> Server<C> {
         scraping.join().unwrap_or_default();
         watching.join().unwrap_or_default();
         telling.join().unwrap_or_default();
+        // Nothing more comes: what is there is sent on.
+        draining.send_replace(true);
+        forwarding.join().unwrap_or_default();
         drop(keeper);
         world.store.sync().map_err(RunError::Store)?;
-        served.map_err(RunError::Thread)
+        served.map_err(RunError::Thread)?;
+        Ok(world.forward.unsent())
     }
 }
 
@@ -358,8 +381,8 @@ impl<C: Clock + 'static> Desk<C> {
                 };
                 let format =
                     if accept.is_some_and(wants) { Format::OpenMetrics } else { Format::Text };
-                let World { counts, store, watch, .. } = &*self.world;
-                let text = counts.text(&store.statistics(), watch, format);
+                let World { counts, store, watch, forward, .. } = &*self.world;
+                let text = counts.text(&store.statistics(), watch, forward, format);
                 let packing = Packing::of(request.headers());
                 packing.with(StatusCode::OK, format.content_type(), text)
             }

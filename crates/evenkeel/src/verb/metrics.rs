@@ -80,7 +80,11 @@ pub(crate) async fn serve(args: ServeArgs, screen: &Screen) -> Result<Exit, Fail
             _ = terminate.recv() => {}
         }
     };
-    server.run(stop).await.map_err(|it| Failure::could_not_run(in_one_line(&it)))?;
+    let ended = server.run(stop).await;
+    for it in ended.map_err(|it| Failure::could_not_run(in_one_line(&it)))? {
+        let (name, samples, why) = (it.name, it.samples, it.why);
+        screen.say(&format!("remote_write to {name}: {samples} samples were not sent: {why}"));
+    }
     screen.say("everything that was taken in is on disk");
     Ok(Exit::OK)
 }
@@ -149,7 +153,9 @@ fn failure(error: &ServeError) -> Failure {
         ServeError::Listen { .. } => {
             Failure::could_not_run(text).help("give another port: `--listen 127.0.0.1:9091`")
         }
-        ServeError::Scrape(_) | ServeError::Watch(_) => Failure::usage(text),
+        ServeError::Forward(_) | ServeError::Scrape(_) | ServeError::Watch(_) => {
+            Failure::usage(text)
+        }
         ServeError::Store(_) | ServeError::Thread(_) => Failure::could_not_run(text),
     }
 }

@@ -5,6 +5,7 @@
 mod alertmanager;
 mod api;
 mod doors;
+mod forward;
 mod grafana;
 mod ingest;
 mod page;
