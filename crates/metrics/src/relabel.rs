@@ -101,6 +101,18 @@ pub struct Rule {
     replacement: String,
 }
 
+/// Two are the same when they are written alike.
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |it: &Self| (it.action, it.modulus, it.sources.clone());
+        let texts = |it: &Self| {
+            let regex = it.regex.as_str().to_owned();
+            [it.separator.clone(), it.target.clone(), it.replacement.clone(), regex]
+        };
+        of(self) == of(other) && texts(self) == texts(other)
+    }
+}
+
 impl Rule {
     /// A rule, with what Prometheus takes for what is not given: `;` as separator, `(.*)` as pattern and `$1` as
     /// replacement.

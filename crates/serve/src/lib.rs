@@ -3,6 +3,7 @@
 //! ```text
 //! door     connections, heads and bodies within bounds, and who may ask
 //! server   everything opened, run, and ended in order
+//! settings what it is given, and what its files ask for
 //! intake   the store, as those see it who bring samples
 //! ingest   remote write and OTLP: bodies in, status out
 //! api      the HTTP API of Prometheus, version 1
@@ -30,9 +31,11 @@ pub mod objectives;
 mod own;
 pub mod page;
 mod server;
+mod settings;
 pub mod watch;
 
 pub use door::{Token, TokenError};
 pub use forward::Unforwarded;
 pub use history::{Brought, HistoryError, bring};
-pub use server::{RunError, ServeError, Server, Settings};
+pub use server::{RunError, ServeError, Server};
+pub use settings::{Again, Settings, Wanted};

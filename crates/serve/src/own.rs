@@ -154,11 +154,13 @@ mod tests {
     use evenkeel_metrics::exposition::Parser;
 
     use super::*;
+    use crate::settings::Wanted;
     use crate::watch::Tellers;
 
     #[test]
     fn what_it_says_of_itself_is_what_it_could_scrape() {
-        let (counts, watch) = (Counts::default(), Watch::new(Tellers::default()));
+        let (counts, watch) =
+            (Counts::default(), Watch::new(Wanted::default(), Tellers::default(), 0));
         counts.request("query", 200);
         drop(counts.query());
         for format in [Format::Text, Format::OpenMetrics] {

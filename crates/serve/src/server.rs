@@ -19,8 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use evenkeel_metrics::config::Config;
 use evenkeel_metrics::exposition::Format;
-use evenkeel_metrics::rules::Group;
-use evenkeel_metrics::scrape::{Pool, Watched};
+use evenkeel_metrics::scrape::{Leaving, Pool, Watched};
 use evenkeel_promql::Cancel;
 use evenkeel_tsdb::{Keeper, OpenError, Options, Store, Tap};
 use evenkeel_units::Clock;
@@ -28,19 +27,21 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::LocalSet;
 
 use crate::api;
 use crate::api::answer::Failed;
 use crate::api::asked::Asked;
-use crate::door::{Door, Guard, Packing, Patience, Token, plain};
+use crate::door::{Door, Guard, Packing, Patience, plain};
 use crate::forward::{Forward, Unforwarded};
 use crate::ingest::{BODY_MAX, Ingest};
 use crate::intake::Stored;
 use crate::own::Counts;
 use crate::page::{self, Pages};
-use crate::watch::{self as watching, Documents, Tellers, Watch};
+use crate::settings::{Again, Settings, Wanted};
+use crate::watch::{self as watching, Tellers, Watch};
 
 /// Clients keep connections for the next request.
 const PATIENCE: Patience = Patience {
@@ -59,40 +60,6 @@ const QUERIES_MAX: usize = 16;
 const SMALL: usize = 1 << 20;
 /// Larger bodies that are read, and all that are taken in, at a time; others wait.
 const BODIES_MAX: usize = 8;
-
-/// What a server is given.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where it listens; port 0 is any that is free.
-    pub listen: SocketAddr,
-    /// What requests must bring; without it, `listen` must be an address that other machines cannot reach.
-    pub token: Option<Token>,
-    /// What is scraped, and how samples are kept.
-    pub config: Config,
-    /// The configuration as it was written.
-    pub config_text: String,
-    /// Where the store is.
-    pub data: PathBuf,
-    /// The objectives that are judged.
-    pub documents: Documents,
-    /// The rules that are evaluated.
-    pub groups: Vec<Group>,
-}
-
-impl Settings {
-    /// A server that nobody needs a token for, that scrapes nothing and judges nothing.
-    pub fn new(listen: SocketAddr, data: impl Into<PathBuf>) -> Self {
-        Self {
-            listen,
-            token: None,
-            config: Config::default(),
-            config_text: String::new(),
-            data: data.into(),
-            documents: Documents::default(),
-            groups: Vec::new(),
-        }
-    }
-}
 
 /// Why a server could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -126,16 +93,6 @@ pub enum ServeError {
     Thread(#[source] std::io::Error),
 }
 
-/// What the files of a server ask for.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    pub(crate) config: Config,
-    /// As it was written.
-    pub(crate) config_text: String,
-    pub(crate) documents: Documents,
-    pub(crate) groups: Vec<Group>,
-}
-
 /// What all requests have in common.
 pub(crate) struct World<C> {
     pub(crate) store: Arc<Store>,
@@ -146,12 +103,13 @@ pub(crate) struct World<C> {
     pub(crate) watch: Watch,
     pub(crate) forward: Arc<Forward>,
     pub(crate) data: PathBuf,
-    /// What is wanted, and who is told when that changes.
-    pub(crate) wanted: watch::Sender<Arc<Wanted>>,
     /// Where it is reached.
     pub(crate) url: String,
     /// When it began, in milliseconds since 1970.
     pub(crate) began: i64,
+    again: Option<Again>,
+    /// What goes on with scraping.
+    pools: UnboundedSender<Pool<Stored, C>>,
 }
 
 impl<C: Clock> World<C> {
@@ -162,7 +120,37 @@ impl<C: Clock> World<C> {
 
     /// What is wanted now.
     pub(crate) fn wanted(&self) -> Arc<Wanted> {
-        Arc::clone(&self.wanted.borrow())
+        self.watch.wanted()
+    }
+}
+
+impl<C: Clock + Clone + 'static> World<C> {
+    /// Reads the files again, and goes on with what they say; what cannot be done leaves everything as it was.
+    pub(crate) fn renew(&self) -> Result<(), String> {
+        let renewed = self.try_to_renew();
+        self.watch.was_read(self.now(), renewed.is_ok());
+        renewed
+    }
+
+    fn try_to_renew(&self) -> Result<(), String> {
+        let again = self.again.as_ref().ok_or("its files are read once, at the start")?;
+        let wanted = again.read()?;
+        let now = self.wanted();
+        let (now, then) = (&now.config, &wanted.config);
+        let is_sent_on = !now.remote_writes.is_empty();
+        if now.remote_writes != then.remote_writes
+            || is_sent_on && now.external_labels != then.external_labels
+        {
+            let why = "`remote_write` has changed, or the `external_labels` that it adds, which takes a restart";
+            return Err(why.to_owned());
+        }
+        let tellers = Tellers::open(&wanted.config, &self.watch.tellers())?;
+        watching::check(&wanted)?;
+        let stored = Arc::new(Stored::of(Arc::clone(&self.store)));
+        let pool = Pool::after(&self.watched, &wanted.config, &stored, &self.clock)?;
+        self.watch.tell(tellers);
+        self.watch.want(wanted);
+        self.pools.send(pool).map_err(|_| "it ends".to_owned())
     }
 }
 
@@ -173,6 +161,7 @@ pub struct Server<C> {
     guard: Guard,
     world: Arc<World<C>>,
     pool: Pool<Stored, C>,
+    pools: UnboundedReceiver<Pool<Stored, C>>,
     keeper: Keeper,
 }
 
@@ -182,8 +171,7 @@ impl<C: Clock + Clone + 'static> Server<C> {
     /// # Errors
     /// When one of these cannot be done, or others could ask without a token.
     pub fn open(settings: Settings, clock: C) -> Result<Self, ServeError> {
-        let Settings { listen, token, config, config_text, data, documents, groups } = settings;
-        let wanted = Wanted { config, config_text, documents, groups };
+        let Settings { listen, token, data, wanted, again } = settings;
         let guard = match token {
             Some(token) => Guard::Token(token),
             None if listen.ip().is_loopback() => Guard::Host,
@@ -204,23 +192,27 @@ impl<C: Clock + Clone + 'static> Server<C> {
         }
         let stored = Arc::new(Stored::of(Arc::clone(&store)));
         let pool = Pool::open(&wanted.config, &stored, &clock).map_err(ServeError::Scrape)?;
+        let (new_pools, pools) = unbounded_channel();
+        let began = clock.wall().as_millisecond();
+        let watch = Watch::new(wanted, tellers, began);
         let world = Arc::new(World {
             store: Arc::clone(&store),
             watched: pool.watched(),
             counts: Counts::default(),
             ingest: Ingest::default(),
-            watch: Watch::new(tellers),
+            watch,
             forward,
             data: std::path::absolute(&data).unwrap_or(data),
-            wanted: watch::Sender::new(Arc::new(wanted)),
             url: format!("http://{address}"),
-            began: clock.wall().as_millisecond(),
+            began,
+            again,
+            pools: new_pools,
             clock: clock.clone(),
         });
         let told = Arc::clone(&world);
         let keeper = Keeper::start(store, Arc::new(clock), move |_| told.counts.failure())
             .map_err(ServeError::Thread)?;
-        Ok(Self { listener, address, guard, world, pool, keeper })
+        Ok(Self { listener, address, guard, world, pool, pools, keeper })
     }
 
     /// Where it listens.
@@ -233,17 +225,24 @@ impl<C: Clock + Clone + 'static> Server<C> {
         self.world.store.recovery()
     }
 
+    /// What reads the files again, and goes on with what they say. What is wrong with them is said, and then everything is
+    /// as it was.
+    pub fn renewal(&self) -> impl Fn() -> Result<(), String> + use<C> {
+        let world = Arc::clone(&self.world);
+        move || world.renew()
+    }
+
     /// Scrapes and answers until `stop` is done; then everything that was taken in is brought to disk. What could not be sent on
     /// is said.
     ///
     /// # Errors
     /// When a thread cannot be had, or what was taken in cannot be written.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<Vec<Unforwarded>, RunError> {
-        let Self { listener, guard, world, pool, keeper, .. } = self;
+        let Self { listener, guard, world, pool, pools, keeper, .. } = self;
         let (stopping, told) = watch::channel(false);
         let scraping = std::thread::Builder::new()
             .name("evenkeel-scrape".to_owned())
-            .spawn(move || scrape(pool, told))
+            .spawn(move || scrape(pool, pools, told))
             .map_err(RunError::Thread)?;
         let (watched, told) = (Arc::clone(&world), stopping.subscribe());
         let watching = std::thread::Builder::new()
@@ -298,14 +297,44 @@ fn options(config: &Config) -> Options {
     }
 }
 
-fn scrape<C: Clock + Clone + 'static>(pool: Pool<Stored, C>, told: watch::Receiver<bool>) {
+fn scrape<C: Clock + Clone + 'static>(
+    pool: Pool<Stored, C>,
+    pools: UnboundedReceiver<Pool<Stored, C>>,
+    told: watch::Receiver<bool>,
+) {
     // Without a runtime nothing is scraped, which the targets say: nobody ever asked them.
     if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        runtime.block_on(pool.run(told));
+        runtime.block_on(scrape_on(pool, pools, told));
     }
 }
 
-async fn answer_all<C: Clock + 'static>(
+/// Scrapes with one pool after the other.
+async fn scrape_on<C: Clock + Clone + 'static>(
+    mut pool: Pool<Stored, C>,
+    mut pools: UnboundedReceiver<Pool<Stored, C>>,
+    mut told: watch::Receiver<bool>,
+) {
+    loop {
+        let (stop, stopping) = watch::channel(None);
+        let running = tokio::spawn(pool.run(stopping));
+        let next = tokio::select! {
+            next = pools.recv() => next,
+            _ = told.wait_for(|it| *it) => None,
+        };
+        stop.send_replace(Some(match &next {
+            Some(next) => Leaving::To(next.heirs()),
+            None => Leaving::Ending,
+        }));
+        // It has told why, should it have ended by a panic.
+        running.await.unwrap_or_default();
+        match next {
+            Some(next) => pool = next,
+            None => return,
+        }
+    }
+}
+
+async fn answer_all<C: Clock + Clone + 'static>(
     listener: std::net::TcpListener,
     guard: Guard,
     world: &Arc<World<C>>,
@@ -340,12 +369,13 @@ struct Desk<C> {
 
 type Answer = Response<Full<Bytes>>;
 
-impl<C: Clock + 'static> Desk<C> {
+impl<C: Clock + Clone + 'static> Desk<C> {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
         let path = request.uri().path().to_owned();
         let (handler, answer) = match &*path {
             "/api/v1/write" => ("write", self.take_in(request, Sent::Write).await),
             "/api/v1/otlp/v1/metrics" => ("otlp", self.take_in(request, Sent::Otlp).await),
+            "/-/reload" => ("page", self.reload(&request).await),
             _ if api::is_here(&path) => ("api", self.api(request).await),
             _ if page::is_here(&path) => ("page", self.objectives(&request, &path).await),
             _ => ("page", self.page(&request, &path)),
@@ -387,6 +417,27 @@ impl<C: Clock + 'static> Desk<C> {
                 packing.with(StatusCode::OK, format.content_type(), text)
             }
             _ => plain(StatusCode::NOT_FOUND, "There is no such page.\n"),
+        }
+    }
+
+    /// Reads the files again.
+    async fn reload(&self, request: &Request<Incoming>) -> Answer {
+        if !matches!(*request.method(), Method::POST | Method::PUT) {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "Send POST.\n");
+        }
+        // A page elsewhere can have a browser send this, though not hear what is answered.
+        let origin = request.headers().get(header::ORIGIN);
+        if origin.is_some_and(|it| it.as_bytes() != self.world.url.as_bytes()) {
+            return plain(StatusCode::FORBIDDEN, "No page elsewhere may ask for this.\n");
+        }
+        let world = Arc::clone(&self.world);
+        let renewed = tokio::task::spawn_blocking(move || world.renew()).await;
+        match renewed.unwrap_or_else(|_| Err("that went wrong here".to_owned())) {
+            Ok(()) => plain(StatusCode::OK, "The files are read.\n"),
+            Err(why) => {
+                let text = format!("Everything is as it was: {why}\n");
+                plain(StatusCode::INTERNAL_SERVER_ERROR, text)
+            }
         }
     }
 

@@ -2,61 +2,52 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use evenkeel_metrics::config::Config;
 use evenkeel_metrics::rules;
 use evenkeel_model::decode::{Findings, codes};
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::yaml::{MAX_BYTES, Place, Source};
+use evenkeel_model::{Diagnostic, Library, render};
 use evenkeel_serve::watch::Documents;
-use evenkeel_serve::{Brought, ServeError, Server, Settings, Token, bring};
+use evenkeel_serve::{Again, Brought, ServeError, Server, Settings, Token, Wanted, bring};
 use evenkeel_units::SystemClock;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::documents::{gather, plural, read, refuse_errors, wrong};
+use super::documents::{gather, plural, read, wrong};
 use crate::args::metrics::{ImportArgs, ServeArgs};
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
 
-/// Serves until somebody asks it to end.
+/// Serves until somebody asks it to end. SIGHUP has the files read again.
 pub(crate) async fn serve(args: ServeArgs, screen: &Screen) -> Result<Exit, Failure> {
     let watched = |kind| {
         signal(kind).map_err(|it| Failure::could_not_run(format!("cannot watch for signals: {it}")))
     };
     let mut interrupt = watched(SignalKind::interrupt())?;
     let mut terminate = watched(SignalKind::terminate())?;
-    let (config, config_text) = match &args.config {
-        Some(file) => config(file, screen)?,
-        None => (Config::default(), String::new()),
+    let mut hangup = watched(SignalKind::hangup())?;
+    let files = Files { config: args.config, documents: args.files };
+    let (wanted, notes) = match files.read() {
+        Ok(it) => it,
+        Err(Unread::Wrong(all)) => return Err(wrong(&all, screen)),
+        Err(Unread::Failed(failure)) => return Err(failure),
     };
+    notes.iter().for_each(|it| screen.say(it));
     let token =
         args.token_file.as_deref().map(Token::from_file).transpose().map_err(|it| {
             Failure::usage(in_one_line(&it)).help("`openssl rand -hex 32` makes one")
         })?;
-    let rules = rules::read(&config.rule_files).map_err(|all| wrong(&all, screen))?;
-    for it in &rules.unmet {
-        screen.say(&format!("there is no file `{}` of rules", it.display()));
-    }
-    let documents = documents(&args.files, screen)?;
     let kept = args.data.display().to_string();
-    let mut does = vec![scraped(config.scrapes.len())];
-    if !documents.objectives.is_empty() {
-        let many = plural(documents.objectives.len(), "objective");
-        let are = if documents.objectives.len() == 1 { "is" } else { "are" };
-        does.push(format!("{many} {are} judged"));
-    }
-    if !rules.groups.is_empty() {
-        let are = if rules.groups.len() == 1 { "is" } else { "are" };
-        does.push(format!("{} of rules {are} evaluated", plural(rules.groups.len(), "group")));
-    }
-    let settings = Settings {
-        token,
-        config,
-        config_text,
-        documents,
-        groups: rules.groups,
-        ..Settings::new(args.listen, args.data)
-    };
+    let does = done(&wanted);
+    let again = Again::new(move || match files.read() {
+        Ok((wanted, _)) => Ok(wanted),
+        Err(Unread::Wrong(all)) => Err(render(&all, false)),
+        Err(Unread::Failed(failure)) => Err(failure.message),
+    });
+    let settings =
+        Settings { token, wanted, again: Some(again), ..Settings::new(args.listen, args.data) };
     let server = Server::open(settings, SystemClock::start()).map_err(|it| failure(&it))?;
     let found = server.recovery();
     for (file, bytes) in &found.torn {
@@ -70,14 +61,20 @@ pub(crate) async fn serve(args: ServeArgs, screen: &Screen) -> Result<Exit, Fail
         screen.say(&format!("{kept}: {} samples were of series that are lost", found.orphans));
     }
     screen.say(&format!(
-        "the API of Prometheus is at http://{}; {}, samples are kept in {kept}",
+        "the API of Prometheus is at http://{}; {does}, samples are kept in {kept}",
         server.address(),
-        does.join(", "),
     ));
+    let renew = server.renewal();
     let stop = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => return,
+                _ = terminate.recv() => return,
+                Some(()) = hangup.recv() => screen.say(&match renew() {
+                    Ok(()) => "the files are read again".to_owned(),
+                    Err(why) => format!("everything is as it was, because of the files: {why}"),
+                }),
+            }
         }
     };
     let ended = server.run(stop).await;
@@ -89,18 +86,81 @@ pub(crate) async fn serve(args: ServeArgs, screen: &Screen) -> Result<Exit, Fail
     Ok(Exit::OK)
 }
 
-fn scraped(jobs: usize) -> String {
-    format!("{} {} scraped", plural(jobs, "job"), if jobs == 1 { "is" } else { "are" })
+/// What it does, for people.
+fn done(wanted: &Wanted) -> String {
+    let are = |many: usize| if many == 1 { "is" } else { "are" };
+    let jobs = wanted.config.scrapes.len();
+    let mut does = vec![format!("{} {} scraped", plural(jobs, "job"), are(jobs))];
+    let (objectives, groups) = (wanted.documents.objectives.len(), wanted.groups.len());
+    if objectives > 0 {
+        does.push(format!("{} {} judged", plural(objectives, "objective"), are(objectives)));
+    }
+    if groups > 0 {
+        does.push(format!("{} of rules {} evaluated", plural(groups, "group"), are(groups)));
+    }
+    does.join(", ")
 }
 
-/// The objectives of some files.
-fn documents(files: &[PathBuf], screen: &Screen) -> Result<Documents, Failure> {
-    if files.is_empty() {
-        return Ok(Documents::default());
+/// The files that say what is to be done.
+struct Files {
+    config: Option<PathBuf>,
+    documents: Vec<PathBuf>,
+}
+
+/// Why files say nothing.
+enum Unread {
+    Wrong(Vec<Diagnostic>),
+    Failed(Failure),
+}
+
+impl From<Vec<Diagnostic>> for Unread {
+    fn from(all: Vec<Diagnostic>) -> Self {
+        Self::Wrong(all)
     }
-    let found = read(gather(files)?);
-    refuse_errors(&found, screen)?;
-    let documents = Documents::of(found.library).map_err(|all| {
+}
+
+impl Files {
+    /// What they say, and what people should know of it; or everything that is wrong with them.
+    fn read(&self) -> Result<(Wanted, Vec<String>), Unread> {
+        let mut wrong = Vec::new();
+        let mut notes = Vec::new();
+        let mut wanted = Wanted::default();
+        if let Some(file) = &self.config {
+            match config(file, &mut notes) {
+                Ok((config, text)) => (wanted.config, wanted.config_text) = (config, text),
+                Err(found) => wrong.extend(found),
+            }
+        }
+        match rules::read(&wanted.config.rule_files) {
+            Ok(read) => {
+                wanted.groups = read.groups;
+                let unmet = read.unmet.iter().map(|it| it.display());
+                notes.extend(unmet.map(|it| format!("there is no file `{it}` of rules")));
+            }
+            Err(found) => wrong.extend(found),
+        }
+        let found = match self.documents.as_slice() {
+            [] => None,
+            files => Some(read(gather(files).map_err(Unread::Failed)?)),
+        };
+        if let Some(found) = found {
+            let (errors, warnings): (Vec<_>, Vec<_>) =
+                found.diagnostics.into_iter().partition(Diagnostic::is_error);
+            wrong.extend(errors);
+            if !warnings.is_empty() {
+                notes.push(render(&warnings, false));
+            }
+            if wrong.is_empty() {
+                wanted.documents = Arc::new(judged(found.library).map_err(Unread::Failed)?);
+            }
+        }
+        if wrong.is_empty() { Ok((wanted, notes)) } else { Err(wrong.into()) }
+    }
+}
+
+/// The objectives of some documents.
+fn judged(library: Library) -> Result<Documents, Failure> {
+    let documents = Documents::of(library).map_err(|all| {
         let each: Vec<_> = all.iter().map(ToString::to_string).collect();
         Failure::usage(each.join("; "))
     })?;
@@ -160,8 +220,8 @@ fn failure(error: &ServeError) -> Failure {
     }
 }
 
-/// What a file asks for, and its text; what of it changes nothing is said.
-fn config(file: &Path, screen: &Screen) -> Result<(Config, String), Failure> {
+/// What a file asks for, and its text; what of it changes nothing is noted.
+fn config(file: &Path, notes: &mut Vec<String>) -> Result<(Config, String), Vec<Diagnostic>> {
     let name = file.display().to_string();
     let mut bytes = Vec::new();
     let read = std::fs::File::open(file)
@@ -172,17 +232,14 @@ fn config(file: &Path, screen: &Screen) -> Result<(Config, String), Failure> {
         let help = "Check that the file is there and that you may read it.";
         let problem = format!("cannot be read: {error}");
         found.report(codes::UNREADABLE, Place::default(), problem, help);
-        return Err(wrong(&found.into_parts().1, screen));
+        return Err(found.into_parts().1);
     }
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let mut config = Config::read(&name, bytes).map_err(|all| wrong(&all, screen))?;
-    for note in &config.notes {
+    let mut config = Config::read(&name, bytes)?;
+    notes.extend(config.notes.iter().map(|note| {
         let (line, column) = (note.line, note.column);
-        screen.say(&format!(
-            "{name}:{line}:{column}: `{}` changes nothing: {}",
-            note.field, note.why
-        ));
-    }
+        format!("{name}:{line}:{column}: `{}` changes nothing: {}", note.field, note.why)
+    }));
     // What it names is named from where it is.
     config.rebase(file.parent().unwrap_or(Path::new("")));
     Ok((config, text))

@@ -13,7 +13,7 @@ use super::relabel;
 use crate::relabel::Rule;
 
 /// A database that samples are sent on to, by Prometheus remote write 1.0.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RemoteWrite {
     /// Where to.
     pub url: String,

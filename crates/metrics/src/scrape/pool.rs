@@ -69,12 +69,36 @@ impl Watched {
     }
 }
 
-/// Says when asking is over.
-pub type Stopping = watch::Receiver<bool>;
+/// Says when asking is over, and what becomes of the targets.
+pub type Stopping = watch::Receiver<Option<Leaving>>;
+
+/// What becomes of targets when a pool asks no more.
+#[derive(Clone, Debug)]
+pub enum Leaving {
+    /// They may go on.
+    Ending,
+    /// Another pool asks on; the series of the targets that it does not ask have ended.
+    To(Heirs),
+}
+
+/// The targets that are asked on by another pool, so that their series have not ended.
+#[derive(Clone, Debug, Default)]
+pub struct Heirs {
+    targets: BTreeSet<(Labels, String)>,
+    /// Jobs whose targets are in files, and known only when these are read.
+    jobs: BTreeSet<String>,
+}
+
+impl Heirs {
+    fn ask(&self, job: &str, target: &(Labels, String)) -> bool {
+        self.jobs.contains(job) || self.targets.contains(target)
+    }
+}
 
 /// Asks all targets of all jobs.
 pub struct Pool<I, C> {
     jobs: Vec<Arc<Way<I, C>>>,
+    watched: Watched,
 }
 
 /// How the targets of a job are asked.
@@ -103,7 +127,19 @@ impl<I: Intake, C: Clock + Clone + 'static> Pool<I, C> {
     /// # Errors
     /// The job and what is wrong with its certificates.
     pub fn open(config: &Config, store: &Arc<I>, clock: &C) -> Result<Self, String> {
-        let watched = Watched::default();
+        Self::after(&Watched::default(), config, store, clock)
+    }
+
+    /// One that goes on where another was, of which `watched` are the targets.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn after(
+        watched: &Watched,
+        config: &Config,
+        store: &Arc<I>,
+        clock: &C,
+    ) -> Result<Self, String> {
         let way = |scrape: &Scrape| {
             // Rules may turn any target to https.
             let rewrites = !scrape.relabel.is_empty() || !scrape.files.is_empty();
@@ -123,19 +159,34 @@ impl<I: Intake, C: Clock + Clone + 'static> Pool<I, C> {
                 watched: watched.clone(),
             }))
         };
-        Ok(Self { jobs: config.scrapes.iter().map(way).collect::<Result<_, String>>()? })
+        let jobs = config.scrapes.iter().map(way).collect::<Result<_, String>>()?;
+        Ok(Self { jobs, watched: watched.clone() })
     }
 
     /// The targets as they are, while this runs and after.
     pub fn watched(&self) -> Watched {
-        self.jobs.first().map(|it| it.watched.clone()).unwrap_or_default()
+        self.watched.clone()
+    }
+
+    /// What it will ask.
+    pub fn heirs(&self) -> Heirs {
+        let mut heirs = Heirs::default();
+        for way in &self.jobs {
+            heirs.targets.extend(way.found(&way.scrape.groups).0.iter().map(key));
+            if !way.scrape.files.is_empty() {
+                heirs.jobs.insert(way.scrape.job.clone());
+            }
+        }
+        heirs
     }
 
     /// Asks until it is told to stop. What is under way then is given up.
     pub async fn run(self, stopping: Stopping) {
+        let names: BTreeSet<_> = self.jobs.iter().map(|it| &it.scrape.job).collect();
+        locked(&self.watched.0).retain(|job, _| names.contains(job));
         let mut all = JoinSet::new();
-        for way in self.jobs {
-            all.spawn(way.run(stopping.clone()));
+        for way in &self.jobs {
+            all.spawn(Arc::clone(way).run(stopping.clone()));
         }
         while all.join_next().await.is_some() {}
     }
@@ -178,12 +229,17 @@ impl<I: Intake, C: Clock + Clone + 'static> Way<I, C> {
             };
             tokio::select! {
                 () = refreshed => {}
-                _ = stopping.wait_for(|it| *it) => break,
+                _ = stopping.wait_for(Option::is_some) => break,
             }
             while tasks.try_join_next().is_some() {}
         }
-        for (_, fate) in asked.values() {
-            fate.send_replace(Fate::Left);
+        let leaving = stopping.borrow().clone();
+        for (key, (_, fate)) in &asked {
+            let is_gone = match &leaving {
+                Some(Leaving::To(heirs)) => !heirs.ask(&self.scrape.job, key),
+                Some(Leaving::Ending) | None => false,
+            };
+            fate.send_replace(if is_gone { Fate::Gone } else { Fate::Left });
         }
         while tasks.join_next().await.is_some() {}
     }

@@ -29,7 +29,7 @@ pub(super) fn build() -> Said {
 }
 
 pub(super) fn runtime<C: Clock>(world: &World<C>) -> Said {
-    let began = date(world.began);
+    let (began, (read_at, is_fine)) = (date(world.began), world.watch.read());
     let folder = world.data.display().to_string();
     let retention = match world.store.options().retention {
         Some(time) => evenkeel_units::Human(time).to_string(),
@@ -39,8 +39,8 @@ pub(super) fn runtime<C: Clock>(world: &World<C>) -> Said {
     json::text(&mut data, &began);
     data.push_str(",\"CWD\":");
     json::text(&mut data, &folder);
-    data.push_str(",\"reloadConfigSuccess\":true,\"lastConfigTime\":");
-    json::text(&mut data, &began);
+    data.push_str(&format!(",\"reloadConfigSuccess\":{is_fine},\"lastConfigTime\":"));
+    json::text(&mut data, &date(read_at));
     data.push_str(",\"corruptionCount\":0,\"storageRetention\":");
     json::text(&mut data, &retention);
     data.push('}');

@@ -16,6 +16,8 @@ mod remote;
 mod source;
 
 pub use blame::blame;
-pub use judging::{Counting, Judged, count, history, judge};
+pub use judging::{Ask, Asked, Counting, Judged, count, history, judge};
+pub(crate) use judging::{SLICES, Told, is_by_pieces, judge_by};
 pub use remote::{Access, RemoteError};
 pub use source::{AskError, Recorded, Source};
+pub(crate) use source::{answered, parsed};

@@ -12,6 +12,7 @@ use evenkeel_slo::{Coverage, History, Interval, Objective};
 use evenkeel_tsdb::{OpenError, Recovery, Snapshot};
 use jiff::Timestamp;
 
+use super::judging::{Ask, Asked};
 use super::remote::{Access, Remote, RemoteError};
 
 /// Why a source did not answer.
@@ -70,13 +71,6 @@ pub struct Recorded {
     pub routes: BTreeMap<String, History>,
 }
 
-/// Answers, and what was asked for them.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    pub(super) answers: Vec<Answer>,
-    pub(super) queries: Vec<String>,
-}
-
 impl Source {
     /// Opens what `place` names: a URL, or the directory of a store that is there.
     ///
@@ -99,68 +93,11 @@ impl Source {
         }
     }
 
-    /// What an objective asks for the counts of an interval, answered.
-    ///
-    /// # Errors
-    /// When nobody answers.
-    pub(super) async fn whole(&self, of: &Objective, over: Interval) -> Result<Told, AskError> {
-        match self {
-            Self::Record(all) => {
-                let answers = all.get(&of.name).map(|it| Asking::recorded(&it.all, over));
-                Ok(Told { answers: answers.unwrap_or_default(), queries: Vec::new() })
-            }
-            _ => self.told(of.asking.whole(over)).await,
-        }
-    }
-
-    /// What an objective asks for its history, answered.
-    ///
-    /// # Errors
-    /// When nobody answers.
-    pub(super) async fn slices(&self, of: &Objective, frame: Frame) -> Result<Told, AskError> {
-        match self {
-            Self::Record(all) => {
-                let answers = all.get(&of.name).map(|it| Asking::recorded_slices(&it.all, frame));
-                Ok(Told { answers: answers.unwrap_or_default(), queries: Vec::new() })
-            }
-            _ => self.told(of.asking.slices(frame)).await,
-        }
-    }
-
-    /// How much of an interval there is data of, where that is known better than a history in slices tells.
-    pub(super) fn coverage(&self, of: &Objective, over: Interval) -> Option<Coverage> {
-        match self {
-            Self::Record(all) => all.get(&of.name).map(|it| it.all.coverage(over)),
-            Self::Snapshot(_) | Self::Remote(_) => None,
-        }
-    }
-
     /// The routes of an objective, where somebody counted them by themselves.
     pub(super) fn routes(&self, of: &Objective) -> Option<&BTreeMap<String, History>> {
         match self {
             Self::Record(all) => all.get(&of.name).map(|it| &it.routes),
             Self::Snapshot(_) | Self::Remote(_) => None,
-        }
-    }
-
-    async fn told(&self, questions: Vec<Question>) -> Result<Told, AskError> {
-        let mut told = Told::default();
-        for question in questions {
-            told.answers.push(self.ask(&question).await?);
-            told.queries.push(question.query);
-        }
-        Ok(told)
-    }
-
-    /// Puts a question.
-    ///
-    /// # Errors
-    /// When nobody answers, or with something else than a number for each moment.
-    pub async fn ask(&self, question: &Question) -> Result<Answer, AskError> {
-        match self {
-            Self::Snapshot(snapshot) => evaluated(&**snapshot, question),
-            Self::Remote(remote) => remote.ask(question).await,
-            Self::Record(_) => Ok(vec![None; question.when.count()]),
         }
     }
 
@@ -173,6 +110,43 @@ impl Source {
             Self::Snapshot(snapshot) => rows(&**snapshot, query, at),
             Self::Remote(remote) => remote.rows(query, at).await,
             Self::Record(_) => Ok(Rows::new()),
+        }
+    }
+}
+
+impl Ask for Source {
+    async fn ask(&self, question: &Question) -> Result<Answer, AskError> {
+        match self {
+            Self::Snapshot(snapshot) => evaluated(&**snapshot, question),
+            Self::Remote(remote) => remote.ask(question).await,
+            Self::Record(_) => Ok(vec![None; question.when.count()]),
+        }
+    }
+
+    async fn whole(&self, of: &Objective, over: Interval) -> Result<Asked, AskError> {
+        match self {
+            Self::Record(all) => {
+                let answers = all.get(&of.name).map(|it| Asking::recorded(&it.all, over));
+                Ok(Asked { questions: Vec::new(), answers: answers.unwrap_or_default() })
+            }
+            _ => Asked::by(self, of.asking.whole(over)).await,
+        }
+    }
+
+    async fn slices(&self, of: &Objective, frame: Frame) -> Result<Asked, AskError> {
+        match self {
+            Self::Record(all) => {
+                let answers = all.get(&of.name).map(|it| Asking::recorded_slices(&it.all, frame));
+                Ok(Asked { questions: Vec::new(), answers: answers.unwrap_or_default() })
+            }
+            _ => Asked::by(self, of.asking.slices(frame)).await,
+        }
+    }
+
+    fn coverage(&self, of: &Objective, over: Interval) -> Option<Coverage> {
+        match self {
+            Self::Record(all) => all.get(&of.name).map(|it| it.all.coverage(over)),
+            Self::Snapshot(_) | Self::Remote(_) => None,
         }
     }
 }
@@ -201,20 +175,25 @@ fn rows(series: &dyn Series, text: &str, at: Timestamp) -> Result<Rows, AskError
     Ok(elements.into_iter().filter_map(row).collect())
 }
 
-fn parsed(text: &str) -> Result<Query, AskError> {
+/// What a query is worth over series at hand.
+fn evaluated(series: &dyn Series, question: &Question) -> Result<Answer, AskError> {
+    answered(series, &parsed(&question.query)?, question.when)
+}
+
+/// A query, read.
+pub(crate) fn parsed(text: &str) -> Result<Query, AskError> {
     Query::parse(text).map_err(|problems| {
         let said: Vec<_> = problems.iter().map(ToString::to_string).collect();
         AskError::Query { query: text.to_owned(), why: said.join("; ") }
     })
 }
 
-/// What a query is worth over series at hand.
-fn evaluated(series: &dyn Series, question: &Question) -> Result<Answer, AskError> {
-    let text = &question.query;
-    let wrong = |why: String| AskError::Query { query: text.clone(), why };
-    let query = parsed(text)?;
+/// What a query that was read is worth over series at hand.
+pub(crate) fn answered(series: &dyn Series, query: &Query, when: When) -> Result<Answer, AskError> {
+    let text = query.text();
+    let wrong = |why: String| AskError::Query { query: text.to_owned(), why };
     let options = Options::default();
-    match question.when {
+    match when {
         When::At(at) => {
             let answer = query.instant(series, at.as_millisecond(), &options);
             single(text, answer.map_err(|it| wrong(it.to_string()))?.value)
@@ -222,7 +201,7 @@ fn evaluated(series: &dyn Series, question: &Question) -> Result<Answer, AskErro
         When::Every { steps: 0, .. } => Ok(Answer::new()),
         When::Every { first, step, steps } => {
             let mut all = Answer::with_capacity(steps);
-            for part in question.when.split(PART) {
+            for part in when.split(PART) {
                 let When::Every { first, steps, .. } = part else { continue };
                 let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
                 let from = first.as_millisecond();

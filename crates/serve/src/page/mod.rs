@@ -179,7 +179,7 @@ fn judged(of: &Stood, at: Timestamp) -> Judged {
             let history = gap.unwrap_or_else(|_| unreachable!("one slice is a history"));
             Judged {
                 standing: of.objective.standing(at, &Counted::new(), coverage),
-                history,
+                history: history.into(),
                 queries: Vec::new(),
                 flaw: Some(error.to_string()),
             }

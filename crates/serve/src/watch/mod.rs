@@ -3,6 +3,8 @@
 //! ```text
 //! documents  the objectives that are judged, as they were read
 //! round      all of them judged at one moment
+//! course     the history of an objective, which grows by a slice now and then
+//! panel      questions put to one state of the store, again and again
 //! figures    what a round says of each, as series
 //! burning    the alerts of objectives, round by round
 //! group      rules of a prometheus.yml, evaluated one after the other
@@ -18,10 +20,12 @@
 
 mod alerts;
 mod burning;
+mod course;
 mod documents;
 mod figures;
 mod group;
 mod moment;
+mod panel;
 mod round;
 mod shown;
 #[cfg(test)]
@@ -44,15 +48,20 @@ use self::burning::Burning;
 pub use self::documents::Documents;
 use self::group::{Running, Setting};
 use self::moment::{between, next};
+use self::round::Known;
 pub use self::round::{Round, Stood};
 pub(crate) use self::shown::{Health, Kind, Shown, ShownRule};
 pub(crate) use self::tell::Tellers;
 use self::written::Written;
-use crate::server::{Wanted, World};
+use crate::server::World;
+use crate::settings::Wanted;
 
 /// What was seen last, and who is told.
 #[derive(Debug)]
 pub(crate) struct Watch {
+    wanted: Sender<Arc<Wanted>>,
+    /// When the files were read last, and whether they could be the last time.
+    read: Mutex<(i64, bool)>,
     last: Mutex<Option<Arc<Round>>>,
     /// By file and name.
     shown: Mutex<BTreeMap<(String, String), Arc<Shown>>>,
@@ -64,9 +73,11 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Nothing was judged yet.
-    pub(crate) fn new(tellers: Tellers) -> Self {
+    /// Nothing was judged yet. `read_at` is when the files were read, in milliseconds since 1970.
+    pub(crate) fn new(wanted: Wanted, tellers: Tellers, read_at: i64) -> Self {
         Self {
+            wanted: Sender::new(Arc::new(wanted)),
+            read: Mutex::new((read_at, true)),
             last: Mutex::default(),
             shown: Mutex::default(),
             tellers: Sender::new(Arc::new(tellers)),
@@ -75,6 +86,32 @@ impl Watch {
             evaluations: AtomicU64::default(),
             failures: AtomicU64::default(),
         }
+    }
+
+    /// What is wanted now.
+    pub(crate) fn wanted(&self) -> Arc<Wanted> {
+        Arc::clone(&self.wanted.borrow())
+    }
+
+    /// Has something else wanted from now on.
+    pub(crate) fn want(&self, wanted: Wanted) {
+        self.wanted.send_replace(Arc::new(wanted));
+    }
+
+    /// The documents that are judged by.
+    pub(crate) fn documents(&self) -> Arc<Documents> {
+        Arc::clone(&self.wanted.borrow().documents)
+    }
+
+    /// When the files were read last, in milliseconds since 1970, and whether they could be the last time.
+    pub(crate) fn read(&self) -> (i64, bool) {
+        *locked(&self.read)
+    }
+
+    /// The files were read again, or could not be.
+    pub(crate) fn was_read(&self, at: i64, is_fine: bool) {
+        let mut read = locked(&self.read);
+        *read = (if is_fine { at } else { read.0 }, is_fine);
     }
 
     /// What was judged last; `None` before the end of the first round.
@@ -90,6 +127,11 @@ impl Watch {
     /// Who is told of alerts.
     pub(crate) fn tellers(&self) -> Arc<Tellers> {
         Arc::clone(&self.tellers.borrow())
+    }
+
+    /// Has others told from now on.
+    pub(crate) fn tell(&self, tellers: Tellers) {
+        self.tellers.send_replace(Arc::new(tellers));
     }
 
     /// Gives up what is evaluated.
@@ -115,6 +157,27 @@ impl Watch {
         ] {
             to.family(&format!("{name}{ending}"), MetricKind::Counter, help);
             to.sample(&format!("{name}_total"), [], count.load(Ordering::Relaxed) as f64, None);
+        }
+        let (read_at, is_fine) = self.read();
+        for (name, help, value) in [
+            (
+                "evenkeel_files_last_read_successful",
+                "Whether the files could be read the last time.",
+                if is_fine { 1.0 } else { 0.0 },
+            ),
+            (
+                "evenkeel_files_read_timestamp_seconds",
+                "When the files were read that are gone by.",
+                read_at as f64 / 1000.0,
+            ),
+            (
+                "evenkeel_objectives",
+                "Objectives that are judged.",
+                self.documents().objectives.len() as f64,
+            ),
+        ] {
+            to.family(name, MetricKind::Gauge, help);
+            to.sample(name, [], value, None);
         }
         self.tellers().write(to, format);
         if let Some(round) = self.last() {
@@ -171,6 +234,8 @@ struct Watcher<'a, C> {
     /// The series of the alerts of objectives.
     alerts: Written,
     next_round: i64,
+    /// Of the last round.
+    known: Known,
 }
 
 impl<'a, C: Clock> Watcher<'a, C> {
@@ -183,13 +248,14 @@ impl<'a, C: Clock> Watcher<'a, C> {
             figures: Written::default(),
             alerts: Written::default(),
             next_round: world.now(),
+            known: Known::default(),
         };
         it.renew();
         it
     }
 
     async fn run(mut self, mut told: Receiver<bool>) {
-        let mut wanted = self.world.wanted.subscribe();
+        let mut wanted = self.world.watch.wanted.subscribe();
         while !*told.borrow() {
             let due = self.groups.iter().map(Running::next).chain([self.next_round]).min();
             let wait = between(self.world.now(), due.unwrap_or(self.next_round));
@@ -230,7 +296,7 @@ impl<'a, C: Clock> Watcher<'a, C> {
         *locked(&world.watch.shown) = shown.collect();
         self.show_objectives(std::time::Duration::ZERO);
         // Objectives that are new need not wait.
-        self.next_round = now;
+        (self.next_round, self.known) = (now, Known::default());
     }
 
     /// Does what is due.
@@ -260,7 +326,8 @@ impl<'a, C: Clock> Watcher<'a, C> {
             return;
         }
         let snapshot = setting.store.snapshot();
-        let round = Round::of(documents, snapshot.clone(), &world.clock).await;
+        let late = setting.store.options().late;
+        let round = Round::of(documents, &snapshot, &world.clock, late, &mut self.known).await;
         let at = round.at.as_millisecond();
         let figures = figures::samples(&figures::of(&round));
         let mut done = self.figures.write(setting.store, at, figures);

@@ -9,7 +9,9 @@ use evenkeel_units::Clock;
 use jiff::Timestamp;
 
 use super::Documents;
-use crate::objectives::{AskError, Judged, Source, judge};
+use super::course;
+use super::panel::{Panel, Queries};
+use crate::objectives::{AskError, Judged, Told};
 
 /// All objectives judged at one moment.
 #[derive(Debug)]
@@ -31,16 +33,34 @@ pub struct Stood {
     pub judged: Result<Judged, AskError>,
 }
 
+/// What a round knows of the one before.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    queries: Queries,
+    /// The course of each objective, in the order of the documents.
+    courses: Vec<Option<Told>>,
+}
+
 impl Round {
-    /// Judges what some documents say.
-    pub(super) async fn of(documents: &Documents, store: Snapshot, clock: &impl Clock) -> Self {
+    /// Judges what some documents say. `late` says how late samples may come.
+    pub(super) async fn of(
+        documents: &Documents,
+        store: &Snapshot,
+        clock: &impl Clock,
+        late: Duration,
+        known: &mut Known,
+    ) -> Self {
         let (at, began) = (clock.wall(), clock.now());
-        let source = Source::Snapshot(Box::new(store));
+        let Known { queries, courses } = known;
+        courses.resize(documents.objectives.len(), None);
+        let panel = Panel::new(store, queries);
         let mut all = Vec::with_capacity(documents.objectives.len());
-        for objective in &documents.objectives {
-            let judged = judge(&source, objective, at).await;
+        for (objective, course) in documents.objectives.iter().zip(courses) {
+            let judged = course::judge(&panel, objective, at, late, course).await;
             all.push(Stood { objective: Arc::clone(objective), judged });
         }
+        drop(panel);
+        queries.forget();
         Self { at, took: clock.now() - began, all }
     }
 }
@@ -92,10 +112,87 @@ spec: {objective: 90%, window: 1h, sli: {raw: {errorRatio: 'sum by (job) (rate(a
         }
         store.append(&batch).unwrap();
         let clock = Stopped::at(3_600_000);
-        let round = Round::of(&documents, store.snapshot(), &clock).await;
+        let late = Duration::from_mins(30);
+        let round =
+            Round::of(&documents, &store.snapshot(), &clock, late, &mut Known::default()).await;
         let [available, mistaken] = &round.all[..] else { panic!("{round:?}") };
         let left = available.judged.as_ref().unwrap().standing.account.left();
         assert_eq!((left, round.at), (Some(Share::of(1, 2)), clock.wall()));
         assert!(matches!(mistaken.judged, Err(AskError::Shape { .. })), "{mistaken:?}");
+    }
+
+    const COURSES: &str = "\
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: available}
+spec: {objective: 90%, window: 2h, sli: {availability: {bad: bad_total, total: all_total}}}
+---
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: by-slices}
+spec: {objective: 90%, window: 2h, timeSlices: {length: 1m, target: 99%}, sli: {availability: {bad: bad_total, total: all_total}}}
+---
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: gapless}
+spec: {objective: 90%, window: 2h, noData: bad, sli: {availability: {bad: bad_total, total: all_total}}}
+---
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: low}
+spec: {objective: 90%, window: 1h, sli: {gauge: {query: bad_total, value: '< 50'}}}
+---
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: both}
+spec: {objective: 90%, window: 1h, sli: {composite: [{slo: available}, {slo: low, weight: 2}]}}
+";
+
+    #[tokio::test]
+    async fn a_course_that_grew_judges_as_one_that_was_asked_for_as_a_whole() {
+        let (library, wrong) = Library::read([("slos.yaml".to_owned(), COURSES.into())]);
+        assert!(wrong.is_empty(), "{wrong:?}");
+        let documents = Documents::of(library).unwrap();
+        assert_eq!(documents.objectives.len(), 5);
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Options::default()).unwrap();
+        let series = ["bad_total", "all_total"]
+            .map(|name| store.intern(&Labels::of([("__name__", name)])).unwrap());
+        let put = |minute: i64| {
+            let mut batch = Batch::default();
+            let bad = if minute % 20 < 5 { minute * 7 } else { minute };
+            for (series, value) in series.iter().zip([bad / 3, minute * 40]) {
+                batch.float(*series, minute * 60_000 - 1_000, value as f64);
+            }
+            store.append(&batch).unwrap();
+        };
+        let (late, mut known) = (Duration::from_mins(30), Known::default());
+        for minute in 1..200 {
+            // A quarter of an hour in which nothing came, and which comes late.
+            match minute {
+                100..115 => {}
+                120 => (100..115).chain([120]).for_each(put),
+                _ => put(minute),
+            }
+            if minute < 90 || minute % 5 > 0 && minute % 7 > 0 {
+                continue;
+            }
+            let (clock, snapshot) = (Stopped::at(minute * 60_000), store.snapshot());
+            let round = Round::of(&documents, &snapshot, &clock, late, &mut known).await;
+            let mut queries = Queries::default();
+            let panel = Panel::new(&snapshot, &mut queries);
+            for (stood, objective) in round.all.iter().zip(&documents.objectives) {
+                let fresh =
+                    crate::objectives::judge(&panel, objective, clock.wall()).await.unwrap();
+                let grown = stood.judged.as_ref().unwrap();
+                if minute % 5 == 0 {
+                    assert_eq!(grown.standing, fresh.standing, "{} at {minute}", objective.name);
+                } else if objective.name == "available" {
+                    // Slices end at multiples of their length, and only the coverage is of them.
+                    let [grown, fresh] = [&grown.standing, &fresh.standing];
+                    assert_eq!((grown.account, &grown.burning), (fresh.account, &fresh.burning));
+                }
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ mod ingest;
 mod page;
 mod prometheus;
 mod promtool;
+mod reload;
 mod scrape;
 mod source;
 mod watch;

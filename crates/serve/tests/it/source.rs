@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use evenkeel_serve::objectives::{Access, Source};
+use evenkeel_serve::objectives::{Access, Ask as _, Source};
 use evenkeel_slo::asking::{Question, When};
 use jiff::Timestamp;
 use tempfile::TempDir;

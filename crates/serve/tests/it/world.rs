@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use evenkeel_metrics::config::Config;
 use evenkeel_metrics::rules;
 use evenkeel_serve::watch::Documents;
-use evenkeel_serve::{Server, Settings, Token};
+use evenkeel_serve::{Again, Server, Settings, Token, Wanted};
 use evenkeel_units::SystemClock;
 use prost::Message as _;
 use serde_json::Value;
@@ -36,13 +37,25 @@ impl World {
 
     /// A server that judges what some documents say.
     pub(crate) fn judging(folder: &Path, config: &str, documents: Documents) -> Self {
-        Self::of(Settings { documents, ..settings(folder, config) }, None)
+        let mut settings = settings(folder, config);
+        settings.wanted.documents = Arc::new(documents);
+        Self::of(settings, None)
     }
 
     /// A server that evaluates rules.
     pub(crate) fn with_rules(folder: &Path, config: &str, rules: &str) -> Self {
         let groups = rules::read_bytes("rules.yml", rules.as_bytes().to_vec()).unwrap();
-        Self::of(Settings { groups, ..settings(folder, config) }, None)
+        let mut settings = settings(folder, config);
+        settings.wanted.groups = groups;
+        Self::of(settings, None)
+    }
+
+    /// A server that reads its configuration again from a file.
+    pub(crate) fn reading(folder: &Path, file: &Path) -> Self {
+        let text = std::fs::read_to_string(file).unwrap();
+        let file = file.to_owned();
+        let again = Again::new(move || wanted(&std::fs::read_to_string(&file).unwrap()));
+        Self::of(Settings { again: Some(again), ..settings(folder, &text) }, None)
     }
 
     fn of(settings: Settings, token: Option<&'static str>) -> Self {
@@ -152,14 +165,18 @@ impl Drop for World {
 }
 
 fn settings(folder: &Path, config: &str) -> Settings {
-    let mut read = Config::read("prometheus.yml", config.as_bytes().to_vec()).unwrap();
-    // Most samples of tests are of 1970.
-    read.retention.get_or_insert(Duration::from_hours(100 * 365 * 24));
     Settings {
-        config: read,
-        config_text: config.to_owned(),
+        wanted: wanted(config).unwrap(),
         ..Settings::new(([127, 0, 0, 1], 0).into(), folder)
     }
+}
+
+/// What a configuration asks for.
+fn wanted(config: &str) -> Result<Wanted, String> {
+    let read = Config::read("prometheus.yml", config.as_bytes().to_vec());
+    let config_text = config.to_owned();
+    let config = read.map_err(|it| it.first().map_or_else(String::new, |it| it.message.clone()))?;
+    Ok(Wanted { config, config_text, ..Wanted::default() })
 }
 
 /// What is answered.

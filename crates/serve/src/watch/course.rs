@@ -1,0 +1,97 @@
+//! Course: the history of an objective, which grows by a slice now and then.
+//!
+//! To ask for a month in 720 slices takes a hundred times what a round may take. The slices are therefore those that end at
+//! multiples of their length: in a round in which none has ended nothing is asked, else the slices that have, and those
+//! for which samples may still have come.
+
+use std::time::Duration;
+
+use evenkeel_slo::asking::{Answer, Question, SLICE, When};
+use evenkeel_slo::{Interval, Objective};
+use jiff::Timestamp;
+
+use super::moment::millis;
+use crate::objectives::{Ask, AskError, Judged, SLICES, Told, is_by_pieces, judge_by};
+
+/// Judges an objective at a moment, and keeps its course for the next time. What is judged slice by slice is judged as of the
+/// end of a slice. `late` says how late samples may come.
+pub(super) async fn judge(
+    source: &impl Ask,
+    of: &Objective,
+    at: Timestamp,
+    late: Duration,
+    kept: &mut Option<Told>,
+) -> Result<Judged, AskError> {
+    let by_pieces = is_by_pieces(of, at);
+    let slice = match by_pieces {
+        true => SLICE.max(of.length / SLICES),
+        false => of.asking.frame(of.reach(at), SLICE).slice(),
+    };
+    let end = whole(at, slice);
+    let over = if by_pieces { of.elapsed(end) } else { of.reach(end) };
+    let over = Interval::new(whole(over.from, slice), end);
+    let known = kept.take().filter(|it| it.history.slice() == slice);
+    let course = match known {
+        Some(known) if known.history.bounds().to == end => known,
+        known => {
+            let frame = of.asking.frame(over, slice);
+            let questions = of.asking.slices(frame);
+            let mut answers = Vec::with_capacity(questions.len());
+            let mut known = known.map(|it| it.asked).unwrap_or_default().into_iter();
+            for question in &questions {
+                answers.push(answer(source, question, known.next(), late).await?);
+            }
+            Told::of(of, frame, questions, answers)?
+        }
+    };
+    let judged = judge_by(source, of, if by_pieces { at } else { end }, &course).await;
+    *kept = Some(course);
+    judged
+}
+
+/// The answer to a question, of which the beginning may be known.
+async fn answer(
+    source: &impl Ask,
+    question: &Question,
+    known: Option<(Question, Answer)>,
+    late: Duration,
+) -> Result<Answer, AskError> {
+    let Some((mut answer, rest)) = known.and_then(|known| beginning(question, known, late)) else {
+        return source.ask(question).await;
+    };
+    let rest = source.ask(&Question { query: question.query.clone(), when: rest }).await?;
+    answer.extend(rest);
+    Ok(answer)
+}
+
+/// What of an answer is known, and which moments are still to be asked of.
+fn beginning(
+    question: &Question,
+    (before, mut known): (Question, Answer),
+    late: Duration,
+) -> Option<(Answer, When)> {
+    let When::Every { first, step, steps } = question.when else { return None };
+    let When::Every { first: known_first, step: known_step, .. } = before.when else { return None };
+    if before.query != question.query || known_step != step || first < known_first {
+        return None;
+    }
+    let apart = first.duration_since(known_first).as_millis();
+    let step_ms = i128::from(millis(step).max(1));
+    if apart % step_ms != 0 {
+        return None;
+    }
+    let gone = usize::try_from(apart / step_ms).ok()?;
+    let unsure = usize::try_from(late.as_millis().div_ceil(step_ms.unsigned_abs())).ok()?;
+    known.truncate(known.len().saturating_sub(unsure));
+    let answer = known.split_off(gone.min(known.len()));
+    let sure = answer.len().min(steps);
+    let begin = first.checked_add(step.saturating_mul(u32::try_from(sure).ok()?)).ok()?;
+    let rest = When::Every { first: begin, step, steps: steps - sure };
+    (sure == answer.len()).then_some((answer, rest))
+}
+
+/// The last multiple of a length up to a moment.
+fn whole(at: Timestamp, slice: Duration) -> Timestamp {
+    let (at, slice) = (at.as_millisecond(), millis(slice).max(1));
+    Timestamp::from_millisecond(at.div_euclid(slice) * slice).unwrap_or(Timestamp::MIN)
+}

@@ -1,0 +1,67 @@
+//! The configuration, read again while the server goes on.
+
+use serde_json::json;
+
+use crate::watch::{now, until};
+use crate::world::World;
+
+fn job(name: &str, target: std::net::SocketAddr) -> String {
+    format!(
+        "global: {{scrape_interval: 100ms}}\nscrape_configs: [{{job_name: {name}, static_configs: [{{targets: ['{target}']}}]}}]\n"
+    )
+}
+
+#[test]
+fn what_is_no_longer_asked_ends_and_a_bad_file_leaves_everything_as_it_was() {
+    let (target, _other) = World::empty();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prometheus.yml");
+    std::fs::write(&file, job("before", target.address)).unwrap();
+    let world = World::reading(&folder.path().join("data"), &file);
+    let jobs = || {
+        let all = world.data("query?query=up");
+        let all: Vec<_> = all["result"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["metric"]["job"].clone())
+            .collect();
+        all
+    };
+    until(jobs, |it| *it == [json!("before")]);
+
+    std::fs::write(&file, "global: {scrape_intervall: 1s}").unwrap();
+    let answer = world.send("POST /-/reload", b"");
+    assert_eq!(answer.status, 500);
+    assert!(
+        answer.body.starts_with("Everything is as it was: there is no field"),
+        "{}",
+        answer.body
+    );
+    assert_eq!(world.data("status/runtimeinfo")["reloadConfigSuccess"], json!(false));
+    assert!(world.get("/metrics").body.contains("evenkeel_files_last_read_successful 0\n"));
+    assert_eq!(world.data("status/config")["yaml"], json!(job("before", target.address)));
+    assert_eq!(world.data("targets")["activeTargets"][0]["scrapePool"], json!("before"));
+
+    std::fs::write(&file, job("after", target.address)).unwrap();
+    let answer = world.send("POST /-/reload", b"");
+    assert_eq!((answer.status, &*answer.body), (200, "The files are read.\n"));
+    until(jobs, |it| *it == [json!("after")]);
+    let targets =
+        until(|| world.data("targets")["activeTargets"].clone(), |it| it[0]["health"] == "up");
+    assert_eq!(
+        (targets.as_array().unwrap().len(), &targets[0]["scrapePool"]),
+        (1, &json!("after"))
+    );
+    assert_eq!(world.data("status/runtimeinfo")["reloadConfigSuccess"], json!(true));
+    assert!(world.ask("up{job=\"before\"}", now()).is_empty());
+}
+
+#[test]
+fn only_who_may_has_the_files_read_again() {
+    let (world, _folder) = World::empty();
+    assert_eq!(world.get("/-/reload").status, 405);
+    assert_eq!(world.send("POST /-/reload\r\norigin: http://evil.example\r\n", b"").status, 403);
+    let answer = world.send("POST /-/reload", b"");
+    assert!(answer.status == 500 && answer.body.contains("read once"), "{}", answer.body);
+}
