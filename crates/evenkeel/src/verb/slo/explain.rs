@@ -1,5 +1,6 @@
 //! `slo explain`: how what is left of a budget was computed, and who burned it.
 
+use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_serve::objectives::{blame, judge};
 use evenkeel_slo::attribution::{Attribution, By};
 use evenkeel_slo::exclusion::ledger;
@@ -22,7 +23,12 @@ pub(crate) async fn run(args: ExplainArgs, screen: &Screen) -> Result<Exit, Fail
     let mut all = Vec::new();
     for it in objectives {
         let judged = judge(source, it, *at).await.map_err(unasked)?;
-        let told = blame(source, it, &judged, &causes).await.map_err(unasked)?;
+        // A server may refuse these questions and answer the others.
+        let told = blame(source, it, &judged, &causes).await.unwrap_or_else(|error| {
+            let why = in_one_line(&error);
+            screen.say(&format!("who burned the budget of `{}` is not known: {why}", it.name));
+            Vec::new()
+        });
         let standing = &judged.standing;
         let taken_out = ledger(&it.exclusions, it.elapsed(*at), &judged.history);
         let mut tree = account(
