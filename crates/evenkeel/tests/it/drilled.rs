@@ -15,7 +15,8 @@ spec:
   url: http://127.0.0.1:PORT
   shape: {constant: {rate: 100/s, duration: 4s}}
   routes:
-    - {name: page, path: /index.html, weight: 4}
+    # Half of all fail, so that no verdict hangs on a few requests more or less.
+    - {name: page, path: /index.html}
     - {name: missing, path: /missing}
 ";
 
@@ -85,7 +86,7 @@ fn a_run_and_the_metrics_that_it_wrote_are_judged_alike() {
             assert_eq!(run[key], store[key], "{key}: {run:#} {store:#}");
         }
         let ratio = |it: &Value| it["attainment_ratio"].as_f64().unwrap();
-        assert!((ratio(run) - ratio(store)).abs() < 0.001, "{run:#} {store:#}");
+        assert!((ratio(run) - ratio(store)).abs() < 0.005, "{run:#} {store:#}");
         let states = |it: &Value| -> Vec<_> {
             it["alerts"].as_array().unwrap().iter().map(|it| it["state"].clone()).collect()
         };
