@@ -2,7 +2,7 @@
 //!
 //! To ask for a month in 720 slices takes a hundred times what a round may take. The slices are therefore those that end at
 //! multiples of their length: in a round in which none has ended nothing is asked, else the slices that have, and those
-//! for which samples may still have come.
+//! for which samples may still have come. These are asked for anyway while the last slice is without data.
 
 use std::time::Duration;
 
@@ -32,7 +32,8 @@ pub(super) async fn judge(
     let over = Interval::new(whole(over.from, slice), end);
     let known = kept.take().filter(|it| it.history.slice() == slice);
     let course = match known {
-        Some(known) if known.history.bounds().to == end => known,
+        // Where nothing has come yet, what comes is seen at once.
+        Some(known) if known.history.bounds().to == end && !ends_in_a_gap(&known) => known,
         known => {
             let frame = of.asking.frame(over, slice);
             let questions = of.asking.slices(frame);
@@ -47,6 +48,10 @@ pub(super) async fn judge(
     let judged = judge_by(source, of, if by_pieces { at } else { end }, &course).await;
     *kept = Some(course);
     judged
+}
+
+fn ends_in_a_gap(known: &Told) -> bool {
+    known.history.slices().last().is_some_and(|it| it.1.is_none())
 }
 
 /// The answer to a question, of which the beginning may be known.
