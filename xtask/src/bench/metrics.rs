@@ -5,16 +5,18 @@
 //! Prometheus that scrapes would send them. What they cost is processor time, so that a neighbour matters little.
 //!
 //! ```text
-//! case    what is measured, its figures and their bars
-//! engine  ours and its peers, each with a folder of its own
-//! fill    the samples, and how they are sent
-//! http    requests and answers
+//! case     what is measured, its figures and their bars
+//! engine   ours and its peers, each with a folder of its own
+//! fill     the samples, and how they are sent
+//! http     requests and answers
+//! judging  a round of objectives, and the rules of Sloth
 //! ```
 
 mod case;
 mod engine;
 mod fill;
 mod http;
+mod judging;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +24,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use self::case::{CASES, Case, Query};
+use self::case::{CASES, Case, Query, What};
 use self::engine::{Engine, Maker};
 use self::fill::Fill;
 use super::figures::Row;
@@ -102,8 +104,11 @@ impl<'a> Bench<'a> {
     }
 
     fn measure(&mut self, cases: &[&Case]) -> Result<Vec<Row>> {
-        let is_asked = |query: Option<&Query>| cases.iter().any(|it| it.query.as_ref() == query);
-        let fills = if is_asked(None) { self.options.rounds } else { 1 };
+        let is_asked = |is_it: fn(&What) -> bool| cases.iter().any(|it| is_it(&it.what));
+        let fills = match is_asked(|it| *it == What::Ingest) {
+            true => self.options.rounds,
+            false => usize::from(is_asked(|it| matches!(it, What::Query(_)))),
+        };
         let mut engines = Vec::new();
         let mut taken_in = Vec::new();
         for number in 1..=fills {
@@ -111,25 +116,75 @@ impl<'a> Bench<'a> {
             // Those of the last round stay, to be asked.
             engines.clear();
             let mut round = Round::default();
-            let programs = self.programs.clone();
-            let turn = number % programs.len().max(1);
-            for (maker, program) in programs.iter().cycle().skip(turn).take(programs.len()) {
-                match self.filled(*maker, program, number, &mut round) {
-                    Ok(engine) => engines.push(engine),
-                    Err(error) => self.note(&format!("{}: {error:#}", maker.name()))?,
-                }
-            }
+            let fill = self.fill.clone();
+            engines = self.all_filled("ingest", number, |_| Some(fill.clone()), &mut round)?;
             taken_in.push(round);
         }
         let mut rows = Vec::new();
         for case in cases {
-            let rounds = match &case.query {
-                None => std::mem::take(&mut taken_in),
-                Some(query) => self.asked(case, query, &mut engines)?,
+            let rounds = match &case.what {
+                What::Ingest => std::mem::take(&mut taken_in),
+                What::Query(query) => self.asked(case, query, &mut engines)?,
+                What::IngestAtOnce => self.each_round(case, |bench, number, round| {
+                    let fill = bench.fill.at_once();
+                    bench.all_filled(case.name, number, |_| Some(fill.clone()), round).map(drop)
+                })?,
+                What::Judging => self.each_round(case, |bench, number, round| {
+                    let fill = Fill::of_objectives(bench.options.quick);
+                    let mut taken_in = Round::default();
+                    let of = |maker| match maker {
+                        Maker::Ours => Some(fill.clone()),
+                        Maker::Prometheus => Some(fill.recorded()),
+                        Maker::Victoria => None,
+                    };
+                    let mut engines = bench.all_filled(case.name, number, of, &mut taken_in)?;
+                    let ours = bench.programs.iter().find(|(maker, _)| *maker == Maker::Ours);
+                    let (_, program) = ours.context("there is no program of ours")?;
+                    *round = judging::measure(&fill, &mut engines, program, &bench.core)?;
+                    Ok(())
+                })?,
             };
             rows.extend(case.rows(rounds));
         }
         Ok(rows)
+    }
+
+    /// What is measured in rounds by itself.
+    fn each_round(
+        &mut self,
+        case: &Case,
+        mut measure: impl FnMut(&mut Self, usize, &mut Round) -> Result<()>,
+    ) -> Result<Vec<Round>> {
+        let mut rounds = Vec::new();
+        for number in 1..=self.options.rounds {
+            say(&format!("{}: round {number} of {}", case.name, self.options.rounds))?;
+            let mut round = Round::default();
+            measure(self, number, &mut round)?;
+            rounds.push(round);
+        }
+        Ok(rounds)
+    }
+
+    /// The engines with the samples that are for them, and what it has cost to take these in.
+    fn all_filled(
+        &mut self,
+        case: &str,
+        number: usize,
+        fill: impl Fn(Maker) -> Option<Fill>,
+        round: &mut Round,
+    ) -> Result<Vec<Engine>> {
+        let mut engines = Vec::new();
+        let programs = self.programs.clone();
+        let turn = number % programs.len().max(1);
+        for (maker, program) in programs.iter().cycle().skip(turn).take(programs.len()) {
+            let Some(fill) = fill(*maker) else { continue };
+            let folder = self.folder.0.join(format!("{case}-{}-{number}", maker.name()));
+            match self.filled(*maker, program, folder, &fill, round) {
+                Ok(engine) => engines.push(engine),
+                Err(error) => self.note(&format!("{}: {error:#}", maker.name()))?,
+            }
+        }
+        Ok(engines)
     }
 
     /// An engine with all samples in it, and what that has cost.
@@ -137,18 +192,18 @@ impl<'a> Bench<'a> {
         &self,
         maker: Maker,
         program: &std::path::Path,
-        number: usize,
+        folder: PathBuf,
+        fill: &Fill,
         round: &mut Round,
     ) -> Result<Engine> {
-        let folder = self.folder.0.join(format!("{}-{number}", maker.name()));
         fs::create_dir(&folder).context("cannot make a folder")?;
         let mut engine = Engine::start(maker, program, &self.core, folder)?;
         let (before, start) = (engine.cpu()?, now());
-        self.fill.send(engine.address())?;
+        fill.send(engine.address())?;
         let seconds = now() - start;
         engine.settle()?;
         let cpu = engine.cpu()? - before;
-        let samples = self.fill.samples() as f64;
+        let samples = fill.samples() as f64;
         let memory = machine::peak_memory_of(engine.id()).context("its memory is not told")?;
         let name = maker.name();
         round.say(&format!("{name}_samples_per_cpu_second"), samples / cpu);

@@ -13,9 +13,21 @@ pub(super) struct Case {
     /// What it is called on the command line.
     pub(super) name: &'static str,
     title: &'static str,
-    /// What is asked; none where samples are taken in.
-    pub(super) query: Option<Query>,
+    pub(super) what: What,
     lines: &'static [Line],
+}
+
+/// What is measured.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// How samples are taken in, before they are asked for.
+    Ingest,
+    /// The same, with one sample of all series in each request.
+    IngestAtOnce,
+    /// A question.
+    Query(Query),
+    /// A round of objectives.
+    Judging,
 }
 
 /// A question.
@@ -123,7 +135,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "ingest",
         title: "remote write of 10,000 counters, one sample of each at a time",
-        query: None,
+        what: What::Ingest,
         lines: &[
             line("evenkeel_samples_per_cpu_second", "ours, samples a CPU second", Unit::Count),
             line(
@@ -175,15 +187,48 @@ pub(super) const CASES: &[Case] = &[
         ],
     },
     Case {
+        name: "ingest-at-once",
+        title: "remote write of the same, one sample of all in each request",
+        what: What::IngestAtOnce,
+        lines: &[
+            line("evenkeel_samples_per_cpu_second", "ours, samples a CPU second", Unit::Count),
+            line(
+                "prometheus_samples_per_cpu_second",
+                "Prometheus, samples a CPU second",
+                Unit::Count,
+            ),
+            line(
+                "victoria-metrics_samples_per_cpu_second",
+                "VictoriaMetrics, samples a CPU second",
+                Unit::Count,
+            ),
+            bar(
+                "samples_ratio_to_prometheus",
+                "samples a CPU second, ours / Prometheus",
+                Unit::Times,
+                Bar::AtLeast(3.0),
+            ),
+            bar(
+                "samples_ratio_to_victoria-metrics",
+                "samples a CPU second, ours / VictoriaMetrics",
+                Unit::Times,
+                Bar::AtLeast(1.0),
+            ),
+        ],
+    },
+    Case {
         name: "sum-of-all",
         title: "the rate of 10,000 counters over 30 days, as one sum",
-        query: Some(Query { text: "sum(rate(http_requests_total[{time}]))", is_range: false }),
+        what: What::Query(Query {
+            text: "sum(rate(http_requests_total[{time}]))",
+            is_range: false,
+        }),
         lines: &costs(1.0 / 50.0, 1.0 / 10.0),
     },
     Case {
         name: "sum-of-a-service",
         title: "the rate of the 10 counters of a service over 30 days",
-        query: Some(Query {
+        what: What::Query(Query {
             text: "sum(rate(http_requests_total{service=\"service-0042\"}[{time}]))",
             is_range: false,
         }),
@@ -192,11 +237,34 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "range-of-a-service",
         title: "their rate in each hour of 30 days",
-        query: Some(Query {
+        what: What::Query(Query {
             text: "sum(rate(http_requests_total{service=\"service-0042\"}[1h]))",
             is_range: true,
         }),
         lines: &costs(1.0, 1.0),
+    },
+    Case {
+        name: "objectives",
+        title: "a round of 1,000 SLOs with four burn alerts and a budget of 30 days",
+        what: What::Judging,
+        lines: &[
+            line("evenkeel_cpu_seconds", "ours, CPU", Unit::Millis),
+            line("prometheus_cpu_seconds", "Prometheus with the rules of Sloth, CPU", Unit::Millis),
+            bar(
+                "cpu_ratio_to_prometheus",
+                "CPU, ours / Prometheus",
+                Unit::Times,
+                Bar::AtMost(0.02),
+            ),
+            line("evenkeel_memory_bytes", "ours, memory, most", Unit::Megabytes),
+            line("prometheus_memory_bytes", "Prometheus, memory, most", Unit::Megabytes),
+            bar(
+                "memory_ratio_to_prometheus",
+                "memory, ours / Prometheus",
+                Unit::Times,
+                Bar::AtMost(0.25),
+            ),
+        ],
     },
 ];
 

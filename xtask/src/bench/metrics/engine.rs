@@ -165,6 +165,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Where it runs, and its data lie.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Bytes of its files.
     pub(super) fn disk(&self) -> Result<f64> {
         size(&self.folder.join("data"))

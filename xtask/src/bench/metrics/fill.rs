@@ -1,7 +1,7 @@
 //! Fill: the samples that all engines get, and how they are sent.
 //!
-//! 1,000 services of five instances each count requests that went well and such that failed. A request holds one sample
-//! of each of 2,000 series, as remote write sends what was scraped: the labels are with every sample.
+//! Services of some instances each count requests that went well and such that failed. A request holds one sample of
+//! each of many series, as remote write sends what was scraped: the labels are with every sample.
 
 use std::net::SocketAddr;
 
@@ -10,26 +10,73 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::http::Connection;
 
-const SERVICES: usize = 1_000;
-const INSTANCES: usize = 5;
 const CODES: [&str; 2] = ["200", "500"];
-const SERIES_A_REQUEST: usize = 2_000;
-/// Thirty days, a sample every five minutes.
-const STEPS: i64 = 8_640;
-const QUICK_STEPS: i64 = 300;
-const STEP_SECONDS: i64 = 300;
+/// A day is quick, a month is not.
+const QUICK_DAYS: i64 = 1;
+const DAYS: i64 = 30;
+const DAY_SECONDS: i64 = 86_400;
 
 /// What is sent.
+#[derive(Clone)]
 pub(super) struct Fill {
+    services: usize,
+    instances: usize,
+    series_a_request: usize,
     end_seconds: i64,
     steps: i64,
+    step_seconds: i64,
+    /// Also what rules have made of the counters.
+    is_recorded: bool,
 }
 
 impl Fill {
-    /// Samples until the last whole hour; a few when only is to be seen that it works.
+    /// 10,000 counters with a sample every five minutes for thirty days, until the last whole hour; a few samples when only
+    /// is to be seen that it works.
     pub(super) fn until_now(quick: bool) -> Self {
         let end_seconds = clock_gettime(ClockId::Realtime).tv_sec / 3_600 * 3_600;
-        Self { end_seconds, steps: if quick { QUICK_STEPS } else { STEPS } }
+        let days = if quick { QUICK_DAYS } else { DAYS };
+        Self {
+            services: 1_000,
+            instances: 5,
+            series_a_request: 2_000,
+            end_seconds,
+            steps: days * DAY_SECONDS / 300,
+            step_seconds: 300,
+            is_recorded: false,
+        }
+    }
+
+    /// The same counters for a tenth of the time, a sample of all in each request.
+    pub(super) fn at_once(&self) -> Self {
+        let series_a_request = self.services * self.instances * CODES.len();
+        Self { series_a_request, steps: self.steps / 10, ..self.clone() }
+    }
+
+    /// The two counters of a hundred services with a sample each minute, until now.
+    pub(super) fn of_objectives(quick: bool) -> Self {
+        let step_seconds = 60;
+        Self {
+            services: if quick { 10 } else { 100 },
+            instances: 1,
+            series_a_request: 300,
+            end_seconds: clock_gettime(ClockId::Realtime).tv_sec / step_seconds * step_seconds,
+            steps: if quick { QUICK_DAYS } else { DAYS } * DAY_SECONDS / step_seconds,
+            step_seconds,
+            is_recorded: false,
+        }
+    }
+
+    /// With what a rule of Sloth has written of each service at each of the moments.
+    pub(super) fn recorded(&self) -> Self {
+        Self { is_recorded: true, ..self.clone() }
+    }
+
+    pub(super) const fn services(&self) -> usize {
+        self.services
+    }
+
+    pub(super) fn service(number: usize) -> String {
+        format!("service-{number:04}")
     }
 
     /// The moment of the last, in seconds since 1970.
@@ -39,21 +86,21 @@ impl Fill {
 
     /// From before the first to the last.
     pub(super) const fn seconds(&self) -> i64 {
-        self.steps * STEP_SECONDS
+        self.steps * self.step_seconds
     }
 
     pub(super) const fn samples(&self) -> u64 {
-        self.steps.cast_unsigned() * (SERVICES * INSTANCES * CODES.len()) as u64
+        self.steps.cast_unsigned() * (self.services * self.instances * CODES.len()) as u64
     }
 
     /// Sends all, oldest first.
     pub(super) fn send(&self, to: SocketAddr) -> Result<()> {
         let mut connection = Connection::open(to)?;
-        let mut requests = Request::all();
+        let mut requests = self.requests();
         let mut encoder = snap::raw::Encoder::new();
         let mut body = Vec::new();
         for step in 1 - self.steps..=0 {
-            let at = (self.end_seconds + step * STEP_SECONDS) * 1_000;
+            let at = (self.end_seconds + step * self.step_seconds) * 1_000;
             for request in &mut requests {
                 request.advance(at);
                 body.resize(snap::raw::max_compress_len(request.bytes.len()), 0);
@@ -64,6 +111,40 @@ impl Fill {
         }
         Ok(())
     }
+
+    fn requests(&self) -> Vec<Request> {
+        let counted = (0..self.services * self.instances)
+            .flat_map(|it| CODES.map(|code| (self.counted(it, code), false)));
+        let rules = if self.is_recorded { self.services } else { 0 };
+        let recorded = (0..rules).map(|it| (recorded(it), true));
+        let all: Vec<_> = counted.chain(recorded).enumerate().collect();
+        all.chunks(self.series_a_request).map(Request::of).collect()
+    }
+
+    fn counted(&self, instance: usize, code: &str) -> Labels {
+        vec![
+            ("__name__", "http_requests_total".to_owned()),
+            ("code", code.to_owned()),
+            ("instance", format!("10.0.{}.{}:9100", instance / 250, instance % 250)),
+            ("job", "bench".to_owned()),
+            ("service", Self::service(instance / self.instances)),
+        ]
+    }
+}
+
+/// Sorted by name.
+type Labels = Vec<(&'static str, String)>;
+
+/// As the rules of Sloth name it.
+fn recorded(service: usize) -> Labels {
+    let service = Fill::service(service);
+    vec![
+        ("__name__", "slo:sli_error:ratio_rate5m".to_owned()),
+        ("sloth_id", format!("{service}-{service}")),
+        ("sloth_service", service.clone()),
+        ("sloth_slo", service),
+        ("sloth_window", "5m".to_owned()),
+    ]
 }
 
 /// A request that is sent again and again, with other values.
@@ -79,6 +160,8 @@ struct Counter {
     value: u64,
     chance: u64,
     at: usize,
+    /// It is none, but a share of one.
+    is_share: bool,
 }
 
 /// A sample: a float and a moment of six bytes of seven bits each, which lasts until the year 2109.
@@ -86,23 +169,10 @@ const SAMPLE: [u8; 2] = [0x12, 16];
 const MOMENT_BYTES: usize = 6;
 
 impl Request {
-    fn all() -> Vec<Self> {
-        let series = (0..SERVICES * INSTANCES).flat_map(|it| CODES.map(|code| (it, code)));
-        let series: Vec<_> = series.enumerate().collect();
-        series.chunks(SERIES_A_REQUEST).map(Self::of).collect()
-    }
-
-    fn of(series: &[(usize, (usize, &str))]) -> Self {
+    fn of(series: &[(usize, (Labels, bool))]) -> Self {
         let (mut bytes, mut counters) = (Vec::new(), Vec::new());
-        for (number, (instance, code)) in series {
+        for (number, (labels, is_share)) in series {
             let mut inner = Vec::new();
-            let labels = [
-                ("__name__", "http_requests_total".to_owned()),
-                ("code", (*code).to_owned()),
-                ("instance", format!("10.0.{}.{}:9100", instance / 250, instance % 250)),
-                ("job", "bench".to_owned()),
-                ("service", format!("service-{:04}", instance / INSTANCES)),
-            ];
             for (name, value) in labels {
                 let mut label = Vec::new();
                 field(&mut label, 0x0a, name.as_bytes());
@@ -118,8 +188,10 @@ impl Request {
             field(&mut bytes, 0x0a, &inner);
             let at = bytes.len() - inner.len() + within;
             let number = *number as u64;
-            let usual = if *code == "200" { 200 + number % 800 } else { number % 5 };
-            counters.push(Counter { usual, value: 0, chance: number * 2 + 1, at });
+            let went_well = number.is_multiple_of(2);
+            let usual = if went_well { 200 + number % 800 } else { number % 5 };
+            let (chance, is_share) = (number * 2 + 1, *is_share);
+            counters.push(Counter { usual, value: 0, chance, at, is_share });
         }
         Self { bytes, counters }
     }
@@ -131,7 +203,9 @@ impl Request {
             (at >> (7 * byte) & 0x7f) as u8 | more
         });
         for counter in &mut self.counters {
-            let value = (counter.next() as f64).to_le_bytes();
+            let next = counter.next() as f64;
+            let share = (counter.chance % 1_000) as f64 / 1e6;
+            let value = if counter.is_share { share } else { next }.to_le_bytes();
             let sample = value.into_iter().chain([0x10]).chain(moment);
             for (to, byte) in self.bytes.iter_mut().skip(counter.at).zip(sample) {
                 *to = byte;
@@ -171,8 +245,9 @@ mod tests {
 
     #[test]
     fn samples_stand_where_they_are_looked_for() {
-        let mut requests = Request::all();
-        assert_eq!(requests.len() * SERIES_A_REQUEST, SERVICES * INSTANCES * CODES.len());
+        let fill = Fill::until_now(true);
+        let mut requests = fill.requests();
+        assert_eq!((requests.len(), fill.at_once().requests().len()), (5, 1));
         let request = &mut requests[0];
         let length = request.bytes.len();
         request.advance(1_700_000_000_000);
@@ -187,7 +262,7 @@ mod tests {
 
     #[test]
     fn every_service_has_counters_that_grow() {
-        let mut counter = Counter { usual: 500, value: 0, chance: 7, at: 0 };
+        let mut counter = Counter { usual: 500, value: 0, chance: 7, at: 0, is_share: false };
         let values: Vec<_> = (0..100).map(|_| counter.next()).collect();
         assert!(values.is_sorted() && values[99] > 45_000, "{values:?}");
     }
