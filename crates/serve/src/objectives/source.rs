@@ -177,7 +177,7 @@ fn rows(series: &dyn Series, text: &str, at: Timestamp) -> Result<Rows, AskError
 
 /// What a query is worth over series at hand.
 fn evaluated(series: &dyn Series, question: &Question) -> Result<Answer, AskError> {
-    answered(series, &parsed(&question.query)?, question.when)
+    answered(series, &parsed(&question.query)?, question.when, &Options::default())
 }
 
 /// A query, read.
@@ -189,13 +189,17 @@ pub(crate) fn parsed(text: &str) -> Result<Query, AskError> {
 }
 
 /// What a query that was read is worth over series at hand.
-pub(crate) fn answered(series: &dyn Series, query: &Query, when: When) -> Result<Answer, AskError> {
+pub(crate) fn answered(
+    series: &dyn Series,
+    query: &Query,
+    when: When,
+    options: &Options<'_>,
+) -> Result<Answer, AskError> {
     let text = query.text();
     let wrong = |why: String| AskError::Query { query: text.to_owned(), why };
-    let options = Options::default();
     match when {
         When::At(at) => {
-            let answer = query.instant(series, at.as_millisecond(), &options);
+            let answer = query.instant(series, at.as_millisecond(), options);
             single(text, answer.map_err(|it| wrong(it.to_string()))?.value)
         }
         When::Every { steps: 0, .. } => Ok(Answer::new()),
@@ -206,7 +210,7 @@ pub(crate) fn answered(series: &dyn Series, query: &Query, when: When) -> Result
                 let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
                 let from = first.as_millisecond();
                 let until = from + step * (steps.cast_signed() as i64 - 1);
-                let answer = query.range(series, (from, until), step, &options);
+                let answer = query.range(series, (from, until), step, options);
                 let value = answer.map_err(|it| wrong(it.to_string()))?.value;
                 let Value::Matrix(mut lines) = value else {
                     return Err(shape(text, "no range of numbers"));

@@ -327,7 +327,11 @@ impl<'a, C: Clock> Watcher<'a, C> {
         }
         let snapshot = setting.store.snapshot();
         let late = setting.store.options().late;
-        let round = Round::of(documents, &snapshot, &world.clock, late, &mut self.known).await;
+        let (clock, cancel) = (&world.clock, setting.cancel);
+        let round = Round::of(documents, &snapshot, clock, late, cancel, &mut self.known).await;
+        if cancel.is_cancelled() {
+            return;
+        }
         let at = round.at.as_millisecond();
         let figures = figures::samples(&figures::of(&round));
         let mut done = self.figures.write(setting.store, at, figures);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
-use evenkeel_promql::Query;
+use evenkeel_promql::{Cancel, Options, Query};
 use evenkeel_series::{Labels, Matcher, Samples, Series, Source, SourceError, Span, Summed};
 use evenkeel_slo::asking::{Answer, Question};
 use evenkeel_tsdb::Snapshot;
@@ -44,6 +44,7 @@ impl Queries {
 pub(super) struct Panel<'s> {
     snapshot: &'s Snapshot,
     queries: Mutex<&'s mut Queries>,
+    options: Options<'static>,
     found: Mutex<Found<'s>>,
 }
 
@@ -57,8 +58,10 @@ struct Found<'s> {
 }
 
 impl<'s> Panel<'s> {
-    pub(super) fn new(snapshot: &'s Snapshot, queries: &'s mut Queries) -> Self {
-        Self { snapshot, queries: Mutex::new(queries), found: Mutex::default() }
+    /// By `cancel`, what is asked is given up.
+    pub(super) fn new(snapshot: &'s Snapshot, queries: &'s mut Queries, cancel: Cancel) -> Self {
+        let options = Options { cancel: Some(cancel), ..Options::default() };
+        Self { snapshot, queries: Mutex::new(queries), options, found: Mutex::default() }
     }
 
     /// The series that meet every matcher and may have samples in a span; perhaps some more that meet every matcher.
@@ -88,7 +91,7 @@ impl<'s> Panel<'s> {
 impl Ask for Panel<'_> {
     async fn ask(&self, question: &Question) -> Result<Answer, AskError> {
         let query = locked(&self.queries).read(&question.query)?;
-        answered(self, &query, question.when)
+        answered(self, &query, question.when, &self.options)
     }
 }
 

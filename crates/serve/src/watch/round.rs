@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel_promql::Cancel;
 use evenkeel_slo::Objective;
 use evenkeel_tsdb::Snapshot;
 use evenkeel_units::Clock;
@@ -42,18 +43,19 @@ pub(super) struct Known {
 }
 
 impl Round {
-    /// Judges what some documents say. `late` says how late samples may come.
+    /// Judges what some documents say. `late` says how late samples may come; by `cancel` all is given up.
     pub(super) async fn of(
         documents: &Documents,
         store: &Snapshot,
         clock: &impl Clock,
         late: Duration,
+        cancel: &Cancel,
         known: &mut Known,
     ) -> Self {
         let (at, began) = (clock.wall(), clock.now());
         let Known { queries, courses } = known;
         courses.resize(documents.objectives.len(), None);
-        let panel = Panel::new(store, queries);
+        let panel = Panel::new(store, queries, cancel.clone());
         let mut all = Vec::with_capacity(documents.objectives.len());
         for (objective, course) in documents.objectives.iter().zip(courses) {
             let judged = course::judge(&panel, objective, at, late, course).await;
@@ -113,8 +115,15 @@ spec: {objective: 90%, window: 1h, sli: {raw: {errorRatio: 'sum by (job) (rate(a
         store.append(&batch).unwrap();
         let clock = Stopped::at(3_600_000);
         let late = Duration::from_mins(30);
-        let round =
-            Round::of(&documents, &store.snapshot(), &clock, late, &mut Known::default()).await;
+        let round = Round::of(
+            &documents,
+            &store.snapshot(),
+            &clock,
+            late,
+            &Cancel::default(),
+            &mut Known::default(),
+        )
+        .await;
         let [available, mistaken] = &round.all[..] else { panic!("{round:?}") };
         let left = available.judged.as_ref().unwrap().standing.account.left();
         assert_eq!((left, round.at), (Some(Share::of(1, 2)), clock.wall()));
@@ -178,9 +187,11 @@ spec: {objective: 90%, window: 1h, sli: {composite: [{slo: available}, {slo: low
                 continue;
             }
             let (clock, snapshot) = (Stopped::at(minute * 60_000), store.snapshot());
-            let round = Round::of(&documents, &snapshot, &clock, late, &mut known).await;
+            let round =
+                Round::of(&documents, &snapshot, &clock, late, &Cancel::default(), &mut known)
+                    .await;
             let mut queries = Queries::default();
-            let panel = Panel::new(&snapshot, &mut queries);
+            let panel = Panel::new(&snapshot, &mut queries, Cancel::default());
             for (stood, objective) in round.all.iter().zip(&documents.objectives) {
                 let fresh =
                     crate::objectives::judge(&panel, objective, clock.wall()).await.unwrap();
