@@ -3,6 +3,7 @@
 //! ```text
 //! door     connections, heads and bodies within bounds, and who may ask
 //! server   everything opened, run, and ended in order
+//! desk     each request finds who answers it
 //! settings what it is given, and what its files ask for
 //! intake   the store, as those see it who bring samples
 //! ingest   remote write and OTLP: bodies in, status out
@@ -22,6 +23,7 @@
 //! exemplars.
 
 mod api;
+mod desk;
 pub mod door;
 mod forward;
 mod history;
