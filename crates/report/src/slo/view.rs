@@ -194,7 +194,7 @@ impl<'a> View<'a> {
 
     /// What an event is called where only its name stands: with its kind, unless its name says it.
     pub(super) fn called(it: &Cause) -> String {
-        let kind = kind(it.kind);
+        let kind = it.kind.name();
         match it.name.to_lowercase().contains(kind) {
             true => it.name.clone(),
             false => format!("{kind} {}", it.name),
@@ -204,15 +204,6 @@ impl<'a> View<'a> {
 
 /// A time from which on days are counted rather than hours.
 pub(super) const DAYS: Duration = Duration::from_hours(50);
-
-/// Kinds of events, in a word.
-pub(super) const fn kind(of: Kind) -> &'static str {
-    match of {
-        Kind::Deploy => "deploy",
-        Kind::Incident => "incident",
-        Kind::Drill => "drill",
-    }
-}
 
 /// Kinds of events, as classes of a tone.
 pub(super) const fn class(of: Kind) -> &'static str {

@@ -4,7 +4,7 @@ use evenkeel_slo::attribution::{Attribution, Cause, Culprit};
 use evenkeel_slo::policy::{Action, Level};
 use maud::{Markup, html};
 
-use super::view::{View, class, kind};
+use super::view::{View, class};
 use super::words;
 use crate::figure;
 use crate::html::piece::{self, Card, Column};
@@ -98,13 +98,17 @@ fn causes(view: &View) -> Markup {
         ]
     };
     let of_culprit = |it: &Culprit| {
-        let (number, cause) = found(view, &it.name);
-        let class = cause.map_or("acc", |it| class(it.kind));
+        let cause = found(view, &it.name);
+        let class = cause.map_or("acc", |it| class(it.1.kind));
         let name = html! {
             span.name {
-                @if let Some(number) = number { span.number.(class) { (number) } " " }
-                (it.name)
-                @if let Some(cause) = cause { small { (kind(cause.kind)) " · " (view.moment(cause.time.from)) } }
+                @match cause {
+                    Some((number, cause)) => {
+                        span.number.(class) { (number) } " " (cause.name)
+                        small { (cause.kind.name()) " · " (view.moment(cause.time.from)) }
+                    },
+                    None => (it.name),
+                }
             }
         };
         row(name, class, it.counts.bad())
@@ -153,10 +157,11 @@ const LABELS_MAX: usize = 2;
 /// Values of each.
 const LABELLED_MAX: usize = 4;
 
-/// A cause by its name, and its number.
-fn found<'a>(view: &View<'a>, name: &str) -> (Option<usize>, Option<&'a Cause>) {
-    let place = view.events.iter().position(|it| it.name == name);
-    (place.map(|it| it + 1), place.and_then(|it| view.events.get(it)).copied())
+/// What went on by the name that it is blamed by, and its number.
+pub(super) fn found<'a>(view: &View<'a>, name: &str) -> Option<(usize, &'a Cause)> {
+    let is_it = |it: &&Cause| format!("{} {}", it.kind.name(), it.name) == name;
+    let place = view.events.iter().position(is_it)?;
+    Some((place + 1, view.events.get(place)?))
 }
 
 /// What is done as the budget goes, from full to dry; the step that holds is marked.

@@ -8,6 +8,7 @@ use evenkeel_units::Human;
 
 use super::Sheet;
 use super::view::View;
+use super::went::found;
 use crate::figure;
 use crate::mark::Tone;
 
@@ -64,7 +65,8 @@ pub(super) fn cause(view: &View) -> String {
     }
     if let Some(worst) = view.went.culprits.first() {
         let spent = share(Some(worst.share)).unwrap_or(0.0) * (1.0 - left);
-        said += &format!(" Of what is known, {} took most: {}.", worst.name, figure::share(spent));
+        let name = found(view, &worst.name).map_or(worst.name.clone(), |it| View::called(it.1));
+        said += &format!(" Of what is known, {name} took most: {}.", figure::share(spent));
     }
     said
 }

@@ -50,6 +50,11 @@ fn the_verdict_comes_first_and_names_what_took_most() {
     for (number, name) in ["deploy v412", "drill #41", "INC-88"].iter().enumerate() {
         let sign = format!("data-sign=\"{}\"", number + 1);
         assert!(part(&page, "course").contains(&sign) && part(&page, "course").contains(name));
+        let number = format!("\">{}</span> ", number + 1);
+        assert!(
+            part(&page, "went").contains(&number),
+            "the number of {name} is not where it is blamed"
+        );
     }
     for load_line in
         ["50% · review risky changes", "25% · ticket shop-board", "10% · freeze all-changes"]

@@ -10,10 +10,10 @@ use evenkeel_slo::backtest::replay;
 use evenkeel_slo::burn::Severity;
 use evenkeel_slo::gate::Request;
 use evenkeel_slo::reading::ReadingError;
-use evenkeel_slo::{Charter, Counts, History, Interval, Objective};
+use evenkeel_slo::{Budget, Charter, Counts, History, Interval, Objective};
 use jiff::Timestamp;
 
-use crate::objectives::{AskError, Judged, Source, history, judge};
+use crate::objectives::{AskError, Judged, Source, history};
 
 /// A window is drawn by so many slices: enough for a month of five minutes.
 const SLICES: u32 = 8_640;
@@ -52,7 +52,7 @@ impl Known {
     }
 }
 
-/// Judges an objective at a moment, and asks for everything that its page shows.
+/// What a page shows of an objective that was judged: asks for the course of its window.
 ///
 /// # Errors
 /// When the source does not answer.
@@ -60,9 +60,8 @@ pub async fn sheet(
     source: &Source,
     of: &Objective,
     known: Known,
-    at: Timestamp,
+    judged: Judged,
 ) -> Result<Sheet, AskError> {
-    let judged = judge(source, of, at).await?;
     let course = course(source, of, &judged).await?;
     Ok(sheet_of(of, known, judged, course))
 }
@@ -118,11 +117,12 @@ pub(crate) async fn course(
         return Ok(coarse);
     }
     let fine = history(source, of, shown, slice).await?;
-    let present = |it: &History| it.coverage(shown).present;
+    let (fine, coarse) = (begun_with_data(fine, is_young), begun_with_data(coarse, is_young));
     // A slice that is shorter than it takes from one sample to the next has no increase.
-    let is_close = present(&fine).saturating_mul(4) >= present(&coarse).saturating_mul(3);
-    let chosen = if is_close || coarse.slice() > shown.length() { fine } else { coarse };
-    Ok(begun_with_data(chosen, is_young))
+    let present = |it: &History| it.coverage(shown).present;
+    let is_dense = present(&fine).saturating_mul(4) >= fine.bounds().length().saturating_mul(3);
+    let is_as_good = present(&fine).saturating_mul(4) >= present(&coarse).saturating_mul(3);
+    Ok(if is_dense || is_as_good { fine } else { coarse })
 }
 
 /// The same without what lies before the first data, of a window that is drawn from there.
@@ -133,16 +133,22 @@ fn begun_with_data(of: History, is_young: bool) -> History {
     History::new(first.0.from, of.slice(), counts).unwrap_or(of)
 }
 
-/// The pages that the alerts of an objective would have sent, as incidents: from the first events that they were sent for.
+/// The pages that the alerts of an objective would have sent, as incidents: while its budget burned as fast as it takes.
 fn pages(of: &Objective, history: &History, at: Timestamp) -> Vec<Cause> {
     let passed = of.elapsed(at);
     let fired = replay(of.promise, &of.burn, history);
     let mut pages: Vec<(String, Interval)> = Vec::new();
     for it in fired.iter().filter(|it| it.severity == Severity::Page && !it.inhibited) {
         let Some(rule) = of.burn.get(it.rule) else { continue };
-        let before = rule.short.unwrap_or(Duration::ZERO).saturating_add(history.slice());
-        let from = it.time.from.checked_sub(before).unwrap_or(it.time.from);
-        let time = Interval::new(from, it.time.to).common(passed);
+        let from = it.time.from.checked_sub(rule.long).unwrap_or(it.time.from);
+        let told = Interval::new(from, it.time.to).common(passed);
+        let burns = |counts: Option<Counts>| {
+            let budget = counts.map(|counts| Budget { objective: of.promise, counts });
+            budget.and_then(Budget::burn_rate).is_some_and(|it| it > rule.factor)
+        };
+        let within = history.slices().filter(|it| it.0.meets(told) && burns(it.1)).map(|it| it.0);
+        let burned = within.reduce(|all, it| Interval::new(all.from, it.to));
+        let time = burned.unwrap_or(it.time).common(passed);
         match pages.last_mut().filter(|last| last.1.meets(time)) {
             Some(last) => last.1.to = last.1.to.max(time.to),
             None => pages.push((rule.name.clone(), time)),
