@@ -74,6 +74,8 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         Verb::Chaos(args::Chaos::Approve(args)) => verb::chaos::approve::run(&args, screen),
         Verb::Chaos(args::Chaos::Faults) => verb::chaos::faults(screen),
         Verb::Chaos(args::Chaos::Import(args)) => verb::chaos::import::run(&args, screen),
+        Verb::Slo(args::slo::Slo::Init(args)) => on_runtime(verb::slo::init::run(args, screen)),
+        Verb::Slo(args::slo::Slo::Report(args)) => on_runtime(verb::slo::report::run(args, screen)),
         Verb::Slo(args::slo::Slo::Status(args)) => on_runtime(verb::slo::status::run(args, screen)),
         Verb::Slo(args::slo::Slo::Watch(args)) => on_runtime(verb::slo::watch::run(args, screen)),
         Verb::Slo(args::slo::Slo::Explain(args)) => {

@@ -13,12 +13,17 @@ use crate::verb::slo::causes::event;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Slo {
+    /// Ask a service what it counts at its /metrics, and write first objectives for it, with a prometheus.yml that collects
+    /// what they need.
+    Init(SloInitArgs),
     /// Show how objectives stand: what was reached, what is left of the budget, which alerts fire. Exit code 1 when a budget
     /// is exhausted, 6 when there is no data to tell.
     Status(SourceArgs),
     /// Watch objectives on the terminal: budgets, burn rates and alerts as they change; a line each where there is no terminal.
     /// `q` or Ctrl-C ends it.
     Watch(WatchArgs),
+    /// Write how objectives stand and how they got there as one HTML file: burn-down, who burned it, the indicator, alerts.
+    Report(SloReportArgs),
     /// Show how what is left of a budget was computed, and who burned it: formulas, inputs, what was asked, how much data there
     /// was; bad events by label, deploy, incident and drill.
     Explain(ExplainArgs),
@@ -33,6 +38,33 @@ pub(crate) enum Slo {
     Backtest(BacktestArgs),
     /// Bring objectives and policies over from other tools, and list what does not carry over.
     Import(SloImportArgs),
+}
+
+/// First objectives.
+#[derive(Args, Debug)]
+pub(crate) struct SloInitArgs {
+    /// Where the service exposes its metrics, such as http://127.0.0.1:8080/metrics.
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// What the service is called. Default: after its address.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The objectives to write.
+    #[arg(long, value_name = "FILE", default_value = "slo.yaml")]
+    pub(crate) file: PathBuf,
+    /// The configuration of `metrics serve` to write.
+    #[arg(long, value_name = "FILE", default_value = "prometheus.yml")]
+    pub(crate) config: PathBuf,
+}
+
+/// Objectives as a page.
+#[derive(Args, Debug)]
+pub(crate) struct SloReportArgs {
+    #[command(flatten)]
+    pub(crate) asked: ExplainArgs,
+    /// The file to write.
+    #[arg(long, short = 'o', value_name = "FILE", default_value = "slo-report.html")]
+    pub(crate) out: PathBuf,
 }
 
 /// A file of another tool, as documents of ours.

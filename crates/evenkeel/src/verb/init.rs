@@ -53,15 +53,15 @@ pub(crate) async fn run(args: InitArgs, screen: &Screen) -> Result<Exit, Failure
 }
 
 /// A URL taken apart.
-struct Target {
-    base: String,
-    path: String,
-    port: u16,
-    name: String,
+pub(super) struct Target {
+    pub(super) base: String,
+    pub(super) path: String,
+    pub(super) port: u16,
+    pub(super) name: String,
 }
 
 impl Target {
-    fn parse(url: &str) -> Result<Self, Failure> {
+    pub(super) fn parse(url: &str) -> Result<Self, Failure> {
         let wrong = || {
             Failure::usage(format!("`{url}` is no URL that can be drilled"))
                 .help("write one such as http://127.0.0.1:8080/")

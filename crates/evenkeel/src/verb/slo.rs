@@ -7,6 +7,8 @@ pub(crate) mod dashboard;
 pub(crate) mod explain;
 pub(crate) mod gate;
 pub(crate) mod import;
+pub(crate) mod init;
+pub(crate) mod report;
 pub(crate) mod rules;
 pub(crate) mod sla;
 pub(crate) mod status;

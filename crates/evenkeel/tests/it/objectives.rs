@@ -157,6 +157,23 @@ fn a_spent_budget_closes_the_gate_and_an_exception_is_kept() {
 }
 
 #[test]
+fn a_report_is_one_file_with_every_objective_and_what_went_on() {
+    let world = world();
+    let event = "deploy:v42=2026-03-02T11:25:00Z";
+    let rest = ["--source", "data", "--at", AT, "--event", event, "-o", "slo.html"];
+    let output = world.run(&[&["slo", "report", "slos.yaml"], &rest[..]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let page = std::fs::read_to_string(world.folder().join("slo.html")).unwrap();
+    for wanted in ["deploy v42", "−35.98%", "available</a>", "free</a>", "unknown</a>", "no data"]
+    {
+        assert!(page.contains(wanted), "{wanted}");
+    }
+    let again = world.run(&[&["slo", "report", "slos.yaml"], &rest[..]].concat());
+    assert_eq!(again.status.code(), Some(0), "{}", said(&again));
+    assert_eq!(page, std::fs::read_to_string(world.folder().join("slo.html")).unwrap());
+}
+
+#[test]
 fn history_is_played_through_alerts() {
     let world = world();
     let incident = "2026-03-02T11:30:00Z..2026-03-02T12:00:00Z";

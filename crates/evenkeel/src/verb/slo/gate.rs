@@ -5,9 +5,8 @@ use std::io::Write as _;
 use std::path::Path;
 
 use evenkeel_serve::objectives::judge;
-use evenkeel_slo::gate::{Audit, Decision, Facts, Gate, Request, Verdict};
-use evenkeel_slo::policy::{Policy, Stance};
-use evenkeel_slo::reading;
+use evenkeel_slo::Charter;
+use evenkeel_slo::gate::{Audit, Decision, Request, Verdict};
 use serde_json::{Value, json};
 
 use super::asked::{Asked, asked, unasked};
@@ -24,20 +23,11 @@ pub(crate) async fn run(args: GateArgs, screen: &Screen) -> Result<Exit, Failure
     let (kind, reason) = (args.kind.as_str(), args.reason.as_deref());
     let mut all = Vec::new();
     for it in &objectives {
-        let document = reading::budget_policy(library.error_budget_policies(), it);
-        let policy = document.map_or_else(|| Ok(Policy::default()), reading::policy);
-        let policy = policy.map_err(|error| Failure::usage(error.to_string()))?;
-        let gate = document.and_then(|it| it.gate.as_ref()).map_or_else(Gate::default, Gate::from);
+        let charter = Charter::of(library.error_budget_policies(), it);
+        let charter = charter.map_err(|error| Failure::usage(error.to_string()))?;
         let judged = judge(&source, it, at).await.map_err(unasked)?;
-        let left = judged.standing.account.left();
-        let stance = left.map(|left| Stance::of(&policy, left, at)).unwrap_or_default();
-        let firing = judged.standing.firing();
-        let facts = Facts {
-            left,
-            firing: firing.map(|it| (it.rule.name.as_str(), it.rule.severity, it.long)).collect(),
-            freezes: stance.freezes(&policy).collect(),
-        };
-        let decision = gate.decide(Request { kind, reason, who: Some(&who), at }, &facts);
+        let decision =
+            charter.decide(Request { kind, reason, who: Some(&who), at }, &judged.standing);
         all.push((it, row(it, &judged), decision));
     }
     for (it, _, decision) in &all {
