@@ -203,24 +203,26 @@ impl Burst {
         let (at, end) = at;
         let after = if at == self.end() { ", when it is over" } else { "" };
         let mut text = test(step, of, rule, &format!("{}{after}", self.about));
-        // All is bad before the long window, by one step, which sums of Prometheus 2 still hold.
+        // All is bad before the long window. Nothing happens in the step before it, which sums of Prometheus 2 still hold.
         let begins = (end + 1).saturating_sub(self.quiet);
-        let bad = (0..=end).map(|step| match (step + at).checked_sub(end + self.quiet) {
-            // Rules are evaluated at the first step of all too.
-            _ if step == 0 => 0,
-            _ if step + 1 < begins => self.total,
-            Some(after) => {
-                usize::try_from(after).ok().and_then(|it| self.bad.get(it)).map_or(0, |it| *it)
+        let counts = (0..=end).map(|step| {
+            let after = (step + at).checked_sub(end + self.quiet);
+            let bad = after.and_then(|it| self.bad.get(usize::try_from(it).ok()?)).copied();
+            match step + 1 {
+                // Rules are evaluated at the first step of all too.
+                1 => (0, self.total),
+                it if it == begins => (0, 0),
+                it if it < begins => (self.total, self.total),
+                _ => (bad.unwrap_or_default(), self.total),
             }
-            None => 0,
         });
-        let bad: Vec<u64> = bad.collect();
-        let inside = |step: u64, wide: u64| {
+        let (bad, total): (Vec<u64>, Vec<u64>) = counts.unzip();
+        text += &histories(of, step, end, |step, wide| {
             let until = usize::try_from(step + 1).unwrap_or(usize::MAX);
             let from = until.saturating_sub(usize::try_from(wide).unwrap_or(usize::MAX));
-            bad.get(from..until).unwrap_or_default().iter().sum()
-        };
-        text += &histories(of, step, end, |step, wide| (inside(step, wide), wide * self.total));
+            let inside = |of: &[u64]| of.get(from..until).unwrap_or_default().iter().sum();
+            (inside(&bad), inside(&total))
+        });
         let burn = Some(duration(rule.long));
         text += "  promql_expr_test:\n";
         text + &asked(of, rule, burn.as_deref(), times(step, end), fires)

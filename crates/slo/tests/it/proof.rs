@@ -53,6 +53,9 @@ fn exact_rules_pass_their_tests_and_wrong_ones_do_not() {
         ("for: 2m", "for: 0s"),
     ];
     check(&file(&exact::rules(&subject)), &proof::exact(&subject, "rules.yaml"), &wrong);
+    // Fewer events than a hundred decide by one, and no step too many may be counted.
+    let short = Subject { objective: "98%".parse().unwrap(), ..subject };
+    check(&file(&exact::rules(&short)), &proof::exact(&short, "rules.yaml"), &[]);
 }
 
 #[test]
