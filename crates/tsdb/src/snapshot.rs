@@ -77,6 +77,16 @@ impl Snapshot {
         values.filter(|value| !value.is_empty()).map(str::to_owned).collect()
     }
 
+    /// Says each label of the living series, by name and value, with how many of them have it.
+    pub fn living_by_label(&self, mut visit: impl FnMut(&str, &str, usize)) {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let mut names = Vec::new();
+        index.each_name(&mut |name| names.push(name.to_owned()));
+        for name in names {
+            index.each_value(&name, &mut |value, series| visit(&name, value, series.len()));
+        }
+    }
+
     /// What families of metrics are said to be.
     pub fn metadata(&self) -> &BTreeMap<String, Metadata> {
         &self.metadata

@@ -14,6 +14,8 @@ pub(crate) struct Asked(Vec<(String, String)>);
 
 /// Moments beyond this, in seconds, are no moments.
 const SECONDS_MAX: f64 = 9e12;
+/// More selectors at once are looked for one after the other.
+const SELECTORS_MAX: usize = 1_000;
 /// No timeout is longer than this.
 const TIMEOUT_MAX: Duration = Duration::from_mins(2);
 
@@ -125,8 +127,17 @@ impl Asked {
 
     /// The selectors of `match[]`.
     pub(super) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, Failed> {
-        let texts = self.0.iter().filter(|it| it.0 == "match[]").map(|it| &it.1);
-        texts.map(|text| selector(text).map_err(|why| Failed::parameter("match[]", why))).collect()
+        let texts: Vec<_> = self.all("match[]").collect();
+        if texts.len() > SELECTORS_MAX {
+            return Err(Failed::parameter(
+                "match[]",
+                format!("there are more than {SELECTORS_MAX}"),
+            ));
+        }
+        texts
+            .into_iter()
+            .map(|text| selector(text).map_err(|why| Failed::parameter("match[]", why)))
+            .collect()
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn answer<C: Clock>(
         "status/runtimeinfo" => Ok(status::runtime(world)),
         "status/flags" => Ok(status::flags(world)),
         "status/config" => Ok(status::config(world)),
-        "status/tsdb" => Ok(status::store(world)),
+        "status/tsdb" => status::store(world, asked),
         "targets" => Ok(status::targets(world, asked)),
         "rules" => rules::rules(world, asked),
         "alerts" => Ok(rules::alerts(world)),

@@ -1,9 +1,12 @@
 //! Status: what the server is, what it scrapes, and what it holds.
 
+use std::collections::BTreeMap;
+
 use evenkeel_metrics::scrape::{Health, Target, time};
+use evenkeel_series::METRIC_NAME;
 use evenkeel_units::Clock;
 
-use super::answer::Said;
+use super::answer::{Failed, Said};
 use super::asked::Asked;
 use super::json;
 use crate::server::World;
@@ -56,15 +59,41 @@ pub(super) fn config<C: Clock>(world: &World<C>) -> Said {
     Said::data(map(&[("yaml", &world.wanted().config_text)]))
 }
 
-pub(super) fn store<C: Clock>(world: &World<C>) -> Said {
+/// What lives in memory, and of what there is most, `limit` of each (10).
+pub(super) fn store<C: Clock>(world: &World<C>, asked: &Asked) -> Result<Said, Failed> {
+    let limit = asked.limit("limit")?.unwrap_or(10);
     let it = world.store.statistics();
     let (from, to) = it.live_moments.unwrap_or_default();
-    Said::data(format!(
-        "{{\"headStats\":{{\"numSeries\":{},\"numLabelPairs\":0,\"chunkCount\":0,\"minTime\":{from},\"maxTime\":{to}}},\
-         \"seriesCountByMetricName\":[],\"labelValueCountByLabelName\":[],\"memoryInBytesByLabelName\":[],\
-         \"seriesCountByLabelValuePair\":[]}}",
-        it.live_series
-    ))
+    let (mut metrics, mut pairs) = (Vec::new(), Vec::new());
+    let (mut values, mut bytes) = (BTreeMap::new(), BTreeMap::new());
+    world.store.snapshot().living_by_label(|name, value, series| {
+        if name == METRIC_NAME {
+            metrics.push((value.to_owned(), series));
+        }
+        pairs.push((format!("{name}={value}"), series));
+        *values.entry(name.to_owned()).or_insert(0) += 1;
+        *bytes.entry(name.to_owned()).or_insert(0) += value.len();
+    });
+    let (series, count) = (it.live_series, pairs.len());
+    let mut data = format!(
+        "{{\"headStats\":{{\"numSeries\":{series},\"numLabelPairs\":{count},\"minTime\":{from},\"maxTime\":{to}}}"
+    );
+    for (name, mut all) in [
+        ("seriesCountByMetricName", metrics),
+        ("labelValueCountByLabelName", values.into_iter().collect()),
+        ("memoryInBytesByLabelName", bytes.into_iter().collect()),
+        ("seriesCountByLabelValuePair", pairs),
+    ] {
+        all.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+        data.push_str(&format!(",\"{name}\":"));
+        json::list(&mut data, all.iter().take(limit), |to, (name, value)| {
+            to.push_str("{\"name\":");
+            json::text(to, name);
+            to.push_str(&format!(",\"value\":{value}}}"));
+        });
+    }
+    data.push('}');
+    Ok(Said::data(data))
 }
 
 pub(super) fn alertmanagers<C: Clock>(world: &World<C>) -> Said {

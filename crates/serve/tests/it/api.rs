@@ -192,6 +192,12 @@ fn a_limit_cuts_the_answer_and_says_so() {
     for wrong in ["x", "-1"] {
         assert_eq!(world.get(&format!("/api/v1/labels?limit={wrong}")).status, 400);
     }
+    let many = "&match[]=a".repeat(1_001);
+    let head = "POST /api/v1/series\r\ncontent-type: application/x-www-form-urlencoded\r\n";
+    assert_eq!(world.send(head, many.as_bytes()).status, 400);
+    let most = world.data("status/tsdb?limit=1");
+    assert_eq!(most["seriesCountByMetricName"], json!([{"name": "a", "value": 3}]));
+    assert_eq!(most["labelValueCountByLabelName"], json!([{"name": "n", "value": 3}]));
 }
 
 #[test]

@@ -319,6 +319,24 @@ fn reads_what_the_server_says_of_itself(both: &Both) {
         let [(_, ours), (_, theirs)] = both.ask(&format!("GET /api/v1/{path}"), PANEL, "");
         assert!(!ours["data"][key].is_null() && !theirs["data"][key].is_null(), "{path}: {ours}");
     }
+    let [(_, ours), (_, theirs)] = both.ask("GET /api/v1/status/tsdb", PANEL, "");
+    for key in ["numSeries", "numLabelPairs"] {
+        let of = |it: &Value| it["data"]["headStats"][key].clone();
+        both.compare(key, &of(&ours), &of(&theirs));
+    }
+    for key in [
+        "seriesCountByMetricName",
+        "labelValueCountByLabelName",
+        "memoryInBytesByLabelName",
+        "seriesCountByLabelValuePair",
+    ] {
+        // Which of those with equally many come last is chance there.
+        let of = |it: &Value| -> Vec<_> {
+            let all = it["data"][key].as_array().unwrap();
+            all.iter().map(|it| it["value"].clone()).collect()
+        };
+        both.compare(key, &of(&ours), &of(&theirs));
+    }
     let [(_, ours), (_, theirs)] = both.ask("GET /api/v1/targets", PANEL, "");
     let of = |it: &Value| {
         let mut target = it["data"]["activeTargets"][0].clone();
