@@ -344,13 +344,14 @@ impl<'a, C: Clock> Watcher<'a, C> {
         if done.is_err() {
             world.counts.failure();
         }
-        let notices = self.burning.iter_mut().flat_map(|it| it.due(at, setting));
-        world.watch.tellers().put(notices.collect(), &self.wanted.config);
         let failing = round.all.iter().filter(|it| it.judged.is_err()).count();
         world.watch.rounds.fetch_add(1, Ordering::Relaxed);
         world.watch.failures.fetch_add(failing as u64, Ordering::Relaxed);
         self.show_objectives(round.took);
         *locked(&world.watch.last) = Some(Arc::new(round));
+        // Who is told finds it here.
+        let notices = self.burning.iter_mut().flat_map(|it| it.due(at, setting));
+        world.watch.tellers().put(notices.collect(), &self.wanted.config);
     }
 
     fn show_objectives(&self, took: std::time::Duration) {
