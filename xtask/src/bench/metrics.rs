@@ -137,10 +137,10 @@ impl<'a> Bench<'a> {
                         Maker::Prometheus => Some(fill.recorded()),
                         Maker::Victoria => None,
                     };
-                    let mut engines = bench.all_filled(case.name, number, of, &mut taken_in)?;
+                    let engines = bench.all_filled(case.name, number, of, &mut taken_in)?;
                     let ours = bench.programs.iter().find(|(maker, _)| *maker == Maker::Ours);
                     let (_, program) = ours.context("there is no program of ours")?;
-                    *round = judging::measure(&fill, &mut engines, program, &bench.core)?;
+                    *round = judging::measure(&fill, engines, program, &bench.core)?;
                     Ok(())
                 })?,
             };

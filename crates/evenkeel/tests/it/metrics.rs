@@ -110,3 +110,57 @@ fn an_address_of_others_needs_a_token_that_cannot_be_guessed() {
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(said(&output).contains("can be guessed"), "{}", said(&output));
 }
+
+const SLO: &str = "\
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: available}
+spec: {objective: 99%, sli: {availability: {bad: bad_total, total: all_total}}}
+";
+
+fn rules(name: &str) -> String {
+    format!("groups: [{{name: {name}, rules: [{{record: one, expr: '1'}}]}}]\n")
+}
+
+#[test]
+fn a_hangup_has_the_files_read_again() {
+    let world = World::new();
+    world.write("slos.yaml", SLO);
+    world.write("prometheus.yml", "rule_files: [rules.yml]\n");
+    world.write("rules.yml", &rules("before"));
+    let server = Server::start(&world, &["slos.yaml", "--config", "prometheus.yml"]);
+    let said = server.said.last().unwrap();
+    assert!(said.contains("1 objective is judged, 1 group of rules is evaluated"), "{said}");
+    let has = |path: &str, text: &str| {
+        wait_until(Duration::from_secs(20), || server.get(path).contains(text))
+    };
+    let hang_up = || kill_process(Pid::from_child(&server.child), Signal::HUP).unwrap();
+    assert!(has("/metrics", "slo_objective_ratio{slo=\"available\"} 0.99"));
+    world.write("rules.yml", &rules("after"));
+    hang_up();
+    assert!(has("/api/v1/rules", "\"name\":\"after\""), "{}", server.get("/api/v1/rules"));
+    world.write("rules.yml", "groups: [{name: broken}, {rules: }]\n");
+    hang_up();
+    assert!(has("/metrics", "evenkeel_files_last_read_successful 0"));
+    assert!(has("/api/v1/rules", "\"name\":\"after\""));
+    assert_eq!(server.end(Signal::TERM), Some(0));
+}
+
+#[test]
+fn mistakes_of_all_files_are_said_at_once() {
+    let world = World::new();
+    world.write("slos.yaml", &SLO.replace("99%", "199%"));
+    world.write("prometheus.yml", "rule_files: ['rules*.yml']\n");
+    world.write("rules.yml", "groups: [{name: a, rules: [{record: one, expr: 'sum('}]}]\n");
+    world.write(
+        "rules-b.yml",
+        "groups: [{name: a, rules: [{alert: A, expr: up, labels: {x: '{{ if }}'}}]}]\n",
+    );
+    let output = world.run(&["metrics", "serve", "slos.yaml", "--config", "prometheus.yml"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    for text in
+        ["slos.yaml:4:", "rules.yml:1:48", "rules-b.yml:1:49", "EK-D040", "EK-D041", "3 errors"]
+    {
+        assert!(said(&output).contains(text), "{text}\n{}", said(&output));
+    }
+}

@@ -125,6 +125,32 @@ impl Engine {
         Ok(Self { maker, running, address, connection, folder })
     }
 
+    /// Ours, started anew in the same folder, with objectives that it judges at intervals.
+    pub(super) fn judging(
+        self,
+        program: &Path,
+        core: &str,
+        documents: &str,
+        every_seconds: u64,
+    ) -> Result<Self> {
+        let Self { maker, running, address, connection, folder } = self;
+        drop((connection, running));
+        let config = format!(
+            "global: {{evaluation_interval: {every_seconds}s}}\nstorage: {{tsdb: {{retention: {{time: {YEAR}}}}}}}\n"
+        );
+        for (name, text) in [("judging.yml", &*config), ("slos.yaml", documents)] {
+            fs::write(folder.join(name), text).context("cannot write a file")?;
+        }
+        let (program, listen) = (program.to_string_lossy(), address.to_string());
+        let words = "metrics serve slos.yaml --config judging.yml --data data --listen";
+        let words: Vec<&str> =
+            [&*program].into_iter().chain(words.split(' ')).chain([&*listen]).collect();
+        let mut running = Running::start(maker.name(), (core, Rank::First), &folder, &words)?;
+        running.until("ready", || Ok(Connection::open(address)?.get(maker.health()).is_ok()))?;
+        let connection = Connection::open(address)?;
+        Ok(Self { maker, running, address, connection, folder })
+    }
+
     pub(super) const fn maker(&self) -> Maker {
         self.maker
     }

@@ -1,11 +1,11 @@
 //! Judging: what a round of objectives costs, against Prometheus with the rules of Sloth.
 //!
 //! A service has a counter with a sample each minute for thirty days, and an objective with four burn alerts. Ours judges
-//! them all by `slo status` on the folder of the server that keeps the samples; Prometheus evaluates the seventeen rules that
-//! Sloth makes of each. There are a hundred objectives, not a thousand, for the sake of whoever waits: both costs are
-//! those of each objective, times a thousand. What ours takes however many there are, such as to open the store, is counted
-//! once; of Prometheus nothing is counted but what it takes beyond what it takes without rules. It has been given what the
-//! rules would have written in the thirty days.
+//! them all at intervals, in the server that keeps the samples; Prometheus evaluates the seventeen rules that Sloth makes of
+//! each. There are a hundred objectives, not a thousand, for the sake of whoever waits: both costs are those of each
+//! objective, times a thousand, and nothing is counted but what a server takes beyond what it takes without objectives or
+//! rules. The first round of ours, which asks for the whole window, is left out; Prometheus has been given what the rules would
+//! have written in the thirty days.
 
 use std::fs;
 use std::path::Path;
@@ -25,25 +25,27 @@ use crate::bench::round::Round;
 const TOLD: f64 = 1_000.0;
 /// How often Prometheus evaluates all rules meanwhile: what it costs is by the round, however often there is one.
 const EVERY_SECONDS: u64 = 20;
+/// How often ours judges all objectives meanwhile.
+const OURS_EVERY_SECONDS: u64 = 2;
 /// So many rounds are measured.
 const ROUNDS: u32 = 2;
 /// What Sloth makes of an objective.
 const RULES: usize = 17;
-/// Ours is so quick that it is done again, for a figure.
-const TIMES: u32 = 5;
+/// In which the servers are looked at.
+const MEASURED: Duration = Duration::from_secs(EVERY_SECONDS * ROUNDS as u64);
 
 /// Measures one round. `program` is ours, which also says the rules of Sloth.
 pub(super) fn measure(
     fill: &Fill,
-    engines: &mut [Engine],
+    engines: Vec<Engine>,
     program: &Path,
     core: &str,
 ) -> Result<Round> {
     let mut round = Round::default();
-    for engine in engines {
+    for mut engine in engines {
         match engine.maker() {
             Maker::Ours => ours(fill, engine, program, core, &mut round)?,
-            Maker::Prometheus => prometheus(fill, engine, program, &mut round)?,
+            Maker::Prometheus => prometheus(fill, &mut engine, program, &mut round)?,
             Maker::Victoria => {}
         }
     }
@@ -69,63 +71,50 @@ fn documents(fill: &Fill) -> String {
     (0..fill.services()).map(one).chain([policy.to_owned()]).collect()
 }
 
-/// Runs ours in the folder of an engine. What it says goes to a file.
-fn run(program: &Path, folder: &Path, core: &str, words: &[&str], into: &str) -> Result<()> {
-    let file = fs::File::create(folder.join(into)).context("cannot write a file")?;
-    let status = Command::new("taskset")
-        .args(["-c", core])
-        .arg(program)
-        .args(words)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(file)
-        .status()
-        .context("cannot run taskset")?;
-    // Whoever burns is judged as well as who does not.
-    ensure!(matches!(status.code(), Some(0 | 1)), "{words:?} ended with {status}");
+/// What an engine takes while it is looked at, in seconds.
+fn cost(engine: &Engine) -> Result<f64> {
+    let before = engine.cpu()?;
+    thread::park_timeout(MEASURED);
+    Ok(engine.cpu()? - before)
+}
+
+fn ours(fill: &Fill, engine: Engine, program: &Path, core: &str, round: &mut Round) -> Result<()> {
+    let without = cost(&engine)?;
+    let mut engine = engine.judging(program, core, &documents(fill), OURS_EVERY_SECONDS)?;
+    // The first round asks for the whole window.
+    while rounds_of(&mut engine)? < 2.0 {
+        thread::park_timeout(Duration::from_secs(OURS_EVERY_SECONDS));
+    }
+    let before = rounds_of(&mut engine)?;
+    let with = cost(&engine)?;
+    let rounds = rounds_of(&mut engine)? - before;
+    ensure!(rounds >= 1.0, "not one round in {MEASURED:?}");
+    let told = engine.ask("/metrics")?;
+    let judged = told.matches("\nerror_budget_remaining_percentage{").count();
+    ensure!(judged == fill.services(), "of {} objectives {judged} are judged", fill.services());
+    round.say("evenkeel_cpu_seconds", (with - without) / rounds / fill.services() as f64 * TOLD);
+    let memory = machine::peak_memory_of(engine.id()).context("its memory is not told")?;
+    round.say("evenkeel_memory_bytes", memory);
     Ok(())
 }
 
-fn ours(
-    fill: &Fill,
-    engine: &mut Engine,
-    program: &Path,
-    core: &str,
-    round: &mut Round,
-) -> Result<()> {
-    let folder = engine.folder().to_owned();
-    fs::write(folder.join("slos.yaml"), documents(fill)).context("cannot write a file")?;
-    // At this moment, a little after the last sample, as rules are evaluated.
-    let all = ["slo", "status", "slos.yaml", "--source", "data", "--output", "json"];
-    let first = Fill::service(0);
-    let one = [&all[..], &["--slo", &first]].concat();
-    let cost = |words: &[&str]| -> Result<f64> {
-        let before = machine::cpu_of_children()?;
-        for _ in 0..TIMES {
-            run(program, &folder, core, words, "status.json")?;
-        }
-        Ok((machine::cpu_of_children()? - before) / f64::from(TIMES))
-    };
-    let (of_one, of_all) = (cost(&one)?, cost(&all)?);
-    let each = (of_all - of_one) / (fill.services() - 1) as f64;
-    round.say("evenkeel_cpu_seconds", of_one + each * (TOLD - 1.0));
-    let server = machine::peak_memory_of(engine.id()).context("its memory is not told")?;
-    round.say("evenkeel_memory_bytes", server);
-    Ok(())
+/// How many rounds there have been.
+fn rounds_of(engine: &mut Engine) -> Result<f64> {
+    let text = engine.ask("/metrics")?;
+    let said = text.lines().find_map(|it| it.strip_prefix("evenkeel_rounds_total "));
+    said.and_then(|it| it.trim().parse().ok()).context("rounds are not told")
 }
 
 fn prometheus(fill: &Fill, engine: &mut Engine, program: &Path, round: &mut Round) -> Result<()> {
     let folder = engine.folder().to_owned();
-    let measured = Duration::from_secs(EVERY_SECONDS * u64::from(ROUNDS));
-    let cost = |engine: &Engine| -> Result<f64> {
-        let before = engine.cpu()?;
-        thread::park_timeout(measured);
-        Ok(engine.cpu()? - before)
-    };
     let without = cost(engine)?;
     fs::write(folder.join("slos.yaml"), documents(fill)).context("cannot write a file")?;
-    run(program, &folder, "0", &["slo", "rules", "slos.yaml", "--mode", "compat"], "rules.yml")?;
-    let rules = fs::read_to_string(folder.join("rules.yml")).context("cannot read a file")?;
+    let mut rules = Command::new(program);
+    rules.args(["slo", "rules", "slos.yaml", "--mode", "compat"]).current_dir(&folder);
+    let rules = rules.stdin(Stdio::null()).output().context("cannot write the rules of Sloth")?;
+    ensure!(rules.status.success(), "the rules of Sloth: {}", rules.status);
+    let rules = String::from_utf8(rules.stdout).context("rules that are no text")?;
+    fs::write(folder.join("rules.yml"), &rules).context("cannot write a file")?;
     let count = rules.lines().filter(|it| is_rule(it)).count();
     ensure!(count == RULES * fill.services(), "{count} rules of {} objectives", fill.services());
     let config =
