@@ -10,6 +10,7 @@
 //! fill     the samples, and how they are sent
 //! http     requests and answers
 //! judging  a round of objectives, and the rules of Sloth
+//! rules    what Prometheus pays for the rules of objectives
 //! ```
 
 mod case;
@@ -17,6 +18,7 @@ mod engine;
 mod fill;
 mod http;
 mod judging;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,7 +43,7 @@ const ASKED_MAX: u32 = 2_000;
 
 /// Names of all cases, for who has asked for one that is none.
 pub(super) fn names() -> Vec<&'static str> {
-    CASES.iter().map(|it| it.name).collect()
+    CASES.iter().map(|it| it.name).chain([rules::NAME]).collect()
 }
 
 /// Runs the cases that were asked for.
@@ -52,7 +54,10 @@ pub(super) fn run(options: &Options) -> Result<Found> {
     packages::install_missing(packages::FOR_BENCHES)?;
     let mut bench = Bench::new(options)?;
     let before = Busy::now()?;
-    let rows = bench.measure(&cases)?;
+    let mut rows = if cases.is_empty() { Vec::new() } else { bench.measure(&cases)? };
+    if options.cases.is_empty() || options.cases.iter().any(|name| name == rules::NAME) {
+        rows.extend(bench.rules()?);
+    }
     let noise = Noise::between(&before, &Busy::now()?);
     Ok(Found { bench: "metrics", rows, noise, versions: bench.versions, notes: bench.notes })
 }
@@ -185,6 +190,24 @@ impl<'a> Bench<'a> {
             }
         }
         Ok(engines)
+    }
+
+    /// What a Prometheus pays for rules.
+    fn rules(&mut self) -> Result<Vec<Row>> {
+        let program = |maker| self.programs.iter().find(|it| it.0 == maker).map(|it| it.1.clone());
+        let (Some(ours), Some(prometheus)) = (program(Maker::Ours), program(Maker::Prometheus))
+        else {
+            self.note("rules: there is no Prometheus")?;
+            return Ok(Vec::new());
+        };
+        rules::rows(&rules::Setting {
+            ours: &ours,
+            prometheus: &prometheus,
+            core: &self.core,
+            folder: &self.folder.0,
+            rounds: self.options.rounds,
+            quick: self.options.quick,
+        })
     }
 
     /// An engine with all samples in it, and what that has cost.

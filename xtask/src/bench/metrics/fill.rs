@@ -230,7 +230,7 @@ impl Counter {
 }
 
 /// A field with a length. All lengths here are below 2¹⁴.
-fn field(to: &mut Vec<u8>, tag: u8, content: &[u8]) {
+pub(super) fn field(to: &mut Vec<u8>, tag: u8, content: &[u8]) {
     to.push(tag);
     match content.len() {
         short @ 0..=0x7f => to.push(short as u8),
