@@ -51,6 +51,9 @@ fn renamed(groups: &[Group], prefix: &str) -> Vec<Group> {
     for group in &mut groups {
         group.name.insert_str(0, prefix);
         for rule in &mut group.rules {
+            // Prometheus 2 refuses some names of labels that a plugin of Sloth puts on a record.
+            let labels = std::mem::take(&mut rule.labels).into_iter();
+            rule.labels = labels.map(|(name, value)| (name.replace('-', "_"), value)).collect();
             rule.expr = name(&rule.expr);
             match &mut rule.makes {
                 Makes::Record(record) => *record = name(record),

@@ -178,8 +178,7 @@ pub(crate) fn difference(one: &Made, other: &Made) -> Option<String> {
 /// Whether two values are the same but for the last digits. What is left of a budget is a difference and may be next to
 /// nothing.
 fn is_near(one: f64, other: f64) -> bool {
-    let size = one.abs().max(other.abs()).max(1e-3);
     one.to_bits() == other.to_bits()
         || (one.is_nan() && other.is_nan())
-        || (one - other).abs() <= 1e-9 * size
+        || (one - other).abs() <= 1e-9 * one.abs().max(other.abs()) + 1e-11
 }
