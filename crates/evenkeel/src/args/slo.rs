@@ -137,12 +137,23 @@ pub(crate) struct RulesArgs {
     /// Only this objective; more than once for several.
     #[arg(long, value_name = "NAME")]
     pub(crate) slo: Vec<String>,
-    /// `exact` divides sums of events and asks for evidence; `compat` writes what Sloth writes.
+    /// `exact` divides sums of events and asks for evidence; `compat` writes what Sloth writes; `corrected` what Sloth writes
+    /// with its plugin `denominator_corrected_rules`.
     #[arg(long, value_enum, default_value_t = RulesMode::Exact, value_name = "MODE")]
     pub(crate) mode: RulesMode,
     /// A file for `rule_files`, or a PrometheusRule of the Prometheus operator.
     #[arg(long = "as", value_enum, default_value_t = RulesForm::File, value_name = "FORM")]
     pub(crate) form: RulesForm,
+    /// How often rules are evaluated. Default: as the server does.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) interval: Option<Duration>,
+    /// A label of the record that says that an objective is there, `sloth_slo_info`; more than once for several.
+    #[arg(long = "info", value_name = "NAME=VALUE", value_parser = label)]
+    pub(crate) info: Vec<(String, String)>,
+    /// Alerts on symptoms as well, for each service whose objectives are meant: HighErrorRate, HighLatency, HighCPU and
+    /// PodCrashLooping, on metrics of the usual names.
+    #[arg(long)]
+    pub(crate) symptoms: bool,
     /// Write `rules.yaml`, a test of each objective, for `promtool test rules`, and a `prometheus.yml` and an `alertmanager.yml`
     /// that go with them into this folder.
     #[arg(long, value_name = "DIR")]
@@ -169,6 +180,7 @@ pub(crate) struct DashboardArgs {
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RulesMode {
     Compat,
+    Corrected,
     Exact,
 }
 
@@ -176,6 +188,16 @@ pub(crate) enum RulesMode {
 pub(crate) enum RulesForm {
     File,
     Resource,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    let is_name = |it: char| it.is_ascii_alphanumeric() || it == '_';
+    let begins = name.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_');
+    match begins && name.chars().all(is_name) {
+        true => Ok((name.to_owned(), value.to_owned())),
+        false => Err(format!("`{name}` is no name of a label: letters, digits and `_` are")),
+    }
 }
 
 /// What alerts would have said.

@@ -194,11 +194,41 @@ fn rules_are_right_and_pass_their_tests() {
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
         let folder = world.folder().join(mode);
         promtool(&folder, &["check", "rules", "rules.yaml"]);
-        // Those of `exact` cover days in small steps, for which promtool takes most of a minute.
-        if mode == "compat" {
-            promtool(&folder, &["test", "rules", "available.test.yaml"]);
-        }
+        promtool(&folder, &["test", "rules", "available.test.yaml"]);
     }
+}
+
+#[test]
+fn rules_may_have_alerts_on_symptoms_and_say_how_often_they_are_evaluated() {
+    let world = world();
+    let more = ["--symptoms", "--interval", "2m", "--info", "tier=2", "--mode", "corrected"];
+    let asked = ["slo", "rules", "slos.yaml", "--slo", "available", "--with-tests", "rules"];
+    let output = world.run(&[&asked[..], &more].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let folder = world.folder().join("rules");
+    promtool(&folder, &["test", "rules", "available.test.yaml", "symptoms-shop.test.yaml"]);
+    let text = std::fs::read_to_string(folder.join("rules.yaml")).unwrap();
+    for expected in ["interval: 2m", "\"tier\": \"2\"", "HighErrorRate", "numerator_correction"] {
+        assert!(text.contains(expected), "{expected} is not in\n{text}");
+    }
+}
+
+#[test]
+fn objectives_that_are_one_in_rules_are_refused() {
+    let world = World::new();
+    let slo = |name: &str| {
+        format!(
+            "apiVersion: evenkeel.dev/v1\nkind: SLO\nmetadata: {{name: {name}}}\nspec: {{service: shop, objective: 99%, sli: {{availability: {{bad: b, total: t}}}}}}\n"
+        )
+    };
+    world.write("slos.yaml", &format!("{}---\n{}", slo("pay"), slo("shop-pay")));
+    let output = world.run(&["slo", "rules", "slos.yaml"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(
+        said(&output).contains("`pay` and `shop-pay` are both `shop-pay` in rules"),
+        "{}",
+        said(&output)
+    );
 }
 
 fn promtool(folder: &Path, arguments: &[&str]) {

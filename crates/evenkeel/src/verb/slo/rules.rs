@@ -1,9 +1,11 @@
 //! `slo rules`: objectives as rules of Prometheus, each with its tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use evenkeel_slo::rules::{Group, Resource, compat, exact, file, proof, resource, snippet};
+use evenkeel_slo::rules::{
+    Group, Resource, compat, exact, file, proof, resource, snippet, symptom,
+};
 use serde_json::json;
 
 use super::asked::{library, objectives};
@@ -19,15 +21,31 @@ pub(crate) fn run(args: &RulesArgs, screen: &Screen) -> Result<Exit, Failure> {
     let library = library(&args.files, screen)?;
     let mut groups: Vec<Group> = Vec::new();
     let (mut tests, mut subjects) = (BTreeMap::new(), Vec::new());
+    let (mut ids, mut services) = (BTreeMap::new(), BTreeSet::new());
     for it in objectives(&library, &args.slo, screen)? {
-        let subject = it.subject().map_err(|error| Failure::usage(error.to_string()))?;
+        let mut subject = it.subject().map_err(|error| Failure::usage(error.to_string()))?;
+        if let Some(other) = ids.insert(subject.id(), it.name.clone()) {
+            let message =
+                format!("`{other}` and `{}` are both `{}` in rules", it.name, subject.id());
+            return Err(Failure::usage(message)
+                .help("what names its service first is called by the rest: rename one"));
+        }
+        subject.interval = args.interval;
+        subject.info.extend(args.info.iter().cloned());
+        services.extend(it.service.clone());
         let (rules, test) = match args.mode {
             RulesMode::Compat => (compat::rules(&subject), proof::compat(&subject, RULES)),
+            RulesMode::Corrected => (compat::corrected(&subject), proof::compat(&subject, RULES)),
             RulesMode::Exact => (exact::rules(&subject), proof::exact(&subject, RULES)),
         };
         groups.extend(rules);
         tests.insert(format!("{}.test.yaml", it.name), test);
         subjects.push((subject, it.inhibits));
+    }
+    for service in services.iter().filter(|_| args.symptoms) {
+        let watches = symptom::usual(service);
+        groups.push(symptom::group(service, &watches));
+        tests.insert(format!("symptoms-{service}.test.yaml"), symptom::proof(&watches, RULES));
     }
     let text = match args.form {
         RulesForm::File => file(&groups),
