@@ -146,7 +146,10 @@ impl Engine {
         let words: Vec<&str> =
             [&*program].into_iter().chain(words.split(' ')).chain([&*listen]).collect();
         let mut running = Running::start(maker.name(), (core, Rank::First), &folder, &words)?;
-        running.until("ready", || Ok(Connection::open(address)?.get(maker.health()).is_ok()))?;
+        running.until("ready", || {
+            let ready = || Connection::open(address)?.get(maker.health());
+            Ok(ready().is_ok())
+        })?;
         let connection = Connection::open(address)?;
         Ok(Self { maker, running, address, connection, folder })
     }
