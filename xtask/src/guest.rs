@@ -104,8 +104,8 @@ struct Built {
 
 impl Suite {
     fn built(&self) -> Result<Built> {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(root()).args(["test", "--locked", "--no-run", "-p", self.package]);
+        let mut cargo = crate::cargo();
+        cargo.args(["test", "--locked", "--no-run", "-p", self.package]);
         let output = done(cargo.args(["--test", "it", "--message-format", "json"]))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let messages = text.lines().filter_map(|it| serde_json::from_str(it).ok());

@@ -26,6 +26,8 @@ usage: cargo xtask test [-- ARGUMENTS OF CARGO TEST]   install what the tests ne
                    [--rounds N] [--seconds S] [--minutes M] [--quick] [--evenkeel PROGRAM] [--write]
        cargo xtask bench faults [CASE…]               what the proxy costs, and its peers; how strong faults are
                    [--rounds N] [--seconds S] [--quick] [--evenkeel PROGRAM] [--write]
+       cargo xtask bench metrics [CASE…]              what samples, queries and objectives cost, and its peers
+                   [--rounds N] [--quick] [--evenkeel PROGRAM] [--write]
        cargo xtask bench drill                        what conducting a drill costs
                    bench takes --output json; its exit code is 1 when a bar is missed";
 
@@ -74,23 +76,30 @@ fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |it| root().join(it))
 }
 
-fn test(extra: &[String]) -> Result<u8> {
-    packages::install_missing(packages::FOR_TESTS)?;
-    let axe = axe::script(&target())?;
+/// Cargo in the project, as whoever calls it from a shell would have it.
+fn cargo() -> Command {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root()).args(["test", "--locked"]).env(axe::VARIABLE, axe);
-    // `--workspace` would win over a package that was asked for.
-    if !extra.iter().any(|it| it == "--package" || it.starts_with("-p")) {
-        cargo.arg("--workspace");
-    }
-    cargo.args(extra).env("PATH", packages::search_path()?);
-    // What `cargo run` tells this program about itself is not true for the tests.
+    cargo.current_dir(root());
+    // What `cargo run` tells this program about itself is not true for others; crates were built anew because of it.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
             cargo.env_remove(&name);
         }
     }
+    cargo
+}
+
+fn test(extra: &[String]) -> Result<u8> {
+    packages::install_missing(packages::FOR_TESTS)?;
+    let axe = axe::script(&target())?;
+    let mut cargo = cargo();
+    cargo.args(["test", "--locked"]).env(axe::VARIABLE, axe);
+    // `--workspace` would win over a package that was asked for.
+    if !extra.iter().any(|it| it == "--package" || it.starts_with("-p")) {
+        cargo.arg("--workspace");
+    }
+    cargo.args(extra).env("PATH", packages::search_path()?);
     let status = cargo.status().context("cannot run cargo")?;
     match status.code() {
         Some(code) => Ok(u8::try_from(code).unwrap_or(1)),

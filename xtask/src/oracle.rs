@@ -3,8 +3,6 @@
 //! What they ask lies beside the project (`../shared/oracles`), and is no part of it. The crate that is asked brings a
 //! program that reads it.
 
-use std::process::Command;
-
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{packages, root};
@@ -24,8 +22,7 @@ pub(crate) fn sloth(arguments: &[String]) -> Result<u8> {
 fn run(folder: &str, package: &str, arguments: &[String]) -> Result<u8> {
     let folder = root().join("../shared/oracles").join(folder);
     ensure!(folder.is_dir(), "{} is missing: put the oracles there", folder.display());
-    let status = Command::new(env!("CARGO"))
-        .current_dir(root())
+    let status = crate::cargo()
         .args(["run", "--quiet", "--locked", "--package", package, "--example", "oracle"])
         .arg("--")
         .arg(&folder)

@@ -10,8 +10,7 @@ use crate::packages;
 
 /// Builds with `arguments` for release, and says where the program `name` is.
 pub(super) fn program(name: &str, arguments: &[&str]) -> Result<PathBuf> {
-    let output = Command::new(env!("CARGO"))
-        .current_dir(crate::root())
+    let output = crate::cargo()
         .args(["build", "--release", "--locked", "--message-format=json-render-diagnostics"])
         .args(arguments)
         .stderr(Stdio::inherit())

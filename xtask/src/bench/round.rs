@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::figures::{Bar, Row, Unit};
 
 /// A figure of each round.
+#[derive(Copy, Clone)]
 pub(super) struct Line {
     /// In JSON, with the unit in it.
     pub(super) key: &'static str,

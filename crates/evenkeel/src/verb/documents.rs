@@ -42,7 +42,7 @@ pub(crate) fn gather(paths: &[PathBuf]) -> Result<Gathered, Failure> {
         let name = path.display().to_string();
         let before = gathered.count();
         if path.as_os_str() == "-" {
-            gathered.take(name, io::stdin().lock());
+            gathered.take(name, Ok(io::stdin().lock()));
         } else if path.is_dir() {
             gathered.folder(path);
         } else {
@@ -54,15 +54,6 @@ pub(crate) fn gather(paths: &[PathBuf]) -> Result<Gathered, Failure> {
         }
     }
     Ok(gathered)
-}
-
-/// A file that cannot be opened, as a reader that says so.
-struct Closed(Option<io::Error>);
-
-impl Read for Closed {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        self.0.take().map_or(Ok(0), Err)
-    }
 }
 
 impl Gathered {
@@ -80,8 +71,8 @@ impl Gathered {
         self.files.len() + self.refused.len()
     }
 
-    fn take(&mut self, name: String, from: impl Read) {
-        match yaml::read_bounded(&name, from) {
+    fn take(&mut self, name: String, opened: io::Result<impl Read>) {
+        match yaml::read_bounded(&name, opened) {
             Ok(bytes) => self.files.push((name, bytes)),
             Err(refused) => self.refused.push(refused),
         }
@@ -94,17 +85,14 @@ impl Gathered {
             true => File::open(path),
             false => Err(io::Error::other("not a regular file; `-` reads standard input")),
         });
-        match opened {
-            Ok(file) => self.take(name, file),
-            Err(error) => self.take(name, Closed(Some(error))),
-        }
+        self.take(name, opened);
     }
 
     fn folder(&mut self, folder: &Path) {
         let listed = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let mut entries = match listed {
             Ok(entries) => entries,
-            Err(error) => return self.take(folder.display().to_string(), Closed(Some(error))),
+            Err(error) => return self.take(folder.display().to_string(), Err::<File, _>(error)),
         };
         entries.sort_by_key(std::fs::DirEntry::file_name);
         for entry in entries {

@@ -1,14 +1,12 @@
 //! `metrics`: a metric store in this process, with the API of Prometheus.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use evenkeel_metrics::config::Config;
 use evenkeel_metrics::rules;
-use evenkeel_model::decode::{Findings, codes};
 use evenkeel_model::diagnostic::in_one_line;
-use evenkeel_model::yaml::{MAX_BYTES, Place, Source};
+use evenkeel_model::yaml::read_bounded;
 use evenkeel_model::{Diagnostic, Library, render};
 use evenkeel_serve::watch::Documents;
 use evenkeel_serve::{Again, Brought, ServeError, Server, Settings, Token, Wanted, bring};
@@ -223,17 +221,7 @@ fn failure(error: &ServeError) -> Failure {
 /// What a file asks for, and its text; what of it changes nothing is noted.
 fn config(file: &Path, notes: &mut Vec<String>) -> Result<(Config, String), Vec<Diagnostic>> {
     let name = file.display().to_string();
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(file)
-        .and_then(|it| it.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
-    if let Err(error) = read {
-        let mut found = Findings::default();
-        found.set_source(Source::new(&name, String::new()));
-        let help = "Check that the file is there and that you may read it.";
-        let problem = format!("cannot be read: {error}");
-        found.report(codes::UNREADABLE, Place::default(), problem, help);
-        return Err(found.into_parts().1);
-    }
+    let bytes = read_bounded(&name, std::fs::File::open(file)).map_err(|it| vec![it])?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let mut config = Config::read(&name, bytes)?;
     notes.extend(config.notes.iter().map(|note| {

@@ -17,8 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use evenkeel_model::Diagnostic;
-use evenkeel_model::decode::{Findings, codes};
-use evenkeel_model::yaml::{Place, Source, read_bounded};
+use evenkeel_model::yaml::read_bounded;
 use evenkeel_promql::Query;
 
 pub use self::template::{Filling, Template};
@@ -125,17 +124,8 @@ pub fn inspect(name: &str, bytes: Vec<u8>) -> Option<Vec<Diagnostic>> {
 
 fn read_file(file: &Path) -> Result<Vec<Group>, Vec<Diagnostic>> {
     let name = file.display().to_string();
-    match std::fs::File::open(file) {
-        Ok(opened) => read_bytes(&name, read_bounded(&name, opened).map_err(|it| vec![it])?),
-        Err(error) => {
-            let mut found = Findings::default();
-            found.set_source(Source::new(&name, String::new()));
-            let help = "Check that the file is there and that you may read it.";
-            let problem = format!("cannot be read: {error}");
-            found.report(codes::UNREADABLE, Place::default(), problem, help);
-            Err(found.into_parts().1)
-        }
-    }
+    let bytes = read_bounded(&name, std::fs::File::open(file)).map_err(|it| vec![it])?;
+    read_bytes(&name, bytes)
 }
 
 /// The files that a pattern names, by name.

@@ -6,17 +6,17 @@ use super::{MAX_BYTES, Source};
 use crate::Diagnostic;
 use crate::decode::{Code, codes};
 
-/// Reads all of `from`, which is the file `name`, or refuses it after [`MAX_BYTES`] and one.
+/// Reads all of what was `opened` as the file `name`, or refuses it after [`MAX_BYTES`] and one.
 ///
 /// # Errors
-/// When it is larger, or cannot be read.
+/// When it is larger, or could not be opened, or cannot be read.
 #[expect(clippy::result_large_err, reason = "made once a file, and only to be shown")]
-pub fn read_bounded(name: &str, from: impl Read) -> Result<Vec<u8>, Diagnostic> {
+pub fn read_bounded(name: &str, opened: std::io::Result<impl Read>) -> Result<Vec<u8>, Diagnostic> {
     let refuse = |code: Code, message: String, help: &str| {
         Source::new(name, String::new()).diagnostic(code, super::Place::default(), message, help)
     };
     let mut bytes = Vec::new();
-    match from.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes) {
+    match opened.and_then(|it| it.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)) {
         Err(error) => Err(refuse(
             codes::UNREADABLE,
             format!("cannot be read: {error}"),
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn a_huge_file_is_refused_without_reading_all_of_it() {
         let mut endless = Endless(0);
-        let refusal = read_bounded("huge.yaml", &mut endless).unwrap_err();
+        let refusal = read_bounded("huge.yaml", Ok(&mut endless)).unwrap_err();
         assert_eq!(refusal.code, codes::TOO_LARGE.name());
         assert!(endless.0 <= MAX_BYTES + (1 << 20), "read {} bytes", endless.0);
     }
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn a_file_of_the_largest_size_is_read() {
         assert_eq!(
-            read_bounded("full.yaml", Endless(0).take(MAX_BYTES as u64)).unwrap().len(),
+            read_bounded("full.yaml", Ok(Endless(0).take(MAX_BYTES as u64))).unwrap().len(),
             MAX_BYTES
         );
     }

@@ -130,6 +130,29 @@ const fn costs(prometheus: f64, victoria: f64) -> [Line; 6] {
     ]
 }
 
+/// What it costs to take samples in.
+const TAKEN_IN: [Line; 5] = [
+    line("evenkeel_samples_per_cpu_second", "ours, samples a CPU second", Unit::Count),
+    line("prometheus_samples_per_cpu_second", "Prometheus, samples a CPU second", Unit::Count),
+    line(
+        "victoria-metrics_samples_per_cpu_second",
+        "VictoriaMetrics, samples a CPU second",
+        Unit::Count,
+    ),
+    bar(
+        "samples_ratio_to_prometheus",
+        "samples a CPU second, ours / Prometheus",
+        Unit::Times,
+        Bar::AtLeast(3.0),
+    ),
+    bar(
+        "samples_ratio_to_victoria-metrics",
+        "samples a CPU second, ours / VictoriaMetrics",
+        Unit::Times,
+        Bar::AtLeast(1.0),
+    ),
+];
+
 /// All there are.
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -137,29 +160,11 @@ pub(super) const CASES: &[Case] = &[
         title: "remote write of 10,000 counters, one sample of each at a time",
         what: What::Ingest,
         lines: &[
-            line("evenkeel_samples_per_cpu_second", "ours, samples a CPU second", Unit::Count),
-            line(
-                "prometheus_samples_per_cpu_second",
-                "Prometheus, samples a CPU second",
-                Unit::Count,
-            ),
-            line(
-                "victoria-metrics_samples_per_cpu_second",
-                "VictoriaMetrics, samples a CPU second",
-                Unit::Count,
-            ),
-            bar(
-                "samples_ratio_to_prometheus",
-                "samples a CPU second, ours / Prometheus",
-                Unit::Times,
-                Bar::AtLeast(3.0),
-            ),
-            bar(
-                "samples_ratio_to_victoria-metrics",
-                "samples a CPU second, ours / VictoriaMetrics",
-                Unit::Times,
-                Bar::AtLeast(1.0),
-            ),
+            TAKEN_IN[0],
+            TAKEN_IN[1],
+            TAKEN_IN[2],
+            TAKEN_IN[3],
+            TAKEN_IN[4],
             line("evenkeel_samples_per_second", "ours, samples/s", Unit::Count),
             line("prometheus_samples_per_second", "Prometheus, samples/s", Unit::Count),
             line("victoria-metrics_samples_per_second", "VictoriaMetrics, samples/s", Unit::Count),
@@ -190,31 +195,7 @@ pub(super) const CASES: &[Case] = &[
         name: "ingest-at-once",
         title: "remote write of the same, one sample of all in each request",
         what: What::IngestAtOnce,
-        lines: &[
-            line("evenkeel_samples_per_cpu_second", "ours, samples a CPU second", Unit::Count),
-            line(
-                "prometheus_samples_per_cpu_second",
-                "Prometheus, samples a CPU second",
-                Unit::Count,
-            ),
-            line(
-                "victoria-metrics_samples_per_cpu_second",
-                "VictoriaMetrics, samples a CPU second",
-                Unit::Count,
-            ),
-            bar(
-                "samples_ratio_to_prometheus",
-                "samples a CPU second, ours / Prometheus",
-                Unit::Times,
-                Bar::AtLeast(3.0),
-            ),
-            bar(
-                "samples_ratio_to_victoria-metrics",
-                "samples a CPU second, ours / VictoriaMetrics",
-                Unit::Times,
-                Bar::AtLeast(1.0),
-            ),
-        ],
+        lines: &TAKEN_IN,
     },
     Case {
         name: "sum-of-all",

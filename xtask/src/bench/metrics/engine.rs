@@ -83,7 +83,7 @@ impl Engine {
     /// Starts one on a core, with nothing in it.
     pub(super) fn start(maker: Maker, program: &Path, core: &str, folder: PathBuf) -> Result<Self> {
         let address = free()?;
-        let (program, listen) = (program.to_string_lossy(), address.to_string());
+        let listen = address.to_string();
         let kept = format!("storage: {{tsdb: {{retention: {{time: {YEAR}}}}}}}\n");
         for (name, text) in [("prometheus.yml", "{}\n"), ("evenkeel.yml", &kept)] {
             fs::write(folder.join(name), text).context("cannot write a file")?;
@@ -114,15 +114,7 @@ impl Engine {
                 "-storageDataPath=data".to_owned(),
             ],
         };
-        let words: Vec<&str> =
-            [&*program].into_iter().chain(words.iter().map(String::as_str)).collect();
-        let mut running = Running::start(maker.name(), (core, Rank::First), &folder, &words)?;
-        running.until("ready", || {
-            let ready = || Connection::open(address)?.get(maker.health());
-            Ok(ready().is_ok())
-        })?;
-        let connection = Connection::open(address)?;
-        Ok(Self { maker, running, address, connection, folder })
+        Self::run(maker, program, core, address, folder, &words)
     }
 
     /// Ours, started anew in the same folder, with objectives that it judges at intervals.
@@ -141,10 +133,24 @@ impl Engine {
         for (name, text) in [("judging.yml", &*config), ("slos.yaml", documents)] {
             fs::write(folder.join(name), text).context("cannot write a file")?;
         }
-        let (program, listen) = (program.to_string_lossy(), address.to_string());
         let words = "metrics serve slos.yaml --config judging.yml --data data --listen";
+        let listen = address.to_string();
+        let words: Vec<_> = words.split(' ').chain([&*listen]).map(str::to_owned).collect();
+        Self::run(maker, program, core, address, folder, &words)
+    }
+
+    /// Runs one until it is ready.
+    fn run(
+        maker: Maker,
+        program: &Path,
+        core: &str,
+        address: SocketAddr,
+        folder: PathBuf,
+        words: &[String],
+    ) -> Result<Self> {
+        let program = program.to_string_lossy();
         let words: Vec<&str> =
-            [&*program].into_iter().chain(words.split(' ')).chain([&*listen]).collect();
+            [&*program].into_iter().chain(words.iter().map(String::as_str)).collect();
         let mut running = Running::start(maker.name(), (core, Rank::First), &folder, &words)?;
         running.until("ready", || {
             let ready = || Connection::open(address)?.get(maker.health());

@@ -15,6 +15,8 @@ const CODES: [&str; 2] = ["200", "500"];
 const QUICK_DAYS: i64 = 1;
 const DAYS: i64 = 30;
 const DAY_SECONDS: i64 = 86_400;
+/// Days that are the longest window over counters of the rules of Sloth.
+const RECORDED_FROM: i64 = 3;
 
 /// What is sent.
 #[derive(Clone)]
@@ -23,10 +25,11 @@ pub(super) struct Fill {
     instances: usize,
     series_a_request: usize,
     end_seconds: i64,
-    steps: i64,
     step_seconds: i64,
-    /// Also what rules have made of the counters.
-    is_recorded: bool,
+    /// Samples of each counter.
+    steps: i64,
+    /// Samples of what a rule has made of the counters of each service.
+    recorded_steps: i64,
 }
 
 impl Fill {
@@ -40,9 +43,9 @@ impl Fill {
             instances: 5,
             series_a_request: 2_000,
             end_seconds,
-            steps: days * DAY_SECONDS / 300,
             step_seconds: 300,
-            is_recorded: false,
+            steps: days * DAY_SECONDS / 300,
+            recorded_steps: 0,
         }
     }
 
@@ -52,23 +55,25 @@ impl Fill {
         Self { series_a_request, steps: self.steps / 10, ..self.clone() }
     }
 
-    /// The two counters of a hundred services with a sample each minute, until now.
+    /// The two counters of a thousand services with a sample each minute, until now.
     pub(super) fn of_objectives(quick: bool) -> Self {
         let step_seconds = 60;
         Self {
-            services: if quick { 10 } else { 100 },
+            services: if quick { 10 } else { 1_000 },
             instances: 1,
-            series_a_request: 300,
+            series_a_request: 2_000,
             end_seconds: clock_gettime(ClockId::Realtime).tv_sec / step_seconds * step_seconds,
-            steps: if quick { QUICK_DAYS } else { DAYS } * DAY_SECONDS / step_seconds,
             step_seconds,
-            is_recorded: false,
+            steps: if quick { QUICK_DAYS } else { DAYS } * DAY_SECONDS / step_seconds,
+            recorded_steps: 0,
         }
     }
 
-    /// With what a rule of Sloth has written of each service at each of the moments.
+    /// What the rules of Sloth ask for: what one of them has written of each service at each of the moments, and the counters
+    /// themselves as far as the longest window of another reaches back.
     pub(super) fn recorded(&self) -> Self {
-        Self { is_recorded: true, ..self.clone() }
+        let steps = self.steps.min(RECORDED_FROM * DAY_SECONDS / self.step_seconds);
+        Self { steps, recorded_steps: self.steps, ..self.clone() }
     }
 
     pub(super) const fn services(&self) -> usize {
@@ -99,9 +104,9 @@ impl Fill {
         let mut requests = self.requests();
         let mut encoder = snap::raw::Encoder::new();
         let mut body = Vec::new();
-        for step in 1 - self.steps..=0 {
-            let at = (self.end_seconds + step * self.step_seconds) * 1_000;
-            for request in &mut requests {
+        for left in (0..self.steps.max(self.recorded_steps)).rev() {
+            let at = (self.end_seconds - left * self.step_seconds) * 1_000;
+            for request in requests.iter_mut().filter(|it| left < it.steps) {
                 request.advance(at);
                 body.resize(snap::raw::max_compress_len(request.bytes.len()), 0);
                 let length =
@@ -113,12 +118,18 @@ impl Fill {
     }
 
     fn requests(&self) -> Vec<Request> {
-        let counted = (0..self.services * self.instances)
-            .flat_map(|it| CODES.map(|code| (self.counted(it, code), false)));
-        let rules = if self.is_recorded { self.services } else { 0 };
-        let recorded = (0..rules).map(|it| (recorded(it), true));
-        let all: Vec<_> = counted.chain(recorded).enumerate().collect();
-        all.chunks(self.series_a_request).map(Request::of).collect()
+        let instances = 0..self.services * self.instances;
+        let counted = instances.flat_map(|it| CODES.map(|code| (self.counted(it, code), false)));
+        let recorded = (0..self.services).map(|it| (recorded(it), true));
+        [(counted.collect::<Vec<_>>(), self.steps), (recorded.collect(), self.recorded_steps)]
+            .iter()
+            .filter(|(_, steps)| *steps > 0)
+            .flat_map(|(series, steps)| {
+                let numbered: Vec<_> = series.iter().enumerate().collect();
+                let some = numbered.chunks(self.series_a_request);
+                some.map(|it| Request::of(it, *steps)).collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     fn counted(&self, instance: usize, code: &str) -> Labels {
@@ -149,6 +160,8 @@ fn recorded(service: usize) -> Labels {
 
 /// A request that is sent again and again, with other values.
 struct Request {
+    /// How often, at the last moments there are.
+    steps: i64,
     bytes: Vec<u8>,
     counters: Vec<Counter>,
 }
@@ -169,7 +182,7 @@ const SAMPLE: [u8; 2] = [0x12, 16];
 const MOMENT_BYTES: usize = 6;
 
 impl Request {
-    fn of(series: &[(usize, (Labels, bool))]) -> Self {
+    fn of(series: &[(usize, &(Labels, bool))], steps: i64) -> Self {
         let (mut bytes, mut counters) = (Vec::new(), Vec::new());
         for (number, (labels, is_share)) in series {
             let mut inner = Vec::new();
@@ -193,7 +206,7 @@ impl Request {
             let (chance, is_share) = (number * 2 + 1, *is_share);
             counters.push(Counter { usual, value: 0, chance, at, is_share });
         }
-        Self { bytes, counters }
+        Self { steps, bytes, counters }
     }
 
     /// The next sample of each.

@@ -1,11 +1,10 @@
 //! Judging: what a round of objectives costs, against Prometheus with the rules of Sloth.
 //!
-//! A service has a counter with a sample each minute for thirty days, and an objective with four burn alerts. Ours judges
-//! them all at intervals, in the server that keeps the samples; Prometheus evaluates the seventeen rules that Sloth makes of
-//! each. There are a hundred objectives, not a thousand, for the sake of whoever waits: both costs are those of each
-//! objective, times a thousand, and nothing is counted but what a server takes beyond what it takes without objectives or
-//! rules. The first round of ours, which asks for the whole window, is left out; Prometheus has been given what the rules would
-//! have written in the thirty days.
+//! A thousand services have two counters with a sample each minute for thirty days, and an objective with four burn alerts.
+//! Ours judges them all at intervals, in the server that keeps the samples; Prometheus evaluates the seventeen rules that
+//! Sloth makes of each. Nothing is counted but what a server takes beyond what it takes without objectives or rules. The first
+//! round of ours, which asks for the whole window, is left out; Prometheus has been given what the rules would have written in
+//! the thirty days, and the counters of the three days that the rules look back at them.
 
 use std::fs;
 use std::path::Path;
@@ -21,17 +20,17 @@ use super::fill::Fill;
 use crate::bench::machine;
 use crate::bench::round::Round;
 
-/// For so many the costs are told.
-const TOLD: f64 = 1_000.0;
 /// How often Prometheus evaluates all rules meanwhile: what it costs is by the round, however often there is one.
-const EVERY_SECONDS: u64 = 20;
+const EVERY_SECONDS: u64 = 60;
 /// How often ours judges all objectives meanwhile.
 const OURS_EVERY_SECONDS: u64 = 2;
-/// So many rounds are measured.
+/// So many rounds of Prometheus are measured.
 const ROUNDS: u32 = 2;
 /// What Sloth makes of an objective.
 const RULES: usize = 17;
-/// In which the servers are looked at.
+/// In which a server is looked at that judges nothing, and ours.
+const LOOKED_AT: Duration = Duration::from_secs(30);
+/// In which Prometheus is looked at with its rules.
 const MEASURED: Duration = Duration::from_secs(EVERY_SECONDS * ROUNDS as u64);
 
 /// Measures one round. `program` is ours, which also says the rules of Sloth.
@@ -71,28 +70,28 @@ fn documents(fill: &Fill) -> String {
     (0..fill.services()).map(one).chain([policy.to_owned()]).collect()
 }
 
-/// What an engine takes while it is looked at, in seconds.
-fn cost(engine: &Engine) -> Result<f64> {
+/// What an engine takes in a second while it is looked at, in seconds.
+fn cost(engine: &Engine, time: Duration) -> Result<f64> {
     let before = engine.cpu()?;
-    thread::park_timeout(MEASURED);
-    Ok(engine.cpu()? - before)
+    thread::park_timeout(time);
+    Ok((engine.cpu()? - before) / time.as_secs_f64())
 }
 
 fn ours(fill: &Fill, engine: Engine, program: &Path, core: &str, round: &mut Round) -> Result<()> {
-    let without = cost(&engine)?;
+    let without = cost(&engine, LOOKED_AT)?;
     let mut engine = engine.judging(program, core, &documents(fill), OURS_EVERY_SECONDS)?;
     // The first round asks for the whole window.
     while rounds_of(&mut engine)? < 2.0 {
         thread::park_timeout(Duration::from_secs(OURS_EVERY_SECONDS));
     }
     let before = rounds_of(&mut engine)?;
-    let with = cost(&engine)?;
+    let with = cost(&engine, LOOKED_AT)?;
     let rounds = rounds_of(&mut engine)? - before;
-    ensure!(rounds >= 1.0, "not one round in {MEASURED:?}");
+    ensure!(rounds >= 1.0, "not one round in {LOOKED_AT:?}");
     let told = engine.ask("/metrics")?;
     let judged = told.matches("\nerror_budget_remaining_percentage{").count();
     ensure!(judged == fill.services(), "of {} objectives {judged} are judged", fill.services());
-    round.say("evenkeel_cpu_seconds", (with - without) / rounds / fill.services() as f64 * TOLD);
+    round.say("evenkeel_cpu_seconds", (with - without) * LOOKED_AT.as_secs_f64() / rounds);
     let memory = machine::peak_memory_of(engine.id()).context("its memory is not told")?;
     round.say("evenkeel_memory_bytes", memory);
     Ok(())
@@ -107,7 +106,7 @@ fn rounds_of(engine: &mut Engine) -> Result<f64> {
 
 fn prometheus(fill: &Fill, engine: &mut Engine, program: &Path, round: &mut Round) -> Result<()> {
     let folder = engine.folder().to_owned();
-    let without = cost(engine)?;
+    let without = cost(engine, LOOKED_AT)?;
     fs::write(folder.join("slos.yaml"), documents(fill)).context("cannot write a file")?;
     let mut rules = Command::new(program);
     rules.args(["slo", "rules", "slos.yaml", "--mode", "compat"]).current_dir(&folder);
@@ -124,12 +123,11 @@ fn prometheus(fill: &Fill, engine: &mut Engine, program: &Path, round: &mut Roun
     kill_process(process, Signal::HUP).context("cannot have it read its rules")?;
     // To read the rules is not measured; the first round is, by and by.
     thread::park_timeout(Duration::from_secs(EVERY_SECONDS));
-    let with = cost(engine)?;
+    let with = cost(engine, MEASURED)?;
     let told = engine.ask("/api/v1/rules")?;
     let is_well = told.matches(r#""health":"ok""#).count();
     ensure!(is_well == count, "of {count} rules Prometheus has evaluated {is_well}");
-    let each = (with - without) / f64::from(ROUNDS) / fill.services() as f64;
-    round.say("prometheus_cpu_seconds", each * TOLD);
+    round.say("prometheus_cpu_seconds", (with - without) * EVERY_SECONDS as f64);
     let memory = machine::peak_memory_of(engine.id()).context("its memory is not told")?;
     round.say("prometheus_memory_bytes", memory);
     Ok(())
