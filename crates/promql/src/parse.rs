@@ -328,6 +328,8 @@ impl<'a> Parser<'a> {
         loop {
             arguments.push(self.expression(0)?);
             if self.took(")") {
+                // Thousands of queries are kept, most with one argument.
+                arguments.shrink_to_fit();
                 return Ok(arguments);
             }
             self.expect(",", "an argument")?;

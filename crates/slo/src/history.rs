@@ -54,9 +54,8 @@ pub struct Coverage {
 pub struct History {
     from: Timestamp,
     slice: Duration,
-    slices: Vec<Option<Counts>>,
     /// What the slices before each add up to, and how many of them had data; one more than there are slices.
-    sums: Vec<(Counts, usize)>,
+    sums: Box<[(Counts, u32)]>,
 }
 
 impl History {
@@ -73,20 +72,26 @@ impl History {
             return Err(HistoryError::TooMany(slices.len()));
         }
         let mut sum = (Counts::default(), 0);
-        let mut sums = vec![sum];
-        for counts in &slices {
+        let mut sums = Vec::with_capacity(slices.len() + 1);
+        sums.push(sum);
+        for counts in slices {
             if let Some(it) = counts {
-                sum.0 += *it;
+                sum.0 += it;
                 sum.1 += 1;
             }
             sums.push(sum);
         }
-        Ok(Self { from, slice, slices, sums })
+        Ok(Self { from, slice, sums: sums.into() })
+    }
+
+    /// How many slices there are.
+    fn len(&self) -> usize {
+        self.sums.len() - 1
     }
 
     /// From the beginning of the first slice to the end of the last.
     pub fn bounds(&self) -> Interval {
-        Interval::new(self.from, self.start(self.slices.len()))
+        Interval::new(self.from, self.start(self.len()))
     }
 
     /// How long a slice is.
@@ -97,7 +102,14 @@ impl History {
     /// Each slice and its counts; `None` is a gap.
     pub fn slices(&self) -> impl Iterator<Item = (Interval, Option<Counts>)> {
         let start = |number| Interval::lasting(self.start(number), self.slice);
-        self.slices.iter().enumerate().map(move |(number, it)| (start(number), *it))
+        self.each().enumerate().map(move |(number, it)| (start(number), it))
+    }
+
+    fn each(&self) -> impl Iterator<Item = Option<Counts>> {
+        self.sums.windows(2).map(|it| match it {
+            [before, after] if after.1 > before.1 => Some(after.0.without(before.0)),
+            _ => None,
+        })
     }
 
     /// What the slices that begin in an interval add up to; `None` when all of them are gaps.
@@ -111,7 +123,7 @@ impl History {
     pub fn coverage(&self, of: Interval) -> Coverage {
         let with_data = |at| self.sums.get(self.number(at)).map_or(0, |it| it.1);
         let slices = with_data(of.to).saturating_sub(with_data(of.from));
-        let present = self.slice.saturating_mul(u32::try_from(slices).unwrap_or(u32::MAX));
+        let present = self.slice.saturating_mul(slices);
         Coverage { present: present.min(of.length()), of: of.length() }
     }
 
@@ -131,14 +143,14 @@ impl History {
         let bad = match unit {
             Unit::Time => Some(of_time),
             Unit::Events => {
-                all.0.total.checked_div(all.1 as u64).map(|total| Counts { good: 0, total })
+                all.0.total.checked_div(all.1.into()).map(|total| Counts { good: 0, total })
             }
         };
         let mut last = None;
-        let filled = self.slices.iter().map(|it| {
+        let filled = self.each().map(|it| {
             last = it.or(last);
             match gaps {
-                Gaps::Ignore => *it,
+                Gaps::Ignore => it,
                 Gaps::Hold => last,
                 Gaps::Bad => it.or(bad),
             }
@@ -153,7 +165,7 @@ impl History {
     /// How many slices begin before a moment.
     fn number(&self, at: Timestamp) -> usize {
         let slices = between(self.from, at).as_millis().div_ceil(self.slice.as_millis());
-        usize::try_from(slices).unwrap_or(usize::MAX).min(self.slices.len())
+        usize::try_from(slices).unwrap_or(usize::MAX).min(self.len())
     }
 
     fn start(&self, number: usize) -> Timestamp {

@@ -99,6 +99,7 @@ pub(crate) fn recover(directory: &Path) -> Result<(State, Recovery), OpenError> 
         sealed_bytes: found.sealed_bytes,
         now: None,
         flushed_at: None,
+        released_at: None,
         unfinished: None,
         counts: Counts::default(),
     };

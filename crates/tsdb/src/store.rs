@@ -69,6 +69,8 @@ pub(crate) struct State {
     pub(crate) now: Option<i64>,
     /// What time it was when a flush began last.
     pub(crate) flushed_at: Option<i64>,
+    /// When the segments were last let go of.
+    pub(crate) released_at: Option<i64>,
     /// The number of the flush that began last, until it is done.
     pub(crate) unfinished: Option<u64>,
     pub(crate) counts: Counts,

@@ -16,6 +16,7 @@ impl Parser<'_> {
             let matcher = Matcher::new(METRIC_NAME, Operation::Equal, name);
             matchers.push(matcher.map_err(|error| self.bad_pattern(at, &error))?);
         }
+        matchers.shrink_to_fit();
         let selector = Selector { name, matchers, when: When::default(), edges: Edges::default() };
         let at = at.to(self.behind());
         self.node(at, Kind::Selector(selector))

@@ -184,7 +184,7 @@ async fn found(
 ) -> Result<Found, AskError> {
     let mut flaw = told.flaw.clone();
     let mut counted = Counted::new();
-    let mut queries: Vec<_> = told.asked.iter().map(|it| it.0.query.clone()).collect();
+    let mut queries = told.queries.clone();
     if are_asked_for(of, intervals.len()) {
         for interval in intervals {
             let answers = source.whole(of, interval).await?.answers;
@@ -224,8 +224,8 @@ pub async fn history(
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
     pub(crate) history: Arc<History>,
-    /// What was asked for it, and what was answered.
-    pub(crate) asked: Vec<(Question, Answer)>,
+    /// What was asked for it.
+    queries: Vec<String>,
     /// What is wrong with what was asked.
     flaw: Option<String>,
 }
@@ -238,17 +238,15 @@ impl Told {
     pub(crate) fn of(
         objective: &Objective,
         frame: Frame,
-        questions: Vec<Question>,
-        answers: Vec<Answer>,
+        questions: &[Question],
+        answers: &[Answer],
     ) -> Result<Self, AskError> {
-        let history = objective.asking.history(frame, &answers);
-        let history = history.map_err(|it| {
-            let queries: Vec<_> = questions.iter().map(|it| &*it.query).collect();
-            AskError::Query { query: queries.join("; "), why: it.to_string() }
-        })?;
-        let flaw = objective.asking.flaw(&answers);
-        let asked = questions.into_iter().zip(answers).collect();
-        Ok(Self { history: Arc::new(history), asked, flaw })
+        let queries: Vec<_> = questions.iter().map(|it| it.query.clone()).collect();
+        let history = objective.asking.history(frame, answers);
+        let history = history
+            .map_err(|it| AskError::Query { query: queries.join("; "), why: it.to_string() })?;
+        let flaw = objective.asking.flaw(answers);
+        Ok(Self { history: Arc::new(history), queries, flaw })
     }
 }
 
@@ -264,5 +262,5 @@ async fn told(
 ) -> Result<Told, AskError> {
     let frame = of.asking.frame(over, slice);
     let Asked { questions, answers } = source.slices(of, frame).await?;
-    Told::of(of, frame, questions, answers)
+    Told::of(of, frame, &questions, &answers)
 }

@@ -6,12 +6,35 @@
 
 use std::time::Duration;
 
+use evenkeel_series::{STALE, is_stale};
 use evenkeel_slo::asking::{Answer, Question, SLICE, When};
 use evenkeel_slo::{Interval, Objective};
 use jiff::Timestamp;
 
 use super::moment::millis;
 use crate::objectives::{Ask, AskError, Judged, SLICES, Told, is_by_pieces, judge_by};
+
+/// The course of an objective, and the answers that it will grow from.
+#[derive(Debug)]
+pub(super) struct Course {
+    told: Told,
+    asked: Vec<(Question, Packed)>,
+}
+
+/// An answer in half the room: there are two of each of thousands of objectives. No query answers with the mark of what has
+/// ended, so that it stands for nothing.
+#[derive(Debug)]
+struct Packed(Box<[f64]>);
+
+impl Packed {
+    fn of(answer: &Answer) -> Self {
+        Self(answer.iter().map(|it| it.unwrap_or(STALE)).collect())
+    }
+
+    fn unpacked(&self) -> Answer {
+        self.0.iter().map(|it| (!is_stale(*it)).then_some(*it)).collect()
+    }
+}
 
 /// Judges an objective at a moment, and keeps its course for the next time. What is judged slice by slice is judged as of the
 /// end of a slice. `late` says how late samples may come.
@@ -20,7 +43,7 @@ pub(super) async fn judge(
     of: &Objective,
     at: Timestamp,
     late: Duration,
-    kept: &mut Option<Told>,
+    kept: &mut Option<Course>,
 ) -> Result<Judged, AskError> {
     let by_pieces = is_by_pieces(of, at);
     let slice = match by_pieces {
@@ -30,10 +53,10 @@ pub(super) async fn judge(
     let end = whole(at, slice);
     let over = if by_pieces { of.elapsed(end) } else { of.reach(end) };
     let over = Interval::new(whole(over.from, slice), end);
-    let known = kept.take().filter(|it| it.history.slice() == slice);
+    let known = kept.take().filter(|it| it.told.history.slice() == slice);
     let course = match known {
         // Where nothing has come yet, what comes is seen at once.
-        Some(known) if known.history.bounds().to == end && !ends_in_a_gap(&known) => known,
+        Some(known) if known.told.history.bounds().to == end && !ends_in_a_gap(&known) => known,
         known => {
             let frame = of.asking.frame(over, slice);
             let questions = of.asking.slices(frame);
@@ -42,23 +65,25 @@ pub(super) async fn judge(
             for question in &questions {
                 answers.push(answer(source, question, known.next(), late).await?);
             }
-            Told::of(of, frame, questions, answers)?
+            let told = Told::of(of, frame, &questions, &answers)?;
+            let asked = questions.into_iter().zip(answers.iter().map(Packed::of)).collect();
+            Course { told, asked }
         }
     };
-    let judged = judge_by(source, of, if by_pieces { at } else { end }, &course).await;
+    let judged = judge_by(source, of, if by_pieces { at } else { end }, &course.told).await;
     *kept = Some(course);
     judged
 }
 
-fn ends_in_a_gap(known: &Told) -> bool {
-    known.history.slices().last().is_some_and(|it| it.1.is_none())
+fn ends_in_a_gap(known: &Course) -> bool {
+    known.told.history.slices().last().is_some_and(|it| it.1.is_none())
 }
 
 /// The answer to a question, of which the beginning may be known.
 async fn answer(
     source: &impl Ask,
     question: &Question,
-    known: Option<(Question, Answer)>,
+    known: Option<(Question, Packed)>,
     late: Duration,
 ) -> Result<Answer, AskError> {
     let Some((mut answer, rest)) = known.and_then(|known| beginning(question, known, late)) else {
@@ -72,7 +97,7 @@ async fn answer(
 /// What of an answer is known, and which moments are still to be asked of.
 fn beginning(
     question: &Question,
-    (before, mut known): (Question, Answer),
+    (before, known): (Question, Packed),
     late: Duration,
 ) -> Option<(Answer, When)> {
     let When::Every { first, step, steps } = question.when else { return None };
@@ -87,6 +112,7 @@ fn beginning(
     }
     let gone = usize::try_from(apart / step_ms).ok()?;
     let unsure = usize::try_from(late.as_millis().div_ceil(step_ms.unsigned_abs())).ok()?;
+    let mut known = known.unpacked();
     known.truncate(known.len().saturating_sub(unsure));
     let answer = known.split_off(gone.min(known.len()));
     let sure = answer.len().min(steps);

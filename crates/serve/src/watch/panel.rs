@@ -1,9 +1,9 @@
 //! Panel: questions put to one state of the store, again and again.
 //!
-//! A round asks thousands of questions: of each objective the same two sums over eight windows, and the same as in the round before.
-//! So a query is read once for as long as it is asked, and series are looked up once a round: they are remembered by
-//! what selects them. Of each series the last hours are read once, too: every window ends in them, and what is not sealed yet
-//! would be read for each anew.
+//! A round asks thousands of questions: of each objective the same two sums over eight windows. So series are looked up once
+//! for all of them: they are remembered by what selects them. Of each series the last hours are read once, too: every window
+//! ends in them, and what is not sealed yet would be read for each anew. The queries themselves are parsed each time, which costs
+//! little, where they would take more room than all that objectives know.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use evenkeel_promql::{Cancel, Options, Query};
+use evenkeel_promql::{Cancel, Options};
 use evenkeel_series::{
     Digest, Labels, Matcher, Samples, Series, Source, SourceError, Span, Summed,
 };
@@ -25,35 +25,13 @@ use crate::objectives::{Ask, AskError, answered, parsed};
 /// So many series are remembered before all are forgotten, …
 const SERIES_MAX: usize = 200_000;
 /// … and so many of their samples.
-const POINTS_MAX: usize = 1 << 20;
+const POINTS_MAX: usize = 1 << 16;
 /// How much of each is read once: most windows of alerts are within.
 const RECENT: Duration = Duration::from_hours(6);
-
-/// Queries that were read, and whether they were asked in this round.
-#[derive(Debug, Default)]
-pub(super) struct Queries(BTreeMap<String, (Arc<Query>, bool)>);
-
-impl Queries {
-    fn read(&mut self, text: &str) -> Result<Arc<Query>, AskError> {
-        if let Some((query, is_asked)) = self.0.get_mut(text) {
-            *is_asked = true;
-            return Ok(Arc::clone(query));
-        }
-        let query = Arc::new(parsed(text)?);
-        self.0.insert(text.to_owned(), (Arc::clone(&query), true));
-        Ok(query)
-    }
-
-    /// Forgets what was not asked since the last time.
-    pub(super) fn forget(&mut self) {
-        self.0.retain(|_, it| std::mem::take(&mut it.1));
-    }
-}
 
 /// One state of the store.
 pub(super) struct Panel<'s> {
     snapshot: &'s Snapshot,
-    queries: Mutex<&'s mut Queries>,
     options: Options<'static>,
     found: Mutex<Found<'s>>,
     /// Samples that are remembered.
@@ -77,15 +55,9 @@ struct Found<'s> {
 
 impl<'s> Panel<'s> {
     /// By `cancel`, what is asked is given up.
-    pub(super) fn new(snapshot: &'s Snapshot, queries: &'s mut Queries, cancel: Cancel) -> Self {
+    pub(super) fn new(snapshot: &'s Snapshot, cancel: Cancel) -> Self {
         let options = Options { cancel: Some(cancel), ..Options::default() };
-        Self {
-            snapshot,
-            queries: Mutex::new(queries),
-            options,
-            found: Mutex::default(),
-            points: AtomicUsize::new(0),
-        }
+        Self { snapshot, options, found: Mutex::default(), points: AtomicUsize::new(0) }
     }
 
     /// The series that meet every matcher and may have samples in a span; perhaps some more that meet every matcher.
@@ -118,8 +90,7 @@ impl<'s> Panel<'s> {
 
 impl Ask for Panel<'_> {
     async fn ask(&self, question: &Question) -> Result<Answer, AskError> {
-        let query = locked(&self.queries).read(&question.query)?;
-        answered(self, &query, question.when, &self.options)
+        answered(self, &parsed(&question.query)?, question.when, &self.options)
     }
 }
 
@@ -211,8 +182,7 @@ mod tests {
         }
         store.append(&batch).unwrap();
         let snapshot = store.snapshot();
-        let mut queries = Queries::default();
-        let panel = Panel::new(&snapshot, &mut queries, Cancel::default());
+        let panel = Panel::new(&snapshot, Cancel::default());
         let all = Span { after: -1, until: 3_000 * 60_000 };
         let remembered = panel.select(&[], all).unwrap();
         let stored = snapshot.select(&[], all).unwrap();

@@ -10,9 +10,9 @@ use evenkeel_units::Clock;
 use jiff::Timestamp;
 
 use super::Documents;
-use super::course;
-use super::panel::{Panel, Queries};
-use crate::objectives::{AskError, Judged, Told};
+use super::course::{self, Course};
+use super::panel::Panel;
+use crate::objectives::{AskError, Judged};
 
 /// All objectives judged at one moment.
 #[derive(Debug)]
@@ -34,13 +34,9 @@ pub struct Stood {
     pub judged: Result<Judged, AskError>,
 }
 
-/// What a round knows of the one before.
+/// What a round knows of the one before: the course of each objective, in the order of the documents.
 #[derive(Debug, Default)]
-pub(super) struct Known {
-    queries: Queries,
-    /// The course of each objective, in the order of the documents.
-    courses: Vec<Option<Told>>,
-}
+pub(super) struct Known(Vec<Option<Course>>);
 
 impl Round {
     /// Judges what some documents say. `late` says how late samples may come; by `cancel` all is given up.
@@ -53,16 +49,14 @@ impl Round {
         known: &mut Known,
     ) -> Self {
         let (at, began) = (clock.wall(), clock.now());
-        let Known { queries, courses } = known;
-        courses.resize(documents.objectives.len(), None);
-        let panel = Panel::new(store, queries, cancel.clone());
+        let Known(courses) = known;
+        courses.resize_with(documents.objectives.len(), || None);
+        let panel = Panel::new(store, cancel.clone());
         let mut all = Vec::with_capacity(documents.objectives.len());
         for (objective, course) in documents.objectives.iter().zip(courses) {
             let judged = course::judge(&panel, objective, at, late, course).await;
             all.push(Stood { objective: Arc::clone(objective), judged });
         }
-        drop(panel);
-        queries.forget();
         Self { at, took: clock.now() - began, all }
     }
 }
@@ -190,8 +184,7 @@ spec: {objective: 90%, window: 1h, sli: {composite: [{slo: available}, {slo: low
             let round =
                 Round::of(&documents, &snapshot, &clock, late, &Cancel::default(), &mut known)
                     .await;
-            let mut queries = Queries::default();
-            let panel = Panel::new(&snapshot, &mut queries, Cancel::default());
+            let panel = Panel::new(&snapshot, Cancel::default());
             for (stood, objective) in round.all.iter().zip(&documents.objectives) {
                 let fresh =
                     crate::objectives::judge(&panel, objective, clock.wall()).await.unwrap();
