@@ -138,6 +138,11 @@ pub(super) fn peak_memory_of(process: u32) -> Option<f64> {
     memory_of(process, "status", "VmHWM:")
 }
 
+/// The memory that a running process has resident now, in bytes.
+pub(super) fn memory_of_now(process: u32) -> Option<f64> {
+    memory_of(process, "status", "VmRSS:")
+}
+
 /// Lets this process and its children have as many files as the system allows; says how many.
 pub(super) fn raise_files() -> Result<u64> {
     let (_, most) =

@@ -237,8 +237,8 @@ pub(super) const CASES: &[Case] = &[
                 Unit::Times,
                 Bar::AtMost(0.02),
             ),
-            line("evenkeel_memory_bytes", "ours, memory, most", Unit::Megabytes),
-            line("prometheus_memory_bytes", "Prometheus, memory, most", Unit::Megabytes),
+            line("evenkeel_memory_bytes", "ours, memory", Unit::Megabytes),
+            line("prometheus_memory_bytes", "Prometheus, memory", Unit::Megabytes),
             bar(
                 "memory_ratio_to_prometheus",
                 "memory, ours / Prometheus",

@@ -19,19 +19,20 @@ use super::engine::{Engine, Maker};
 use super::fill::Fill;
 use crate::bench::machine;
 use crate::bench::round::Round;
+use crate::bench::running::now;
 
-/// How often Prometheus evaluates all rules meanwhile: what it costs is by the round, however often there is one.
+/// How often all rules are evaluated, and all objectives are judged.
 const EVERY_SECONDS: u64 = 60;
-/// How often ours judges all objectives meanwhile.
-const OURS_EVERY_SECONDS: u64 = 2;
-/// So many rounds of Prometheus are measured.
+/// So many rounds are measured.
 const ROUNDS: u32 = 2;
 /// What Sloth makes of an objective.
 const RULES: usize = 17;
-/// In which a server is looked at that judges nothing, and ours.
-const LOOKED_AT: Duration = Duration::from_secs(30);
-/// In which Prometheus is looked at with its rules.
+/// In which a server is looked at that judges nothing.
+const IDLE: Duration = Duration::from_secs(30);
+/// In which it is looked at while it does.
 const MEASURED: Duration = Duration::from_secs(EVERY_SECONDS * ROUNDS as u64);
+/// How often its memory is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Measures one round. `program` is ours, which also says the rules of Sloth.
 pub(super) fn measure(
@@ -70,30 +71,51 @@ fn documents(fill: &Fill) -> String {
     (0..fill.services()).map(one).chain([policy.to_owned()]).collect()
 }
 
-/// What an engine takes in a second while it is looked at, in seconds.
-fn cost(engine: &Engine, time: Duration) -> Result<f64> {
-    let before = engine.cpu()?;
-    thread::park_timeout(time);
-    Ok((engine.cpu()? - before) / time.as_secs_f64())
+/// What an engine takes while it is looked at.
+struct Taken {
+    /// Processor time a second, in seconds.
+    cpu: f64,
+    /// Memory that is resident, on average, in bytes.
+    memory: f64,
+}
+
+impl Taken {
+    fn by(engine: &Engine, time: Duration) -> Result<Self> {
+        let (before, start) = (engine.cpu()?, now());
+        let (mut memory, mut looks) = (0.0, 0.0);
+        while now() - start < time.as_secs_f64() {
+            let resident = machine::memory_of_now(engine.id());
+            memory += resident.context("its memory is not told")?;
+            looks += 1.0;
+            thread::park_timeout(LOOK);
+        }
+        Ok(Self { cpu: (engine.cpu()? - before) / (now() - start), memory: memory / looks })
+    }
+
+    /// What a round takes, as it is told.
+    fn say(&self, maker: Maker, without: &Self, round: &mut Round) {
+        let name = maker.name();
+        let cpu = (self.cpu - without.cpu) * EVERY_SECONDS as f64;
+        round.say(&format!("{name}_cpu_seconds"), cpu);
+        round.say(&format!("{name}_memory_bytes"), self.memory);
+    }
 }
 
 fn ours(fill: &Fill, engine: Engine, program: &Path, core: &str, round: &mut Round) -> Result<()> {
-    let without = cost(&engine, LOOKED_AT)?;
-    let mut engine = engine.judging(program, core, &documents(fill), OURS_EVERY_SECONDS)?;
+    let without = Taken::by(&engine, IDLE)?;
+    let mut engine = engine.judging(program, core, &documents(fill), EVERY_SECONDS)?;
     // The first round asks for the whole window.
-    while rounds_of(&mut engine)? < 2.0 {
-        thread::park_timeout(Duration::from_secs(OURS_EVERY_SECONDS));
+    while rounds_of(&mut engine)? < 1.0 {
+        thread::park_timeout(LOOK);
     }
     let before = rounds_of(&mut engine)?;
-    let with = cost(&engine, LOOKED_AT)?;
+    let with = Taken::by(&engine, MEASURED)?;
     let rounds = rounds_of(&mut engine)? - before;
-    ensure!(rounds >= 1.0, "not one round in {LOOKED_AT:?}");
+    ensure!(rounds >= f64::from(ROUNDS) - 0.5, "{rounds} rounds in {MEASURED:?}");
     let told = engine.ask("/metrics")?;
     let judged = told.matches("\nerror_budget_remaining_percentage{").count();
     ensure!(judged == fill.services(), "of {} objectives {judged} are judged", fill.services());
-    round.say("evenkeel_cpu_seconds", (with - without) * LOOKED_AT.as_secs_f64() / rounds);
-    let memory = machine::peak_memory_of(engine.id()).context("its memory is not told")?;
-    round.say("evenkeel_memory_bytes", memory);
+    with.say(Maker::Ours, &without, round);
     Ok(())
 }
 
@@ -106,7 +128,7 @@ fn rounds_of(engine: &mut Engine) -> Result<f64> {
 
 fn prometheus(fill: &Fill, engine: &mut Engine, program: &Path, round: &mut Round) -> Result<()> {
     let folder = engine.folder().to_owned();
-    let without = cost(engine, LOOKED_AT)?;
+    let without = Taken::by(engine, IDLE)?;
     fs::write(folder.join("slos.yaml"), documents(fill)).context("cannot write a file")?;
     let mut rules = Command::new(program);
     rules.args(["slo", "rules", "slos.yaml", "--mode", "compat"]).current_dir(&folder);
@@ -123,13 +145,11 @@ fn prometheus(fill: &Fill, engine: &mut Engine, program: &Path, round: &mut Roun
     kill_process(process, Signal::HUP).context("cannot have it read its rules")?;
     // To read the rules is not measured; the first round is, by and by.
     thread::park_timeout(Duration::from_secs(EVERY_SECONDS));
-    let with = cost(engine, MEASURED)?;
+    let with = Taken::by(engine, MEASURED)?;
     let told = engine.ask("/api/v1/rules")?;
     let is_well = told.matches(r#""health":"ok""#).count();
     ensure!(is_well == count, "of {count} rules Prometheus has evaluated {is_well}");
-    round.say("prometheus_cpu_seconds", (with - without) * EVERY_SECONDS as f64);
-    let memory = machine::peak_memory_of(engine.id()).context("its memory is not told")?;
-    round.say("prometheus_memory_bytes", memory);
+    with.say(Maker::Prometheus, &without, round);
     Ok(())
 }
 
