@@ -110,6 +110,14 @@ impl Template {
         &self.text
     }
 
+    /// The text that it always gives; `None` when that depends on what it is filled with.
+    pub fn constant(&self) -> Option<&str> {
+        match &*self.pieces {
+            [Piece::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
     /// With everything filled in. What cannot be is said in its place, as Prometheus does.
     pub fn filled(&self, with: &Filling<'_>) -> String {
         let mut all = String::new();

@@ -15,17 +15,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenkeel_promql::Sample;
-use evenkeel_series::{Labels, METRIC_NAME, Matcher, Operation, Samples, Source, Span, is_stale};
+use evenkeel_series::{Labels, METRIC_NAME};
 
 use super::moment::{after, between};
 
 /// What is over is kept for so long, so that everybody hears of it.
 const KEPT: Duration = Duration::from_mins(15);
-/// After a restart, what was seen longer ago is not taken up again.
-const RESTORED: Duration = Duration::from_hours(1);
-/// An alert that waits for as long has this much of it left after a restart, at least.
-const GRACE: Duration = Duration::from_mins(10);
-
 /// Where an alert is.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -111,6 +106,12 @@ impl Alerts {
         self.0.clear();
     }
 
+    /// Takes up an alert that was firing before a restart, as if it had gone on: what is found next says how it does.
+    pub(super) fn take_up(&mut self, labels: Labels, active_at: i64, fired_at: i64, found: Found) {
+        let it = Alert::new(labels.clone(), found, fired_at, active_at);
+        self.0.insert(labels, Alert { state: State::Firing, ..it });
+    }
+
     /// Takes in what was found at a moment. `since` says since when an alert that is new was active, if it was before a
     /// restart.
     pub(super) fn see(
@@ -180,7 +181,7 @@ impl Alerts {
     /// The series by which they can be asked for.
     pub(super) fn series(&self) -> Vec<(Labels, Sample)> {
         let each = self.active().flat_map(|it| {
-            let states = it.labels.with(METRIC_NAME, ALERTS).with("alertstate", it.state.name());
+            let states = it.labels.with(METRIC_NAME, ALERTS).with(ALERT_STATE, it.state.name());
             let since = it.labels.with(METRIC_NAME, ALERTS_FOR_STATE);
             let seconds = it.active_at.div_euclid(1000) as f64;
             [(states, Sample::Float(1.0)), (since, Sample::Float(seconds))]
@@ -215,8 +216,9 @@ impl Alerts {
     }
 }
 
-const ALERTS: &str = "ALERTS";
-const ALERTS_FOR_STATE: &str = "ALERTS_FOR_STATE";
+pub(super) const ALERTS: &str = "ALERTS";
+pub(super) const ALERTS_FOR_STATE: &str = "ALERTS_FOR_STATE";
+pub(super) const ALERT_STATE: &str = "alertstate";
 
 impl Alert {
     fn new(labels: Labels, found: Found, at: i64, active_at: i64) -> Self {
@@ -250,52 +252,6 @@ impl Alert {
         (self.state, self.over_at) = (State::Over, Some(at));
         true
     }
-}
-
-/// What was known of an alert before a restart.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) struct Known {
-    /// When it became active.
-    pub(super) active_at: i64,
-    /// When it was last seen.
-    pub(super) seen_at: i64,
-    /// Whether it was firing then.
-    pub(super) was_firing: bool,
-}
-
-impl Known {
-    /// What a store says of the alert of some labels.
-    pub(super) fn of(store: &dyn Source, labels: &Labels, at: i64) -> Option<Self> {
-        let (seen_at, seconds) = last(store, &labels.with(METRIC_NAME, ALERTS_FOR_STATE), at)?;
-        let firing = labels.with(METRIC_NAME, ALERTS).with("alertstate", State::Firing.name());
-        let was_firing = last(store, &firing, at).is_some_and(|it| it.0 == seen_at);
-        Some(Self { active_at: (seconds * 1000.0) as i64, seen_at, was_firing })
-    }
-
-    /// Since when it is taken to be active, so that the time in which nobody looked does not count.
-    pub(super) fn since(self, at: i64, pending: Duration) -> i64 {
-        let left = pending.saturating_sub(between(self.active_at, self.seen_at));
-        if left.is_zero() {
-            return self.active_at;
-        }
-        if pending >= GRACE && left < GRACE {
-            return after(at, GRACE) - after(0, pending);
-        }
-        self.active_at + (at - self.seen_at)
-    }
-}
-
-/// The last sample of a series before a moment, unless it has ended.
-fn last(store: &dyn Source, labels: &Labels, at: i64) -> Option<(i64, f64)> {
-    let is = |name: &str, value: &str| Matcher::new(name, Operation::Equal, value).ok();
-    let matchers: Option<Vec<_>> = labels.iter().map(|it| is(&it.name, &it.value)).collect();
-    let span = Span { after: at - after(0, RESTORED), until: at - 1 };
-    let found = store.select(&matchers?, span).ok()?;
-    let series = found.iter().find(|it| it.labels() == labels)?;
-    let mut samples = Samples::default();
-    series.read(span, &mut samples).ok()?;
-    let last = samples.points.last()?;
-    (!is_stale(last.value)).then_some((last.at, last.value))
 }
 
 #[cfg(test)]
@@ -348,39 +304,5 @@ mod tests {
             told.extend(due.iter().map(|it| (second, it.from / 1000, it.until / 1000)));
         }
         assert_eq!(told, [(0, 0, 240), (60, 0, 300), (120, 0, 360), (130, 0, 130), (190, 0, 130)]);
-    }
-
-    #[test]
-    fn the_time_in_which_nobody_looked_does_not_count() {
-        let minute = |it: i64| it * 60_000;
-        let known = |active, seen| Known {
-            active_at: minute(active),
-            seen_at: minute(seen),
-            was_firing: false,
-        };
-        let since =
-            |it: Known, pending| it.since(minute(100), Duration::from_mins(pending)) / 60_000;
-        assert_eq!(since(known(50, 60), 5), 50, "it was firing");
-        assert_eq!(since(known(50, 53), 5), 97);
-        assert_eq!(since(known(50, 55), 30), 95);
-        assert_eq!(since(known(50, 75), 30), 80, "ten minutes are left");
-    }
-
-    #[test]
-    fn what_is_in_the_store_is_known_after_a_restart() {
-        let mut store = evenkeel_series::Memory::new();
-        let mut alerts = Alerts::default();
-        let found = || Found { annotations: BTreeMap::new(), value: 1.0 };
-        for at in [60_000, 120_000] {
-            alerts.see(at, Delays::default(), [(labels(), found())].into(), |_| None);
-            for (labels, sample) in alerts.series() {
-                let Sample::Float(value) = sample else { panic!() };
-                store.push(&labels, evenkeel_series::Point { at, value });
-            }
-        }
-        let known = Known { active_at: 60_000, seen_at: 120_000, was_firing: true };
-        assert_eq!(Known::of(&store, &labels(), 180_000), Some(known));
-        assert_eq!(Known::of(&store, &labels(), 4_000_000), None);
-        assert_eq!(Known::of(&store, &Labels::of([("alertname", "Up")]), 180_000), None);
     }
 }

@@ -17,7 +17,8 @@ use evenkeel_slo::rules::{Makes, PromRule, Queries, duration, exact};
 use evenkeel_slo::{Counts, Objective, Share, Standing};
 use jiff::Timestamp;
 
-use super::alerts::{Alert, Alerts, Found, Known, Notice, State};
+use super::alerts::{Alert, Alerts, Found, Notice, State};
+use super::before::Known;
 use super::figures;
 use super::group::Setting;
 use super::shown::{Health, Kind, Shown, ShownRule};

@@ -12,8 +12,9 @@ use evenkeel_series::{Labels, METRIC_NAME, Source};
 use evenkeel_tsdb::Store;
 use evenkeel_units::Clock;
 
-use super::alerts::{Alerts, Delays, Found, Known, Notice};
-use super::moment::{millis, next};
+use super::alerts::{Alerts, Delays, Found, Notice};
+use super::before::{self, Known};
+use super::moment::{after, millis, next};
 use super::shown::{Health, Kind, Shown, ShownRule};
 use super::tell::{RESEND, VALID_TIMES, link};
 use super::written::Written;
@@ -21,7 +22,7 @@ use super::written::Written;
 /// A rule that takes longer is given up, as a query is.
 const TIMEOUT: Duration = Duration::from_mins(2);
 /// What an alert is called by.
-const ALERT_NAME: &str = "alertname";
+pub(super) const ALERT_NAME: &str = "alertname";
 
 /// What rules are evaluated with.
 pub(super) struct Setting<'a> {
@@ -46,8 +47,6 @@ pub(super) struct Running {
     every: Duration,
     rules: Vec<Ran>,
     next: i64,
-    /// Whether it was never evaluated by this process.
-    is_fresh: bool,
     at: Option<i64>,
     took: Duration,
 }
@@ -57,6 +56,8 @@ pub(super) struct Running {
 struct Ran {
     written: Written,
     alerts: Alerts,
+    /// Whether it goes on where it was before a restart, should there have been one.
+    goes_on: bool,
     health: Health,
     at: Option<i64>,
     took: Duration,
@@ -66,8 +67,7 @@ impl Running {
     pub(super) fn new(group: rules::Group, setting: &Setting<'_>) -> Self {
         let every = group.every.unwrap_or(setting.every);
         let rules = group.rules.iter().map(|_| Ran::default()).collect();
-        let mut it =
-            Self { group, every, rules, next: 0, is_fresh: true, at: None, took: Duration::ZERO };
+        let mut it = Self { group, every, rules, next: 0, at: None, took: Duration::ZERO };
         it.next = it.after(setting.clock.wall().as_millisecond());
         it
     }
@@ -96,7 +96,6 @@ impl Running {
     /// Goes on where a group of the same name was: rules that are the same keep what they have come to, and what the
     /// others have written is ended.
     pub(super) fn take_over(&mut self, old: Self, store: &Store, at: i64) {
-        self.is_fresh = old.is_fresh;
         if self.every == old.every {
             self.next = old.next;
         }
@@ -123,14 +122,13 @@ impl Running {
         let mut notices = Vec::new();
         for (rule, ran) in self.group.rules.iter().zip(&mut self.rules) {
             let began = setting.clock.now();
-            let done = ran.evaluate(rule, &self.group, at, self.is_fresh, setting);
+            let done = ran.evaluate(rule, &self.group, at, setting);
             ran.health = done.map_or_else(Health::Failing, |()| Health::Fine);
             (ran.at, ran.took) = (Some(at), setting.clock.now() - began);
             let valid = RESEND.max(self.every) * VALID_TIMES;
             let url = link(setting.url, rule.query.text());
             notices.extend(ran.alerts.due(at, RESEND, valid, &url));
         }
-        self.is_fresh = false;
         (self.at, self.took) = (Some(at), setting.clock.now() - began);
         // What was missed meanwhile is not made up for.
         self.next = self.after(at.max(setting.clock.wall().as_millisecond() - 1));
@@ -183,7 +181,6 @@ impl Ran {
         rule: &Rule,
         group: &rules::Group,
         at: i64,
-        is_fresh: bool,
         setting: &Setting<'_>,
     ) -> Result<(), String> {
         let at = at - millis(group.offset.unwrap_or(setting.offset));
@@ -205,8 +202,12 @@ impl Ran {
             Makes::Alerts(alerting) => {
                 let found = alerts(alerting, found, setting)?;
                 let Alerting { pending, keep_firing, .. } = *alerting;
+                let goes_on = std::mem::replace(&mut self.goes_on, true);
+                if !goes_on && !keep_firing.is_zero() {
+                    self.take_up(alerting, &snapshot, at, setting);
+                }
                 let since = |labels: &Labels| {
-                    let known = if is_fresh { Known::of(&snapshot, labels, at) } else { None };
+                    let known = if goes_on { None } else { Known::of(&snapshot, labels, at) };
                     known.map(|it| it.since(at, pending))
                 };
                 self.alerts.see(at, Delays { pending, keep_firing }, found, since);
@@ -217,6 +218,16 @@ impl Ran {
                 }
                 self.written.write(setting.store, at, self.alerts.series())
             }
+        }
+    }
+
+    /// Takes up what was firing before a restart. What it was about may be gone, and it is kept firing still: for how long
+    /// already nobody has written down, so it is for the whole time once more.
+    fn take_up(&mut self, of: &Alerting, store: &dyn Source, at: i64, setting: &Setting<'_>) {
+        for (labels, known) in before::firing(store, of, at) {
+            let fired_at = after(known.active_at, of.pending);
+            let found = told(of, &labels, f64::NAN, setting);
+            self.alerts.take_up(labels, known.active_at, fired_at, found);
         }
     }
 
@@ -278,13 +289,20 @@ fn alerts(
         let own = own.map(|it| (&*it.name, &*it.value));
         let given = given.iter().map(|(name, value)| (*name, &**value));
         let whole = Labels::of(own.chain(given).chain([(ALERT_NAME, &*of.name)]));
-        let texts = of.annotations.iter();
-        let annotations = texts.map(|(name, text)| (name.clone(), text.filled(&filling))).collect();
-        if all.insert(whole.clone(), Found { annotations, value }).is_some() {
+        if all.insert(whole.clone(), told(of, &labels, value, setting)).is_some() {
             return Err(format!("two alerts come to be {whole}"));
         }
     }
     Ok(all)
+}
+
+/// What people read of an alert.
+fn told(of: &Alerting, labels: &Labels, value: f64, setting: &Setting<'_>) -> Found {
+    let Setting { external, url, .. } = *setting;
+    let filling = Filling { labels, value, external, url };
+    let texts = of.annotations.iter();
+    let annotations = texts.map(|(name, text)| (name.clone(), text.filled(&filling))).collect();
+    Found { annotations, value }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! burning    the alerts of objectives, round by round
 //! group      rules of a prometheus.yml, evaluated one after the other
 //! alerts     what an alerting rule found, as time passes: pending, firing, over
+//! before     what the store says of alerts as they were before a restart
 //! tell       alerts on their way to Alertmanagers
 //! shown      groups of rules as they are told to whoever asks
 //! written    the series that are written at intervals, and ended when they are no longer there
@@ -19,6 +20,7 @@
 //! multiples of the interval, which is `evaluation_interval` of the configuration.
 
 mod alerts;
+mod before;
 mod burning;
 mod course;
 mod documents;

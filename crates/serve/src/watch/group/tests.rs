@@ -142,6 +142,33 @@ fn after_a_restart_an_alert_is_what_it_was() {
 }
 
 #[test]
+fn an_alert_that_is_kept_firing_is_so_after_a_restart_and_is_over_in_time() {
+    let stage = Stage::new();
+    let rules = |severity: &str| {
+        format!(
+            "rules: [{{alert: Down, expr: 'up == 0', keep_firing_for: 10m, labels: {{severity: {severity}}}, \
+            annotations: {{summary: '{{{{ $labels.job }}}} is down'}}}}]"
+        )
+    };
+    let mut before = group(&rules("page"), &stage.setting());
+    for (minute, value) in [(1, 0.0), (2, 0.0), (3, 1.0), (4, 1.0)] {
+        stage.put(&[("__name__", "up"), ("job", "a")], minute, value);
+        stage.evaluate(&mut before, minute);
+    }
+    let mut again = group(&rules("page"), &stage.setting());
+    let mut other = group(&rules("ticket"), &stage.setting());
+    assert!(stage.evaluate(&mut other, 30).is_empty(), "the alert is of another rule");
+    let [notice] = &stage.evaluate(&mut again, 30)[..] else { panic!("{again:?}") };
+    let told = |it: &Notice| (it.from / 60_000, it.until / 60_000, it.annotations["summary"].clone());
+    assert_eq!(told(notice), (1, 34, "a is down".to_owned()));
+    assert_eq!(told(&stage.evaluate(&mut again, 39)[0]).1, 43, "it fires still");
+    assert_eq!(told(&stage.evaluate(&mut again, 40)[0]).1, 40, "it is over");
+    let mut third = group(&rules("page"), &stage.setting());
+    assert!(stage.evaluate(&mut third, 41).is_empty(), "what was over is not taken up");
+    assert!(stage.all("ALERTS")[0].ends_with("1=1 2=1 3=1 4=1 30=1 39=1 40=end"));
+}
+
+#[test]
 fn what_fails_is_said_and_keeps_no_other_rule_from_being_evaluated() {
     let stage = Stage::new();
     let rules = "limit: 1, rules: [{record: r, expr: up}, {record: s, expr: 'up + on() up'}, \
