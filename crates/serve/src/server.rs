@@ -4,7 +4,7 @@
 //! this thread      the door: waits for requests, answers what is short
 //! blocking pool    queries and bodies, at most so many at a time
 //! a second thread  scraping
-//! a third          objectives judged and rules evaluated, at intervals
+//! a third          objectives judged and rules evaluated, at intervals, by a few more
 //! a fourth         telling of alerts
 //! a fifth          sending samples on
 //! two more         the keeper of the store
@@ -227,7 +227,7 @@ impl<C: Clock + Clone + 'static> Server<C> {
         let (watched, told) = (Arc::clone(&world), stopping.subscribe());
         let watching = std::thread::Builder::new()
             .name("evenkeel-watch".to_owned())
-            .spawn(move || watching::run(&watched, told))
+            .spawn(move || watching::run(watched, told))
             .map_err(RunError::Thread)?;
         let (telling, told) = (Arc::clone(&world), stopping.subscribe());
         let telling = std::thread::Builder::new()

@@ -59,7 +59,7 @@ fn group(to: &mut String, it: &Arc<Shown>, rules: &[&ShownRule], with_alerts: bo
     texts(to, '{', &[("name", &it.name), ("file", &it.file)]);
     to.push_str(",\"rules\":");
     json::list(to, rules, |to, it| rule(to, it, with_alerts));
-    to.push_str(&format!(",\"interval\":{},\"limit\":{}", seconds(it.every), it.limit));
+    to.push_str(&format!(",\"interval\":{},\"limit\":{}", seconds(it.every()), it.limit));
     evaluated(to, it.at, it.took);
     to.push('}');
 }

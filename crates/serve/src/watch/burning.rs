@@ -21,6 +21,7 @@ use super::alerts::{Alert, Alerts, Found, Notice, State};
 use super::before::Known;
 use super::figures;
 use super::group::Setting;
+use super::pace::Pace;
 use super::shown::{Health, Kind, Shown, ShownRule};
 use super::tell::{RESEND, VALID_TIMES, link};
 
@@ -38,6 +39,10 @@ pub(super) struct Burning {
     is_fresh: bool,
     at: Option<i64>,
     health: Health,
+    /// How many times a rule was evaluated, …
+    evaluations: u64,
+    /// … and how many times one could not be.
+    failures: u64,
 }
 
 /// A rule that tells somebody.
@@ -68,7 +73,16 @@ impl Burning {
             }
         }
         let board = Board::new(objective.promise, rules);
-        Ok(Self { objective, board, told, is_fresh: true, at: None, health: Health::Unknown })
+        Ok(Self {
+            objective,
+            board,
+            told,
+            is_fresh: true,
+            at: None,
+            health: Health::Unknown,
+            evaluations: 0,
+            failures: 0,
+        })
     }
 
     /// Whether it is of an objective.
@@ -86,9 +100,11 @@ impl Burning {
     ) {
         let moment = at.as_millisecond();
         self.at = Some(moment);
+        self.evaluations += self.told.len() as u64;
         let standing = match standing {
             Ok(it) => it,
             Err(why) => {
+                self.failures += self.told.len() as u64;
                 self.health = Health::Failing(why);
                 return;
             }
@@ -166,7 +182,7 @@ impl Burning {
     }
 
     /// As a group of rules; `None` when it tells nobody.
-    pub(super) fn shown(&self, every: Duration, took: Duration) -> Option<Shown> {
+    pub(super) fn shown(&self, pace: &Pace, took: Duration) -> Option<Shown> {
         if self.told.is_empty() {
             return None;
         }
@@ -174,10 +190,12 @@ impl Burning {
         Some(Shown {
             name: self.objective.name.clone(),
             file: FILE.to_owned(),
-            every,
             limit: 0,
+            pace: *pace,
             at: self.at,
             took,
+            evaluations: self.evaluations,
+            failures: self.failures,
             rules: rules.map(|((rule, _), told)| self.rule(rule, told)).collect(),
         })
     }

@@ -14,7 +14,8 @@ use evenkeel_units::Clock;
 
 use super::alerts::{Alerts, Delays, Found, Notice};
 use super::before::{self, Known};
-use super::moment::{after, millis, next};
+use super::moment::{after, millis};
+use super::pace::Pace;
 use super::shown::{Health, Kind, Shown, ShownRule};
 use super::tell::{RESEND, VALID_TIMES, link};
 use super::written::Written;
@@ -44,11 +45,14 @@ pub(super) struct Setting<'a> {
 #[derive(Debug)]
 pub(super) struct Running {
     group: rules::Group,
-    every: Duration,
+    pace: Pace,
     rules: Vec<Ran>,
-    next: i64,
     at: Option<i64>,
     took: Duration,
+    /// How many times a rule was evaluated, …
+    evaluations: u64,
+    /// … and how many times one could not be.
+    failures: u64,
 }
 
 /// What a rule has come to.
@@ -66,15 +70,21 @@ struct Ran {
 impl Running {
     pub(super) fn new(group: rules::Group, setting: &Setting<'_>) -> Self {
         let every = group.every.unwrap_or(setting.every);
-        let rules = group.rules.iter().map(|_| Ran::default()).collect();
-        let mut it = Self { group, every, rules, next: 0, at: None, took: Duration::ZERO };
-        it.next = it.after(setting.clock.wall().as_millisecond());
-        it
+        let now = setting.clock.wall().as_millisecond();
+        Self {
+            pace: Pace::new(every, offset(&group, every), now),
+            rules: group.rules.iter().map(|_| Ran::default()).collect(),
+            group,
+            at: None,
+            took: Duration::ZERO,
+            evaluations: 0,
+            failures: 0,
+        }
     }
 
     /// When it is due.
     pub(super) const fn next(&self) -> i64 {
-        self.next
+        self.pace.next()
     }
 
     /// The file it stands in, and its name.
@@ -82,23 +92,11 @@ impl Running {
         (self.group.file.clone(), self.group.name.clone())
     }
 
-    /// When it is due after a moment.
-    fn after(&self, now: i64) -> i64 {
-        let bytes = self.group.file.bytes().chain([0]).chain(self.group.name.bytes());
-        // FNV-1a: the same after a restart.
-        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, it| {
-            (hash ^ u64::from(it)).wrapping_mul(0x0100_0000_01b3)
-        });
-        let offset = hash % millis(self.every).max(1).unsigned_abs();
-        next(now, self.every, offset.cast_signed())
-    }
-
     /// Goes on where a group of the same name was: rules that are the same keep what they have come to, and what the
     /// others have written is ended.
     pub(super) fn take_over(&mut self, old: Self, store: &Store, at: i64) {
-        if self.every == old.every {
-            self.next = old.next;
-        }
+        self.pace.go_on(old.pace);
+        (self.evaluations, self.failures) = (old.evaluations, old.failures);
         let mut left: Vec<_> = old.group.rules.into_iter().zip(old.rules).map(Some).collect();
         for (rule, ran) in self.group.rules.iter().zip(&mut self.rules) {
             let same = |it: &&mut Option<(Rule, Ran)>| it.as_ref().is_some_and(|it| it.0 == *rule);
@@ -116,22 +114,23 @@ impl Running {
         self.rules.iter_mut().for_each(|it| it.end(store, at));
     }
 
-    /// Evaluates it at the moment at which it was due, and says who is to be told what.
+    /// Evaluates it as of the moment at which it was due, and says who is to be told what.
     pub(super) fn evaluate(&mut self, setting: &Setting<'_>) -> Vec<Notice> {
-        let (at, began) = (self.next, setting.clock.now());
+        let at = self.pace.begin(setting.clock.wall().as_millisecond());
+        let began = setting.clock.now();
         let mut notices = Vec::new();
         for (rule, ran) in self.group.rules.iter().zip(&mut self.rules) {
             let began = setting.clock.now();
             let done = ran.evaluate(rule, &self.group, at, setting);
+            self.evaluations += 1;
+            self.failures += u64::from(done.is_err());
             ran.health = done.map_or_else(Health::Failing, |()| Health::Fine);
             (ran.at, ran.took) = (Some(at), setting.clock.now() - began);
-            let valid = RESEND.max(self.every) * VALID_TIMES;
+            let valid = RESEND.max(self.pace.every()) * VALID_TIMES;
             let url = link(setting.url, rule.query.text());
             notices.extend(ran.alerts.due(at, RESEND, valid, &url));
         }
         (self.at, self.took) = (Some(at), setting.clock.now() - began);
-        // What was missed meanwhile is not made up for.
-        self.next = self.after(at.max(setting.clock.wall().as_millisecond() - 1));
         notices
     }
 
@@ -141,13 +140,25 @@ impl Running {
         Shown {
             name: self.group.name.clone(),
             file: self.group.file.clone(),
-            every: self.every,
             limit: self.group.limit.unwrap_or(0),
+            pace: self.pace,
             at: self.at,
             took: self.took,
+            evaluations: self.evaluations,
+            failures: self.failures,
             rules: each.map(|(rule, ran)| shown(rule, ran)).collect(),
         }
     }
+}
+
+/// How long after multiples of its interval a group is evaluated, so that not all are at once.
+fn offset(group: &rules::Group, every: Duration) -> i64 {
+    let bytes = group.file.bytes().chain([0]).chain(group.name.bytes());
+    // FNV-1a: the same after a restart.
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, it| {
+        (hash ^ u64::from(it)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash % millis(every).max(1).unsigned_abs()).cast_signed()
 }
 
 fn shown(rule: &Rule, ran: &Ran) -> ShownRule {

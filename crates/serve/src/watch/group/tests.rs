@@ -1,10 +1,11 @@
 //! Groups of rules, evaluated minute by minute.
 
-use evenkeel_series::{Samples, Span, is_stale};
+use evenkeel_series::{Matcher, Operation, Samples, Span, is_stale};
 use evenkeel_tsdb::Batch;
 
 use super::*;
 use crate::watch::stopped::Stopped;
+use crate::watch::turns::{Turn, Turns};
 
 /// A store and a clock.
 pub(super) struct Stage {
@@ -48,7 +49,7 @@ impl Stage {
     /// Evaluates a group at a minute.
     pub(super) fn evaluate(&self, of: &mut Running, minute: i64) -> Vec<Notice> {
         self.clock.set(minute * 60_000);
-        of.next = minute * 60_000;
+        of.pace.set(minute * 60_000);
         of.evaluate(&self.setting())
     }
 
@@ -159,7 +160,8 @@ fn an_alert_that_is_kept_firing_is_so_after_a_restart_and_is_over_in_time() {
     let mut other = group(&rules("ticket"), &stage.setting());
     assert!(stage.evaluate(&mut other, 30).is_empty(), "the alert is of another rule");
     let [notice] = &stage.evaluate(&mut again, 30)[..] else { panic!("{again:?}") };
-    let told = |it: &Notice| (it.from / 60_000, it.until / 60_000, it.annotations["summary"].clone());
+    let told =
+        |it: &Notice| (it.from / 60_000, it.until / 60_000, it.annotations["summary"].clone());
     assert_eq!(told(notice), (1, 34, "a is down".to_owned()));
     assert_eq!(told(&stage.evaluate(&mut again, 39)[0]).1, 43, "it fires still");
     assert_eq!(told(&stage.evaluate(&mut again, 40)[0]).1, 40, "it is over");
@@ -207,12 +209,62 @@ fn a_group_that_changes_keeps_what_is_the_same_and_ends_the_rest() {
 }
 
 #[test]
-fn moments_of_a_group_are_its_own_and_what_was_missed_is_not_made_up_for() {
+fn a_group_that_takes_long_misses_moments_and_keeps_no_other_from_its_own() {
     let stage = Stage::new();
-    let mut it = group("interval: 10s, rules: [{record: a, expr: '1'}]", &stage.setting());
-    let first = it.next();
-    assert!((1..=10_000).contains(&first), "{first}");
-    stage.clock.set(first + 25_000);
-    it.evaluate(&stage.setting());
-    assert_eq!(it.next(), first + 30_000);
+    let named = |name: &str| {
+        let text = format!(
+            "groups: [{{name: {name}, interval: 10s, rules: [{{record: {name}, expr: '1'}}]}}]"
+        );
+        let groups = rules::read_bytes("rules.yml", text.into_bytes()).unwrap();
+        Running::new(groups.into_iter().next().unwrap(), &stage.setting())
+    };
+    let mut turns = Turns::default();
+    let [slow, quick] = ["slow", "quick"].map(named);
+    let first = [slow.next(), quick.next()];
+    assert!(first[0] != first[1] && first.iter().all(|it| (1..=10_000).contains(it)), "{first:?}");
+    for it in [slow, quick] {
+        turns.put(Turn::Rules(Box::new(it)));
+    }
+    // Evaluates what is due until a second; what takes long is given back once that has come.
+    let mut held: Option<Turn> = None;
+    for second in 1..=50 {
+        stage.clock.set(second * 1000);
+        if second == 45 {
+            turns.put(held.take().unwrap());
+        }
+        while let Some(mut turn) = turns.take(second * 1000) {
+            let Turn::Rules(it) = &mut turn else { panic!("{turn:?}") };
+            it.evaluate(&stage.setting());
+            if it.key().1 == "slow" && second < 45 {
+                held = Some(turn);
+            } else {
+                turns.put(turn);
+            }
+        }
+    }
+    let moments = |metric: &str| {
+        let snapshot = stage.store.snapshot();
+        let matcher = Matcher::new("__name__", Operation::Equal, metric).unwrap();
+        let mut samples = Samples::default();
+        snapshot.select(&[matcher], Span::ALL).unwrap()[0].read(Span::ALL, &mut samples).unwrap();
+        samples.points.iter().map(|it| it.at).collect::<Vec<_>>()
+    };
+    let every = |first: i64, times: &[i64]| times.iter().map(|it| first + it * 10_000).collect();
+    let shown: BTreeMap<_, _> = turns
+        .take_all()
+        .into_iter()
+        .map(|it| match it {
+            Turn::Rules(it) => (it.key().1, it.pace),
+            Turn::Objectives(_) => panic!("there are none"),
+        })
+        .collect();
+    let expected: Vec<i64> = every(first[1], &[0, 1, 2, 3, 4]);
+    assert_eq!(moments("quick"), expected);
+    assert_eq!((shown["quick"].iterations, shown["quick"].missed), (5, 0));
+    // At the forty-fifth second it goes on with the latest moment that has come.
+    let slow = moments("slow");
+    assert!(slow.iter().all(|it| (it - first[0]) % 10_000 == 0), "{slow:?}");
+    assert_eq!((slow[0], slow.len() as u64), (first[0], 5 - shown["slow"].missed));
+    assert_eq!(shown["slow"].iterations, 5);
+    assert!((2..=3).contains(&shown["slow"].missed), "{shown:?}");
 }
