@@ -1,163 +1,180 @@
 //! Forward: samples on their way to other databases (`remote_write`).
 //!
 //! ```text
-//!   appended ─▶ what waits for each database ─▶ labels, write_relabel_configs ─▶ one request after the other
-//!                 │ full: the oldest go, counted      ▲      │ not now: the same again, later and later
-//!                 └ nobody waits                      └──────┘ never: counted
+//! line      a database: labels, write_relabel_configs, one request after the other
+//! backlog   what it has not got yet: in memory, or to be read from the store
+//! position  how far each database has got, in a file
 //! ```
 //!
-//! Each database has a queue and a task of its own, so that one that is slow holds up no other, and none holds up what is stored.
-//! When the server ends, what waits is sent on for some seconds.
+//! Each database has a backlog and a task of its own, so that one that is slow holds up no other, and none holds up what is stored.
+//! When the server ends, what waits is sent on for some seconds; what is left then is sent after the next start. So is what was left
+//! when the process was killed: how far each has got is written down every second, and the log of the store tells again
+//! what came since.
+//!
+//! Deliberately absent: a copy of the samples (the store has them), and several requests at one time to one database.
 
-use std::collections::{BTreeMap, VecDeque};
+mod backlog;
+mod line;
+mod position;
+
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use evenkeel_metrics::config::Config;
 use evenkeel_metrics::exposition::{Format, Kind, Writer};
-use evenkeel_metrics::forward::{Database, Outgoing, Unsent};
-use evenkeel_tsdb::{Appended, Batch, Sample, Store, Tap, Value};
-use tokio::sync::Notify;
+use evenkeel_tsdb::{Appended, Batch, Position, Store, Tap};
+use evenkeel_units::Clock;
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
 
-/// So many samples wait for a database: some sixteen megabytes.
-const WAITING_MAX: usize = 500_000;
-/// So long is sent on what waits when the server ends.
-const DRAIN: Duration = Duration::from_secs(10);
+use self::line::{Ending, Line, Lost};
 
-/// Why samples were not sent.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Lost {
-    /// There was no room for more.
-    Full,
-    /// The database refused them for good.
-    Refused,
-    /// Their series had left the memory.
-    Forgotten,
-    /// They are native histograms, which were not asked for.
-    Histogram,
-    /// The server ended before they were taken.
-    Ended,
-}
-
-impl Lost {
-    const ALL: [(Self, &'static str); 5] = [
-        (Self::Full, "full"),
-        (Self::Refused, "refused"),
-        (Self::Forgotten, "forgotten"),
-        (Self::Histogram, "histogram"),
-        (Self::Ended, "ended"),
-    ];
-}
+/// How often it is written down how far each database has got.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
 
 /// What a database did not get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unforwarded {
     /// Which.
     pub name: String,
-    /// How many samples.
-    pub samples: u64,
+    /// How many samples it never gets.
+    pub lost: u64,
+    /// How many it gets after the next start.
+    pub waiting: u64,
     /// Why, the last time.
     pub why: String,
 }
 
 /// Every database that is written to.
 #[derive(Debug, Default)]
-pub(crate) struct Forward(Vec<Arc<Line>>);
-
-/// A database, and what waits for it.
-#[derive(Debug)]
-struct Line {
-    name: String,
-    to: Database,
-    with_histograms: bool,
-    /// Samples of a request.
-    samples: usize,
-    wait: Duration,
-    backoff: Duration,
-    backoff_max: Duration,
-    waiting: Mutex<VecDeque<Sample>>,
-    arrived: Notify,
-    sent: AtomicU64,
-    retries: AtomicU64,
-    lost: [AtomicU64; Lost::ALL.len()],
-    why: Mutex<String>,
+pub(crate) struct Forward {
+    lines: Vec<Arc<Line>>,
+    file: PathBuf,
+    /// What the file says.
+    saved: Mutex<String>,
+    /// How often it could not be written.
+    unsaved: AtomicU64,
 }
 
 impl Tap for Forward {
-    fn appended(&self, batch: &Batch, of: &Appended) {
-        self.0.iter().for_each(|it| it.put(batch, of));
+    fn appended(&self, batch: &Batch, of: &Appended, end: Position) {
+        self.lines.iter().for_each(|it| it.put(batch, of, end));
     }
 }
 
 impl Forward {
-    /// Those that a configuration names. Connects to nobody.
+    /// Those that a configuration names, each where it was when the store in a folder was closed. Connects to nobody.
     ///
     /// # Errors
-    /// What is wrong with certificates.
-    pub(crate) fn open(config: &Config) -> Result<Self, String> {
-        let line = |it: &evenkeel_metrics::config::RemoteWrite| {
-            Ok(Arc::new(Line {
-                name: it.name.clone(),
-                to: Database::open(it, &config.external_labels)?,
-                with_histograms: it.with_histograms,
-                samples: it.samples,
-                wait: it.wait,
-                backoff: it.backoff,
-                backoff_max: it.backoff_max,
-                waiting: Mutex::default(),
-                arrived: Notify::new(),
-                sent: AtomicU64::new(0),
-                retries: AtomicU64::new(0),
-                lost: [const { AtomicU64::new(0) }; Lost::ALL.len()],
-                why: Mutex::default(),
-            }))
-        };
-        config.remote_writes.iter().map(line).collect::<Result<_, String>>().map(Self)
+    /// What is wrong with certificates, or with the file that says where they were.
+    pub(crate) fn open(config: &Config, folder: &Path) -> Result<Self, String> {
+        if config.remote_writes.is_empty() {
+            return Ok(Self::default());
+        }
+        let file = position::path(folder);
+        let mut left = position::read(&file)?;
+        let each = config.remote_writes.iter();
+        let lines = each
+            .map(|it| Line::open(it, &config.external_labels, left.remove(&it.name)).map(Arc::new));
+        let lines = lines.collect::<Result<_, String>>()?;
+        Ok(Self { lines, file, ..Self::default() })
     }
 
     /// Whether nobody is written to.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.lines.is_empty()
+    }
+
+    /// The store is open, and nothing new came yet.
+    ///
+    /// # Errors
+    /// When it cannot be written down how far each has got.
+    pub(crate) fn begin(&self, store: &Store, now: i64) -> io::Result<()> {
+        let (end, oldest) = (store.position(), store.recovery().oldest_log);
+        self.lines.iter().for_each(|it| it.begin(end, oldest, now));
+        self.save(store, now)
     }
 
     /// Sends what comes, until it is told to end, and then what waits.
-    pub(crate) fn run(&self, store: &Arc<Store>, told: &Receiver<bool>) {
+    pub(crate) fn run(&self, store: &Arc<Store>, clock: &impl Clock, told: &Receiver<bool>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         // Without a runtime nothing is sent, which the metrics say: everything waits.
         let Ok(runtime) = runtime else { return };
         runtime.block_on(async {
             let mut all = JoinSet::new();
-            for line in &self.0 {
-                let ending = Ending { told: told.clone(), deadline: None };
+            for line in &self.lines {
+                let ending = Ending::of(told.clone());
+                all.spawn(Arc::clone(line).describe(Arc::clone(store), ending.clone()));
                 all.spawn(Arc::clone(line).run(Arc::clone(store), ending));
             }
-            while all.join_next().await.is_some() {}
+            while !all.is_empty() {
+                tokio::select! {
+                    _ = all.join_next() => {}
+                    () = tokio::time::sleep(SAVE_EVERY) => {
+                        if self.save(store, clock.wall().as_millisecond()).is_err() {
+                            self.unsaved.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                }
+            }
         });
+    }
+
+    /// Writes down what is left, so that nothing of it depends on the log. Nothing comes any more.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn close(&self, store: &Store, now: i64) -> io::Result<()> {
+        self.lines.iter().for_each(|it| locked(&it.backlog).put_all_by());
+        self.save(store, now)
+    }
+
+    /// Writes down how far each has got.
+    fn save(&self, store: &Store, now: i64) -> io::Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        // What came before this is in a backlog by now, or was in one.
+        let end = store.position();
+        let late = i64::try_from(store.options().late.as_millis()).unwrap_or(i64::MAX);
+        let since = now.saturating_sub(late);
+        let mut saved = locked(&self.saved);
+        let all = |since: i64| {
+            let each = self.lines.iter();
+            each.map(|it| (&*it.name, locked(&it.backlog).left(end, since))).collect()
+        };
+        // While nothing comes and goes nothing is to be written.
+        let without_time = position::text(&all(i64::MAX));
+        if *saved != without_time {
+            position::write(&self.file, &position::text(&all(since)))?;
+            *saved = without_time;
+        }
+        Ok(())
     }
 
     /// What was not sent, by database.
     pub(crate) fn unsent(&self) -> Vec<Unforwarded> {
         let of = |it: &Arc<Line>| Unforwarded {
             name: it.name.clone(),
-            samples: it.lost.iter().map(|it| it.load(Ordering::Relaxed)).sum(),
+            lost: it.lost.iter().map(|it| it.load(Ordering::Relaxed)).sum(),
+            waiting: locked(&it.backlog).samples(),
             why: locked(&it.why).clone(),
         };
-        self.0.iter().map(of).filter(|it| it.samples > 0).collect()
+        self.lines.iter().map(of).filter(|it| it.lost + it.waiting > 0).collect()
     }
 
     /// What was sent, in the text of metrics.
     pub(crate) fn write(&self, to: &mut Writer, format: Format) {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return;
         }
         let ending = if format == Format::Text { "_total" } else { "" };
         let mut counter = |name: &str, help: &str, count: fn(&Line) -> &AtomicU64| {
             to.family(&format!("{name}{ending}"), Kind::Counter, help);
-            for it in &self.0 {
+            for it in &self.lines {
                 let count = count(it).load(Ordering::Relaxed) as f64;
                 to.sample(&format!("{name}_total"), [("remote", &*it.name)], count, None);
             }
@@ -166,13 +183,17 @@ impl Forward {
         counter("evenkeel_forward_samples", help, |it| &it.sent);
         let help = "Requests to a remote_write that have to be sent again.";
         counter("evenkeel_forward_retries", help, |it| &it.retries);
+        let help = "Metrics of which a remote_write took what they mean.";
+        counter("evenkeel_forward_metadata", help, |it| &it.told);
+        let help = "Metrics of which a remote_write did not take what they mean.";
+        counter("evenkeel_forward_metadata_failed", help, |it| &it.untold);
         let name = "evenkeel_forward_lost_samples";
         to.family(
             &format!("{name}{ending}"),
             Kind::Counter,
-            "Samples that a remote_write did not get.",
+            "Samples that a remote_write never gets.",
         );
-        for it in &self.0 {
+        for it in &self.lines {
             for ((_, reason), count) in Lost::ALL.iter().zip(&it.lost) {
                 let labels = [("remote", &*it.name), ("reason", reason)];
                 let count = count.load(Ordering::Relaxed) as f64;
@@ -181,190 +202,22 @@ impl Forward {
         }
         let name = "evenkeel_forward_waiting_samples";
         to.family(name, Kind::Gauge, "Samples that wait for a remote_write.");
-        for it in &self.0 {
-            to.sample(name, [("remote", &*it.name)], locked(&it.waiting).len() as f64, None);
+        for it in &self.lines {
+            let many = locked(&it.backlog).samples() as f64;
+            to.sample(name, [("remote", &*it.name)], many, None);
         }
+        let name = "evenkeel_forward_position_failures";
+        let help = "How often it could not be written down how far remote_writes have got.";
+        to.family(&format!("{name}{ending}"), Kind::Counter, help);
+        let count = self.unsaved.load(Ordering::Relaxed) as f64;
+        to.sample(&format!("{name}_total"), [], count, None);
     }
 }
 
-impl Line {
-    /// Has wait what the store took in.
-    fn put(&self, batch: &Batch, of: &Appended) {
-        let mut rejected = of.rejected.iter().map(|it| it.0).peekable();
-        let (mut histograms, mut full) = (0, 0);
-        let mut waiting = locked(&self.waiting);
-        for (at, sample) in batch.samples.iter().enumerate() {
-            if rejected.next_if_eq(&at).is_some() {
-                continue;
-            }
-            if !self.with_histograms && matches!(sample.value, Value::Histogram(_)) {
-                histograms += 1;
-                continue;
-            }
-            if waiting.len() >= WAITING_MAX {
-                waiting.pop_front();
-                full += 1;
-            }
-            waiting.push_back(sample.clone());
-        }
-        drop(waiting);
-        self.lose(Lost::Histogram, histograms, "`send_native_histograms` is not set");
-        self.lose(Lost::Full, full, "it is slower than what is to be sent");
-        self.arrived.notify_one();
-    }
-
-    fn lose(&self, of: Lost, samples: usize, why: &str) {
-        if samples > 0
-            && let Some((_, count)) = Lost::ALL.iter().zip(&self.lost).find(|it| it.0.0 == of)
-        {
-            count.fetch_add(samples as u64, Ordering::Relaxed);
-            why.clone_into(&mut locked(&self.why));
-        }
-    }
-
-    async fn run(self: Arc<Self>, store: Arc<Store>, mut ending: Ending) {
-        loop {
-            let batch = self.next(&mut ending).await;
-            if batch.is_empty() {
-                return;
-            }
-            let many = batch.len();
-            tokio::select! {
-                () = self.deliver(batch, &store) => {}
-                () = ending.over() => {
-                    let rest = std::mem::take(&mut *locked(&self.waiting)).len();
-                    let why = locked(&self.why).clone();
-                    let why = if why.is_empty() { "the server ended".to_owned() } else { why };
-                    self.lose(Lost::Ended, many + rest, &why);
-                    return;
-                }
-            }
-        }
-    }
-
-    /// What goes into one request: as much as fits, or what there is when it has waited for long enough, or the server ends.
-    async fn next(&self, ending: &mut Ending) -> Vec<Sample> {
-        let mut due = None;
-        loop {
-            let many = locked(&self.waiting).len();
-            let is_due = due.is_some_and(|it| Instant::now() >= it);
-            if many >= self.samples || is_due || ending.is_told() {
-                let mut waiting = locked(&self.waiting);
-                let end = waiting.len().min(self.samples);
-                return waiting.drain(..end).collect();
-            }
-            if many > 0 {
-                due = due.or_else(|| Some(Instant::now() + self.wait));
-            }
-            tokio::select! {
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
-                () = self.arrived.notified() => {}
-                () = ending.told() => {}
-            }
-        }
-    }
-
-    /// Sends samples until they are taken, or refused.
-    async fn deliver(&self, batch: Vec<Sample>, store: &Store) {
-        let labels = store.labels(batch.iter().map(|it| it.series));
-        let (mut outgoing, mut forgotten) = (Outgoing::default(), 0);
-        let mut sent_as = BTreeMap::new();
-        for (sample, labels) in batch.iter().zip(labels) {
-            let Some(labels) = labels else {
-                forgotten += 1;
-                continue;
-            };
-            // Of what is left out by its labels nothing is lost.
-            let known = sent_as.entry(sample.series).or_insert_with(|| self.to.labels(&labels));
-            match (known, &sample.value) {
-                (None, _) => {}
-                (Some(labels), Value::Float(it)) => outgoing.float(labels.clone(), sample.at, *it),
-                (Some(labels), Value::Histogram(it)) => {
-                    outgoing.histogram(labels.clone(), sample.at, it);
-                }
-            }
-        }
-        self.lose(Lost::Forgotten, forgotten, "their series had left the memory");
-        if outgoing.is_empty() {
-            return;
-        }
-        let (many, body) = (outgoing.len(), outgoing.body());
-        let mut pause = self.backoff;
-        loop {
-            match self.to.send(body.clone(), Duration::MAX).await {
-                Ok(()) => {
-                    self.sent.fetch_add(many as u64, Ordering::Relaxed);
-                    return;
-                }
-                Err(Unsent::Refused(why)) => return self.lose(Lost::Refused, many, &why),
-                Err(Unsent::Later(why, after)) => {
-                    *locked(&self.why) = why;
-                    self.retries.fetch_add(1, Ordering::Relaxed);
-                    sleep(after.unwrap_or_default().max(pause)).await;
-                    pause = (pause * 2).min(self.backoff_max);
-                }
-            }
-        }
-    }
-}
-
-/// Whether the server ends, and until when it waits.
-struct Ending {
-    told: Receiver<bool>,
-    deadline: Option<Instant>,
-}
-
-impl Ending {
-    fn is_told(&self) -> bool {
-        *self.told.borrow() || self.told.has_changed().is_err()
-    }
-
-    /// Waits until the server ends.
-    async fn told(&mut self) {
-        // Whoever could tell it is gone: that is the end, too.
-        self.told.wait_for(|it| *it).await.map(drop).unwrap_or_default();
-    }
-
-    /// Waits until nothing is waited for any more.
-    async fn over(&mut self) {
-        self.told().await;
-        sleep_until(*self.deadline.get_or_insert_with(|| Instant::now() + DRAIN)).await;
-    }
-}
+#[cfg(test)]
+mod tests;
 
 fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     // All that is kept here is whole after every step.
     of.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use evenkeel_series::Labels;
-    use evenkeel_tsdb::Options;
-
-    use super::*;
-
-    #[test]
-    fn what_waits_has_a_most_and_the_oldest_go_first() {
-        let config =
-            Config::read("p.yml", b"remote_write: [{url: 'http://127.0.0.1:1/w'}]".to_vec());
-        let forward = Forward::open(&config.unwrap()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), Options::default()).unwrap();
-        let up = store.intern(&Labels::of([("__name__", "up")])).unwrap();
-        let mut batch = Batch::default();
-        (0_i64..).take(WAITING_MAX).for_each(|at| batch.float(up, at, 1.0));
-        forward.appended(&batch, &Appended::default());
-        let mut more = Batch::default();
-        more.float(up, -1, 1.0);
-        more.float(up, -2, 2.0);
-        let rejected = vec![(0, evenkeel_tsdb::Rejection::TooOld)];
-        forward.appended(&more, &Appended { rejected, ..Appended::default() });
-        let line = &forward.0[0];
-        let waiting = locked(&line.waiting);
-        let ends = [waiting.front(), waiting.back()].map(|it| it.unwrap().at);
-        assert_eq!((waiting.len(), ends), (WAITING_MAX, [1, -2]));
-        let lost = forward.unsent();
-        assert_eq!((lost[0].samples, &*lost[0].name), (1, "http://127.0.0.1:1/w"));
-    }
 }

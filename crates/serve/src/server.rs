@@ -164,16 +164,19 @@ impl<C: Clock + Clone + 'static> Server<C> {
         let tellers = Tellers::open(&wanted.config, &Tellers::default());
         let tellers = tellers.map_err(ServeError::Watch)?;
         watching::check(&wanted).map_err(ServeError::Watch)?;
-        let forward = Arc::new(Forward::open(&wanted.config).map_err(ServeError::Forward)?);
-        let store = Arc::new(Store::open(&data, options(&wanted.config))?);
-        if !forward.is_empty() {
-            // Nobody else has the store yet, and so nobody else has tapped it.
-            drop(store.tap(Arc::clone(&forward) as Arc<dyn Tap>));
-        }
+        let began = clock.wall().as_millisecond();
+        let forward = Forward::open(&wanted.config, &data).map_err(ServeError::Forward)?;
+        let (forward, options) = (Arc::new(forward), options(&wanted.config));
+        let store = Arc::new(match forward.is_empty() {
+            true => Store::open(&data, options)?,
+            false => Store::open_tapped(&data, options, Arc::clone(&forward) as Arc<dyn Tap>)?,
+        });
+        forward.begin(&store, began).map_err(|it| {
+            ServeError::Forward(format!("cannot write down what remote_write has got: {it}"))
+        })?;
         let stored = Arc::new(Stored::of(Arc::clone(&store)));
         let pool = Pool::open(&wanted.config, &stored, &clock).map_err(ServeError::Scrape)?;
         let (new_pools, pools) = unbounded_channel();
-        let began = clock.wall().as_millisecond();
         let watch = Watch::new(wanted, tellers, began);
         let world = Arc::new(World {
             store: Arc::clone(&store),
@@ -238,7 +241,7 @@ impl<C: Clock + Clone + 'static> Server<C> {
         let sending = Arc::clone(&world);
         let forwarding = std::thread::Builder::new()
             .name("evenkeel-forward".to_owned())
-            .spawn(move || sending.forward.run(&sending.store, &told))
+            .spawn(move || sending.forward.run(&sending.store, &sending.clock, &told))
             .map_err(RunError::Thread)?;
         let served = LocalSet::new().run_until(answer_all(listener, guard, &world, stop)).await;
         stopping.send_replace(true);
@@ -252,6 +255,7 @@ impl<C: Clock + Clone + 'static> Server<C> {
         forwarding.join().unwrap_or_default();
         drop(keeper);
         world.store.sync().map_err(RunError::Store)?;
+        world.forward.close(&world.store, world.now()).map_err(RunError::Forward)?;
         served.map_err(RunError::Thread)?;
         Ok(world.forward.unsent())
     }
@@ -266,6 +270,9 @@ pub enum RunError {
     /// What was taken in last is not on disk.
     #[error("what was taken in last could not be written")]
     Store(#[source] evenkeel_tsdb::WriteError),
+    /// What databases have got is not written down.
+    #[error("what was sent on last could not be written down, and is sent again")]
+    Forward(#[source] std::io::Error),
 }
 
 fn options(config: &Config) -> Options {

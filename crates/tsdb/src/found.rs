@@ -7,17 +7,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::batch::{Appended, Batch};
 use crate::checkpoint::{self, Said};
 use crate::directory::Listing;
 use crate::error::OpenError;
 use crate::frames::{self, Extent};
-use crate::head::{Head, Live};
+use crate::head::{Head, Live, SeriesRef};
 use crate::log;
 use crate::metadata::Metadata;
 use crate::record::{self, Logged, Record, Tokens};
 use crate::segment::{self, Flushes, Segment, Unusable};
 use crate::snapshot::Snapshot;
 use crate::store::last_of;
+use crate::tap::{Position, Tap};
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -29,6 +31,8 @@ pub(crate) struct Found {
     pub(crate) sealed_bytes: usize,
     /// The highest number of a checkpoint or log.
     pub(crate) newest: u64,
+    /// The lowest number of a log that was read.
+    pub(crate) oldest_log: Option<u64>,
     /// Samples that were taken in again from logs.
     pub(crate) replayed: u64,
     /// Samples of logs whose series was not to be found.
@@ -50,8 +54,8 @@ pub(crate) enum Flaw {
 }
 
 impl Found {
-    /// Reads the files that were listed.
-    pub(crate) fn read(listing: Listing) -> Result<Self, OpenError> {
+    /// Reads the files that were listed. A tap is told of what is taken in again from logs.
+    pub(crate) fn read(listing: Listing, tap: Option<&dyn Tap>) -> Result<Self, OpenError> {
         let mut found = Self::default();
         let Listing { checkpoints, logs, segments, scratch } = listing;
         found.flaws.extend(scratch.into_iter().map(Flaw::LeftOver));
@@ -70,7 +74,8 @@ impl Found {
             if it < number {
                 found.flaws.push(Flaw::LeftOver(path));
             } else {
-                found.replay(path, it)?;
+                found.oldest_log.get_or_insert(it);
+                found.replay(path, it, tap)?;
             }
         }
         Ok(found)
@@ -137,7 +142,7 @@ impl Found {
 
     fn read_checkpoint(&mut self, path: &Path) -> Result<(), OpenError> {
         let mut whole = false;
-        frames::read(path, checkpoint::FORMAT, |payload| {
+        frames::read(path, checkpoint::FORMAT, |payload, _| {
             match checkpoint::get(payload)? {
                 Said::Series { slot, id, pairs } => self.define(slot, id, &pairs),
                 Said::Metadata { family, metadata } => {
@@ -162,14 +167,28 @@ impl Found {
         Ok(())
     }
 
-    fn replay(&mut self, path: PathBuf, number: u64) -> Result<(), OpenError> {
-        let extent = frames::read(&path, log::FORMAT, |payload| {
+    fn replay(
+        &mut self,
+        path: PathBuf,
+        number: u64,
+        tap: Option<&dyn Tap>,
+    ) -> Result<(), OpenError> {
+        let mut batch = Batch::default();
+        let extent = frames::read(&path, log::FORMAT, |payload, end| {
             match record::get(payload)? {
                 Record::Series { slot, id, pairs } => self.define(slot, id, &pairs),
                 Record::Metadata { family, metadata } => {
                     self.metadata.insert(family.to_owned(), metadata);
                 }
-                Record::Samples(tokens) => self.replay_samples(tokens, number)?,
+                Record::Samples(tokens) => {
+                    let told = tap.is_some().then_some(&mut batch);
+                    self.replay_samples(tokens, number, told)?;
+                    if let Some(tap) = tap {
+                        let end = Position { log: number, bytes: end };
+                        tap.appended(&batch, &Appended::default(), end);
+                        batch.clear();
+                    }
+                }
             }
             Some(())
         })?;
@@ -195,7 +214,12 @@ impl Found {
         self.head.remove_all(&empty);
     }
 
-    fn replay_samples(&mut self, mut tokens: Tokens<'_>, number: u64) -> Option<()> {
+    fn replay_samples(
+        &mut self,
+        mut tokens: Tokens<'_>,
+        number: u64,
+        mut told: Option<&mut Batch>,
+    ) -> Option<()> {
         while let Some(next) = tokens.next() {
             let (slot, at, histogram) = match next.ok()? {
                 Logged::Float(slot, at) => (slot, at, None),
@@ -209,10 +233,16 @@ impl Found {
                     }
                     let value = tokens.value(live.base)?;
                     live.base = value;
+                    if let Some(batch) = &mut told {
+                        batch.float(SeriesRef::new(slot, live.id), at, value);
+                    }
                     self.sealed_bytes += live.put(evenkeel_series::Point { at, value });
                     self.replayed += 1;
                 }
                 (Some(live), Some(it)) => {
+                    if let Some(batch) = &mut told {
+                        batch.histogram(SeriesRef::new(slot, live.id), at, Arc::clone(&it));
+                    }
                     self.sealed_bytes += live.put_histogram(at, it);
                     self.replayed += 1;
                 }

@@ -68,11 +68,12 @@ impl Extent {
     }
 }
 
-/// Reads every whole frame. A record that `visit` does not understand ends the file, like a torn one.
+/// Reads every whole frame: `visit` is given its record, and where it ends. One that it does not understand ends the file, like
+/// a torn one.
 pub(crate) fn read(
     path: &Path,
     format: Format,
-    mut visit: impl FnMut(&[u8]) -> Option<()>,
+    mut visit: impl FnMut(&[u8], u64) -> Option<()>,
 ) -> Result<Extent, OpenError> {
     let fail = OpenError::at;
     let file = File::open(path).map_err(fail(path))?;
@@ -111,7 +112,7 @@ pub(crate) fn read(
         if !filled(&mut file, &mut record).map_err(fail(path))? {
             break;
         }
-        if crc32fast::hash(&record) != check || visit(&record).is_none() {
+        if crc32fast::hash(&record) != check || visit(&record, end).is_none() {
             extent.damaged = true;
             break;
         }

@@ -6,7 +6,7 @@
 //! snapshot    Snapshot: the store as it was at one moment; a Source of series
 //! tend        flushes, merges, retention: what a store needs now and then
 //! keeper      Keeper: two threads that see to it
-//! tap         Tap: somebody who is told of what was appended
+//! tap         Tap: somebody who is told of what is taken in, and where in the log it lies
 //! options     Options and Limits
 //! statistics  what a store holds and what it did
 //! recover     how a store is opened, and what was found
@@ -69,5 +69,5 @@ pub use recover::Recovery;
 pub use snapshot::Snapshot;
 pub use statistics::{Counts, Statistics};
 pub use store::Store;
-pub use tap::Tap;
+pub use tap::{Position, Tap};
 pub use tend::Tended;

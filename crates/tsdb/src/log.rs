@@ -205,7 +205,7 @@ mod tests {
 
     fn records(path: &Path) -> (Vec<Vec<u8>>, Extent) {
         let mut all = Vec::new();
-        let extent = read(path, FORMAT, |payload| {
+        let extent = read(path, FORMAT, |payload, _| {
             all.push(payload.to_vec());
             Some(())
         });
@@ -255,7 +255,7 @@ mod tests {
         let mut bytes = std::fs::read(&log.path).unwrap();
         bytes[8] = 9;
         std::fs::write(&log.path, bytes).unwrap();
-        let error = read(&log.path, FORMAT, |_| Some(())).unwrap_err();
+        let error = read(&log.path, FORMAT, |_, _| Some(())).unwrap_err();
         assert!(error.to_string().contains("has format 9"), "{error}");
     }
 }

@@ -13,6 +13,7 @@ use crate::frames;
 use crate::log::Log;
 use crate::statistics::Counts;
 use crate::store::State;
+use crate::tap::Tap;
 
 /// What was found when a store was opened. When it was only [looked at](crate::Snapshot::of), nothing was set aside,
 /// cut or removed, and files have their own names.
@@ -22,6 +23,8 @@ pub struct Recovery {
     pub segments: usize,
     /// Series that live.
     pub series: usize,
+    /// The number of the oldest log that was read again.
+    pub oldest_log: Option<u64>,
     /// Samples that were taken in again from the log.
     pub replayed: u64,
     /// Samples in the log whose series was not to be found, because what came before is damaged.
@@ -44,6 +47,7 @@ impl Recovery {
         Self {
             segments: found.segments.len(),
             series: found.head.len(),
+            oldest_log: found.oldest_log,
             replayed: found.replayed,
             orphans: found.orphans,
             ..Self::default()
@@ -79,8 +83,11 @@ impl Recovery {
 }
 
 /// Opens what is in a directory, to go on with it.
-pub(crate) fn recover(directory: &Path) -> Result<(State, Recovery), OpenError> {
-    let mut found = Found::read(Listing::of(directory)?)?;
+pub(crate) fn recover(
+    directory: &Path,
+    tap: Option<&dyn Tap>,
+) -> Result<(State, Recovery), OpenError> {
+    let mut found = Found::read(Listing::of(directory)?, tap)?;
     let mut recovery = Recovery::of(&found);
     for flaw in std::mem::take(&mut found.flaws) {
         recovery.mend(flaw)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use evenkeel_series::Labels;
 
@@ -19,7 +19,7 @@ use crate::recover::{self, Recovery};
 use crate::segment::{Segment, print_of};
 use crate::snapshot::Snapshot;
 use crate::statistics::{Counts, Statistics};
-use crate::tap::Tap;
+use crate::tap::{Position, Tap};
 
 /// A store of time series in a directory, which it has for itself.
 ///
@@ -48,7 +48,7 @@ pub struct Store {
     /// Held by whoever syncs.
     syncing: Mutex<()>,
     recovery: Recovery,
-    pub(crate) tap: OnceLock<Arc<dyn Tap>>,
+    tap: Option<Arc<dyn Tap>>,
     /// Held for as long as the store is open.
     _lock: Lock,
 }
@@ -80,9 +80,27 @@ impl Store {
     /// Opens the store in a directory, which is made if need be. What could not be read is set aside, and said by
     /// [`recovery`](Self::recovery); only what makes writing senseless is an error.
     pub fn open(directory: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
-        let directory = directory.as_ref().to_owned();
+        Self::open_with(directory.as_ref(), options, None)
+    }
+
+    /// Opens the store as [`open`](Self::open) does, and has somebody be told of all that is taken in: first of what is in the
+    /// log, and thus perhaps not in any segment yet, then of what is appended.
+    pub fn open_tapped(
+        directory: impl AsRef<Path>,
+        options: Options,
+        tap: Arc<dyn Tap>,
+    ) -> Result<Self, OpenError> {
+        Self::open_with(directory.as_ref(), options, Some(tap))
+    }
+
+    fn open_with(
+        directory: &Path,
+        options: Options,
+        tap: Option<Arc<dyn Tap>>,
+    ) -> Result<Self, OpenError> {
+        let directory = directory.to_owned();
         let lock = directory::lock(&directory)?;
-        let (state, recovery) = recover::recover(&directory)?;
+        let (state, recovery) = recover::recover(&directory, tap.as_deref())?;
         Ok(Self {
             directory,
             options,
@@ -90,7 +108,7 @@ impl Store {
             care: Mutex::new(()),
             syncing: Mutex::new(()),
             recovery,
-            tap: OnceLock::new(),
+            tap,
             _lock: lock,
         })
     }
@@ -161,11 +179,7 @@ impl Store {
     /// in the log a part may be there after a kill amid the call. Samples that come late are taken in up to
     /// [`Options::late`], and samples of the future up to [`Options::ahead`].
     pub fn append(&self, batch: &Batch) -> Result<Appended, WriteError> {
-        let appended = self.take(batch, milliseconds(self.options.late))?;
-        if let Some(tap) = self.tap.get() {
-            tap.appended(batch, &appended);
-        }
-        Ok(appended)
+        self.take(batch, milliseconds(self.options.late))
     }
 
     /// Takes samples in however late they come, but not those of the future: history that is imported.
@@ -207,10 +221,13 @@ impl Store {
         state.counts.add(&appended);
         if appended.accepted == 0 {
             state.log.abandon();
-            return Ok(appended);
+        } else {
+            state.log.close();
+            state.log.write()?;
         }
-        state.log.close();
-        state.log.write()?;
+        if let Some(tap) = &self.tap {
+            tap.appended(batch, &appended, state.position());
+        }
         Ok(appended)
     }
 
@@ -265,6 +282,11 @@ impl Store {
         Statistics::of(&snapshot, counts, log_bytes)
     }
 
+    /// Where the log ends: everything that was taken in lies before it.
+    pub fn position(&self) -> Position {
+        self.lock().position()
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere is a fault of ours, and no reason to lose what was taken in.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -272,6 +294,10 @@ impl Store {
 }
 
 impl State {
+    const fn position(&self) -> Position {
+        Position { log: self.log.number, bytes: self.log.length }
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             pages: self.head.pages.clone(),

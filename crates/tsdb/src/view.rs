@@ -47,7 +47,7 @@ impl Snapshot {
             if before.is_empty() {
                 return Err(OpenError::NoStore(directory.to_owned()));
             }
-            match Found::read(before.clone()) {
+            match Found::read(before.clone(), None) {
                 Ok(found) if before.holds(&Listing::of(directory)?) => return Ok(seen(found)),
                 Err(error) if !is_gone(&error) => return Err(error),
                 _ => {}

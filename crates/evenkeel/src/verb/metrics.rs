@@ -77,8 +77,14 @@ pub(crate) async fn serve(args: ServeArgs, screen: &Screen) -> Result<Exit, Fail
     };
     let ended = server.run(stop).await;
     for it in ended.map_err(|it| Failure::could_not_run(in_one_line(&it)))? {
-        let (name, samples, why) = (it.name, it.samples, it.why);
-        screen.say(&format!("remote_write to {name}: {samples} samples were not sent: {why}"));
+        let (name, why) = (it.name, if it.why.is_empty() { "the server ended" } else { &it.why });
+        for (samples, became) in
+            [(it.lost, "were not sent"), (it.waiting, "are sent after the next start")]
+        {
+            if samples > 0 {
+                screen.say(&format!("remote_write to {name}: {samples} samples {became}: {why}"));
+            }
+        }
     }
     screen.say("everything that was taken in is on disk");
     Ok(Exit::OK)

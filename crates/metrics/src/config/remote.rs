@@ -25,6 +25,10 @@ pub struct RemoteWrite {
     pub headers: BTreeMap<String, String>,
     /// What is done to labels on the way, and which series are left out.
     pub relabel: Vec<Rule>,
+    /// How often it is told what metrics mean; `None`: never.
+    pub describe_every: Option<Duration>,
+    /// Metrics of one request that tells it, at most.
+    pub described: usize,
     /// Whether native histograms are sent.
     pub with_histograms: bool,
     /// Samples of one request, at most.
@@ -45,6 +49,8 @@ const SAMPLES: usize = 2_000;
 /// More of them make requests that others refuse.
 const SAMPLES_MAX: usize = 100_000;
 const WAIT: Duration = Duration::from_secs(5);
+const DESCRIBE_EVERY: Duration = Duration::from_mins(1);
+const DESCRIBED: usize = 2_000;
 const BACKOFF: Duration = Duration::from_millis(30);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
@@ -66,7 +72,6 @@ pub(super) fn read(node: &Node, to: &mut Reading) -> Option<RemoteWrite> {
     let relabel = relabel::read(&mut fields, "write_relabel_configs", to);
     let with_histograms = fields.flag("send_native_histograms", to).unwrap_or(false);
     fields.note("send_exemplars", "exemplars are not stored", to);
-    fields.note("metadata_config", "what metrics mean is not sent on", to);
     fields.note("round_robin_dns", "one connection is kept", to);
     let version = fields.place_of("protobuf_message");
     if fields.text("protobuf_message", to).is_some_and(|it| it != "prometheus.WriteRequest") {
@@ -82,6 +87,8 @@ pub(super) fn read(node: &Node, to: &mut Reading) -> Option<RemoteWrite> {
         timeout,
         headers,
         relabel,
+        describe_every: Some(DESCRIBE_EVERY),
+        described: DESCRIBED,
         with_histograms,
         samples: SAMPLES,
         wait: WAIT,
@@ -89,11 +96,23 @@ pub(super) fn read(node: &Node, to: &mut Reading) -> Option<RemoteWrite> {
         backoff_max: BACKOFF_MAX,
         client: Client::read(&mut fields, to),
     };
+    if let Some(metadata) = fields.map("metadata_config", to) {
+        read_metadata(metadata, &mut remote, to);
+    }
     if let Some(queue) = fields.map("queue_config", to) {
         read_queue(queue, &mut remote, to);
     }
     fields.finish(to);
     Some(remote)
+}
+
+fn read_metadata(mut metadata: Fields<'_>, remote: &mut RemoteWrite, to: &mut Reading) {
+    let is_sent = metadata.flag("send", to).unwrap_or(true);
+    let every = metadata.time("send_interval", to).filter(|it| !it.is_zero());
+    remote.describe_every = is_sent.then_some(every.unwrap_or(DESCRIBE_EVERY));
+    let many = metadata.limit("max_samples_per_send", to);
+    remote.described = many.unwrap_or(DESCRIBED).min(SAMPLES_MAX);
+    metadata.finish(to);
 }
 
 fn read_queue(mut queue: Fields<'_>, remote: &mut RemoteWrite, to: &mut Reading) {
@@ -105,10 +124,10 @@ fn read_queue(mut queue: Fields<'_>, remote: &mut RemoteWrite, to: &mut Reading)
     let longest = positive(queue.time("max_backoff", to)).unwrap_or(BACKOFF_MAX);
     remote.backoff_max = longest.max(remote.backoff);
     for key in ["capacity", "min_shards", "max_shards"] {
-        queue.note(key, "one request is sent after the other, and half a million samples wait", to);
+        queue.note(key, "one request is sent after the other, and what waits is in the store", to);
     }
     queue.note("retry_on_http_429", "what is refused for now is always sent again", to);
-    queue.refuse("sample_age_limit", "samples wait until there is no room", to);
+    queue.refuse("sample_age_limit", "samples wait for as long as the store keeps them", to);
     queue.finish(to);
 }
 
@@ -165,6 +184,15 @@ mod tests {
         assert!(far.client.credentials.is_some() && !far.with_histograms);
         assert_eq!((&*near.name, near.samples, near.wait), ("http://db2/w", SAMPLES, WAIT));
         assert_eq!(near.headers["X-Scope-OrgID"], "team");
+        assert_eq!((near.describe_every, near.described), (Some(DESCRIBE_EVERY), DESCRIBED));
+        let of = |text: &str| {
+            let text = format!("remote_write: [{{url: 'http://db/w', metadata_config: {text}}}]");
+            let config = Config::read("p.yml", text.into()).unwrap();
+            (config.remote_writes[0].describe_every, config.remote_writes[0].described)
+        };
+        let said = of("{send_interval: 5m, max_samples_per_send: 9}");
+        assert_eq!(said, (Some(Duration::from_mins(5)), 9));
+        assert_eq!(of("{send: false}").0, None);
     }
 
     #[test]

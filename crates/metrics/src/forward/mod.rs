@@ -1,7 +1,7 @@
 //! Forward: samples of a store, sent on to another database by Prometheus remote write 1.0.
 //!
 //! ```text
-//! request  samples become a message
+//! request  samples become a message, and so does what metrics mean
 //! ```
 //!
 //! What is sent when, and what waits, is a matter of whoever sends: here is one request, and what its answer means.
@@ -27,7 +27,7 @@ use crate::post::{Reply, in_words, judge, read};
 use crate::relabel::{Pairs, Rule, relabel};
 use crate::scrape::{authorization, client};
 
-pub use request::Outgoing;
+pub use request::{Outgoing, meanings};
 
 /// A database that samples are sent on to.
 pub struct Database {

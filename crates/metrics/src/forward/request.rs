@@ -1,4 +1,4 @@
-//! Request: samples become a message of remote write 1.0.
+//! Request: samples become a message of remote write 1.0, and so does what metrics mean.
 //!
 //! Native histograms are sent as those of floats, which all of them are in queries.
 
@@ -10,7 +10,9 @@ use evenkeel_series::{Histogram, Labels};
 use hyper::body::Bytes;
 use prost::Message;
 
-use crate::remote_write::message::{BucketSpan, Label, Sample};
+use crate::exposition::Kind;
+use crate::intake::Meaning;
+use crate::remote_write::message::{BucketSpan, Label, MetricMetadata, Sample};
 
 /// Samples on their way into one request.
 #[derive(Debug, Default)]
@@ -53,16 +55,47 @@ impl Outgoing {
             series.labels = labels.iter().map(label).collect();
             series
         });
-        let plain = WriteRequest { series: series.collect() }.encode_to_vec();
-        // A body of this size fits into what Snappy can pack.
-        snap::raw::Encoder::new().compress_vec(&plain).unwrap_or_default().into()
+        packed(&WriteRequest { series: series.collect(), ..WriteRequest::default() })
     }
+}
+
+/// The body of a request that says what metrics mean, by their names.
+pub fn meanings<'a>(of: impl IntoIterator<Item = (&'a str, &'a Meaning)>) -> Bytes {
+    let one = |(name, it): (&str, &Meaning)| MetricMetadata {
+        kind: number(it.kind),
+        metric_family_name: name.to_owned(),
+        help: it.help.clone(),
+        unit: it.unit.clone(),
+    };
+    let metadata = of.into_iter().map(one).collect();
+    packed(&WriteRequest { metadata, ..WriteRequest::default() })
+}
+
+/// As `prometheus/prompb` numbers the kinds of metrics.
+const fn number(of: Kind) -> i32 {
+    match of {
+        Kind::Unknown => 0,
+        Kind::Counter => 1,
+        Kind::Gauge => 2,
+        Kind::Histogram => 3,
+        Kind::GaugeHistogram => 4,
+        Kind::Summary => 5,
+        Kind::Info => 6,
+        Kind::StateSet => 7,
+    }
+}
+
+fn packed(request: &WriteRequest) -> Bytes {
+    // A body of this size fits into what Snappy can pack.
+    snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).unwrap_or_default().into()
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct WriteRequest {
     #[prost(message, repeated, tag = "1")]
     series: Vec<Series>,
+    #[prost(message, repeated, tag = "3")]
+    metadata: Vec<MetricMetadata>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -172,5 +205,15 @@ mod tests {
             [format!("a{job} 2 @5"), format!("b{job} 1.5 @5"), format!("b{job} stale @6")]
         );
         assert_eq!(store.histograms(), [(format!("h{job}"), 7, native)]);
+    }
+    #[test]
+    fn what_a_metric_means_arrives() {
+        let of = |kind| Meaning { kind, help: "so many".to_owned(), unit: "bytes".to_owned() };
+        let all: Vec<_> = Kind::ALL.iter().map(|it| (it.name(), of(*it))).collect();
+        let store = Memory::default();
+        let body = meanings(all.iter().map(|(name, it)| (*name, it)));
+        Receiver::default().write(&body, &store).unwrap();
+        let expected: Vec<_> = all.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();
+        assert_eq!(store.told(), expected);
     }
 }

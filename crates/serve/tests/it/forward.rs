@@ -150,3 +150,62 @@ fn a_request_that_is_not_taken_is_sent_again_and_one_that_is_refused_is_not() {
     }
     assert!(refused.try_recv().is_err(), "what is refused is sent once");
 }
+
+/// Writes down that a database has got everything before a place of the log.
+fn got(folder: &std::path::Path, log: u64, bytes: u64, since: i64) {
+    let left = serde_json::json!({"log": log, "bytes": bytes, "since": since, "parts": []});
+    let text = serde_json::json!({"databases": {"far": left}}).to_string();
+    std::fs::write(folder.join("forward.json"), text).unwrap();
+}
+
+#[test]
+fn what_a_database_has_not_got_before_a_restart_it_gets_afterwards() {
+    let now = jiff::Timestamp::now().as_second();
+    for (what, log, bytes) in [("the log is there", 1, 12), ("the log is gone", 0, 0)] {
+        let theirs = World::empty();
+        let folder = tempfile::tempdir().unwrap();
+        let ours = World::at(folder.path(), "", None);
+        let samples =
+            [(now - 60, "up,job=a", 1.0), (now - 50, "up,job=b", 2.0), (now - 30, "up,job=a", 3.0)];
+        assert_eq!(ours.write(&samples).status, 204);
+        drop(ours);
+        got(folder.path(), log, bytes, (now - 55) * 1000);
+        let config = format!(
+            "remote_write: [{{url: 'http://{}/api/v1/write', name: far, queue_config: {{batch_send_deadline: 10ms}}}}]",
+            theirs.0.address
+        );
+        let ours = World::at(folder.path(), &config, None);
+        let many = if log == 0 { 2 } else { 3 };
+        wait_for(what, || {
+            metric(&ours, &format!("evenkeel_forward_samples_total{{remote=\"far\"}} {many}"))
+        });
+        let of =
+            |job: &str| theirs.0.ask(&format!("count_over_time(up{{job=\"{job}\"}}[2m])"), now);
+        let a = if log == 0 { 1 } else { 2 };
+        assert_eq!(of("a"), [format!("{{\"job\":\"a\"}} \"{a}\"")], "{what}");
+        assert_eq!(of("b"), ["{\"job\":\"b\"} \"1\""], "{what}");
+    }
+}
+
+#[test]
+fn what_metrics_mean_is_sent_now_and_then() {
+    let theirs = World::empty();
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "remote_write: [{{url: 'http://{}/api/v1/write', name: far, metadata_config: {{send_interval: 20ms}}}}]",
+        theirs.0.address
+    );
+    let ours = World::at(folder.path(), &config, None);
+    let body = br#"{"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"name": "depth", "description": "How deep it is.",
+        "gauge": {"dataPoints": [{"timeUnixNano": "1000000000", "asDouble": 1}]}}]}]}]}"#;
+    let head = "POST /api/v1/otlp/v1/metrics\r\ncontent-type: application/json\r\n";
+    assert_eq!(ours.send(head, body).status, 200);
+    let expected = serde_json::json!([{"type": "gauge", "help": "How deep it is.", "unit": ""}]);
+    wait_for("it is not told", || theirs.0.data("metadata")["depth"] == expected);
+    wait_for("it is not counted", || {
+        ours.get("/metrics").body.lines().any(|it| {
+            it.strip_prefix("evenkeel_forward_metadata_total{remote=\"far\"} ")
+                .is_some_and(|it| it != "0")
+        })
+    });
+}
