@@ -2,7 +2,11 @@
 //!
 //! Source of the meanings: <https://prometheus.io/docs/prometheus/latest/configuration/template_reference/>.
 
+use std::net::IpAddr;
+
 use regex::Regex;
+
+use super::printf::printed;
 
 /// What is handed on in a template.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,7 +141,7 @@ impl Function {
             Self::Humanize1024 => humanized_1024(first.number()?),
             Self::HumanizeDuration => lasting(first.number()?),
             Self::HumanizePercentage => format!("{}%", general(first.number()? * 100.0, 4)),
-            Self::HumanizeTimestamp => moment(first.number()?),
+            Self::HumanizeTimestamp => moment(first.number()?)?,
             Self::Printf => printed(&text(), all.get(1..).unwrap_or_default())?,
             Self::ReReplaceAll => {
                 let [pattern, replacement, of] = all else {
@@ -146,53 +150,70 @@ impl Function {
                 let pattern = Regex::new(&pattern.text()).map_err(|it| it.to_string())?;
                 pattern.replace_all(&of.text(), &*replacement.text()).into_owned()
             }
-            Self::StripPort => host(&text()).to_owned(),
-            Self::StripDomain => {
-                let (text, port) = (text(), text());
-                let host = host(&text);
-                let port = port.strip_prefix(host).unwrap_or_default();
-                let is_address = host.parse::<std::net::IpAddr>().is_ok();
-                let name = if is_address { host } else { host.split('.').next().unwrap_or(host) };
-                format!("{name}{port}")
+            Self::StripPort => {
+                let text = text();
+                host_and_port(&text).map_or(&*text, |it| it.0).to_owned()
             }
+            Self::StripDomain => without_domain(&text()),
             Self::Title => {
                 let mut begins = true;
                 let titled = |it: char| {
-                    let upper = if begins { it.to_ascii_uppercase() } else { it };
-                    begins = !it.is_alphanumeric();
+                    let upper = if begins { single(it, it.to_uppercase()) } else { it };
+                    begins = match it.is_ascii() {
+                        true => !it.is_ascii_alphanumeric() && it != '_',
+                        false => it.is_whitespace(),
+                    };
                     upper
                 };
                 text().chars().map(titled).collect()
             }
-            Self::ToLower => text().to_lowercase(),
-            Self::ToUpper => text().to_uppercase(),
+            Self::ToLower => text().chars().map(|it| single(it, it.to_lowercase())).collect(),
+            Self::ToUpper => text().chars().map(|it| single(it, it.to_uppercase())).collect(),
         }))
     }
 }
 
-/// The host of `host:port`.
-fn host(text: &str) -> &str {
-    match text.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-            if port.bytes().all(|it| it.is_ascii_digit()) { host } else { text }
-        }
-        _ => text,
+/// In Go, a letter becomes one letter, or stays as it is.
+fn single(letter: char, mut other: impl Iterator<Item = char>) -> char {
+    match (other.next(), other.next()) {
+        (Some(one), None) => one,
+        _ => letter,
     }
 }
 
+/// The parts of `host:port` and `[host]:port`; `None` of anything else.
+fn host_and_port(text: &str) -> Option<(&str, &str)> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => rest.split_once("]:")?,
+        None => text.split_once(':')?,
+    };
+    let is_plain = |it: &str| !it.contains(['[', ']']);
+    (is_plain(host) && is_plain(port) && !port.contains(':')).then_some((host, port))
+}
+
+/// `host.domain:port` as `host:port`; addresses have no domain.
+fn without_domain(text: &str) -> String {
+    let (host, port) = host_and_port(text).unwrap_or((text, ""));
+    if host.parse::<IpAddr>().is_ok() {
+        return text.to_owned();
+    }
+    let name = host.split('.').next().unwrap_or(host);
+    if port.is_empty() { name.to_owned() } else { format!("{name}:{port}") }
+}
+
 /// A number as Go prints it.
-pub(crate) fn plain(value: f64) -> String {
+pub(super) fn plain(value: f64) -> String {
     let size = value.abs();
     match value {
         it if it.is_nan() => "NaN".to_owned(),
         it if it.is_infinite() => if it > 0.0 { "+Inf" } else { "-Inf" }.to_owned(),
-        it if size > 0.0 && !(1e-4..1e21).contains(&size) => scientific(&format!("{it:e}")),
+        it if size > 0.0 && !(1e-4..1e6).contains(&size) => scientific(&format!("{it:e}")),
         it => it.to_string(),
     }
 }
 
 /// With a sign and two digits at least in the exponent, as C and Go have it.
-pub(crate) fn scientific(text: &str) -> String {
+pub(super) fn scientific(text: &str) -> String {
     let (digits, exponent) = text.split_once('e').unwrap_or((text, "0"));
     let (sign, exponent) = match exponent.strip_prefix('-') {
         Some(exponent) => ('-', exponent),
@@ -202,7 +223,7 @@ pub(crate) fn scientific(text: &str) -> String {
 }
 
 /// As `%g` with so many digits that count.
-fn general(value: f64, digits: usize) -> String {
+pub(super) fn general(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return plain(value);
     }
@@ -292,73 +313,19 @@ fn lasting(value: f64) -> String {
     }
 }
 
-fn moment(seconds: f64) -> String {
-    let millis = (seconds * 1000.0).round();
-    let at = jiff::Timestamp::from_millisecond(millis as i64);
+fn moment(seconds: f64) -> Result<String, String> {
+    if !seconds.is_finite() {
+        return Ok(general(seconds, 4));
+    }
+    // Prometheus has moments in whole nanoseconds, and then in whole milliseconds of these.
+    let nanos = seconds * 1e9;
+    let within = (i64::MIN as f64..i64::MAX as f64).contains(&nanos);
+    let at = jiff::Timestamp::from_millisecond(nanos as i64 / 1_000_000);
     match at {
-        Ok(at) if seconds.is_finite() => {
-            let text = at.strftime("%Y-%m-%d %H:%M:%S%.f +0000 UTC");
-            text.to_string()
-        }
-        _ => general(seconds, 4),
+        Ok(at) if within => Ok(at.strftime("%Y-%m-%d %H:%M:%S%.f +0000 UTC").to_string()),
+        _ => Err(format!("{} is too far away to be a moment", plain(seconds))),
     }
 }
-
-/// `printf` with the verbs that texts of alerts have.
-fn printed(format: &str, values: &[Given]) -> Result<String, String> {
-    let mut text = String::new();
-    let mut values = values.iter();
-    let mut letters = format.chars();
-    while let Some(letter) = letters.next() {
-        if letter != '%' {
-            text.push(letter);
-            continue;
-        }
-        let mut precision = None;
-        let mut verb = letters.next();
-        if verb == Some('.') {
-            let mut places = 0_usize;
-            loop {
-                verb = letters.next();
-                match verb.and_then(|it| it.to_digit(10)) {
-                    Some(digit) => places = (places * 10 + digit as usize).min(PLACES_MAX),
-                    None => break,
-                }
-            }
-            precision = Some(places);
-        }
-        let Some(verb) = verb else { return Err("`%` is followed by nothing".to_owned()) };
-        if verb == '%' {
-            text.push('%');
-            continue;
-        }
-        let Some(value) = values.next() else {
-            text.push_str(&format!("%!{verb}(MISSING)"));
-            continue;
-        };
-        text.push_str(&match (verb, value, precision) {
-            ('v', it, None) => it.text(),
-            ('s', Given::Text(it), None) => it.clone(),
-            ('s', Given::Text(it), Some(most)) => it.chars().take(most).collect(),
-            ('q', Given::Text(it), None) => format!("{it:?}"),
-            ('f' | 'F', Given::Number(it), places) if it.is_finite() => {
-                format!("{it:.*}", places.unwrap_or(6))
-            }
-            ('e', Given::Number(it), places) if it.is_finite() => {
-                scientific(&format!("{it:.*e}", places.unwrap_or(6)))
-            }
-            ('g', Given::Number(it), Some(digits)) => general(*it, digits),
-            ('g' | 'f' | 'F' | 'e', Given::Number(it), _) => plain(*it),
-            ('s' | 'd' | 'q', Given::Number(it), _) => format!("%!{verb}(float64={})", plain(*it)),
-            ('d' | 'f' | 'F' | 'e' | 'g', Given::Text(it), _) => format!("%!{verb}(string={it})"),
-            _ => return Err(format!("`%{verb}` is not supported")),
-        });
-    }
-    Ok(text)
-}
-
-/// No number has more places.
-const PLACES_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -368,8 +335,10 @@ mod tests {
     fn numbers_are_printed_as_go_prints_them() {
         for (value, expected) in [
             (1.0, "1"),
-            (1e6, "1000000"),
-            (1e21, "1e+21"),
+            (999_999.5, "999999.5"),
+            (1e6, "1e+06"),
+            (1_234_567.5, "1.2345675e+06"),
+            (0.000_1, "0.0001"),
             (0.000_012, "1.2e-05"),
             (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-Inf"),
@@ -403,7 +372,15 @@ mod tests {
             ["0s", "1.5s", "1h 2m 5s", "1d 1h 1m 1s", "100ms"]
         );
         assert_eq!(lasting(-60.0), "-1m 0s");
-        assert_eq!(moment(1_435_065_584.128), "2015-06-23 13:19:44.128 +0000 UTC");
+        for (seconds, expected) in [
+            (1_435_065_584.128, "2015-06-23 13:19:44.128 +0000 UTC"),
+            (1.9999, "1970-01-01 00:00:01.999 +0000 UTC"),
+            (-1.5, "1969-12-31 23:59:58.5 +0000 UTC"),
+            (f64::INFINITY, "+Inf"),
+        ] {
+            assert_eq!(moment(seconds).as_deref(), Ok(expected));
+        }
+        assert!(moment(1e10).is_err());
     }
 
     #[test]
@@ -412,10 +389,24 @@ mod tests {
             ("a.example:9090", "a.example", "a:9090"),
             ("127.0.0.1:9090", "127.0.0.1", "127.0.0.1:9090"),
             ("a.example", "a.example", "a"),
-            ("[::1]:9090", "[::1]", "[::1]:9090"),
+            ("[::1]:9090", "::1", "[::1]:9090"),
+            ("::1", "::1", "::1"),
+            ("a.b:c", "a.b", "a:c"),
+            ("a.b:", "a.b", "a"),
+            ("a:1:2", "a:1:2", "a:1:2"),
+            (".b", ".b", ""),
         ] {
             let of = |it: Function| it.of(&[Given::Text(text.to_owned())]).unwrap().text();
             assert_eq!((&*of(Function::StripPort), &*of(Function::StripDomain)), (port, domain));
         }
+    }
+
+    #[test]
+    fn letters_are_made_large_and_small_as_by_go() {
+        let of = |it: Function, text: &str| it.of(&[Given::Text(text.to_owned())]).unwrap().text();
+        let text = "foo_bar baz-qux élan a.b ßx 1a";
+        assert_eq!(of(Function::Title, text), "Foo_bar Baz-Qux Élan A.B ßx 1a");
+        assert_eq!(of(Function::ToUpper, "straße"), "STRAßE");
+        assert_eq!(of(Function::ToLower, "ΟΔΟΣ"), "οδοσ");
     }
 }

@@ -4,15 +4,17 @@
 //! read      a file of groups, with every mistake at its place
 //! template  the texts of labels and annotations
 //! function  what a template can do with a value
+//! printf    texts with values in them, as Go makes them
 //! ```
 //!
 //! Queries and templates are read with the file, so that nothing of a rule can fail later but what its data do.
 
 mod function;
+mod printf;
 mod read;
 mod template;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -93,12 +95,14 @@ pub struct Read {
 /// Everything that is wrong with them.
 pub fn read(patterns: &[PathBuf]) -> Result<Read, Vec<Diagnostic>> {
     let (mut all, mut wrong) = (Read::default(), Vec::new());
+    let mut known = BTreeSet::new();
     for pattern in patterns {
         let files = matching(pattern);
         if files.is_empty() {
             all.unmet.push(pattern.clone());
         }
-        for file in files {
+        // What two patterns name is there once.
+        for file in files.into_iter().filter(|it| known.insert(it.clone())) {
             match read_file(&file) {
                 Ok(groups) => all.groups.extend(groups),
                 Err(found) => wrong.extend(found),
@@ -143,4 +147,19 @@ fn matching(pattern: &Path) -> Vec<PathBuf> {
         entries.filter_map(Result::ok).filter(meant).map(|it| it.path()).collect();
     found.sort();
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_two_patterns_name_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.yml");
+        std::fs::write(&file, "groups: [{name: a}]").unwrap();
+        let patterns = [folder.path().join("*.yml"), file, folder.path().join("b*.yml")];
+        let read = read(&patterns).unwrap();
+        assert_eq!((read.groups.len(), read.unmet), (1, vec![patterns[2].clone()]));
+    }
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use evenkeel_series::Labels;
 
 use super::function::{Function, Given};
+use super::printf;
 
 /// What a template is filled with.
 #[derive(Copy, Clone, Debug)]
@@ -230,6 +231,9 @@ fn command(words: &mut Words<'_>, depth: usize, is_piped: bool) -> Result<Comman
         operands.push(operand);
     }
     let many = operands.len() + usize::from(is_piped);
+    if let (Some(Function::Printf), Some(Operand::Text(format))) = (function, operands.first()) {
+        printf::check(format)?;
+    }
     match function {
         Some(it) => it.takes(many)?,
         None if many == 1 && !is_piped => {}
@@ -399,6 +403,7 @@ mod tests {
             ("{{ $labels.instance | stripPort | toUpper }}", "A.EXAMPLE"),
             (r#"{{ reReplaceAll "(.*):.*" "$1" $labels.instance }}"#, "a.example"),
             ("{{ humanize (printf \"%.1f\" $value) }}", "0"),
+            (r#"{{ $value | printf "%06.2f" }}"#, "000.01"),
             (r#"{{ printf "%s }}" $labels.job }}"#, "shop }}"),
         ] {
             assert_eq!(filled(text).unwrap(), expected, "{text}");
@@ -421,6 +426,7 @@ mod tests {
             ("{{ ($value }}", "`(` is not closed"),
             ("{{ \"a }}", "`{{` is not closed"),
             ("{{ $value ] }}", "`]` does not belong there"),
+            (r#"{{ printf "%x" $value }}"#, "`%x` is not supported"),
         ] {
             let error = filled(text).unwrap_err();
             assert!(error.starts_with(expected), "{text}: {error}");
