@@ -30,8 +30,6 @@ pub struct Settings {
 pub struct Wanted {
     /// What is scraped, who is told, and how samples are kept.
     pub config: Config,
-    /// The configuration as it was written.
-    pub config_text: String,
     /// The objectives that are judged.
     pub documents: Arc<Documents>,
     /// The rules that are evaluated.

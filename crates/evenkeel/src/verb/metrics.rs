@@ -131,7 +131,7 @@ impl Files {
         let mut wanted = Wanted::default();
         if let Some(file) = &self.config {
             match config(file, &mut notes) {
-                Ok((config, text)) => (wanted.config, wanted.config_text) = (config, text),
+                Ok(config) => wanted.config = config,
                 Err(found) => wrong.extend(found),
             }
         }
@@ -224,11 +224,10 @@ fn failure(error: &ServeError) -> Failure {
     }
 }
 
-/// What a file asks for, and its text; what of it changes nothing is noted.
-fn config(file: &Path, notes: &mut Vec<String>) -> Result<(Config, String), Vec<Diagnostic>> {
+/// What a file asks for; what of it changes nothing is noted.
+fn config(file: &Path, notes: &mut Vec<String>) -> Result<Config, Vec<Diagnostic>> {
     let name = file.display().to_string();
     let bytes = read_bounded(&name, std::fs::File::open(file)).map_err(|it| vec![it])?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
     let mut config = Config::read(&name, bytes)?;
     notes.extend(config.notes.iter().map(|note| {
         let (line, column) = (note.line, note.column);
@@ -236,5 +235,5 @@ fn config(file: &Path, notes: &mut Vec<String>) -> Result<(Config, String), Vec<
     }));
     // What it names is named from where it is.
     config.rebase(file.parent().unwrap_or(Path::new("")));
-    Ok((config, text))
+    Ok(config)
 }

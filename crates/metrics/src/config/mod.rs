@@ -6,6 +6,7 @@
 //! remote   remote_write: where samples are sent on to
 //! scrape   scrape_configs: which targets, how often, within which limits
 //! relabel  relabel_configs: rules that rewrite labels, keep or drop
+//! shown    the file as others may see it
 //! ```
 //!
 //! Nothing is dropped in silence. A field that nobody knows is a mistake; one without which something else would be
@@ -17,6 +18,7 @@ pub(crate) mod fields;
 mod relabel;
 mod remote;
 mod scrape;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -62,6 +64,8 @@ pub struct Config {
     pub retention: Option<Duration>,
     /// What the file says and nobody does here.
     pub notes: Vec<Note>,
+    /// The file as others may see it: laid out anew, and without passwords and tokens.
+    pub text: String,
 }
 
 /// An Alertmanager, or several that know of one another.
@@ -132,6 +136,7 @@ impl Default for Config {
             out_of_order: None,
             retention: None,
             notes: Vec::new(),
+            text: String::new(),
         }
     }
 }
@@ -155,7 +160,10 @@ impl Config {
         };
         let (_, diagnostics, _) = to.found.into_parts();
         match diagnostics.is_empty() {
-            true => Ok(Self { notes: to.notes, ..config }),
+            true => {
+                let text = roots.first().map(shown::shown).unwrap_or_default();
+                Ok(Self { notes: to.notes, text, ..config })
+            }
             false => Err(diagnostics),
         }
     }

@@ -56,7 +56,7 @@ pub(super) fn flags<C: Clock>(world: &World<C>) -> Said {
 }
 
 pub(super) fn config<C: Clock>(world: &World<C>) -> Said {
-    Said::data(map(&[("yaml", &world.wanted().config_text)]))
+    Said::data(map(&[("yaml", &world.wanted().config.text)]))
 }
 
 /// What lives in memory, and of what there is most, `limit` of each (10).

@@ -40,7 +40,8 @@ fn what_is_no_longer_asked_ends_and_a_bad_file_leaves_everything_as_it_was() {
     );
     assert_eq!(world.data("status/runtimeinfo")["reloadConfigSuccess"], json!(false));
     assert!(world.get("/metrics").body.contains("evenkeel_files_last_read_successful 0\n"));
-    assert_eq!(world.data("status/config")["yaml"], json!(job("before", target.address)));
+    let shown = world.data("status/config")["yaml"].as_str().unwrap().to_owned();
+    assert!(shown.contains("job_name: before"), "{shown}");
     assert_eq!(world.data("targets")["activeTargets"][0]["scrapePool"], json!("before"));
 
     std::fs::write(&file, job("after", target.address)).unwrap();

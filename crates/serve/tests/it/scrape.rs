@@ -89,6 +89,8 @@ fn a_target_is_asked_stored_and_said_to_be_down_when_it_is() {
     assert!(head.contains("authorization: bearer hunter2\r\n"), "{head}");
     assert!(head.contains("accept: application/openmetrics-text;version=1.0.0"), "{head}");
     assert!(head.contains("x-prometheus-scrape-timeout-seconds: 0.1\r\n"), "{head}");
+    let shown = world.data("status/config")["yaml"].as_str().unwrap().to_owned();
+    assert!(shown.contains("credentials: <secret>") && !shown.contains("hunter2"), "{shown}");
     let by = format!("\"instance\":\"{}\",\"job\":\"shop\"}}", target.address);
     expect(&world, "a", &[&format!("{{\"__name__\":\"a\",\"b\":\"c\",{by} \"1\"")]);
     expect(&world, "up", &[&format!("{{\"__name__\":\"up\",{by} \"1\"")]);

@@ -174,12 +174,11 @@ fn settings(folder: &Path, config: &str) -> Settings {
 /// What a configuration asks for.
 fn wanted(config: &str) -> Result<Wanted, String> {
     let read = Config::read("prometheus.yml", config.as_bytes().to_vec());
-    let config_text = config.to_owned();
     let mut config =
         read.map_err(|it| it.first().map_or_else(String::new, |it| it.message.clone()))?;
     // Most samples of tests are of 1970.
     config.retention.get_or_insert(Duration::from_hours(100 * 365 * 24));
-    Ok(Wanted { config, config_text, ..Wanted::default() })
+    Ok(Wanted { config, ..Wanted::default() })
 }
 
 /// What is answered.
