@@ -99,7 +99,7 @@ pub struct IntakeError(pub String);
 /// What takes samples in.
 pub trait Intake: Send + Sync + 'static {
     /// A handle of a series. The store forgets those of series that have been silent for long.
-    type Series: Copy + Send + Sync + 'static;
+    type Series: Copy + Ord + Send + Sync + 'static;
 
     /// The series of these labels, which are sorted by name, each name once, none empty.
     ///

@@ -20,9 +20,9 @@ use crate::api::answer::Failed;
 use crate::api::asked::Asked;
 use crate::door::{Packing, plain};
 use crate::ingest::{BODY_MAX, Ingest};
-use crate::intake::Stored;
 use crate::page::{self, Pages};
 use crate::server::World;
+
 /// Bytes of the parameters of a query.
 const FORM_MAX: usize = 1 << 20;
 /// A body that is not whole by then never will be.
@@ -105,14 +105,7 @@ impl<C: Clock + Clone + 'static> Desk<C> {
         if !matches!(*request.method(), Method::POST | Method::PUT) {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "Send POST.\n");
         }
-        // A page elsewhere can have a browser send this, though not hear what is answered.
-        let origin = request.headers().get(header::ORIGIN);
-        if origin.is_some_and(|it| it.as_bytes() != self.world.url.as_bytes()) {
-            return plain(StatusCode::FORBIDDEN, "No page elsewhere may ask for this.\n");
-        }
-        let world = Arc::clone(&self.world);
-        let renewed = tokio::task::spawn_blocking(move || world.renew()).await;
-        match renewed.unwrap_or_else(|_| Err("that went wrong here".to_owned())) {
+        match World::renewed(&self.world).await {
             Ok(()) => plain(StatusCode::OK, "The files are read.\n"),
             Err(why) => {
                 let text = format!("Everything is as it was: {why}\n");
@@ -176,10 +169,10 @@ impl<C: Clock + Clone + 'static> Desk<C> {
         };
         let world = Arc::clone(&self.world);
         let taken = tokio::task::spawn_blocking(move || {
-            let store = Stored::of(Arc::clone(&world.store));
+            let World { ingest, stored, counts, .. } = &*world;
             match sent {
-                Sent::Write => world.ingest.write(&head.headers, &body, &store, &world.counts),
-                Sent::Otlp => Ingest::otlp(&head.headers, &body, &store, &world.counts),
+                Sent::Write => ingest.write(&head.headers, &body, stored, counts),
+                Sent::Otlp => Ingest::otlp(&head.headers, &body, stored, counts),
             }
         });
         let bug = || plain(StatusCode::INTERNAL_SERVER_ERROR, "That went wrong here.\n");

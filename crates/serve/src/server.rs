@@ -13,11 +13,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use evenkeel_metrics::config::Config;
-use evenkeel_metrics::scrape::{Leaving, Pool, Watched};
+use evenkeel_metrics::scrape::{Past, Pool, Watched};
 use evenkeel_tsdb::{Keeper, OpenError, Options, Store, Tap};
 use evenkeel_units::Clock;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -76,6 +76,8 @@ pub enum ServeError {
 /// What all requests have in common.
 pub(crate) struct World<C> {
     pub(crate) store: Arc<Store>,
+    /// The same, for those who bring samples.
+    pub(crate) stored: Arc<Stored>,
     pub(crate) clock: C,
     pub(crate) watched: Watched,
     pub(crate) counts: Counts,
@@ -87,7 +89,8 @@ pub(crate) struct World<C> {
     pub(crate) url: String,
     /// When it began, in milliseconds since 1970.
     pub(crate) began: i64,
-    again: Option<Again>,
+    /// Held by whoever reads the files again: one after the other, so that all goes on by the same.
+    again: Mutex<Option<Again>>,
     /// What goes on with scraping.
     pools: UnboundedSender<Pool<Stored, C>>,
 }
@@ -106,15 +109,19 @@ impl<C: Clock> World<C> {
 
 impl<C: Clock + Clone + 'static> World<C> {
     /// Reads the files again, and goes on with what they say; what cannot be done leaves everything as it was.
-    pub(crate) fn renew(&self) -> Result<(), String> {
-        let renewed = self.try_to_renew();
-        self.watch.was_read(self.now(), renewed.is_ok());
-        renewed
+    pub(crate) async fn renewed(world: &Arc<Self>) -> Result<(), String> {
+        let world = Arc::clone(world);
+        let renewed = tokio::task::spawn_blocking(move || {
+            let again = world.again.lock().unwrap_or_else(PoisonError::into_inner);
+            let renewed = world.renew(again.as_ref());
+            world.watch.was_read(world.now(), renewed.is_ok());
+            renewed
+        });
+        renewed.await.unwrap_or_else(|_| Err("that went wrong here".to_owned()))
     }
 
-    fn try_to_renew(&self) -> Result<(), String> {
-        let again = self.again.as_ref().ok_or("its files are read once, at the start")?;
-        let wanted = again.read()?;
+    fn renew(&self, again: Option<&Again>) -> Result<(), String> {
+        let wanted = again.ok_or("its files are read once, at the start")?.read()?;
         let now = self.wanted();
         let (now, then) = (&now.config, &wanted.config);
         let is_sent_on = !now.remote_writes.is_empty();
@@ -126,8 +133,7 @@ impl<C: Clock + Clone + 'static> World<C> {
         }
         let tellers = Tellers::open(&wanted.config, &self.watch.tellers())?;
         watching::check(&wanted)?;
-        let stored = Arc::new(Stored::of(Arc::clone(&self.store)));
-        let pool = Pool::after(&self.watched, &wanted.config, &stored, &self.clock)?;
+        let pool = Pool::after(&self.watched, &wanted.config, &self.stored, &self.clock)?;
         self.watch.tell(tellers);
         self.watch.want(wanted);
         self.pools.send(pool).map_err(|_| "it ends".to_owned())
@@ -180,6 +186,7 @@ impl<C: Clock + Clone + 'static> Server<C> {
         let watch = Watch::new(wanted, tellers, began);
         let world = Arc::new(World {
             store: Arc::clone(&store),
+            stored,
             watched: pool.watched(),
             counts: Counts::default(),
             ingest: Ingest::default(),
@@ -188,7 +195,7 @@ impl<C: Clock + Clone + 'static> Server<C> {
             data: std::path::absolute(&data).unwrap_or(data),
             url: format!("http://{address}"),
             began,
-            again,
+            again: Mutex::new(again),
             pools: new_pools,
             clock: clock.clone(),
         });
@@ -210,9 +217,9 @@ impl<C: Clock + Clone + 'static> Server<C> {
 
     /// What reads the files again, and goes on with what they say. What is wrong with them is said, and then everything is
     /// as it was.
-    pub fn renewal(&self) -> impl Fn() -> Result<(), String> + use<C> {
+    pub fn renewal(&self) -> impl AsyncFn() -> Result<(), String> + use<C> {
         let world = Arc::clone(&self.world);
-        move || world.renew()
+        async move || World::renewed(&world).await
     }
 
     /// Scrapes and answers until `stop` is done; then everything that was taken in is brought to disk. What could not be sent on
@@ -295,25 +302,23 @@ fn scrape<C: Clock + Clone + 'static>(
     }
 }
 
-/// Scrapes with one pool after the other.
+/// Scrapes with one pool after the other, each of which goes on where the one before it was.
 async fn scrape_on<C: Clock + Clone + 'static>(
     mut pool: Pool<Stored, C>,
     mut pools: UnboundedReceiver<Pool<Stored, C>>,
     mut told: watch::Receiver<bool>,
 ) {
+    let mut past = Past::default();
     loop {
-        let (stop, stopping) = watch::channel(None);
-        let running = tokio::spawn(pool.run(stopping));
+        let (stop, stopping) = watch::channel(false);
+        let running = tokio::spawn(pool.run(past, stopping));
         let next = tokio::select! {
             next = pools.recv() => next,
             _ = told.wait_for(|it| *it) => None,
         };
-        stop.send_replace(Some(match &next {
-            Some(next) => Leaving::To(next.heirs()),
-            None => Leaving::Ending,
-        }));
+        stop.send_replace(true);
         // It has told why, should it have ended by a panic.
-        running.await.unwrap_or_default();
+        past = running.await.unwrap_or_default();
         match next {
             Some(next) => pool = next,
             None => return,

@@ -68,7 +68,7 @@ pub(crate) async fn serve(args: ServeArgs, screen: &Screen) -> Result<Exit, Fail
             tokio::select! {
                 _ = interrupt.recv() => return,
                 _ = terminate.recv() => return,
-                Some(()) = hangup.recv() => screen.say(&match renew() {
+                Some(()) = hangup.recv() => screen.say(&match renew().await {
                     Ok(()) => "the files are read again".to_owned(),
                     Err(why) => format!("everything is as it was, because of the files: {why}"),
                 }),

@@ -17,7 +17,7 @@ mod target;
 
 pub(crate) use fetch::{authorization, client};
 pub(crate) use pool::fits;
-pub use pool::{Health, Heirs, Leaving, Pool, Stopping, Watched};
+pub use pool::{Health, Past, Pool, Stopping, Watched};
 pub use session::Scraped;
 pub use target::{Dropped, Target, time};
 

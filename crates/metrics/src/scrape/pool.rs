@@ -69,36 +69,50 @@ impl Watched {
     }
 }
 
-/// Says when asking is over, and what becomes of the targets.
-pub type Stopping = watch::Receiver<Option<Leaving>>;
+/// Says when asking is over.
+pub type Stopping = watch::Receiver<bool>;
 
-/// What becomes of targets when a pool asks no more.
-#[derive(Clone, Debug)]
-pub enum Leaving {
-    /// They may go on.
-    Ending,
-    /// Another pool asks on; the series of the targets that it does not ask have ended.
-    To(Heirs),
-}
+/// What a pool leaves to the one that goes on where it was, by job.
+pub struct Past<S>(BTreeMap<String, Left<S>>);
 
-/// The targets that are asked on by another pool, so that their series have not ended.
-#[derive(Clone, Debug, Default)]
-pub struct Heirs {
-    targets: BTreeSet<(Labels, String)>,
-    /// Jobs whose targets are in files, and known only when these are read.
-    jobs: BTreeSet<String>,
-}
-
-impl Heirs {
-    fn ask(&self, job: &str, target: &(Labels, String)) -> bool {
-        self.jobs.contains(job) || self.targets.contains(target)
+impl<S> Default for Past<S> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
     }
 }
+
+/// What is left of a job.
+struct Left<S> {
+    targets: BTreeMap<Key, Paused<S>>,
+    files: Files,
+}
+
+impl<S> Default for Left<S> {
+    fn default() -> Self {
+        Self { targets: BTreeMap::new(), files: Files::new() }
+    }
+}
+
+/// A target that is not asked at present.
+struct Paused<S> {
+    session: Session<S>,
+    health: Health,
+    /// When it was to be asked next.
+    due: i64,
+}
+
+/// The labels of a target and its URL, by which it is the same.
+type Key = (Labels, String);
+
+/// What files of targets said when they could be read last.
+type Files = BTreeMap<PathBuf, Vec<StaticGroup>>;
 
 /// Asks all targets of all jobs.
 pub struct Pool<I, C> {
     jobs: Vec<Arc<Way<I, C>>>,
     watched: Watched,
+    store: Arc<I>,
+    clock: C,
 }
 
 /// How the targets of a job are asked.
@@ -160,7 +174,8 @@ impl<I: Intake, C: Clock + Clone + 'static> Pool<I, C> {
             }))
         };
         let jobs = config.scrapes.iter().map(way).collect::<Result<_, String>>()?;
-        Ok(Self { jobs, watched: watched.clone() })
+        let (watched, store, clock) = (watched.clone(), Arc::clone(store), clock.clone());
+        Ok(Self { jobs, watched, store, clock })
     }
 
     /// The targets as they are, while this runs and after.
@@ -168,40 +183,40 @@ impl<I: Intake, C: Clock + Clone + 'static> Pool<I, C> {
         self.watched.clone()
     }
 
-    /// What it will ask.
-    pub fn heirs(&self) -> Heirs {
-        let mut heirs = Heirs::default();
-        for way in &self.jobs {
-            heirs.targets.extend(way.found(&way.scrape.groups).0.iter().map(key));
-            if !way.scrape.files.is_empty() {
-                heirs.jobs.insert(way.scrape.job.clone());
-            }
-        }
-        heirs
-    }
-
-    /// Asks until it is told to stop. What is under way then is given up.
-    pub async fn run(self, stopping: Stopping) {
+    /// Asks until it is told to stop, and says what it leaves. Where another pool was before, targets that are the same are
+    /// asked on, and the series of the others end. What is under way when it stops is given up, and asked for by the next.
+    pub async fn run(self, mut past: Past<I::Series>, stopping: Stopping) -> Past<I::Series> {
         let names: BTreeSet<_> = self.jobs.iter().map(|it| &it.scrape.job).collect();
         locked(&self.watched.0).retain(|job, _| names.contains(job));
         let mut all = JoinSet::new();
         for way in &self.jobs {
-            all.spawn(Arc::clone(way).run(stopping.clone()));
+            let left = past.0.remove(&way.scrape.job).unwrap_or_default();
+            all.spawn(Arc::clone(way).run(left, stopping.clone()));
         }
-        while all.join_next().await.is_some() {}
+        for it in past.0.into_values().flat_map(|it| it.targets.into_values()) {
+            end(it.session, &*self.store, &self.clock);
+        }
+        let mut past = Past::default();
+        while let Some(left) = all.join_next().await {
+            // It has told why, should it have ended by a panic.
+            past.0.extend(left.ok());
+        }
+        past
     }
 }
 
 impl<I: Intake, C: Clock + Clone + 'static> Way<I, C> {
-    async fn run(self: Arc<Self>, mut stopping: Stopping) {
+    async fn run(
+        self: Arc<Self>,
+        mut left: Left<I::Series>,
+        mut stopping: Stopping,
+    ) -> (String, Left<I::Series>) {
         let mut tasks = JoinSet::new();
-        let mut asked: BTreeMap<(Labels, String), (Arc<Active>, watch::Sender<Fate>)> =
-            BTreeMap::new();
+        let mut asked: BTreeMap<Key, (Arc<Active>, watch::Sender<Fate>)> = BTreeMap::new();
         let every = self.scrape.files.iter().map(|it| it.every).min();
-        let mut last_good: BTreeMap<PathBuf, Vec<StaticGroup>> = BTreeMap::new();
         loop {
             let mut all = self.scrape.groups.clone();
-            all.extend(self.files(&mut last_good).await);
+            all.extend(self.files(&mut left.files).await);
             let (found, dropped) = self.found(&all);
             let wanted: BTreeSet<_> = found.iter().map(key).collect();
             asked.retain(|key, (_, fate)| {
@@ -212,12 +227,18 @@ impl<I: Intake, C: Clock + Clone + 'static> Way<I, C> {
                 is_wanted
             });
             for target in found {
-                asked.entry(key(&target)).or_insert_with(|| {
-                    let active = Arc::new(Active { target, health: Mutex::default() });
+                let key = key(&target);
+                let paused = left.targets.remove(&key);
+                asked.entry(key).or_insert_with(|| {
+                    let health = paused.as_ref().map(|it| it.health.clone()).unwrap_or_default();
+                    let active = Arc::new(Active { target, health: Mutex::new(health) });
                     let (fate, told) = watch::channel(Fate::Asked);
-                    tasks.spawn(Arc::clone(&self).follow(Arc::clone(&active), told));
+                    tasks.spawn(Arc::clone(&self).follow(Arc::clone(&active), paused, told));
                     (active, fate)
                 });
+            }
+            for it in std::mem::take(&mut left.targets).into_values() {
+                end(it.session, &*self.store, &self.clock);
             }
             let active = asked.values().map(|it| Arc::clone(&it.0)).collect();
             locked(&self.watched.0).insert(self.scrape.job.clone(), Job { active, dropped });
@@ -229,19 +250,15 @@ impl<I: Intake, C: Clock + Clone + 'static> Way<I, C> {
             };
             tokio::select! {
                 () = refreshed => {}
-                _ = stopping.wait_for(Option::is_some) => break,
+                _ = stopping.wait_for(|it| *it) => break,
             }
             while tasks.try_join_next().is_some() {}
         }
-        let leaving = stopping.borrow().clone();
-        for (key, (_, fate)) in &asked {
-            let is_gone = match &leaving {
-                Some(Leaving::To(heirs)) => !heirs.ask(&self.scrape.job, key),
-                Some(Leaving::Ending) | None => false,
-            };
-            fate.send_replace(if is_gone { Fate::Gone } else { Fate::Left });
+        asked.values().for_each(|(_, fate)| _ = fate.send_replace(Fate::Left));
+        while let Some(paused) = tasks.join_next().await {
+            left.targets.extend(paused.ok().flatten());
         }
-        while tasks.join_next().await.is_some() {}
+        (self.scrape.job.clone(), left)
     }
 
     fn found(&self, groups: &[StaticGroup]) -> (Vec<Target>, Vec<Dropped>) {
@@ -261,7 +278,7 @@ impl<I: Intake, C: Clock + Clone + 'static> Way<I, C> {
     }
 
     /// What the files say; of a file that cannot be read, what it said before.
-    async fn files(&self, last_good: &mut BTreeMap<PathBuf, Vec<StaticGroup>>) -> Vec<StaticGroup> {
+    async fn files(&self, last_good: &mut Files) -> Vec<StaticGroup> {
         let patterns = self.scrape.files.iter().flat_map(|it| it.patterns.iter());
         let mut named = BTreeSet::new();
         for pattern in patterns {
@@ -276,16 +293,25 @@ impl<I: Intake, C: Clock + Clone + 'static> Way<I, C> {
         last_good.values().flatten().cloned().collect()
     }
 
-    async fn follow(self: Arc<Self>, active: Arc<Active>, mut fate: watch::Receiver<Fate>) {
+    /// Asks a target for as long as it is one. Says how it can be gone on with, unless it is none any more.
+    async fn follow(
+        self: Arc<Self>,
+        active: Arc<Active>,
+        paused: Option<Paused<I::Series>>,
+        mut fate: watch::Receiver<Fate>,
+    ) -> Option<(Key, Paused<I::Series>)> {
         let target = &active.target;
-        let mut session = Session::new(self.terms.clone(), target.labels.clone());
-        let mut batch = Batch::default();
         let every = i64::try_from(target.every.as_millis()).unwrap_or(i64::MAX);
-        let offset = target.offset();
+        let next = |now: i64| due(now, every, target.offset());
+        let now = self.wall();
+        let (mut session, mut planned) = match paused {
+            // What was due meanwhile is asked for now.
+            Some(it) => (it.session.under(&self.terms), it.due.min(next(now))),
+            None => (Session::new(self.terms.clone(), target.labels.clone()), next(now)),
+        };
+        let mut batch = Batch::default();
         loop {
-            let now = self.wall();
-            let planned = due(now, every, offset);
-            let wait = Duration::from_millis((planned - now).unsigned_abs());
+            let wait = Duration::from_millis((planned - self.wall()).max(0).unsigned_abs());
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 _ = fate.wait_for(|it| *it != Fate::Asked) => break,
@@ -298,12 +324,14 @@ impl<I: Intake, C: Clock + Clone + 'static> Way<I, C> {
             };
             let took = self.clock.now() - began;
             self.take(&mut session, &mut batch, at, took, answer, &active);
+            planned = next(self.wall());
         }
         if *fate.borrow() == Fate::Gone {
-            session.end(self.wall(), &mut batch);
-            // A store that takes nothing has said so to whoever asked it last.
-            self.store.append(&batch).map(drop).unwrap_or_default();
+            end(session, &*self.store, &self.clock);
+            return None;
         }
+        let health = locked(&active.health).clone();
+        Some((key(target), Paused { session, health, due: planned }))
     }
 
     fn take(
@@ -355,7 +383,15 @@ impl<I: Intake, C: Clock + Clone + 'static> Way<I, C> {
     }
 }
 
-fn key(target: &Target) -> (Labels, String) {
+/// Ends all series of a target that is none any more.
+fn end<I: Intake>(mut session: Session<I::Series>, store: &I, clock: &impl Clock) {
+    let mut batch = Batch::default();
+    session.end(clock.wall().as_millisecond(), &mut batch);
+    // A store that takes nothing has said so to whoever asked it last.
+    store.append(&batch).map(drop).unwrap_or_default();
+}
+
+fn key(target: &Target) -> Key {
     (target.labels.clone(), target.url.to_string())
 }
 

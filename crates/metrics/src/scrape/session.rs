@@ -3,7 +3,7 @@
 //! A target writes the same series in the same order, scrape after scrape. So the series that are known are walked along
 //! with the text: where the next one is the next that was known, nothing is looked up, let alone made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ const REPORT: [&str; 5] = [
 const FORGET_FROM: usize = 1_000;
 
 /// How the samples of a job are taken in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Terms {
     honor_labels: bool,
     honor_timestamps: bool,
@@ -91,10 +91,12 @@ pub(super) struct Session<S> {
     /// … and which was the last that was taken in.
     last: u64,
     report: Option<[S; 5]>,
+    /// The series of the last scrape, when that was under other terms: some of them may be dropped or called otherwise now.
+    former: BTreeSet<S>,
     meanings: BTreeMap<String, Meaning>,
 }
 
-impl<S: Copy + Send + Sync + 'static> Session<S> {
+impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
     pub(super) const fn new(terms: Terms, target: Labels) -> Self {
         Self {
             terms,
@@ -104,8 +106,21 @@ impl<S: Copy + Send + Sync + 'static> Session<S> {
             number: 0,
             last: 0,
             report: None,
+            former: BTreeSet::new(),
             meanings: BTreeMap::new(),
         }
+    }
+
+    /// Goes on under some terms. When these are others, nothing that is known of the series holds any more.
+    pub(super) fn under(mut self, terms: &Terms) -> Self {
+        if self.terms != *terms {
+            let former: Vec<S> = self.last_seen().collect();
+            self.former.extend(former);
+            self.known.clear();
+            self.places.clear();
+            self.terms = terms.clone();
+        }
+        self
     }
 
     /// Takes in what the target said at a moment. After an error the scrape counts as failed, and `batch` is empty.
@@ -170,6 +185,7 @@ impl<S: Copy + Send + Sync + 'static> Session<S> {
     pub(super) fn renew(&mut self) {
         self.known.clear();
         self.places.clear();
+        self.former.clear();
         self.report = None;
     }
 
@@ -312,10 +328,20 @@ impl<S: Copy + Send + Sync + 'static> Session<S> {
     }
 
     /// Ends what was in the last scrape and is not in this one.
-    fn end_unseen(&self, at: i64, batch: &mut Batch<S>) {
-        let has_ended = |it: &&Known<S>| it.is_ours && it.seen > 0 && it.seen == self.last;
-        let ended = self.known.iter().filter(has_ended).filter_map(|it| it.series);
-        batch.points.extend(ended.map(|it| (it, Point { at, value: STALE })));
+    fn end_unseen(&mut self, at: i64, batch: &mut Batch<S>) {
+        let stale = |it: S| (it, Point { at, value: STALE });
+        if !self.former.is_empty() {
+            let mut ended = std::mem::take(&mut self.former);
+            batch.points.iter().for_each(|it| _ = ended.remove(&it.0));
+            batch.points.extend(ended.into_iter().map(stale));
+        }
+        batch.points.extend(self.last_seen().map(stale));
+    }
+
+    /// The series of the last scrape that are not in this one.
+    fn last_seen(&self) -> impl Iterator<Item = S> {
+        let is_of_last = |it: &&Known<S>| it.is_ours && it.seen > 0 && it.seen == self.last;
+        self.known.iter().filter(is_of_last).filter_map(|it| it.series)
     }
 
     /// Forgets series that have gone, when they are many.

@@ -1,5 +1,9 @@
 //! The configuration, read again while the server goes on.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use evenkeel_serve::Wanted;
 use serde_json::json;
 
 use crate::watch::{now, until};
@@ -64,6 +68,27 @@ fn only_who_may_has_the_files_read_again() {
     let (world, _folder) = World::empty();
     assert_eq!(world.get("/-/reload").status, 405);
     assert_eq!(world.send("POST /-/reload\r\norigin: http://evil.example\r\n", b"").status, 403);
+    let own = format!("POST /-/reload\r\norigin: http://localhost:{}\r\n", world.address.port());
+    assert_eq!(world.send(&own, b"").status, 500);
     let answer = world.send("POST /-/reload", b"");
     assert!(answer.status == 500 && answer.body.contains("read once"), "{}", answer.body);
+}
+
+#[test]
+fn files_are_read_by_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (inside, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let seen = Arc::clone(&most);
+    let world = World::renewed_by(folder.path(), "", move || {
+        seen.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        (0..1_000).for_each(|_| std::thread::yield_now());
+        inside.fetch_sub(1, Ordering::SeqCst);
+        Ok(Wanted::default())
+    });
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| assert_eq!(world.send("POST /-/reload", b"").status, 200));
+        }
+    });
+    assert_eq!(most.load(Ordering::SeqCst), 1);
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::watch::until;
 use crate::world::World;
 
 /// A target that says one text after the other, each once it is given; it tells the head of each request.
@@ -108,4 +109,43 @@ fn a_target_is_asked_stored_and_said_to_be_down_when_it_is() {
     let active = world.data("targets?state=active")["activeTargets"][0].clone();
     assert_eq!(active["health"], "down");
     assert_ne!(active["lastError"], "");
+}
+
+#[test]
+fn a_target_is_asked_on_after_a_reload_and_what_is_dropped_then_ends() {
+    let target = Target::start();
+    target.say("a 1\nb 1\n");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prometheus.yml");
+    let config = |more: &str| {
+        let address = target.address;
+        format!(
+            "global: {{scrape_interval: 100ms}}\nscrape_configs: [{{job_name: shop, {more}static_configs: [{{targets: ['{address}']}}]}}]"
+        )
+    };
+    std::fs::write(&file, config("")).unwrap();
+    let world = World::reading(&folder.path().join("data"), &file);
+    let many = |query: &str| {
+        let now = jiff::Timestamp::now().as_second() + 1;
+        let path = format!("query?query={}&time={now}", crate::world::encoded(query));
+        let all = world.data(&path)["result"].as_array().unwrap().clone();
+        all.iter().flat_map(|it| it["values"].as_array().unwrap().clone()).collect::<Vec<_>>()
+    };
+    let added = || {
+        let all = many("scrape_series_added[1m]");
+        (all.len(), all.iter().filter(|it| it[1] != "0").count())
+    };
+    let (before, _) = until(added, |it| it.0 > 2);
+    assert_eq!(world.send("POST /-/reload", b"").status, 200);
+    let (_, since_the_start) = until(added, |it| it.0 > before + 3);
+    assert_eq!(since_the_start, 1, "to a target that goes on nothing is new");
+
+    std::fs::write(
+        &file,
+        config("metric_relabel_configs: [{source_labels: [__name__], regex: b, action: drop}], "),
+    )
+    .unwrap();
+    assert_eq!(world.send("POST /-/reload", b"").status, 200);
+    expect(&world, "b", &[]);
+    assert!(!many("a[1m]").is_empty());
 }

@@ -54,8 +54,17 @@ impl World {
     pub(crate) fn reading(folder: &Path, file: &Path) -> Self {
         let text = std::fs::read_to_string(file).unwrap();
         let file = file.to_owned();
-        let again = Again::new(move || wanted(&std::fs::read_to_string(&file).unwrap()));
-        Self::of(Settings { again: Some(again), ..settings(folder, &text) }, None)
+        Self::renewed_by(folder, &text, move || wanted(&std::fs::read_to_string(&file).unwrap()))
+    }
+
+    /// A server that has something called for what it wants when its files are to be read again.
+    pub(crate) fn renewed_by(
+        folder: &Path,
+        config: &str,
+        again: impl Fn() -> Result<Wanted, String> + Send + Sync + 'static,
+    ) -> Self {
+        let again = Some(Again::new(again));
+        Self::of(Settings { again, ..settings(folder, config) }, None)
     }
 
     fn of(settings: Settings, token: Option<&'static str>) -> Self {
@@ -94,7 +103,7 @@ impl World {
         let token = self.token.map(|it| format!("authorization: Bearer {it}\r\n"));
         let (token, length) = (token.unwrap_or_default(), body.len());
         let (line, headers) = head.split_once("\r\n").unwrap_or((head, ""));
-        let host = match headers.contains("host:") {
+        let host = match headers.lines().any(|it| it.starts_with("host:")) {
             true => String::new(),
             false => format!("host: {}\r\n", self.address),
         };

@@ -142,3 +142,21 @@ fn what_metrics_mean_is_told_once() {
     assert_eq!(told.len(), 2, "{told:?}");
     assert_eq!((told[1].1.kind.name(), &*told[1].1.help), ("counter", "It."));
 }
+
+#[test]
+fn under_other_terms_what_is_no_longer_stored_has_ended() {
+    let mut target = Target::of("");
+    target.take(1, "a 1\nb 1\n").unwrap();
+    let same = target.session.terms.clone();
+    target.session = target.session.under(&same);
+    assert_eq!(target.take(2, "a 2\nb 2\n").unwrap(), ["a{…} 2 @2", "b{…} 2 @2"]);
+    let terms = Target::of(
+        ", metric_relabel_configs: [{source_labels: [__name__], regex: b, action: drop}]",
+    );
+    target.session = target.session.under(&terms.session.terms);
+    assert_eq!(target.take(3, "a 3\nb 3\n").unwrap(), ["a{…} 3 @3", "b{…} stale @3"]);
+    assert_eq!(target.take(4, "a 4\nb 4\n").unwrap(), ["a{…} 4 @4"]);
+    target.session = target.session.under(&same);
+    target.session.lose(5, &mut target.batch);
+    assert_eq!(target.shown(), ["a{…} stale @5"]);
+}
