@@ -1,28 +1,37 @@
 //! Intake: the store, as those see it who bring samples.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use evenkeel_metrics::exposition::Kind;
 use evenkeel_metrics::intake::{Batch, Intake, IntakeError, Meaning, Refused};
 use evenkeel_tsdb::{Metadata, MetricKind, Rejection, SeriesRef, Store};
 
 /// A store that samples are brought to.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Stored {
     store: Arc<Store>,
     /// Whether samples are taken in however old they are.
     is_history: bool,
+    /// Of what was taken in since somebody asked.
+    earliest: AtomicI64,
 }
 
 impl Stored {
     /// For samples that are new, or a little late.
     pub(crate) const fn of(store: Arc<Store>) -> Self {
-        Self { store, is_history: false }
+        Self { store, is_history: false, earliest: AtomicI64::new(i64::MAX) }
     }
 
     /// For samples of any age.
-    pub(crate) const fn for_history(store: Arc<Store>) -> Self {
-        Self { store, is_history: true }
+    pub(crate) fn for_history(store: Arc<Store>) -> Self {
+        Self { is_history: true, ..Self::of(store) }
+    }
+
+    /// The earliest moment of what was taken in since this was asked last; `i64::MAX` of nothing. A snapshot that is taken
+    /// afterwards may hold more, which is told the next time.
+    pub(crate) fn earliest(&self) -> i64 {
+        self.earliest.swap(i64::MAX, Ordering::Relaxed)
     }
 }
 
@@ -50,6 +59,10 @@ impl Intake for Stored {
             false => self.store.append(&into),
         };
         let appended = appended.map_err(|it| IntakeError(it.to_string()))?;
+        let mut rejected = appended.rejected.iter().map(|it| it.0).peekable();
+        let samples = into.samples.iter().enumerate();
+        let taken = samples.filter(|it| rejected.next_if_eq(&it.0).is_none()).map(|it| it.1.at);
+        self.earliest.fetch_min(taken.min().unwrap_or(i64::MAX), Ordering::Relaxed);
         let mut refused = Refused::default();
         for (_, why) in appended.rejected {
             match why {

@@ -2,7 +2,8 @@
 //!
 //! To ask for a month in 720 slices takes a hundred times what a round may take. The slices are therefore those that end at
 //! multiples of their length: in a round in which none has ended nothing is asked, else the slices that have, and those
-//! for which samples may still have come. These are asked for anyway while the last slice is without data.
+//! for which samples may still have come. These are asked for anyway while the last slice is without data, and when samples
+//! have come for what is known.
 
 use std::time::Duration;
 
@@ -36,13 +37,22 @@ impl Packed {
     }
 }
 
+/// What may have come since the last round.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Arrivals {
+    /// So far behind the latest of its series.
+    pub(super) late: Duration,
+    /// The earliest that did, in milliseconds since 1970: a series that was silent may go on where it was, hours ago.
+    pub(super) earliest: i64,
+}
+
 /// Judges an objective at a moment, and keeps its course for the next time. What is judged slice by slice is judged as of the
-/// end of a slice. `late` says how late samples may come.
+/// end of a slice.
 pub(super) async fn judge(
     source: &impl Ask,
     of: &Objective,
     at: Timestamp,
-    late: Duration,
+    arrivals: Arrivals,
     kept: &mut Option<Course>,
 ) -> Result<Judged, AskError> {
     let by_pieces = is_by_pieces(of, at);
@@ -56,14 +66,20 @@ pub(super) async fn judge(
     let known = kept.take().filter(|it| it.told.history.slice() == slice);
     let course = match known {
         // Where nothing has come yet, what comes is seen at once.
-        Some(known) if known.told.history.bounds().to == end && !ends_in_a_gap(&known) => known,
+        Some(known)
+            if known.told.history.bounds().to == end
+                && !ends_in_a_gap(&known)
+                && arrivals.earliest > end.as_millisecond() =>
+        {
+            known
+        }
         known => {
             let frame = of.asking.frame(over, slice);
             let questions = of.asking.slices(frame);
             let mut answers = Vec::with_capacity(questions.len());
             let mut known = known.map(|it| it.asked).unwrap_or_default().into_iter();
             for question in &questions {
-                answers.push(answer(source, question, known.next(), late).await?);
+                answers.push(answer(source, question, known.next(), arrivals).await?);
             }
             let told = Told::of(of, frame, &questions, &answers)?;
             let asked = questions.into_iter().zip(answers.iter().map(Packed::of)).collect();
@@ -84,11 +100,10 @@ async fn answer(
     source: &impl Ask,
     question: &Question,
     known: Option<(Question, Packed)>,
-    late: Duration,
+    arrivals: Arrivals,
 ) -> Result<Answer, AskError> {
-    let Some((mut answer, rest)) = known.and_then(|known| beginning(question, known, late)) else {
-        return source.ask(question).await;
-    };
+    let known = known.and_then(|known| beginning(question, known, arrivals));
+    let Some((mut answer, rest)) = known else { return source.ask(question).await };
     let rest = source.ask(&Question { query: question.query.clone(), when: rest }).await?;
     answer.extend(rest);
     Ok(answer)
@@ -98,7 +113,7 @@ async fn answer(
 fn beginning(
     question: &Question,
     (before, known): (Question, Packed),
-    late: Duration,
+    Arrivals { late, earliest }: Arrivals,
 ) -> Option<(Answer, When)> {
     let When::Every { first, step, steps } = question.when else { return None };
     let When::Every { first: known_first, step: known_step, .. } = before.when else { return None };
@@ -114,6 +129,10 @@ fn beginning(
     let unsure = usize::try_from(late.as_millis().div_ceil(step_ms.unsigned_abs())).ok()?;
     let mut known = known.unpacked();
     known.truncate(known.len().saturating_sub(unsure));
+    // What came at a moment counts from there on.
+    let before = earliest.saturating_sub(known_first.as_millisecond()).max(0);
+    let sure = i128::from(before).unsigned_abs().div_ceil(step_ms.unsigned_abs());
+    known.truncate(usize::try_from(sure).unwrap_or(usize::MAX));
     let answer = known.split_off(gone.min(known.len()));
     let sure = answer.len().min(steps);
     let begin = first.checked_add(step.saturating_mul(u32::try_from(sure).ok()?)).ok()?;

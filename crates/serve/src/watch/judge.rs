@@ -8,6 +8,7 @@ use evenkeel_units::Clock;
 
 use super::alerts::Alerts;
 use super::burning::Burning;
+use super::course::Arrivals;
 use super::figures;
 use super::group::Setting;
 use super::locked;
@@ -74,11 +75,12 @@ impl Judge {
         if wanted.documents.objectives.is_empty() && self.figures.is_empty() {
             return;
         }
-        let snapshot = setting.store.snapshot();
         let late = setting.store.options().late;
+        let arrivals = Arrivals { late, earliest: world.stored.earliest() };
+        let snapshot = setting.store.snapshot();
         let (clock, cancel) = (&world.clock, setting.cancel);
         let documents = &wanted.documents;
-        let round = Round::of(documents, &snapshot, clock, late, cancel, &mut self.known).await;
+        let round = Round::of(documents, &snapshot, clock, arrivals, cancel, &mut self.known).await;
         if cancel.is_cancelled() {
             return;
         }

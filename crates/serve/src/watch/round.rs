@@ -10,7 +10,7 @@ use evenkeel_units::Clock;
 use jiff::Timestamp;
 
 use super::Documents;
-use super::course::{self, Course};
+use super::course::{self, Arrivals, Course};
 use super::panel::Panel;
 use crate::objectives::{AskError, Judged};
 
@@ -39,12 +39,12 @@ pub struct Stood {
 pub(super) struct Known(Vec<Option<Course>>);
 
 impl Round {
-    /// Judges what some documents say. `late` says how late samples may come; by `cancel` all is given up.
+    /// Judges what some documents say; by `cancel` all is given up.
     pub(super) async fn of(
         documents: &Documents,
         store: &Snapshot,
         clock: &impl Clock,
-        late: Duration,
+        arrivals: Arrivals,
         cancel: &Cancel,
         known: &mut Known,
     ) -> Self {
@@ -54,7 +54,7 @@ impl Round {
         let panel = Panel::new(store, cancel.clone());
         let mut all = Vec::with_capacity(documents.objectives.len());
         for (objective, course) in documents.objectives.iter().zip(courses) {
-            let judged = course::judge(&panel, objective, at, late, course).await;
+            let judged = course::judge(&panel, objective, at, arrivals, course).await;
             all.push(Stood { objective: Arc::clone(objective), judged });
         }
         Self { at, took: clock.now() - began, all }
@@ -63,12 +63,14 @@ impl Round {
 
 #[cfg(test)]
 mod tests {
+    use evenkeel_metrics::intake::Intake as _;
     use evenkeel_model::Library;
-    use evenkeel_series::Labels;
+    use evenkeel_series::{Labels, Point};
     use evenkeel_slo::Share;
     use evenkeel_tsdb::{Batch, Options, Store};
 
     use super::*;
+    use crate::intake::Stored;
     use crate::watch::stopped::Stopped;
 
     const SLOS: &str = "\
@@ -87,6 +89,8 @@ kind: SLO
 metadata: {name: mistaken}
 spec: {objective: 90%, window: 1h, sli: {raw: {errorRatio: 'sum by (job) (rate(all_total[$window]))'}}}
 ";
+
+    const LATE: Arrivals = Arrivals { late: Duration::from_mins(30), earliest: i64::MAX };
 
     #[tokio::test]
     async fn what_cannot_be_judged_keeps_nothing_else_from_it() {
@@ -108,12 +112,11 @@ spec: {objective: 90%, window: 1h, sli: {raw: {errorRatio: 'sum by (job) (rate(a
         }
         store.append(&batch).unwrap();
         let clock = Stopped::at(3_600_000);
-        let late = Duration::from_mins(30);
         let round = Round::of(
             &documents,
             &store.snapshot(),
             &clock,
-            late,
+            LATE,
             &Cancel::default(),
             &mut Known::default(),
         )
@@ -133,7 +136,7 @@ spec: {objective: 90%, window: 2h, sli: {availability: {bad: bad_total, total: a
 apiVersion: evenkeel.dev/v1
 kind: SLO
 metadata: {name: by-slices}
-spec: {objective: 90%, window: 2h, timeSlices: {length: 1m, target: 99%}, sli: {availability: {bad: bad_total, total: all_total}}}
+spec: {objective: 90%, window: 2h, timeSlices: {length: 5m, target: 99%}, sli: {availability: {bad: bad_total, total: all_total}}}
 ---
 apiVersion: evenkeel.dev/v1
 kind: SLO
@@ -169,7 +172,7 @@ spec: {objective: 90%, window: 1h, sli: {composite: [{slo: available}, {slo: low
             }
             store.append(&batch).unwrap();
         };
-        let (late, mut known) = (Duration::from_mins(30), Known::default());
+        let mut known = Known::default();
         for minute in 1..200 {
             // A quarter of an hour in which nothing came, and which comes late.
             match minute {
@@ -182,7 +185,7 @@ spec: {objective: 90%, window: 1h, sli: {composite: [{slo: available}, {slo: low
             }
             let (clock, snapshot) = (Stopped::at(minute * 60_000), store.snapshot());
             let round =
-                Round::of(&documents, &snapshot, &clock, late, &Cancel::default(), &mut known)
+                Round::of(&documents, &snapshot, &clock, LATE, &Cancel::default(), &mut known)
                     .await;
             let panel = Panel::new(&snapshot, Cancel::default());
             for (stood, objective) in round.all.iter().zip(&documents.objectives) {
@@ -198,5 +201,56 @@ spec: {objective: 90%, window: 1h, sli: {composite: [{slo: available}, {slo: low
                 }
             }
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_held_back_for_hours_counts_once_it_has_come() {
+        let (library, _) = Library::read([("slos.yaml".to_owned(), COURSES.into())]);
+        let documents = Documents::of(library).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path(), Options::default()).unwrap());
+        let stored = Stored::of(Arc::clone(&store));
+        let put = |minute: i64| {
+            // Of one of two nothing comes for an hour and a half, and then all of it.
+            let held = ["a"].into_iter().map(|it| (it, minute));
+            let late = match minute {
+                30..120 => 0..0,
+                120 => 30..121,
+                _ => minute..minute + 1,
+            };
+            let mut batch = evenkeel_metrics::intake::Batch::default();
+            for (job, at) in held.chain(late.map(|it| ("b", it))) {
+                let bad = if job == "b" { 3 } else { 0 };
+                for (name, each) in [("all_total", 40), ("bad_total", bad)] {
+                    let series = stored.series(&[("__name__", name), ("job", job)]).unwrap();
+                    let value = (at * each) as f64;
+                    batch.points.push((series, Point { at: at * 60_000 - 1_000, value }));
+                }
+            }
+            assert_eq!(stored.append(&batch).unwrap().total(), 0);
+        };
+        let mut known = Known::default();
+        let mut bad = Vec::new();
+        for minute in 1..=125 {
+            put(minute);
+            let clock = Stopped::at(minute * 60_000);
+            let arrivals = Arrivals { earliest: stored.earliest(), ..LATE };
+            let snapshot = store.snapshot();
+            let cancel = Cancel::default();
+            let round =
+                Round::of(&documents, &snapshot, &clock, arrivals, &cancel, &mut known).await;
+            let panel = Panel::new(&snapshot, Cancel::default());
+            for (stood, objective) in round.all.iter().zip(&documents.objectives) {
+                let is_due = objective.name == "by-slices" && minute >= 115 && minute % 5 == 0;
+                if is_due {
+                    let at = clock.wall();
+                    let fresh = crate::objectives::judge(&panel, objective, at).await.unwrap();
+                    let grown = &stood.judged.as_ref().unwrap().standing;
+                    assert_eq!(*grown, fresh.standing, "at {minute}");
+                    bad.push(grown.account.budget.counts.bad());
+                }
+            }
+        }
+        assert!(bad[0] < bad[1], "{bad:?}");
     }
 }
