@@ -17,7 +17,7 @@
 
 pub mod compat;
 pub mod exact;
-mod promql;
+pub(crate) mod promql;
 pub mod proof;
 pub mod snippet;
 pub mod symptom;

@@ -10,6 +10,7 @@ use evenkeel_series::Labels;
 
 use super::{Asking, Kind, Sum};
 use crate::Counts;
+use crate::rules::promql;
 use crate::sli::Side;
 
 /// Series that are looked at for their labels, and values of a label that are told apart.
@@ -27,6 +28,7 @@ impl Asking {
     /// What to ask for the events of a time by the values of a label, of one side and of all; nothing where no events are
     /// counted.
     pub fn by_label(&self, over: Duration, label: &str) -> Option<[String; 2]> {
+        let label = promql::label(label);
         self.sides(|it| it.apart(over, &format!("by ({label})")))
     }
 
@@ -122,6 +124,14 @@ mod tests {
         let [bad, _] = it.busiest(HOUR).unwrap();
         assert_eq!(bad, "topk(1000, sum without (le) (increase(bad{a=\"b\"}[1h])))");
         assert_eq!(asking("gauge: {query: x, value: '> 1'}").busiest(HOUR), None);
+    }
+
+    #[test]
+    fn a_label_of_any_letters_is_put_in_quotes() {
+        let it = asking("availability: {bad: bad, total: all}");
+        let [bad, _] = it.by_label(HOUR, "http.route").unwrap();
+        assert_eq!(bad, "topk(1000, sum by (\"http.route\") (increase(bad[1h])))");
+        assert!(evenkeel_promql::Query::parse(&bad).is_ok());
     }
 
     #[test]

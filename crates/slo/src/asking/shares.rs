@@ -5,8 +5,7 @@
 use evenkeel_model::document::{Query, TimeSlices};
 
 use super::{Asking, AskingError, Kind, text};
-use crate::rules::{Queries, duration};
-use crate::share::decimal;
+use crate::rules::{Queries, duration, promql};
 use crate::sli::Side;
 
 impl Asking {
@@ -44,7 +43,7 @@ impl Asking {
                 let good = format!("1 - (\n{share}\n)");
                 match self.slices.and_then(|it| it.target) {
                     None => in_slices(&good),
-                    Some(it) => in_slices(&format!("({good}) >= bool {}", decimal(it.get()))),
+                    Some(it) => in_slices(&format!("({good}) >= bool {}", promql::ratio(it))),
                 }
             }
             Kind::Events { .. } => match self.queries()? {

@@ -68,8 +68,12 @@ fn buckets_are_found_however_their_bound_is_written() {
         (0.3, r"0\.3"),
         (1.0, r"1|1\.0"),
         (400.0, r"400|400\.0"),
-        (0.000_01, r"0\.00001|1e-05"),
-        (2.5e-7, r"0\.00000025|2\.5e-07"),
+        (0.000_5, r"0\.0005|5\.0E-4"),
+        (0.000_01, r"0\.00001|1e-05|1\.0E-5"),
+        (2.5e-7, r"0\.00000025|2\.5e-07|2\.5E-7"),
+        (250_000.0, r"250000|250000\.0"),
+        (1_500_000.0, r"1500000|1500000\.0|1\.5e\+06"),
+        (1e7, r"10000000|10000000\.0|1e\+07|1\.0E7"),
     ] {
         assert_eq!(text::spellings(bound), pattern);
     }
@@ -197,4 +201,12 @@ fn rules_ask_the_same_as_rates_or_as_a_share() {
     let bad_ratio =
         "1 - avg_over_time((\n(min(\nfree / size\n)) >= bool 0.1\n)[$window:1m])".to_owned();
     assert_eq!(asking(&[gauge]).unwrap().queries(), Ok(Queries::Raw { bad_ratio }));
+}
+
+#[test]
+fn the_target_of_slices_keeps_its_nines_in_rules() {
+    let slices = "timeSlices: {length: 1m, target: 99.99999%}";
+    let queries = asking(&[&format!("{ERRORS}\n{slices}")]).unwrap().queries();
+    let Ok(crate::rules::Queries::Raw { bad_ratio }) = queries else { panic!("{queries:?}") };
+    assert!(bad_ratio.contains(">= bool 0.9999999"), "{bad_ratio}");
 }

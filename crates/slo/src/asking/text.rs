@@ -158,7 +158,9 @@ pub(super) fn bucketed(of: &Bucketed) -> Option<(Sum, Sum)> {
     })
 }
 
-/// The ways in which exporters write a bound in `le`, as a pattern: `1` and `1.0`, `1e-05` and `0.00001`.
+/// The ways in which exporters write a bound in `le`, as a pattern: `1` and `1.0`; `1000000`, `1e+06` of Go and Python, which
+/// have an exponent from a million on and below a ten thousandth, and `1.0E7` of Java, from ten millions on and below a
+/// thousandth.
 pub(super) fn spellings(bound: f64) -> String {
     let plain = bound.to_string();
     let mut all = vec![plain.clone()];
@@ -168,9 +170,13 @@ pub(super) fn spellings(bound: f64) -> String {
     let scientific = format!("{bound:e}");
     if let Some((digits, exponent)) = scientific.split_once('e') {
         let size: i32 = exponent.parse().unwrap_or_default();
-        if !(-4..16).contains(&size) {
+        if !(-4..6).contains(&size) {
             let sign = if size < 0 { '-' } else { '+' };
             all.push(format!("{digits}e{sign}{:02}", size.abs()));
+        }
+        if !(-3..7).contains(&size) {
+            let point = if digits.contains('.') { "" } else { ".0" };
+            all.push(format!("{digits}{point}E{size}"));
         }
     }
     all.join("|").replace('.', "\\.").replace('+', "\\+")

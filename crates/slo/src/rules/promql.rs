@@ -1,5 +1,6 @@
 //! PromQL: durations, labels and templates, as they are written there.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -52,8 +53,18 @@ pub(super) fn quoted(value: &str) -> String {
     text + "\""
 }
 
+/// The name of a label, between quotes where it is not made of letters, digits and `_`.
+pub(crate) fn label(name: &str) -> Cow<'_, str> {
+    let is_word = |it: char| it.is_ascii_alphanumeric() || it == '_';
+    let begins = name.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_');
+    match begins && name.chars().all(is_word) {
+        true => name.into(),
+        false => quoted(name).into(),
+    }
+}
+
 /// A share as a decimal: `0.001`.
-pub(super) fn ratio(it: Ratio) -> String {
+pub(crate) fn ratio(it: Ratio) -> String {
     if it == Ratio::ONE {
         return "1".to_owned();
     }
