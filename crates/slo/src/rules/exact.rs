@@ -14,6 +14,7 @@
 //! Each needs what [`LowTraffic`] asks for, as arithmetic that any Prometheus does. Where the share of bad events is all
 //! that can be asked, there are no events to count: then means are what there is.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{ERROR_RATIO, Group, Per, PromRule, Queries, Subject, duration, promql};
@@ -166,18 +167,22 @@ fn proven(of: &Subject, window: Duration, it: LowTraffic, limit: &str) -> String
 pub fn inhibitions(rules: &[Rule]) -> String {
     let mut text = String::new();
     for fast in rules {
-        let slower: Vec<_> = rules
-            .iter()
-            .filter(|it| it.long > fast.long && it.severity <= fast.severity)
-            .map(|it| duration(it.long))
-            .collect();
+        let is_slower = |it: &&Rule| it.long > fast.long && it.severity <= fast.severity;
+        let slower: Vec<_> = rules.iter().filter(is_slower).collect();
         if slower.is_empty() {
             continue;
         }
-        let source = format!("{BURN_LABEL}=\"{}\"", duration(fast.long));
-        let target = format!("{BURN_LABEL}=~\"{}\"", slower.join("|"));
+        // A window alone does not tell a ticket from a page.
+        let matchers = |sign: &str, of: &[&Rule]| {
+            let any = |values: BTreeSet<String>| values.into_iter().collect::<Vec<_>>().join("|");
+            let burns = any(of.iter().map(|it| duration(it.long)).collect());
+            let severities = any(of.iter().map(|it| it.severity.name().to_owned()).collect());
+            format!("['{BURN_LABEL}{sign}\"{burns}\"', 'sloth_severity{sign}\"{severities}\"']")
+        };
         text += &format!(
-            "- source_matchers: ['{source}']\n  target_matchers: ['{target}']\n  equal: ['sloth_id']\n"
+            "- source_matchers: {}\n  target_matchers: {}\n  equal: ['sloth_id']\n",
+            matchers("=", &[fast]),
+            matchers("=~", &slower)
         );
     }
     text
@@ -268,11 +273,26 @@ unless ignoring (sloth_window)
     fn faster_alerts_silence_slower_ones_that_are_no_more_severe() {
         let text = inhibitions(&subject().burn);
         let expected = "\
-- source_matchers: ['slo_burn=\"1h\"']
-  target_matchers: ['slo_burn=~\"6h|3d\"']
+- source_matchers: ['slo_burn=\"1h\"', 'sloth_severity=\"page\"']
+  target_matchers: ['slo_burn=~\"3d|6h\"', 'sloth_severity=~\"page|ticket\"']
   equal: ['sloth_id']
-- source_matchers: ['slo_burn=\"6h\"']
-  target_matchers: ['slo_burn=~\"3d\"']
+- source_matchers: ['slo_burn=\"6h\"', 'sloth_severity=\"page\"']
+  target_matchers: ['slo_burn=~\"3d\"', 'sloth_severity=~\"ticket\"']
+  equal: ['sloth_id']
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_ticket_silences_no_page_whatever_their_windows() {
+        let hours = |severity, long: u64| {
+            Rule::new("it", severity, Duration::from_hours(long), None, crate::Share::ONE)
+        };
+        let (page, ticket) = (crate::burn::Severity::Page, crate::burn::Severity::Ticket);
+        let text = inhibitions(&[hours(ticket, 1), hours(page, 6), hours(ticket, 6)]);
+        let expected = "\
+- source_matchers: ['slo_burn=\"1h\"', 'sloth_severity=\"ticket\"']
+  target_matchers: ['slo_burn=~\"6h\"', 'sloth_severity=~\"ticket\"']
   equal: ['sloth_id']
 ";
         assert_eq!(text, expected);

@@ -1,7 +1,7 @@
 //! Snippets: what a `prometheus.yml` and an `alertmanager.yml` need, so that rules are evaluated and their alerts told.
 //!
-//! Alerts of a page and of a ticket go to receivers of their own, which people fill in; of one objective, who was told of a fast burn is
-//! not told of a slow one.
+//! Pages go to a receiver of their own, and all other alerts to that of tickets; people fill both in. Of one objective, who
+//! was told of a fast burn is not told of a slow one.
 
 use std::collections::BTreeMap;
 
@@ -36,25 +36,22 @@ scrape_configs: []
 pub fn alertmanager(subjects: &[(Subject, bool)], is_exact: bool) -> String {
     let mut text = String::from(
         "route:
-  receiver: nobody
-  group_by: [sloth_id, sloth_severity]
+  # Whatever wakes nobody, alerts on symptoms and those of others among it.
+  receiver: ticket
+  group_by: [alertname, sloth_id, sloth_severity]
   group_wait: 30s
   group_interval: 5m
-  repeat_interval: 4h
+  repeat_interval: 1d
   routes:
     - matchers: ['sloth_severity=\"page\"']
       receiver: page
       group_wait: 0s
       repeat_interval: 1h
-    - matchers: ['sloth_severity=\"ticket\"']
-      receiver: ticket
-      repeat_interval: 1d
 
 receivers:
   # Where people are told: add `webhook_configs`, `email_configs`, `pagerduty_configs`, …
   - name: page
   - name: ticket
-  - name: nobody
 ",
     );
     let inhibitions = inhibitions(subjects, is_exact);
@@ -120,9 +117,16 @@ mod tests {
         assert!(!text.contains("sloth_id=~"), "{text}");
         let text = alertmanager(&[(subject(), true), (other, false)], true);
         assert!(
-            text.contains("source_matchers: ['sloth_id=~\"shop-pay\"', 'slo_burn=\"1h\"']"),
+            text.contains("source_matchers: ['sloth_id=~\"shop-pay\"', 'slo_burn=\"1h\"', "),
             "{text}"
         );
+    }
+
+    #[test]
+    fn no_alert_is_told_to_nobody() {
+        let text = alertmanager(&[(subject(), true)], true);
+        assert!(text.starts_with("route:\n") && text.contains("\n  receiver: ticket\n"), "{text}");
+        assert!(!text.contains(": nobody"), "{text}");
     }
 
     #[test]
