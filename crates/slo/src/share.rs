@@ -171,19 +171,20 @@ impl fmt::Display for Share {
 
 /// A number with at most six digits behind the point, and none that say nothing.
 pub(crate) fn decimal(value: f64) -> String {
-    let text = format!("{value:.6}");
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
+    written(value, 6)
 }
 
 /// As a percentage with at most four digits behind the point: `-12.5 %`.
 pub(crate) fn percent(share: Share) -> String {
-    let text = format!("{:.4}", share.get() * 100.0);
+    format!("{} %", written(share.get() * 100.0, 4))
+}
+
+/// With so many digits behind the point at most.
+fn written(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}").replace("inf", "∞");
     match text.contains('.') {
-        true => format!("{} %", text.trim_end_matches('0').trim_end_matches('.')),
-        false => format!("{text} %"),
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
     }
 }
 
@@ -205,6 +206,7 @@ mod tests {
         assert!(Share::of(3, 0) > Share::of(u64::MAX, 1));
         assert!(Share::of(3, 0).rest() < Share::new(i128::MIN, 1).plus(Share::ONE));
         assert!(Share::of(3, 0).rest().get().is_infinite());
+        assert_eq!(percent(Share::of(3, 0).rest()), "-∞ %");
     }
 
     #[test]

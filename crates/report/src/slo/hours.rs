@@ -92,9 +92,12 @@ fn columns(view: &View, by_day: bool) -> Vec<Column> {
         };
         let Some(begin) = column else { continue };
         if key.as_ref() != Some(&begin) {
-            let from = view.seconds(begin.timestamp());
-            let name = view.day(begin.timestamp());
-            let label = if by_day { name.clone() } else { view.moment(begin.timestamp()) };
+            let at = begin.timestamp();
+            let from = view.seconds(at);
+            let (name, label) = match by_day {
+                true => (view.day(at), view.day(at)),
+                false => (view.moment_with_day(at), view.moment(at)),
+            };
             all.push(Column { name, label, from, to: from + length, cells: vec![None; ROWS] });
             key = Some(begin);
         }

@@ -38,7 +38,7 @@ pub(super) struct View<'a> {
     pub(super) step: Duration,
     /// What happened in the window, the first first: their places here are their numbers, less one.
     pub(super) events: Vec<&'a Cause>,
-    /// Who burned the budget.
+    /// Who burned the budget, by the numbers of events.
     pub(super) went: Attribution,
 }
 
@@ -66,13 +66,16 @@ impl<'a> View<'a> {
         let mut events: Vec<_> = sheet.causes.iter().filter(|it| it.time.meets(passed)).collect();
         events.sort_by_key(|it| it.time.from);
         events.drain(..events.len().saturating_sub(EVENTS_MAX));
-        let named: Vec<_> = events.iter().map(|it| (*it).clone()).collect();
+        // By their numbers, since several may have one name, such as a version that went out twice.
+        let numbered =
+            |(n, it): (usize, &&Cause)| Cause { name: (n + 1).to_string(), ..(*it).clone() };
+        let numbered: Vec<_> = events.iter().enumerate().map(numbered).collect();
         Self {
             sheet,
             prefix: prefix.to_owned(),
             zone: zone(&sheet.objective.window),
             reach: reach(sheet, passed),
-            went: by_cause(&sheet.history, passed, &named, NAMED_MAX),
+            went: by_cause(&sheet.history, passed, &numbered, NAMED_MAX),
             passed,
             steps,
             step,

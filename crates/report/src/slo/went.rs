@@ -79,7 +79,7 @@ pub(super) fn card(view: &View) -> Markup {
 }
 
 fn causes(view: &View) -> Markup {
-    let Some(left) = view.left().filter(|it| it.is_finite()) else {
+    let Some(left) = view.left() else {
         return html! { p.note { "Nothing was counted." } };
     };
     let went = &view.went;
@@ -87,7 +87,8 @@ fn causes(view: &View) -> Markup {
     if all == 0 {
         return html! { p.note { "Nothing went: no bad " (view.events_word()) "." } };
     }
-    let spent = 1.0 - left;
+    // Where nothing may fail there is no budget to have a share of: then it is one of all that is bad.
+    let (spent, of_what) = if left.is_finite() { (1.0 - left, "Budget") } else { (1.0, "Bad") };
     let most = went.culprits.iter().map(|it| it.counts.bad()).chain([went.rest]).max();
     let row = |name: Markup, class: &str, bad: u64| {
         let share = bad as f64 / all as f64;
@@ -98,7 +99,7 @@ fn causes(view: &View) -> Markup {
         ]
     };
     let of_culprit = |it: &Culprit| {
-        let cause = found(view, &it.name);
+        let cause = found(view, it);
         let class = cause.map_or("acc", |it| class(it.1.kind));
         let name = html! {
             span.name {
@@ -119,7 +120,7 @@ fn causes(view: &View) -> Markup {
         let name = html! { span.name { (word) small { "bad " (view.events_word()) " outside of what is marked" } } };
         rows.push(row(name, "plain", went.rest));
     }
-    let columns = [Column::Words("Cause"), Column::Figures("Budget"), Column::Words("Share")];
+    let columns = [Column::Words("Cause"), Column::Figures(of_what), Column::Words("Share")];
     html! {
         (piece::table("Where the budget went", &columns, &rows))
         @if view.events.is_empty() {
@@ -157,11 +158,10 @@ const LABELS_MAX: usize = 2;
 /// Values of each.
 const LABELLED_MAX: usize = 4;
 
-/// What went on by the name that it is blamed by, and its number.
-pub(super) fn found<'a>(view: &View<'a>, name: &str) -> Option<(usize, &'a Cause)> {
-    let is_it = |it: &&Cause| format!("{} {}", it.kind.name(), it.name) == name;
-    let place = view.events.iter().position(is_it)?;
-    Some((place + 1, view.events.get(place)?))
+/// What went on that is blamed, and its number.
+pub(super) fn found<'a>(view: &View<'a>, it: &Culprit) -> Option<(usize, &'a Cause)> {
+    let number: usize = it.name.rsplit(' ').next()?.parse().ok()?;
+    Some((number, view.events.get(number.checked_sub(1)?)?))
 }
 
 /// What is done as the budget goes, from full to dry; the step that holds is marked.

@@ -56,6 +56,7 @@ pub(super) fn cause(view: &View) -> String {
     let promise = figure::share(sheet.objective.promise.get());
     let mut said = format!("{} was reached of {promise} {window}, ", figure::share(reached));
     said += &match left {
+        it if it.is_infinite() => "where nothing may fail.".to_owned(),
         it if it < 0.0 => format!("and {} more than the budget was spent.", figure::share(-it)),
         it => format!("and {} of the budget is left.", figure::share(it)),
     };
@@ -63,9 +64,9 @@ pub(super) fn cause(view: &View) -> String {
         said += " ";
         said += &it;
     }
-    if let Some(worst) = view.went.culprits.first() {
+    if let Some(worst) = view.went.culprits.first().filter(|_| left.is_finite()) {
         let spent = share(Some(worst.share)).unwrap_or(0.0) * (1.0 - left);
-        let name = found(view, &worst.name).map_or(worst.name.clone(), |it| View::called(it.1));
+        let name = found(view, worst).map_or(worst.name.clone(), |it| View::called(it.1));
         said += &format!(" Of what is known, {name} took most: {}.", figure::share(spent));
     }
     said

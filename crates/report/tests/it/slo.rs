@@ -72,6 +72,32 @@ fn what_is_spent_more_than_once_lies_below_nothing() {
 }
 
 #[test]
+fn what_has_one_name_and_happened_twice_is_blamed_apart() {
+    let page = file(&[objectives::twice()]);
+    let went = part(&page, "went");
+    for number in ["\">1</span> v412", "\">2</span> v412"] {
+        assert!(went.contains(number), "{number}: {went}");
+    }
+}
+
+#[test]
+fn hours_of_several_days_are_told_apart() {
+    let page = file(&[objectives::of_two_days()]);
+    let hours = part(&page, "hours");
+    assert!(hours.contains("on 21 Nov 06:00 from"), "{hours}");
+    assert!(hours.contains("<td class=\"r\">20 Nov 09:00</td>"), "{hours}");
+}
+
+#[test]
+fn where_nothing_may_fail_what_failed_is_told_without_a_budget() {
+    let page = file(&[objectives::everything()]);
+    assert!(part(&page, "verdict").contains("of 100% over the last 7d, where nothing may fail."));
+    let went = part(&page, "went");
+    assert!(went.contains("v412") && went.contains("100%"), "{went}");
+    assert!(!page.contains("Nothing was counted") && !page.contains("-inf"));
+}
+
+#[test]
 fn no_data_looks_like_no_data() {
     let page = file(&[objectives::unknown()]);
     assert!(part(&page, "verdict").contains("Nothing was counted"));
