@@ -118,7 +118,8 @@ fn said(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|it| !it.is_empty())
 }
 
-fn place(args: &SourceArgs) -> Result<String, Failure> {
+/// Where the series are, as it was said.
+pub(super) fn place(args: &SourceArgs) -> Result<String, Failure> {
     args.source.clone().or_else(|| said("EVENKEEL_SOURCE")).ok_or_else(|| {
         Failure::usage("where the series are is not said").help(
             "name the directory of a store or of a run, or the URL of a Prometheus, by `--source` or in EVENKEEL_SOURCE",
@@ -138,7 +139,9 @@ pub(super) fn source(args: &SourceArgs) -> Result<(Source, Timestamp), Failure> 
         token: said("EVENKEEL_SOURCE_TOKEN"),
         ca: said("EVENKEEL_SOURCE_CA").map(PathBuf::from),
         tenant: said("EVENKEEL_SOURCE_TENANT"),
-        timeout: timeout.map_err(|it| Failure::usage(format!("EVENKEEL_SOURCE_TIMEOUT: {it}")))?,
+        timeout: timeout.map_err(|it| {
+            Failure::usage(format!("EVENKEEL_SOURCE_TIMEOUT: {}", it.problem)).help(it.help)
+        })?,
     };
     let source = Source::open(&place, access).map_err(unasked)?;
     let at = args.at.unwrap_or_else(|| SystemClock::start().wall());

@@ -1,10 +1,10 @@
 //! `slo dashboard`: objectives on Grafana, from the series that their rules record.
 
-use std::path::Path;
-
 use evenkeel_slo::dashboard::dashboard;
+use serde_json::json;
 
 use super::asked::{library, objectives};
+use super::write;
 use crate::args::slo::DashboardArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
@@ -22,12 +22,8 @@ pub(crate) fn run(args: &DashboardArgs, screen: &Screen) -> Result<Exit, Failure
         screen.show(&value, || format!("{value:#}"))?;
         return Ok(Exit::OK);
     };
-    let refused = |error| unwritten(file, &error);
-    std::fs::write(file, format!("{value:#}\n")).map_err(refused)?;
-    screen.say(&format!("wrote {}", file.display()));
+    write(file, &format!("{value:#}\n"))?;
+    let file = file.display().to_string();
+    screen.show(&json!({"file": file}), || format!("wrote {file}\n"))?;
     Ok(Exit::OK)
-}
-
-fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::could_not_run(format!("cannot write {}: {error}", path.display()))
 }

@@ -1,8 +1,8 @@
 //! `slo explain`: how what is left of a budget was computed, and who burned it.
 
 use evenkeel_model::diagnostic::in_one_line;
-use evenkeel_serve::objectives::{blame, judge};
-use evenkeel_slo::attribution::{Attribution, By};
+use evenkeel_serve::objectives::{Judged, Source, blame, judge};
+use evenkeel_slo::attribution::{Attribution, By, Cause};
 use evenkeel_slo::exclusion::ledger;
 use evenkeel_slo::explain::{Explained, account, attribution};
 use evenkeel_slo::{Objective, Share, Thresholds};
@@ -23,12 +23,7 @@ pub(crate) async fn run(args: ExplainArgs, screen: &Screen) -> Result<Exit, Fail
     let mut all = Vec::new();
     for it in objectives {
         let judged = judge(source, it, *at).await.map_err(unasked)?;
-        // A server may refuse these questions and answer the others.
-        let told = blame(source, it, &judged, &causes).await.unwrap_or_else(|error| {
-            let why = in_one_line(&error);
-            screen.say(&format!("who burned the budget of `{}` is not known: {why}", it.name));
-            Vec::new()
-        });
+        let told = told_apart(source, it, &judged, &causes, screen).await;
         let standing = &judged.standing;
         let taken_out = ledger(&it.exclusions, it.elapsed(*at), &judged.history);
         let mut tree = account(
@@ -52,6 +47,21 @@ pub(crate) async fn run(args: ExplainArgs, screen: &Screen) -> Result<Exit, Fail
         all.iter().map(|(it, tree, _)| format!("{}\n{tree}\n", it.name)).collect()
     })?;
     Ok(Exit::OK)
+}
+
+/// Who burned it. A server may refuse these questions and answer the others: that is said, and nobody is blamed.
+pub(super) async fn told_apart(
+    source: &Source,
+    of: &Objective,
+    judged: &Judged,
+    causes: &[Cause],
+    screen: &Screen,
+) -> Vec<(By, Attribution)> {
+    blame(source, of, judged, causes).await.unwrap_or_else(|error| {
+        let why = in_one_line(&error);
+        screen.say(&format!("who burned the budget of `{}` is not known: {why}", of.name));
+        Vec::new()
+    })
 }
 
 /// Who burned it, as programs read it.

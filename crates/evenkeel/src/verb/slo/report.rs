@@ -1,13 +1,15 @@
 //! `slo report`: how objectives stand and how they got there, as one file.
 
 use evenkeel_report::slo::file;
-use evenkeel_serve::objectives::{blame, judge};
+use evenkeel_serve::objectives::judge;
 use evenkeel_serve::page::{Known, sheet};
 use evenkeel_slo::attribution::By;
 use serde_json::json;
 
-use super::asked::{Asked, asked, unasked};
+use super::asked::{Asked, asked, place, unasked};
 use super::causes::causes;
+use super::explain::told_apart;
+use super::write;
 use crate::args::slo::SloReportArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
@@ -17,11 +19,11 @@ pub(crate) async fn run(args: SloReportArgs, screen: &Screen) -> Result<Exit, Fa
     let asked = asked(&args.asked.source, screen)?;
     let causes = causes(&args.asked, &asked, screen)?;
     let Asked { library, objectives, source, at, .. } = &asked;
-    let place = args.asked.source.source.as_deref().map_or_else(String::new, shown);
+    let place = shown(&place(&args.asked.source)?);
     let mut sheets = Vec::new();
     for of in objectives {
         let judged = judge(source, of, *at).await.map_err(unasked)?;
-        let told = blame(source, of, &judged, &causes).await.map_err(unasked)?;
+        let told = told_apart(source, of, &judged, &causes, screen).await;
         let by_label = told.into_iter().filter_map(|(by, told)| match by {
             By::Label(label) => Some((label, told)),
             // By causes it is told anew: with the pages that the alerts would have sent.
@@ -36,13 +38,11 @@ pub(crate) async fn run(args: SloReportArgs, screen: &Screen) -> Result<Exit, Fa
         };
         sheets.push(sheet(source, of, known, judged).await.map_err(unasked)?);
     }
-    let out = args.out.display();
-    std::fs::write(&args.out, file(&sheets))
-        .map_err(|error| Failure::could_not_run(format!("cannot write {out}: {error}")))?;
+    let out = args.out.display().to_string();
+    write(&args.out, &file(&sheets))?;
     let names: Vec<_> = objectives.iter().map(|it| &it.name).collect();
-    screen.show(&json!({"at": at, "file": args.out, "objectives": names}), || {
-        format!("wrote {out}\n")
-    })?;
+    screen
+        .show(&json!({"at": at, "file": out, "objectives": names}), || format!("wrote {out}\n"))?;
     Ok(Exit::OK)
 }
 

@@ -1,7 +1,6 @@
 //! `slo rules`: objectives as rules of Prometheus, each with its tests.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use evenkeel_slo::rules::{
     Group, Resource, compat, exact, file, proof, resource, snippet, symptom,
@@ -9,6 +8,7 @@ use evenkeel_slo::rules::{
 use serde_json::json;
 
 use super::asked::{library, objectives};
+use super::{unwritten, write};
 use crate::args::slo::{RulesArgs, RulesForm, RulesMode};
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &RulesArgs, screen: &Screen) -> Result<Exit, Failure> {
     let mut written = Vec::new();
     for (name, text) in &tests {
         let path = dir.join(name);
-        std::fs::write(&path, text).map_err(|error| unwritten(&path, &error))?;
+        write(&path, text)?;
         written.push(path.display().to_string());
     }
     screen.show(&json!({"written": written}), || {
@@ -82,8 +82,4 @@ pub(crate) fn run(args: &RulesArgs, screen: &Screen) -> Result<Exit, Failure> {
         )
     })?;
     Ok(Exit::OK)
-}
-
-fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::could_not_run(format!("cannot write {}: {error}", path.display()))
 }

@@ -11,12 +11,11 @@ const STATUS: [&str; 6] =
     ["code", "status", "status_code", "http_status_code", "http_response_status_code", "http_code"];
 /// Labels by which a route is told apart.
 const ROUTE: [&str; 6] = ["route", "path", "handler", "uri", "endpoint", "http_route"];
-/// Where it is asked for its metrics, which is nobody's request.
-const OWN: &str = "/metrics";
-
 /// Metrics by name.
 #[derive(Debug, Default)]
 pub(super) struct Exposed {
+    /// Where it is asked for its metrics, which is nobody's request.
+    own: String,
     kinds: BTreeMap<String, Kind>,
     metrics: BTreeMap<String, Metric>,
 }
@@ -55,9 +54,10 @@ pub(super) struct Times {
 }
 
 impl Exposed {
-    /// Reads a text.
-    pub(super) fn read(text: &str, format: Format) -> Result<Self, ExpositionError> {
-        let mut all = Self::default();
+    /// Reads a text, which the service exposes at a path.
+    pub(super) fn read(text: &str, format: Format, path: &str) -> Result<Self, ExpositionError> {
+        let own = path.split('?').next().unwrap_or_default().to_owned();
+        let mut all = Self { own, ..Self::default() };
         let mut parser = Parser::new(text, format);
         while let Some(said) = parser.next() {
             match said? {
@@ -90,8 +90,8 @@ impl Exposed {
         let counters = self.metrics.iter().filter(|(name, _)| is_plain(name) && self.counts(name));
         let found = counters.filter_map(|(name, metric)| {
             let (label, failed) = metric.status()?;
-            let meant = metric.meant();
-            let of_service = metric.samples.iter().filter(|it| !is_own(&it.0));
+            let meant = metric.meant(&self.own);
+            let of_service = metric.samples.iter().filter(|it| !self.is_own(&it.0));
             let sum = |only: bool| -> f64 {
                 let chosen = of_service
                     .clone()
@@ -102,7 +102,9 @@ impl Exposed {
             Some(Requests { name: name.clone(), failed, meant, counted })
         });
         found.max_by(|a, b| {
-            let rank = |it: &Requests| (likely(&it.name), it.counted.0);
+            let rank = |it: &Requests| {
+                (likely(&it.name), i32::from(it.name.ends_with("_total")), it.counted.0)
+            };
             rank(a).partial_cmp(&rank(b)).unwrap_or(std::cmp::Ordering::Equal)
         })
     }
@@ -114,8 +116,12 @@ impl Exposed {
         });
         let found = buckets.filter(|(name, _)| is_plain(name)).filter_map(|(name, metric)| {
             let mut bounds: Vec<(f64, f64)> = Vec::new();
-            for (labels, count) in metric.samples.iter().filter(|it| !is_own(&it.0)) {
+            for (labels, count) in metric.samples.iter().filter(|it| !self.is_own(&it.0)) {
                 let bound: f64 = labels.get("le")?.parse().ok()?;
+                // Nothing takes no time.
+                if bound <= 0.0 {
+                    continue;
+                }
                 match bounds.iter_mut().find(|it| it.0.total_cmp(&bound).is_eq()) {
                     Some(it) => it.1 += count,
                     None => bounds.push((bound, *count)),
@@ -126,7 +132,7 @@ impl Exposed {
             (bounds.len() > 1).then(|| Times {
                 name: name.to_owned(),
                 right,
-                meant: metric.meant(),
+                meant: metric.meant(&self.own),
                 buckets: bounds,
             })
         });
@@ -137,15 +143,21 @@ impl Exposed {
         })
     }
 
+    /// Whether a name is that of a counter: of one by itself, or of how many times a histogram or a summary has.
     fn counts(&self, name: &str) -> bool {
+        let kind = |it: &str| self.kinds.get(it).copied();
+        let of_family = |suffix: &str| name.strip_suffix(suffix).and_then(kind);
         // OpenMetrics names the family without `_total`.
-        let family = name.strip_suffix("_total").unwrap_or(name);
-        let kind = self.kinds.get(name).or_else(|| self.kinds.get(family)).copied();
-        match kind.unwrap_or_default() {
-            Kind::Counter => true,
-            Kind::Unknown => name.ends_with("_total"),
-            _ => false,
+        match kind(name).or_else(|| of_family("_total")).or_else(|| of_family("_count")) {
+            Some(Kind::Counter) => true,
+            Some(Kind::Histogram | Kind::Summary) => name.ends_with("_count"),
+            None | Some(Kind::Unknown) => name.ends_with("_total"),
+            Some(_) => false,
         }
+    }
+
+    fn is_own(&self, labels: &BTreeMap<String, String>) -> bool {
+        ROUTE.iter().any(|it| labels.get(*it) == Some(&self.own))
     }
 }
 
@@ -163,9 +175,10 @@ impl Metric {
         (!codes.is_empty()).then(|| ("grpc_code", format!("grpc_code=~\"{}\"", GRPC.join("|"))))
     }
 
-    fn meant(&self) -> Option<String> {
-        let has_own = |label: &&&str| self.values.get(**label).is_some_and(|it| it.contains(OWN));
-        ROUTE.iter().find(has_own).map(|label| format!("{label}!=\"{OWN}\""))
+    /// What leaves out the questions for metrics, which are asked at `own`.
+    fn meant(&self, own: &str) -> Option<String> {
+        let has_own = |label: &&&str| self.values.get(**label).is_some_and(|it| it.contains(own));
+        ROUTE.iter().find(has_own).map(|label| format!("{label}!=\"{own}\""))
     }
 }
 
@@ -182,10 +195,6 @@ fn is_answer(value: &str) -> bool {
 
 fn is_failure(value: &str) -> bool {
     (is_answer(value) && value.starts_with('5')) || GRPC.contains(&value)
-}
-
-fn is_own(labels: &BTreeMap<String, String>) -> bool {
-    ROUTE.iter().any(|it| labels.get(*it).is_some_and(|it| it == OWN))
 }
 
 /// A name that needs no quotes.

@@ -19,6 +19,7 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use self::exposed::Exposed;
+use super::write;
 use crate::args::slo::SloInitArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
@@ -34,10 +35,13 @@ const WITHIN: Duration = Duration::from_secs(10);
 pub(crate) async fn run(args: SloInitArgs, screen: &Screen) -> Result<Exit, Failure> {
     let target = Target::parse(&args.url)?;
     let name = args.name.clone().unwrap_or_else(|| target.name.clone());
-    let is_plain = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
-    if name.is_empty() || !name.chars().all(is_plain) {
-        return Err(Failure::usage(format!("`{name}` is no name"))
-            .help("write one of small letters, digits and dashes, such as `shop`"));
+    if !is_name(&name) {
+        return Err(Failure::usage(format!("`{name}` is no name for a service"))
+            .help(format!("give one by `--name`: 1 to {NAME_MAX} small letters and digits, with dashes between them, such as `shop`")));
+    }
+    if args.file == args.config {
+        return Err(Failure::usage("objectives and configuration are two files")
+            .help("name another with `--file` or `--config`"));
     }
     for file in [&args.file, &args.config] {
         if file.exists() {
@@ -46,7 +50,7 @@ pub(crate) async fn run(args: SloInitArgs, screen: &Screen) -> Result<Exit, Fail
         }
     }
     let (text, format) = fetch(&args.url, &target).await?;
-    let exposed = Exposed::read(&text, format).map_err(|error| {
+    let exposed = Exposed::read(&text, format, &target.path).map_err(|error| {
         Failure::could_not_run(format!("{} answers, and not with metrics: {error}", args.url))
             .help("name the path where the service exposes them, such as /metrics")
     })?;
@@ -64,19 +68,29 @@ pub(crate) async fn run(args: SloInitArgs, screen: &Screen) -> Result<Exit, Fail
     }
     let config = configuration(&target, &name);
     for (file, text) in [(&args.file, slos), (&args.config, config)] {
-        std::fs::write(file, text).map_err(|error| {
-            Failure::could_not_run(format!("cannot write {}: {error}", file.display()))
-        })?;
+        write(file, &text)?;
     }
-    let (file, config) = (args.file.display(), args.config.display());
+    let [file, config] = [&args.file, &args.config].map(|it| it.display().to_string());
     screen.show(
-        &json!({"file": args.file, "config": args.config, "objectives": proposal.said}),
+        &json!({"file": file, "config": config, "objectives": proposal.said}),
         || {
             let said = proposal.said.join("\n");
             format!("{said}\nwrote {file} and {config}\nnext  evenkeel metrics serve {file} --config {config}\n")
         },
     )?;
     Ok(Exit::OK)
+}
+
+/// The longest name of a service: those of its objectives have some letters more.
+const NAME_MAX: usize = 50;
+
+/// Whether names of documents can be made of it.
+fn is_name(name: &str) -> bool {
+    let is_plain = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
+    let ends = [name.bytes().next(), name.bytes().last()];
+    name.len() <= NAME_MAX
+        && ends.iter().all(|it| it.is_some_and(is_plain))
+        && name.bytes().all(|it| is_plain(it) || it == b'-')
 }
 
 /// How `metrics serve` collects from the service.
@@ -90,10 +104,11 @@ fn configuration(target: &Target, name: &str) -> String {
     format!(
         "global: {{scrape_interval: 15s, evaluation_interval: 15s}}
 scrape_configs:
-  - job_name: {name}
+  - job_name: {}
     metrics_path: {}{params}
     static_configs: [{{targets: [{}]}}]
 ",
+        quoted(name),
         quoted(path),
         quoted(address)
     )

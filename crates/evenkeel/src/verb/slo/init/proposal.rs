@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use evenkeel_units::Human;
+use evenkeel_units::{Human, parse_duration};
 
 use super::exposed::{Exposed, Requests, Times};
 
@@ -44,7 +44,7 @@ apiVersion: evenkeel.dev/v1
 kind: ErrorBudgetPolicy
 metadata: {{name: {name}-policy}}
 spec:
-  service: {name}
+  service: '{name}'
   thresholds:
     - {{remaining: 50%, actions: [{{review: {{description: recent changes}}}}]}}
     - {{remaining: 10%, actions: [freeze]}}
@@ -64,7 +64,7 @@ kind: SLO
 metadata: {{name: {name}}}
 spec:
   description: {promise} {what}
-  service: {service}
+  service: '{service}'
   # {seen}
   sli:
 {sli}  objective: {promise}
@@ -92,7 +92,7 @@ spec:
     fn fast(&mut self, it: &Times, service: &str) {
         let all = it.buckets.last().map_or(0.0, |it| it.1);
         let (bound, within) = threshold(it);
-        let shown = Duration::try_from_secs_f64(bound).map_or(Human(Duration::ZERO), Human);
+        let shown = time(bound);
         let seen = format!("{within} of {all} requests took no longer so far.");
         let histogram = selector(&it.name, service, it.meant.as_deref(), it.right.as_deref());
         let total = it.right.as_ref().map(|_| {
@@ -135,6 +135,14 @@ fn threshold(of: &Times) -> (f64, f64) {
     let room = usize::from(all >= FEW);
     let place = bounds.iter().position(is_enough).map_or(last, |it| (it + room).min(last));
     bounds.get(place).copied().unwrap_or((USUAL_SECONDS, 0.0))
+}
+
+/// A bound as a time that is read back as the very bound: no other is that of a bucket.
+fn time(bound: f64) -> String {
+    let human = Duration::try_from_secs_f64(bound).map(|it| Human(it).to_string());
+    let is_same =
+        |it: &String| parse_duration(it).is_ok_and(|it| it.as_secs_f64().total_cmp(&bound).is_eq());
+    human.ok().filter(is_same).unwrap_or_else(|| format!("{bound}s"))
 }
 
 /// A selector as YAML reads it back.

@@ -7,7 +7,11 @@ use super::proposal::propose;
 use crate::verb::documents::read;
 
 fn proposed(text: &str) -> String {
-    let proposal = propose(&Exposed::read(text, Format::Text).unwrap(), "shop");
+    proposed_for("shop", "/metrics", text)
+}
+
+fn proposed_for(name: &str, path: &str, text: &str) -> String {
+    let proposal = propose(&Exposed::read(text, Format::Text, path).unwrap(), name);
     let found = read(vec![("slo.yaml".to_owned(), proposal.text.clone().into_bytes())]);
     assert!(
         !found.diagnostics.iter().any(evenkeel_model::Diagnostic::is_error),
@@ -56,6 +60,52 @@ fn failed_requests_are_not_fast_where_they_are_told_apart() {
     );
     assert!(text.contains(r#"histogram: 'x_seconds{job="shop",status!~"5.."}'"#), "{text}");
     assert!(text.contains(r#"total: 'x_seconds_count{job="shop"}'"#), "{text}");
+}
+
+/// As a program of Spring exposes it, at the path that it has for that.
+const SPRING: &str = r#"
+# TYPE http_server_requests_seconds histogram
+http_server_requests_seconds_bucket{status="200",uri="/a",le="-1"} 0
+http_server_requests_seconds_bucket{status="200",uri="/a",le="0.0"} 0
+http_server_requests_seconds_bucket{status="200",uri="/a",le="0.050331646"} 980
+http_server_requests_seconds_bucket{status="200",uri="/a",le="0.067108864"} 996
+http_server_requests_seconds_bucket{status="200",uri="/a",le="0.089478485"} 998
+http_server_requests_seconds_bucket{status="200",uri="/a",le="+Inf"} 1000
+http_server_requests_seconds_count{status="200",uri="/a"} 1000
+http_server_requests_seconds_count{status="500",uri="/a"} 3
+http_server_requests_seconds_count{status="200",uri="/actuator/prometheus"} 700
+"#;
+
+#[test]
+fn a_threshold_is_the_bound_of_a_bucket_to_the_last_digit() {
+    let text = proposed(SPRING);
+    assert!(text.contains("threshold: 0.089478485s\n"), "{text}");
+    let none = "# TYPE x_seconds histogram\nx_seconds_bucket{le=\"0\"} 9\nx_seconds_bucket{le=\"+Inf\"} 9\n";
+    assert!(proposed(none).contains("shop-up"), "no time is no threshold");
+}
+
+#[test]
+fn the_times_of_requests_count_them_where_nothing_else_does() {
+    let text = proposed_for("shop", "/actuator/prometheus", SPRING);
+    assert!(text.contains("# 3 of 1003 requests have failed"), "{text}");
+    let own = r#"http_server_requests_seconds_count{job="shop",uri!="/actuator/prometheus"}"#;
+    assert!(text.contains(own), "{text}");
+    let both = SHOP.to_owned()
+        + "http_request_duration_seconds_count{route=\"/checkout\",code=\"200\"} 99000\n";
+    assert!(proposed(&both).contains("total: 'http_requests_total{"), "a counter is clearer");
+}
+
+#[test]
+fn names_that_yaml_would_take_for_something_else_stay_names() {
+    for name in ["1e3", "true", "null", "7"] {
+        let text = proposed_for(name, "/metrics", SHOP);
+        assert!(text.contains(&format!("service: '{name}'")), "{text}");
+    }
+    let plain = ["a", "shop-2", "0x1"].map(super::is_name);
+    let wrong = ["", "-", "a-", "-a", "Shop", "a.b"].map(super::is_name);
+    assert_eq!((plain, wrong), ([true; 3], [false; 6]));
+    assert!(super::is_name(&"a".repeat(super::NAME_MAX)));
+    assert!(!super::is_name(&"a".repeat(super::NAME_MAX + 1)));
 }
 
 #[test]
