@@ -107,7 +107,7 @@ pub(crate) struct WatchArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     /// How long to wait before they are looked at again.
-    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = length)]
     pub(crate) every: Duration,
 }
 
@@ -145,7 +145,7 @@ pub(crate) struct RulesArgs {
     #[arg(long = "as", value_enum, default_value_t = RulesForm::File, value_name = "FORM")]
     pub(crate) form: RulesForm,
     /// How often rules are evaluated. Default: as the server does.
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = length)]
     pub(crate) interval: Option<Duration>,
     /// A label of the record that says that an objective is there, `sloth_slo_info`; more than once for several.
     #[arg(long = "info", value_name = "NAME=VALUE", value_parser = label)]
@@ -190,11 +190,24 @@ pub(crate) enum RulesForm {
     Resource,
 }
 
+/// A time in which something happens.
+fn length(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(Duration::ZERO) => {
+            Err("nothing can happen in no time; give one such as `30s`".to_owned())
+        }
+        it => it.map_err(|it| format!("{}: {}", it.problem, it.help)),
+    }
+}
+
 fn label(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
     let is_name = |it: char| it.is_ascii_alphanumeric() || it == '_';
     let begins = name.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_');
     match begins && name.chars().all(is_name) {
+        true if name.starts_with("sloth_") => {
+            Err(format!("`{name}` says which objective it is: choose a name without `sloth_`"))
+        }
         true => Ok((name.to_owned(), value.to_owned())),
         false => Err(format!("`{name}` is no name of a label: letters, digits and `_` are")),
     }
@@ -206,10 +219,10 @@ pub(crate) struct BacktestArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     /// How far back. Default: the window of each objective; of a run, all of its load.
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = length)]
     pub(crate) over: Option<Duration>,
     /// Slices that events are counted in. Default: 5m; of a run, 1s.
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = length)]
     pub(crate) slice: Option<Duration>,
     /// Something that somebody should have been told of, as FROM..TO in RFC 3339; more than once for several. Default: the
     /// faults of a run.

@@ -72,7 +72,7 @@ pub(crate) async fn run(args: DemoArgs, screen: &Screen) -> Result<Exit, Failure
 fn of(over: &Over, runs: &Runs) -> serde_json::Value {
     let Over { outcome, files, .. } = over;
     json!({
-        "run": outcome.run.id, "folder": runs.folder(&outcome.run.id), "files": files, "verdict": outcome.verdict, "score": outcome.score,
+        "run": outcome.run.id, "folder": runs.folder(&outcome.run.id).display().to_string(), "files": files, "verdict": outcome.verdict, "score": outcome.score,
     })
 }
 

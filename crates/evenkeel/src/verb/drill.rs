@@ -64,7 +64,7 @@ pub(crate) fn tell(
     screen.show(
         &json!({
             "run": outcome.run.id,
-            "folder": folder,
+            "folder": folder.display().to_string(),
             "files": over.files,
             "exit_code": outcome.verdict.exit_code,
             "verdict": outcome.verdict,

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: InitArgs, screen: &Screen) -> Result<Exit, Failure
         Failure::could_not_run(format!("cannot write {}: {error}", args.file.display()))
     })?;
     let file = args.file.display();
-    screen.show(&json!({"file": args.file, "url": args.url, "slowest_seconds": slowest.as_secs_f64()}), || {
+    screen.show(&json!({"file": file.to_string(), "url": args.url, "slowest_seconds": slowest.as_secs_f64()}), || {
         format!("{} answers, the slowest of {QUESTIONS} after {}\nwrote {file}\nnext  evenkeel drill run {file}", args.url, Human(slowest))
     })?;
     Ok(Exit::OK)

@@ -23,10 +23,12 @@ pub(crate) fn list(args: &RunsArgs, screen: &Screen) -> Result<Exit, Failure> {
     let rows: Vec<_> = folders.iter().rev().map(|folder| (folder, read(folder, None))).collect();
     let value = |(folder, read): &(&PathBuf, Result<Outcome, Failure>)| match read {
         Ok(it) => json!({
-            "run": it.run.id, "folder": folder, "drill": it.plan.drill, "started": it.run.started,
+            "run": it.run.id, "folder": folder.display().to_string(), "drill": it.plan.drill, "started": it.run.started,
             "verdict": it.verdict.result, "exit_code": it.verdict.exit_code, "score": it.score.value,
         }),
-        Err(failure) => json!({"run": name_of(folder), "folder": folder, "error": failure.message}),
+        Err(failure) => json!({
+            "run": name_of(folder), "folder": folder.display().to_string(), "error": failure.message,
+        }),
     };
     screen.show(&rows.iter().map(value).collect::<Vec<_>>(), || {
         if rows.is_empty() {

@@ -1,6 +1,8 @@
 //! `slo` and `gate` on a store in a directory and on Debian's Prometheus with the same samples.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -157,6 +159,40 @@ fn a_spent_budget_closes_the_gate_and_an_exception_is_kept() {
 }
 
 #[test]
+fn a_reason_is_not_kept_where_another_gate_stops_the_change() {
+    let world = world();
+    let reason = ["--type", "security_patches", "--reason", "a hole in TLS"];
+    let (said, code) = on(&world, "data", &["gate"], &reason);
+    assert_eq!((said["verdict"].as_str(), code), (Some("inconclusive"), Some(6)));
+    assert_eq!(said["objectives"][0]["audit"], Value::Null, "{said}");
+    assert!(!world.folder().join("gate-audit.jsonl").exists());
+}
+
+#[test]
+fn objectives_and_what_collects_for_them_are_two_files() {
+    let world = World::new();
+    let files = ["--file", "both.yaml", "--config", "both.yaml"];
+    let output = world.run(&[&["slo", "init", "http://127.0.0.1:1/metrics"], &files[..]].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("are two files"), "{}", said(&output));
+}
+
+#[test]
+fn no_time_at_all_is_no_length_of_anything() {
+    let world = world();
+    for (verb, option) in [
+        (&["slo", "watch"][..], "--every"),
+        (&["slo", "backtest"], "--slice"),
+        (&["slo", "backtest"], "--over"),
+    ] {
+        let more = ["slos.yaml", "--source", "data", option, "0s"];
+        let output = world.run(&[verb, &more].concat());
+        assert_eq!(output.status.code(), Some(2), "{option}: {}", said(&output));
+        assert!(said(&output).contains("no time"), "{}", said(&output));
+    }
+}
+
+#[test]
 fn a_report_is_one_file_with_every_objective_and_what_went_on() {
     let world = world();
     let event = "deploy:v42=2026-03-02T11:25:00Z";
@@ -168,9 +204,15 @@ fn a_report_is_one_file_with_every_objective_and_what_went_on() {
     {
         assert!(page.contains(wanted), "{wanted}");
     }
-    let again = world.run(&[&["slo", "report", "slos.yaml"], &rest[..]].concat());
+    assert!(page.contains("<dt>Source</dt><dd>data</dd>"), "it says where it was counted");
+    let mut again = world.evenkeel(&[&["slo", "report", "slos.yaml"], &rest[2..]].concat());
+    let again = again.env("EVENKEEL_SOURCE", "data").output().unwrap();
     assert_eq!(again.status.code(), Some(0), "{}", said(&again));
     assert_eq!(page, std::fs::read_to_string(world.folder().join("slo.html")).unwrap());
+    // A file is called by bytes, and not all of them are text.
+    let mut odd = world.evenkeel(&[&["slo", "report", "slos.yaml"], &rest[..4], &["-o"]].concat());
+    let odd = odd.arg(OsStr::from_bytes(b"\xff.html")).output().unwrap();
+    assert_eq!(odd.status.code(), Some(0), "{}", said(&odd));
 }
 
 #[test]

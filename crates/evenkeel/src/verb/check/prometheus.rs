@@ -7,7 +7,7 @@ use evenkeel_model::decode::Findings;
 use evenkeel_model::yaml;
 
 /// Keys of which a `prometheus.yml` has one at least.
-const OF_CONFIG: [&str; 3] = ["scrape_configs", "rule_files", "alerting"];
+const OF_CONFIG: [&str; 4] = ["scrape_configs", "rule_files", "alerting", "remote_write"];
 
 /// What is wrong with a file of Prometheus, and how many documents are in it; `None`: it is another file.
 pub(super) fn check(name: &str, bytes: &[u8]) -> Option<(usize, Vec<Diagnostic>)> {

@@ -8,8 +8,9 @@ use evenkeel_model::document::Document;
 use evenkeel_serve::objectives::history;
 use evenkeel_slo::backtest::{self, Report, rank};
 use evenkeel_slo::burn::{Rule, Severity};
+use evenkeel_slo::explain::present;
 use evenkeel_slo::reading::burn_rules;
-use evenkeel_slo::{Interval, Intervals, Objective, Share, Unit};
+use evenkeel_slo::{Coverage, Interval, Intervals, Objective, Share, Unit};
 use evenkeel_units::Human;
 use serde_json::{Value, json};
 
@@ -18,6 +19,7 @@ use super::status::percent;
 use crate::args::slo::BacktestArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
+use crate::verb::documents::plural;
 
 /// Slices that events of series are counted in; a run knows its seconds.
 const SLICE: Duration = Duration::from_mins(5);
@@ -56,14 +58,14 @@ pub(crate) async fn run(args: BacktestArgs, screen: &Screen) -> Result<Exit, Fai
                 "name": it.name,
                 "coverage_ratio": covered,
                 "incidents": incidents,
-                "suggestion": ranked.first().map(|it| &it.name),
+                "suggestion": best(ranked, *incidents).map(|it| &it.name),
                 "sets": ranked.iter().map(row).collect::<Vec<_>>(),
             })
         })
         .collect();
     screen.show(&json!({"at": at, "objectives": rows}), || {
         all.iter()
-            .map(|(it, coverage, incidents, ranked)| shown(it, coverage.of, *incidents, ranked))
+            .map(|(it, coverage, incidents, ranked)| shown(it, *coverage, *incidents, ranked))
             .collect()
     })?;
     let is_empty = all.iter().any(|(_, coverage, _, _)| coverage.present.is_zero());
@@ -121,28 +123,38 @@ fn row(of: &Set) -> Value {
     })
 }
 
-fn shown(of: &Objective, over: Duration, incidents: usize, ranked: &[Set]) -> String {
+/// The best of those that are ranked; none where there was nothing to tell of, or nobody told of it.
+fn best(ranked: &[Set], incidents: usize) -> Option<&Set> {
+    ranked.first().filter(|it| incidents > 0 && it.report.detected > 0)
+}
+
+fn shown(of: &Objective, over: Coverage, incidents: usize, ranked: &[Set]) -> String {
     // What comes of a few minutes is no rate of a month.
-    let is_long = over >= Duration::from_hours(24);
-    let mut text = format!("{}\n", of.name);
+    let is_long = over.of >= Duration::from_hours(24);
+    let mut text = format!("{}  {}\n", of.name, present(over));
     let width = ranked.iter().map(|it| it.name.chars().count()).max().unwrap_or_default();
     for Set { name, report: it, .. } in ranked {
-        let slowest = it.slowest().map(|it| format!("; told after {} at most", Human(it)));
         let month = is_long.then(|| format!(", {:.1} in 30 days", it.pages_per_month));
-        let reset = it.reset.iter().max().map(|it| format!(", over {} later", Human(*it)));
-        text += &format!(
-            "  {name:width$}  {} pages{}; precision {}, recall {}{}{}\n",
-            it.pages,
-            month.unwrap_or_default(),
-            percent(it.precision()),
-            percent(it.recall()),
-            slowest.unwrap_or_default(),
-            reset.unwrap_or_default()
-        );
+        let (pages, month) = (plural(it.pages, "page"), month.unwrap_or_default());
+        text += &format!("  {name:width$}  {pages}{month}");
+        // How good that is, only incidents say.
+        if incidents > 0 {
+            let slowest = it.slowest().map(|it| format!("; told after {} at most", Human(it)));
+            let reset = it.reset.iter().max().map(|it| format!(", over {} later", Human(*it)));
+            text += &format!(
+                "; precision {}, recall {}{}{}",
+                percent(it.precision()),
+                percent(it.recall()),
+                slowest.unwrap_or_default(),
+                reset.unwrap_or_default()
+            );
+        }
+        text += "\n";
     }
-    // Which set is best, only incidents say.
-    let best = ranked.first().filter(|it| incidents > 0 && it.report.detected > 0);
-    if let Some(Set { name, rules, .. }) = best {
+    if incidents == 0 {
+        text += "  name what should have been told of by `--incident FROM..TO`, and it is said which is best\n";
+    }
+    if let Some(Set { name, rules, .. }) = best(ranked, incidents) {
         text += &format!("  suggested: {name}\n");
         for it in rules {
             let short = it.short.map(|it| format!(" and {}", Human(it))).unwrap_or_default();

@@ -111,7 +111,7 @@ fn read(file: &Path, into: &mut Vec<Cause>) -> Result<(), Failure> {
             continue;
         }
         let read = serde_json::from_str::<Line>(&line);
-        let read = read.map_err(|it| (it.column(), it.to_string()));
+        let read = read.map_err(|it| (it.column(), why(&it)));
         let found = read.and_then(|it| cause(it).map_err(|it| (1, it)));
         into.push(found.map_err(|(column, why)| {
             let place = format!("{shown}:{}:{column}", number + 1);
@@ -123,9 +123,18 @@ fn read(file: &Path, into: &mut Vec<Cause>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What is wrong with a line, without the place in it, which is told with that of the line.
+fn why(of: &serde_json::Error) -> String {
+    let text = of.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |it| it.0).to_owned()
+}
+
 /// The runs of drills that sent load between two moments. One that cannot be read is said, and left out.
 fn drills(dir: &Path, from: Timestamp, at: Timestamp, screen: &Screen, into: &mut Vec<Cause>) {
-    let folders = Runs::at(dir).list().unwrap_or_default();
+    let folders = Runs::at(dir).list().unwrap_or_else(|error| {
+        screen.say(&format!("runs are left out: cannot list {}: {error}", dir.display()));
+        Vec::new()
+    });
     for folder in folders.iter().rev().take(RUNS_MAX) {
         let file = folder.join(JOURNAL);
         let written = std::fs::metadata(&file).and_then(|it| it.modified()).ok();

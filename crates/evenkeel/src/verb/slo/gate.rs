@@ -30,12 +30,14 @@ pub(crate) async fn run(args: GateArgs, screen: &Screen) -> Result<Exit, Failure
             charter.decide(Request { kind, reason, who: Some(&who), at }, &judged.standing);
         all.push((it, row(it, &judged), decision));
     }
-    for (it, _, decision) in &all {
+    let verdict = all.iter().map(|it| it.2.verdict).max().unwrap_or(Verdict::Inconclusive);
+    // What another gate stops has passed none.
+    for (it, _, decision) in &mut all {
+        decision.audit = decision.audit.take().filter(|_| verdict == Verdict::Open);
         if let Some(audit) = &decision.audit {
             keep(&args.audit, &entry(&it.name, audit))?;
         }
     }
-    let verdict = all.iter().map(|it| it.2.verdict).max().unwrap_or(Verdict::Inconclusive);
     let rows: Vec<_> = all.iter().map(|(it, row, of)| decided(&it.name, row, of)).collect();
     let value = json!({"at": at, "type": kind, "verdict": word(verdict), "objectives": rows});
     screen.show(&value, || {

@@ -111,7 +111,10 @@ pub(super) fn state(of: &Burning) -> &'static str {
 
 /// A share for people.
 pub(super) fn percent(of: Option<Share>) -> String {
-    of.map_or_else(|| "no data".to_owned(), |it| format!("{:.3} %", it.get() * 100.0))
+    of.map_or_else(
+        || "no data".to_owned(),
+        |it| format!("{:.3} %", it.get() * 100.0).replace("inf", "∞"),
+    )
 }
 
 /// The share that was reached.
