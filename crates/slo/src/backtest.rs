@@ -185,23 +185,26 @@ pub fn rank(
 }
 
 /// Sets of rules worth trying for a window: those that people use, and faster and slower pages. Rules that look further back
-/// than the window are left out.
+/// than the window, or that hold although the budget lasts, are left out.
 pub fn candidates(window: Duration) -> Vec<(String, Vec<Rule>)> {
+    let fits = |it: &Rule| it.long < window && it.factor >= Share::ONE;
     let mut all = vec![
         ("workbook".to_owned(), catalogue::workbook(window)),
         ("with a ticket a day".to_owned(), catalogue::sloth(window)),
         ("1h, 6h, 24h".to_owned(), catalogue::hour_to_day(window)),
     ];
+    for (_, rules) in &mut all {
+        rules.retain(fits);
+    }
     let hour = Duration::from_hours(1);
     for (percent, long) in [(1, hour / 2), (2, hour / 2), (1, hour), (5, hour), (5, 2 * hour)] {
         let share = Ratio::percent(percent);
         let page = catalogue::custom("fast", Severity::Page, long, factor(share, window, long));
-        let slower = catalogue::workbook(window).into_iter().skip(1);
-        let name = format!("workbook, with {share} in {}", Human(long));
-        all.push((name, [page].into_iter().chain(slower).collect()));
-    }
-    for (_, rules) in &mut all {
-        rules.retain(|it| it.long < window);
+        if fits(&page) {
+            let slower = catalogue::workbook(window).into_iter().skip(1);
+            let name = format!("workbook, with {share} in {}", Human(long));
+            all.push((name, [page].into_iter().chain(slower).collect()));
+        }
     }
     all.retain(|(_, rules)| !rules.is_empty());
     all
@@ -296,10 +299,13 @@ mod tests {
     }
 
     #[test]
-    fn no_set_looks_further_back_than_the_window() {
-        let day = candidates(DAY);
-        assert!(day.iter().all(|(_, rules)| rules.iter().all(|it| it.long < DAY)));
-        assert_eq!(candidates(Duration::from_mins(1)), []);
+    fn no_set_looks_further_back_than_the_window_or_tells_while_the_budget_lasts() {
+        for window in [MINUTE, DAY] {
+            let fits = |it: &Rule| it.long < window && it.factor >= Share::ONE;
+            assert!(candidates(window).iter().all(|(_, rules)| rules.iter().all(fits)));
+        }
+        let names = |window| candidates(window).into_iter().map(|it| it.0).collect::<Vec<_>>();
+        assert_eq!(names(MINUTE), ["workbook"]);
     }
 
     #[test]

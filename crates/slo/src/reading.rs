@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use evenkeel_model::Library;
 use evenkeel_model::document::{
-    self, AlertPolicy, Alerts, BurnThreshold, CalendarPeriod, CreditTier, ErrorBudgetPolicy,
-    ExclusionEnd, ExclusionTime, Labels, Notice, Sla, Slo,
+    self, AlertPolicy, Alerts, BurnThreshold, BurnWindow, CalendarPeriod, CreditTier,
+    ErrorBudgetPolicy, ExclusionEnd, ExclusionTime, Labels, Notice, Sla, Slo,
 };
 use evenkeel_units::Ratio;
 use jiff::Timestamp;
@@ -213,7 +213,7 @@ impl Objective {
 fn policy_of(slo: &Slo, library: &Library) -> Result<Option<AlertPolicy>, ReadingError> {
     let Some(alerting) = &slo.alerting else { return Ok(None) };
     Ok(Some(match &alerting.policy {
-        Alerts::Standard => AlertPolicy::standard(),
+        Alerts::Standard => AlertPolicy::standard(slo.window.length()),
         Alerts::Own(it) => (**it).clone(),
         Alerts::Named(name) => {
             let missing = || ReadingError::NoPolicy { of: slo.name.clone(), policy: name.clone() };
@@ -225,23 +225,25 @@ fn policy_of(slo: &Slo, library: &Library) -> Result<Option<AlertPolicy>, Readin
 /// The rules of a policy, for an objective with such a window, whose counts are of `unit`.
 pub fn burn_rules(policy: &AlertPolicy, window: Duration, unit: Unit) -> Vec<Rule> {
     let low_traffic = policy.low_traffic.map(low_traffic);
-    let rule = |it: &document::BurnWindow| {
-        let factor = match it.threshold {
-            BurnThreshold::Factor(it) => Share::decimal(it).unwrap_or(Share::ZERO),
-            BurnThreshold::Budget(share) => factor(share, window, it.long),
-        };
-        let severity = it.severity.into();
-        let name = format!("{} {}", it.severity.name(), duration(it.long));
-        Rule {
-            pending: it.sustained,
-            clear: policy.hysteresis.rest(),
-            keep_firing: it.keep_firing,
-            low_traffic: low_traffic.filter(|_| unit == Unit::Events),
-            labels: it.labels.clone(),
-            ..Rule::new(name, severity, it.long, it.short, factor)
-        }
+    let rule = |it: &BurnWindow| Rule {
+        pending: it.sustained,
+        clear: policy.hysteresis.rest(),
+        keep_firing: it.keep_firing,
+        low_traffic: low_traffic.filter(|_| unit == Unit::Events),
+        labels: it.labels.clone(),
+        ..burn_rule(it, window)
     };
     policy.windows.iter().map(rule).collect()
+}
+
+/// The rule of two windows, for an objective with such a window, with nothing else said.
+pub(crate) fn burn_rule(of: &BurnWindow, window: Duration) -> Rule {
+    let factor = match of.threshold {
+        BurnThreshold::Factor(it) => Share::decimal(it).unwrap_or(Share::ZERO),
+        BurnThreshold::Budget(share) => factor(share, window, of.long),
+    };
+    let name = format!("{} {}", of.severity.name(), duration(of.long));
+    Rule::new(name, of.severity.into(), of.long, of.short, factor)
 }
 
 fn low_traffic(of: document::LowTraffic) -> LowTraffic {

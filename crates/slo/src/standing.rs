@@ -185,13 +185,15 @@ mod tests {
 
     #[test]
     fn alerts_hold_by_their_own_windows_and_the_fastest_silences_the_others() {
+        let it = standing(&objective(""), 50);
+        // Five times the rate in the hour, which is below the factor of the page; twice the rate in that of the ticket.
+        assert_eq!(said(&it), [(Some(false), None), (Some(true), None)]);
         let it = standing(&objective(""), 200);
-        // 200 of 24,000 in the day, and of 6,000 in six hours: below its factor.
+        // 200 of 24,000 in the day.
         assert_eq!(it.account.left(), Some(Share::of(1, 6)));
         assert_eq!(it.status, Status::Critical);
-        assert_eq!(said(&it)[..2], [(Some(true), None), (Some(false), None)]);
+        assert_eq!(said(&it), [(Some(true), None), (Some(true), Some("page 1h"))]);
         let it = standing(&objective(""), 900);
-        assert_eq!(said(&it)[..2], [(Some(true), None), (Some(true), Some("page 1h"))]);
         assert_eq!(it.firing().count(), 1);
         assert_eq!(it.exhaustion, Some(Exhaustion::Already));
     }

@@ -21,7 +21,7 @@ use evenkeel_units::Ratio;
 use evenkeel_units::duration::{seconds, seconds_option};
 use serde::{Deserialize, Serialize};
 
-use super::{Labels, Slo};
+use super::Labels;
 
 /// By which windows it is noticed that a budget burns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -131,29 +131,47 @@ impl BurnThreshold {
 }
 
 impl AlertPolicy {
-    /// The alerts of the Site Reliability Workbook (chapter 5, table 5-8): how urgent each is, and the share of the budget
-    /// that is spent within its long window.
-    pub const WORKBOOK: [(Severity, Ratio, Duration); 3] = [
-        (Severity::Page, Ratio::percent(2), Duration::from_hours(1)),
-        (Severity::Page, Ratio::percent(5), Duration::from_hours(6)),
-        (Severity::Ticket, Ratio::percent(10), Duration::from_hours(72)),
+    /// The alerts of the Site Reliability Workbook (chapter 5, table 5-8): how urgent each is, the share of the budget that is
+    /// spent within its long window, and which part of the objective's window that is: of 30 days, an hour is one of 720.
+    const WORKBOOK: [(Severity, Ratio, u32); 3] = [
+        (Severity::Page, Ratio::percent(2), 720),
+        (Severity::Page, Ratio::percent(5), 120),
+        (Severity::Ticket, Ratio::percent(10), 10),
     ];
 
-    /// The alerts of the [workbook](Self::WORKBOOK) at the burn rates that it gives for 30 days, whatever the window: 14.4 over
-    /// an hour, 6 over six, and 1 over three days.
-    pub fn standard() -> Self {
-        let window = |(severity, share, long): (Severity, Ratio, Duration)| BurnWindow {
-            severity,
-            threshold: BurnThreshold::Factor(
-                BurnThreshold::Budget(share).factor(Slo::WINDOW, long),
-            ),
-            long,
-            short: Some(long / BurnWindow::SHORT),
-            sustained: Duration::ZERO,
-            keep_firing: Duration::ZERO,
-            labels: Labels::new(),
-        };
-        let windows = Self::WORKBOOK.into_iter().map(window).collect();
+    /// A long window of [`standard`](Self::standard) is no shorter: a twelfth of it, five minutes, has a few samples of what is
+    /// scraped each minute.
+    const LONG_MIN: Duration = Duration::from_hours(1);
+
+    /// The alerts of the Site Reliability Workbook, for an objective with such a window (of the calendar: its nominal length).
+    /// Of 30 days: factors of 14.4 over an hour, 6 over six, and 1 over three days.
+    ///
+    /// The share of the budget is what matters to somebody who is woken, so it stays the same, and the windows grow and shrink
+    /// with the objective's: factor = share × window / long window is then the same for all. Windows that stay as they are
+    /// would have the factors grow beyond what can happen (2 % of a quarter in an hour is a factor of 43.2, which 97 % cannot
+    /// reach), or fall below 1, at which the budget lasts. A long window is an hour at least, or a tenth of the objective's
+    /// where that is less; more of the budget is then spent until it tells, and a page that no longer tells anything before
+    /// the next one is left out.
+    pub fn standard(window: Duration) -> Self {
+        let shortest = Self::LONG_MIN.min(window / 10).max(Duration::from_secs(1));
+        let spent = |it: &BurnWindow| it.threshold.factor(window, it.long) * it.long.as_secs_f64();
+        let mut windows: Vec<BurnWindow> = Vec::new();
+        for (severity, share, part) in Self::WORKBOOK {
+            let long = (window / part).max(shortest);
+            // Share × window / its part of the window.
+            let factor = f64::from(share.billionths()) * f64::from(part) / 1e9;
+            let it = BurnWindow {
+                severity,
+                threshold: BurnThreshold::Factor(factor),
+                long,
+                short: Some(long / BurnWindow::SHORT),
+                sustained: Duration::ZERO,
+                keep_firing: Duration::ZERO,
+                labels: Labels::new(),
+            };
+            windows.retain(|faster| faster.severity != severity || spent(faster) < spent(&it));
+            windows.push(it);
+        }
         Self { low_traffic: Some(LowTraffic::default()), ..Self::of(windows) }
     }
 
@@ -179,15 +197,57 @@ impl BurnWindow {
 mod tests {
     use super::*;
 
+    const DAY: Duration = Duration::from_hours(24);
+
+    /// Factor, long window in minutes, and the share of the budget in thousandths.
+    fn standard(window: Duration) -> Vec<(&'static str, f64, u64, u64)> {
+        let shown = |it: &BurnWindow| {
+            let factor = it.threshold.factor(window, it.long);
+            let spent = factor * it.long.as_secs_f64() / window.as_secs_f64();
+            let minutes = it.long.as_secs() / 60;
+            (it.severity.name(), factor, minutes, (spent * 1000.0).round() as u64)
+        };
+        AlertPolicy::standard(window).windows.iter().map(shown).collect()
+    }
+
     #[test]
-    fn shares_of_a_budget_of_thirty_days_are_the_standard_factors() {
-        let month = Duration::from_hours(30 * 24);
-        let windows = AlertPolicy::standard().windows;
-        for (it, percent) in windows.iter().zip([2, 5, 10]) {
-            let share = BurnThreshold::Budget(Ratio::percent(percent));
-            assert_eq!(BurnThreshold::Factor(share.factor(month, it.long)), it.threshold);
-        }
-        let short: Vec<_> = windows.iter().map(|it| it.short.unwrap().as_secs() / 60).collect();
+    fn of_thirty_days_they_are_those_of_the_workbook() {
+        let expected =
+            [("page", 14.4, 60, 20), ("page", 6.0, 6 * 60, 50), ("ticket", 1.0, 72 * 60, 100)];
+        assert_eq!(standard(30 * DAY), expected);
+        let short: Vec<_> = AlertPolicy::standard(30 * DAY).windows;
+        let short: Vec<_> = short.iter().map(|it| it.short.unwrap().as_secs() / 60).collect();
         assert_eq!(short, [5, 30, 360]);
+    }
+
+    #[test]
+    fn windows_grow_and_shrink_with_that_of_the_objective_and_the_shares_stay() {
+        let quarter = [
+            ("page", 14.4, 3 * 60, 20),
+            ("page", 6.0, 18 * 60, 50),
+            ("ticket", 1.0, 9 * 24 * 60, 100),
+        ];
+        assert_eq!(standard(90 * DAY), quarter);
+        let weeks = [("page", 14.4, 60, 21), ("page", 6.0, 336, 50), ("ticket", 1.0, 4032, 100)];
+        assert_eq!(standard(28 * DAY), weeks);
+        // The faster page would tell later than the slower one.
+        assert_eq!(standard(7 * DAY), [("page", 6.0, 84, 50), ("ticket", 1.0, 1008, 100)]);
+    }
+
+    #[test]
+    fn a_short_window_has_a_page_and_a_ticket_that_tell_while_there_is_a_budget() {
+        assert_eq!(standard(DAY), [("page", 6.0, 60, 250), ("ticket", 1.0, 144, 100)]);
+        let hour = DAY / 24;
+        assert_eq!(standard(hour), [("page", 6.0, 6, 600), ("ticket", 1.0, 6, 100)]);
+        for window in [Duration::from_millis(1), hour, DAY / 2, 5 * DAY, 12 * DAY, 3_650 * DAY] {
+            let windows = AlertPolicy::standard(window).windows;
+            let severities: Vec<_> = windows.iter().map(|it| it.severity.name()).collect();
+            assert!(severities.ends_with(&["page", "ticket"]), "{window:?}: {severities:?}");
+            for it in &windows {
+                assert!(it.threshold.factor(window, it.long) >= 1.0, "{window:?}: {it:?}");
+                assert!(it.long < window.max(Duration::from_secs(2)), "{window:?}: {it:?}");
+                assert!(it.short > Some(Duration::ZERO), "{window:?}: {it:?}");
+            }
+        }
     }
 }

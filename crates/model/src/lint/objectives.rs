@@ -37,8 +37,9 @@ pub(super) fn of_slo(lint: &mut Lint<'_>, item: &Item, slo: &Slo) {
         }
     }
     let Some(alerting) = &slo.alerting else { return };
+    let window = slo.window.length();
     let (path, policy) = match &alerting.policy {
-        Alerts::Standard => ("alerting", Some(AlertPolicy::standard())),
+        Alerts::Standard => ("alerting", Some(AlertPolicy::standard(window))),
         Alerts::Own(own) => ("alerting/policy", Some((**own).clone())),
         Alerts::Named(name) => {
             let is_map = item.spec().at("alerting/policy").is_some();
@@ -49,7 +50,7 @@ pub(super) fn of_slo(lint: &mut Lint<'_>, item: &Item, slo: &Slo) {
     };
     // Alerts are made of series.
     if let (Some(policy), Some(promise), Some(_)) = (policy, slo.promise(), &slo.series) {
-        burn_windows(lint, item, path, (&policy, promise, slo.window.length()));
+        burn_windows(lint, item, path, (&policy, promise, window));
     }
 }
 

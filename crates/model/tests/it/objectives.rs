@@ -211,12 +211,12 @@ fn names_zones_and_windows_of_objectives_are_looked_at() {
     EK-L001 7:13 there is no AlertPolicy called `nobody` | There is no AlertPolicy in the files given; add the file that has it.
     "#);
     let text = slo(
-        "  sli: {ratio: {bad: a, total: b}}\n  objective: 90%\n  window: {calendar: day, timeZone: Paris}\n",
+        "  sli: {ratio: {bad: a, total: b}}\n  objective: 90%\n  window: {calendar: day, timeZone: Paris}\n  alerting: {policy: {windows: [{severity: page, factor: 14.4, long: 1h}, {severity: ticket, budget: 30%, long: 3d}]}}\n",
     );
     insta::assert_snapshot!(findings(&text), @r#"
-    EK-W005 3:18 the alert over 1h would need 144% of bad events at 90% | No more than all can be bad. Watch it by a smaller `factor`, or by a `budget` over a longer window.
-    EK-W005 3:18 the alert over 3d looks further back than the window | What it sees has left the window already; give a shorter window.
     EK-L014 7:37 `Paris` is not a time zone | Write a name of the IANA data base, such as `Europe/Paris` or `UTC`.
+    EK-W005 8:14 the alert over 1h would need 144% of bad events at 90% | No more than all can be bad. Watch it by a smaller `factor`, or by a `budget` over a longer window.
+    EK-W005 8:14 the alert over 3d looks further back than the window | What it sees has left the window already; give a shorter window.
     "#);
     let others = "apiVersion: evenkeel.dev/v1\nkind: ErrorBudgetPolicy\nmetadata: {name: p}\nspec: {objectives: [nowhere], gate: {}}\n---\napiVersion: evenkeel.dev/v1\nkind: SLA\nmetadata: {name: s}\nspec: {slo: it, credits: [{below: 99.5%, credit: 5%}], window: {calendar: month, timeZone: Mars}}\n---\n";
     let text = format!("{others}{}", slo("  sli: {ratio: {bad: a, total: b}}\n  objective: 99%\n"));

@@ -41,6 +41,20 @@ fn the_usual_windows_are_the_workbooks_and_careful_where_there_is_little_traffic
 }
 
 #[test]
+fn the_usual_windows_go_with_that_of_the_objective_also_where_it_follows_the_calendar() {
+    for (window, expected) in [
+        ("7d", "page 1h24m at 6, ticket 16h48m at 1"),
+        ("{calendar: day}", "page 1h at 6, ticket 2h24m at 1"),
+        ("{calendar: month}", "page 1h at 14.4, page 6h at 6, ticket 3d at 1"),
+        ("{calendar: quarter}", "page 3h at 14.4, page 18h at 6, ticket 9d at 1"),
+    ] {
+        let it = objective(&format!("window: {window}")).unwrap();
+        let shown = |it: &Rule| format!("{} at {}", it.name, it.factor);
+        assert_eq!(it.burn.iter().map(shown).collect::<Vec<_>>().join(", "), expected);
+    }
+}
+
+#[test]
 fn shares_of_the_budget_are_factors_of_its_window() {
     let alerting = "window: 7d\nalerting: {policy: {windows: [{severity: page, budget: 2%, long: 1h, for: 2m, labels: {team: a}}], lowTraffic: {minBad: 5, confidence: 99%}, hysteresis: 10%}}";
     let it = objective(alerting).unwrap();

@@ -12,7 +12,7 @@ use crate::{rulefile, shop};
 /// 99.9 % with the usual windows, of which the second waits for two minutes.
 fn subject() -> Subject {
     let patient = |it: Rule| match it.name.as_str() {
-        "slow" => Rule { pending: Duration::from_mins(2), ..it },
+        "page 6h" => Rule { pending: Duration::from_mins(2), ..it },
         _ => it,
     };
     let burn = catalogue::workbook(Duration::from_hours(720)).into_iter().map(patient).collect();
@@ -56,6 +56,16 @@ fn exact_rules_pass_their_tests_and_wrong_ones_do_not() {
     // Fewer events than a hundred decide by one, and no step too many may be counted.
     let short = Subject { objective: "98%".parse().unwrap(), ..subject };
     check(&file(&exact::rules(&short)), &proof::exact(&short, "rules.yaml"), &[]);
+}
+
+#[test]
+fn rules_of_usual_windows_that_are_stretched_pass_their_tests() {
+    // Their windows are no multiples of five minutes, or not of the shortest.
+    for days in [7, 28] {
+        let window = Duration::from_hours(days * 24);
+        let subject = Subject { window, burn: catalogue::workbook(window), ..subject() };
+        check(&file(&exact::rules(&subject)), &proof::exact(&subject, "rules.yaml"), &[]);
+    }
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn slo(f: &mut Fields<'_>) -> Option<Slo> {
     let sentence = "Percentiles that are shown beside it, and judge nothing.";
     let quantiles = f.or_empty("quantiles", sentence, List { of: quantile(), min: 0 });
     let sentence = "Who is told that the budget burns: `none`, the name of an AlertPolicy, or more. Default: pages and \
-                    tickets, by the usual windows.";
+                    tickets, by windows that fit its own.";
     let alerting = f.default("alerting", sentence, alerting::alerting(), "default");
     let owner = f.optional("owner", "Who answers for it.", prose());
     let sentence = "What is written on everything that comes of it.";

@@ -22,7 +22,7 @@ pub struct Alerting {
 }
 
 impl Default for Alerting {
-    /// Pages and tickets by the windows of [`AlertPolicy::standard`].
+    /// Pages and tickets by the windows that [`AlertPolicy::standard`] has for the objective's.
     fn default() -> Self {
         Self {
             name: None,
@@ -39,7 +39,7 @@ impl Default for Alerting {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Alerts {
-    /// Those of [`AlertPolicy::standard`].
+    /// Those that [`AlertPolicy::standard`] has for the window of the objective.
     Standard,
     /// Those of the `AlertPolicy` with this name.
     Named(String),
