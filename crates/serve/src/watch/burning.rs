@@ -170,6 +170,10 @@ impl Burning {
 
     /// Who is to be told what.
     pub(super) fn due(&mut self, at: i64, setting: &Setting<'_>) -> Vec<Notice> {
+        // While nobody can tell how it is, nobody is told that it goes on.
+        if self.health != Health::Fine {
+            return Vec::new();
+        }
         let valid = RESEND.max(setting.every) * VALID_TIMES;
         let each = self.told.iter_mut();
         each.flat_map(|it| it.alerts.due(at, RESEND, valid, &link(setting.url, &it.query)))

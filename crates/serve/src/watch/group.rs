@@ -22,6 +22,8 @@ use super::written::Written;
 
 /// A rule that takes longer is given up, as a query is.
 const TIMEOUT: Duration = Duration::from_mins(2);
+/// In so many turns alerts are taken up as they were before a restart: in the first one the samples of now may not be there yet.
+const RESTORING: u64 = 2;
 /// What an alert is called by.
 pub(super) const ALERT_NAME: &str = "alertname";
 
@@ -60,8 +62,8 @@ pub(super) struct Running {
 struct Ran {
     written: Written,
     alerts: Alerts,
-    /// Whether it goes on where it was before a restart, should there have been one.
-    goes_on: bool,
+    /// How many times it was evaluated by this process.
+    turns: u64,
     health: Health,
     at: Option<i64>,
     took: Duration,
@@ -92,14 +94,16 @@ impl Running {
         (self.group.file.clone(), self.group.name.clone())
     }
 
-    /// Goes on where a group of the same name was: rules that are the same keep what they have come to, and what the
-    /// others have written is ended.
+    /// Goes on where a group of the same name was: rules that make the same keep what they have come to, whatever they ask, and
+    /// what the others have written is ended.
     pub(super) fn take_over(&mut self, old: Self, store: &Store, at: i64) {
         self.pace.go_on(old.pace);
         (self.evaluations, self.failures) = (old.evaluations, old.failures);
         let mut left: Vec<_> = old.group.rules.into_iter().zip(old.rules).map(Some).collect();
         for (rule, ran) in self.group.rules.iter().zip(&mut self.rules) {
-            let same = |it: &&mut Option<(Rule, Ran)>| it.as_ref().is_some_and(|it| it.0 == *rule);
+            let same = |it: &&mut Option<(Rule, Ran)>| {
+                it.as_ref().is_some_and(|it| make_the_same(&it.0, rule))
+            };
             if let Some((_, was)) = left.iter_mut().find(same).and_then(Option::take) {
                 *ran = was;
             }
@@ -126,9 +130,12 @@ impl Running {
             self.failures += u64::from(done.is_err());
             ran.health = done.map_or_else(Health::Failing, |()| Health::Fine);
             (ran.at, ran.took) = (Some(at), setting.clock.now() - began);
-            let valid = RESEND.max(self.pace.every()) * VALID_TIMES;
-            let url = link(setting.url, rule.query.text());
-            notices.extend(ran.alerts.due(at, RESEND, valid, &url));
+            // While nobody can tell how it is, nobody is told that it goes on.
+            if ran.health == Health::Fine {
+                let valid = RESEND.max(self.pace.every()) * VALID_TIMES;
+                let url = link(setting.url, rule.query.text());
+                notices.extend(ran.alerts.due(at, RESEND, valid, &url));
+            }
         }
         (self.at, self.took) = (Some(at), setting.clock.now() - began);
         notices
@@ -159,6 +166,16 @@ fn offset(group: &rules::Group, every: Duration) -> i64 {
         (hash ^ u64::from(it)).wrapping_mul(0x0100_0000_01b3)
     });
     (hash % millis(every).max(1).unsigned_abs()).cast_signed()
+}
+
+/// Whether two rules make series, or alerts, of one name and with the same labels.
+fn make_the_same(one: &Rule, other: &Rule) -> bool {
+    match (&one.makes, &other.makes) {
+        (Makes::Alerts(one), Makes::Alerts(other)) => {
+            (&one.name, &one.labels) == (&other.name, &other.labels)
+        }
+        (one, other) => one == other,
+    }
 }
 
 fn shown(rule: &Rule, ran: &Ran) -> ShownRule {
@@ -194,9 +211,12 @@ impl Ran {
         at: i64,
         setting: &Setting<'_>,
     ) -> Result<(), String> {
-        let at = at - millis(group.offset.unwrap_or(setting.offset));
+        // What is asked and written is of a moment before the one at which alerts begin and end.
+        let asked = at - millis(group.offset.unwrap_or(setting.offset));
+        let turn = self.turns;
+        self.turns += 1;
         let snapshot = setting.store.snapshot();
-        let found = found(rule, &snapshot, at, setting)?;
+        let found = found(rule, &snapshot, asked, setting)?;
         let too_many = |many: usize, what: &str| match group.limit {
             Some(most) if many > most => {
                 Err(format!("exceeded limit of {most} with {many} {what}"))
@@ -208,26 +228,26 @@ impl Ran {
                 too_many(found.len(), "series")?;
                 let named =
                     found.into_iter().map(|it| (named(&it.labels, name, labels), it.sample));
-                self.written.write(setting.store, at, named.collect())
+                self.written.write(setting.store, asked, named.collect())
             }
             Makes::Alerts(alerting) => {
                 let found = alerts(alerting, found, setting)?;
                 let Alerting { pending, keep_firing, .. } = *alerting;
-                let goes_on = std::mem::replace(&mut self.goes_on, true);
-                if !goes_on && !keep_firing.is_zero() {
-                    self.take_up(alerting, &snapshot, at, setting);
+                if turn == 0 && !keep_firing.is_zero() {
+                    self.take_up(alerting, &snapshot, asked, setting);
                 }
                 let since = |labels: &Labels| {
-                    let known = if goes_on { None } else { Known::of(&snapshot, labels, at) };
+                    let is_known = turn < RESTORING;
+                    let known = is_known.then(|| Known::of(&snapshot, labels, asked)).flatten();
                     known.map(|it| it.since(at, pending))
                 };
                 self.alerts.see(at, Delays { pending, keep_firing }, found, since);
                 if let Err(error) = too_many(self.alerts.active().count(), "alerts") {
                     self.alerts.clear();
-                    self.written.end(setting.store, at)?;
+                    self.written.end(setting.store, asked)?;
                     return Err(error);
                 }
-                self.written.write(setting.store, at, self.alerts.series())
+                self.written.write(setting.store, asked, self.alerts.series())
             }
         }
     }
