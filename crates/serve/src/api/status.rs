@@ -98,8 +98,10 @@ pub(super) fn store<C: Clock>(world: &World<C>, asked: &Asked) -> Result<Said, F
 
 pub(super) fn alertmanagers<C: Clock>(world: &World<C>) -> Said {
     let mut data = String::from("{\"activeAlertmanagers\":");
-    json::list(&mut data, &world.watch.tellers().urls(), |to, url| {
-        to.push_str(&map(&[("url", url)]));
+    json::list(&mut data, world.watch.tellers().all(), |to, (url, why)| {
+        let why = why.as_deref().map(|it| ("lastError", it));
+        let fields: Vec<_> = [("url", &*url)].into_iter().chain(why).collect();
+        to.push_str(&map(&fields));
     });
     data.push_str(",\"droppedAlertmanagers\":[]}");
     Said::data(data)

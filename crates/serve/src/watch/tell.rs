@@ -54,10 +54,18 @@ pub(crate) struct Tellers(Vec<Arc<Teller>>);
 struct Teller {
     to: Alertmanager,
     relabel: Vec<relabel::Rule>,
+    queue: Arc<Queue>,
+}
+
+/// What waits for an Alertmanager, also over a reload, and what was told.
+#[derive(Debug, Default)]
+struct Queue {
     waiting: Mutex<BTreeMap<Labels, Notice>>,
     arrived: Notify,
     told: AtomicU64,
     lost: AtomicU64,
+    /// Why it was not told the last time.
+    why: Mutex<Option<String>>,
 }
 
 impl Tellers {
@@ -69,27 +77,21 @@ impl Tellers {
         let mut all = Vec::new();
         for of in &config.alertmanagers {
             for to in Alertmanager::open(of)? {
-                let old = before.0.iter().find(|it| it.to.url() == to.url());
-                let waiting = old.map(|it| locked(&it.waiting).clone()).unwrap_or_default();
-                let count = |of: fn(&Teller) -> &AtomicU64| {
-                    AtomicU64::new(old.map_or(0, |it| of(it).load(Ordering::Relaxed)))
+                // Who is named twice has two queues.
+                let is_free = |it: &&Arc<Teller>| {
+                    !all.iter().any(|new: &Arc<Teller>| Arc::ptr_eq(&new.queue, &it.queue))
                 };
-                all.push(Arc::new(Teller {
-                    to,
-                    relabel: of.relabel.clone(),
-                    waiting: Mutex::new(waiting),
-                    arrived: Notify::new(),
-                    told: count(|it| &it.told),
-                    lost: count(|it| &it.lost),
-                }));
+                let old = before.0.iter().filter(is_free).find(|it| it.to.url() == to.url());
+                let queue = old.map(|it| Arc::clone(&it.queue)).unwrap_or_default();
+                all.push(Arc::new(Teller { to, relabel: of.relabel.clone(), queue }));
             }
         }
         Ok(Self(all))
     }
 
-    /// Where they are told.
-    pub(crate) fn urls(&self) -> Vec<String> {
-        self.0.iter().map(|it| it.to.url().to_string()).collect()
+    /// Where each is told, and why it was not the last time.
+    pub(crate) fn all(&self) -> Vec<(String, Option<String>)> {
+        self.0.iter().map(|it| (it.to.url().to_string(), locked(&it.queue.why).clone())).collect()
     }
 
     /// Has notices wait for everybody.
@@ -102,7 +104,7 @@ impl Tellers {
             };
             for teller in &self.0 {
                 if let Some(notice) = rewritten(notice.clone(), None, &teller.relabel) {
-                    teller.put(notice);
+                    teller.queue.put(notice);
                 }
             }
         }
@@ -123,11 +125,11 @@ impl Tellers {
             return;
         }
         let ending = if format == Format::Text { "_total" } else { "" };
-        let mut counter = |name: &str, help: &str, count: fn(&Teller) -> &AtomicU64| {
+        let mut counter = |name: &str, help: &str, count: fn(&Queue) -> &AtomicU64| {
             to.family(&format!("{name}{ending}"), Kind::Counter, help);
             for it in &self.0 {
                 let url = it.to.url().to_string();
-                let count = count(it).load(Ordering::Relaxed) as f64;
+                let count = count(&it.queue).load(Ordering::Relaxed) as f64;
                 to.sample(&format!("{name}_total"), [("alertmanager", &*url)], count, None);
             }
         };
@@ -138,13 +140,13 @@ impl Tellers {
         to.family(name, Kind::Gauge, "Alerts that an Alertmanager is still to be told of.");
         for it in &self.0 {
             let url = it.to.url().to_string();
-            let many = locked(&it.waiting).len() as f64;
+            let many = locked(&it.queue.waiting).len() as f64;
             to.sample(name, [("alertmanager", &*url)], many, None);
         }
     }
 }
 
-impl Teller {
+impl Queue {
     fn put(&self, notice: Notice) {
         let mut waiting = locked(&self.waiting);
         if waiting.len() >= WAITING_MAX && !waiting.contains_key(&notice.labels) {
@@ -155,18 +157,29 @@ impl Teller {
         self.arrived.notify_one();
     }
 
+    /// What is told next, once there is something.
+    async fn next(&self) -> Vec<Notice> {
+        loop {
+            let batch: Vec<_> = locked(&self.waiting).values().take(BATCH_MAX).cloned().collect();
+            if !batch.is_empty() {
+                return batch;
+            }
+            self.arrived.notified().await;
+        }
+    }
+}
+
+impl Teller {
     async fn run(self: Arc<Self>) {
+        let queue = &*self.queue;
         let mut pause = PAUSE;
         loop {
-            let batch: Vec<Notice> =
-                locked(&self.waiting).values().take(BATCH_MAX).cloned().collect();
-            if batch.is_empty() {
-                self.arrived.notified().await;
-                continue;
-            }
-            let counts = match self.to.tell(body(&batch).into()).await {
-                Ok(()) => &self.told,
-                Err(Untold::Refused(_)) => &self.lost,
+            let batch = queue.next().await;
+            let told = self.to.tell(body(&batch).into()).await;
+            *locked(&queue.why) = told.as_ref().err().map(ToString::to_string);
+            let counts = match told {
+                Ok(()) => &queue.told,
+                Err(Untold::Refused(_)) => &queue.lost,
                 Err(Untold::Later(_)) => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(PAUSE_MAX);
@@ -175,7 +188,7 @@ impl Teller {
             };
             pause = PAUSE;
             counts.fetch_add(batch.len() as u64, Ordering::Relaxed);
-            let mut waiting = locked(&self.waiting);
+            let mut waiting = locked(&queue.waiting);
             for notice in batch {
                 // What came meanwhile is another notice.
                 if waiting.get(&notice.labels) == Some(&notice) {
@@ -262,14 +275,17 @@ mod tests {
             let notice = Notice { until, ..notice(&[("alertname", "Down")]) };
             tellers.put(vec![notice], &config);
         }
-        let waits =
-            |of: &Tellers| locked(&of.0[0].waiting).values().map(|it| it.until).collect::<Vec<_>>();
+        let waits = |of: &Tellers| {
+            locked(&of.0[0].queue.waiting).values().map(|it| it.until).collect::<Vec<_>>()
+        };
         assert_eq!(waits(&tellers), [2]);
         let again = Tellers::open(&config, &tellers).unwrap();
         assert_eq!(waits(&again), [2], "what waits goes on to wait after a reload");
+        tellers.put(vec![Notice { until: 3, ..notice(&[("alertname", "Down")]) }], &config);
+        assert_eq!(waits(&again), [3], "also what comes while the files are read");
         let many = (0..=WAITING_MAX).map(|it| notice(&[("number", &it.to_string())]));
         tellers.put(many.collect(), &config);
         assert_eq!(waits(&tellers).len(), WAITING_MAX);
-        assert_eq!(tellers.0[0].lost.load(Ordering::Relaxed), 2);
+        assert_eq!(tellers.0[0].queue.lost.load(Ordering::Relaxed), 2);
     }
 }

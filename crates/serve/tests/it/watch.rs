@@ -146,3 +146,15 @@ fn rules_and_alerts_are_shown_as_prometheus_shows_them() {
     let recorded = until(|| world.ask("job:requests:sum", now()), |it| !it.is_empty());
     assert_eq!(recorded, [r#"{"__name__":"job:requests:sum","job":"shop","team":"x"} "2000""#]);
 }
+
+#[test]
+fn why_an_alertmanager_is_not_told_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "alerting: {alertmanagers: [{static_configs: [{targets: ['127.0.0.1:1']}]}]}\n";
+    let rules = "groups: [{name: g, interval: 100ms, rules: [{alert: A, expr: vector(1)}]}]";
+    let world = World::with_rules(folder.path(), config, rules);
+    let told = || world.data("alertmanagers")["activeAlertmanagers"][0].clone();
+    let told = until(told, |it| !it["lastError"].is_null());
+    let url = "http://127.0.0.1:1/api/v2/alerts";
+    assert_eq!(told, json!({"url": url, "lastError": "connection refused"}));
+}
