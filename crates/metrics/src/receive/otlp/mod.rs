@@ -42,6 +42,9 @@ const NOTHING: u32 = 1;
 /// What is made of one request, at most: metrics, points, their attributes.
 const MESSAGES_MAX: usize = 2_000_000;
 
+/// What is made of one request of JSON, at most: a map of it takes seven bytes there, and six hundred in memory.
+const MAPS_MAX: usize = 500_000;
+
 /// How a request is written, and its answer.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -102,8 +105,11 @@ pub fn otlp<I: Intake>(body: &[u8], form: Form, store: &I) -> Result<Answer, Rec
         }
         Form::Protobuf => Request::decode(body).map_err(|_| ReceiveError::Message)?,
         // Every value but the first follows one of these.
-        Form::Json if body.iter().filter(|it| b"[{,:".contains(it)).count() > 4 * MESSAGES_MAX => {
+        Form::Json if count(body, b"[{,:") > 4 * MESSAGES_MAX => {
             return Err(ReceiveError::TooMany(MESSAGES_MAX));
+        }
+        Form::Json if count(body, b"{") > MAPS_MAX => {
+            return Err(ReceiveError::TooMany(MAPS_MAX));
         }
         Form::Json => json::request(body)?,
     };
@@ -116,6 +122,11 @@ pub fn otlp<I: Intake>(body: &[u8], form: Form, store: &I) -> Result<Answer, Rec
         store.describe(metric, meaning);
     }
     Ok(Answer { samples: count - left.refused.total().min(count), exemplars, left })
+}
+
+/// How many bytes are one of some.
+fn count(body: &[u8], of: &[u8]) -> usize {
+    body.iter().filter(|it| of.contains(it)).count()
 }
 
 /// The numbers of the fields in which messages lie, level by level: resources, scopes, metrics, their data, points.

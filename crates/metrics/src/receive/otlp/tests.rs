@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use proptest::prelude::*;
 use prost::Message as _;
 
-use super::{Form, MESSAGES_MAX, complaint, otlp};
+use super::{Form, MAPS_MAX, MESSAGES_MAX, complaint, otlp};
 use crate::intake::memory::Memory;
 use crate::receive::ReceiveError;
 
@@ -198,9 +198,13 @@ fn a_small_body_that_says_too_much_is_refused() {
     let body = within(1, within(2, within(2, within(5, points))));
     let read = otlp(&body, Form::Protobuf, &Memory::default());
     assert_eq!(read, Err(ReceiveError::TooMany(MESSAGES_MAX)));
-    let text = format!("[{}]", "{},".repeat(4 * MESSAGES_MAX));
-    let read = otlp(text.as_bytes(), Form::Json, &Memory::default());
-    assert_eq!(read, Err(ReceiveError::TooMany(MESSAGES_MAX)));
+    for (piece, many, most) in
+        [("0,", 4 * MESSAGES_MAX, MESSAGES_MAX), (r#"{"":0},"#, MAPS_MAX, MAPS_MAX)]
+    {
+        let text = format!("[{}{{}}]", piece.repeat(many));
+        let read = otlp(text.as_bytes(), Form::Json, &Memory::default());
+        assert_eq!(read, Err(ReceiveError::TooMany(most)));
+    }
 }
 
 /// Every kind of metric, as the specification writes it: camel case, whole numbers as texts, numbers as numbers.
