@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use regex::Regex;
 
-use super::printf::printed;
+use super::printf;
 
 /// What is handed on in a template.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,6 +133,18 @@ impl Function {
         }
     }
 
+    /// Whether it can do something with a text that is its first value.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn understands(self, first: &str) -> Result<(), String> {
+        match self {
+            Self::Printf => printf::check(first),
+            Self::ReReplaceAll => pattern(first).map(drop),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn of(self, all: &[Given]) -> Result<Given, String> {
         let Some(first) = all.first() else { return Err("nothing is given".to_owned()) };
         let text = || first.text();
@@ -142,13 +154,13 @@ impl Function {
             Self::HumanizeDuration => lasting(first.number()?),
             Self::HumanizePercentage => format!("{}%", general(first.number()? * 100.0, 4)),
             Self::HumanizeTimestamp => moment(first.number()?)?,
-            Self::Printf => printed(&text(), all.get(1..).unwrap_or_default())?,
+            Self::Printf => printf::printed(&text(), all.get(1..).unwrap_or_default())?,
             Self::ReReplaceAll => {
-                let [pattern, replacement, of] = all else {
+                let [regex, replacement, of] = all else {
                     return Err("three texts are needed".to_owned());
                 };
-                let pattern = Regex::new(&pattern.text()).map_err(|it| it.to_string())?;
-                pattern.replace_all(&of.text(), &*replacement.text()).into_owned()
+                let regex = pattern(&regex.text())?;
+                regex.replace_all(&of.text(), &*replacement.text()).into_owned()
             }
             Self::StripPort => {
                 let text = text();
@@ -171,6 +183,10 @@ impl Function {
             Self::ToUpper => text().chars().map(|it| single(it, it.to_uppercase())).collect(),
         }))
     }
+}
+
+fn pattern(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|_| format!("`{text}` is no pattern"))
 }
 
 /// In Go, a letter becomes one letter, or stays as it is.

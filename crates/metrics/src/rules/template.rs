@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use evenkeel_series::Labels;
 
 use super::function::{Function, Given};
-use super::printf;
 
 /// What a template is filled with.
 #[derive(Copy, Clone, Debug)]
@@ -231,8 +230,8 @@ fn command(words: &mut Words<'_>, depth: usize, is_piped: bool) -> Result<Comman
         operands.push(operand);
     }
     let many = operands.len() + usize::from(is_piped);
-    if let (Some(Function::Printf), Some(Operand::Text(format))) = (function, operands.first()) {
-        printf::check(format)?;
+    if let (Some(function), Some(Operand::Text(first))) = (function, operands.first()) {
+        function.understands(first)?;
     }
     match function {
         Some(it) => it.takes(many)?,
@@ -427,6 +426,7 @@ mod tests {
             ("{{ \"a }}", "`{{` is not closed"),
             ("{{ $value ] }}", "`]` does not belong there"),
             (r#"{{ printf "%x" $value }}"#, "`%x` is not supported"),
+            (r#"{{ reReplaceAll "(" "" $labels.job }}"#, "`(` is no pattern"),
         ] {
             let error = filled(text).unwrap_err();
             assert!(error.starts_with(expected), "{text}: {error}");
