@@ -5,22 +5,17 @@
 use std::time::Duration;
 
 use evenkeel_units::Human;
-use http_body_util::{BodyExt as _, Collected, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{self, HeaderValue};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Method, Request, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::client::legacy::connect::HttpConnector;
 
 use crate::config::{self, Credentials, Scheme};
-use crate::post::in_words;
+use crate::post::{Reply, in_words, judge, read};
 use crate::scrape::{authorization, client};
-
-/// No more of an answer is read: it is an error message, or next to nothing.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
-/// No more of an error message is shown.
-const SHOWN_CHARS_MAX: usize = 200;
 
 /// One Alertmanager.
 pub struct Alertmanager {
@@ -84,29 +79,16 @@ impl Alertmanager {
         headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
         if let Some(credentials) = &self.credentials {
             let said = authorization(credentials).await.map_err(Untold::Later)?;
-            let mut said = HeaderValue::try_from(said).map_err(|_| {
-                Untold::Refused("the credentials cannot stand in a header".to_owned())
-            })?;
-            said.set_sensitive(true);
             headers.insert(header::AUTHORIZATION, said);
         }
         let response =
             self.http.request(request).await.map_err(|it| Untold::Later(in_words(&it)))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-        if status.is_success() {
-            return Ok(());
+        let (status, headers) = (response.status(), response.headers().clone());
+        match judge(false, status, &headers, &read(response).await) {
+            Reply::Taken(_) => Ok(()),
+            Reply::Later(why, _) => Err(Untold::Later(why)),
+            Reply::Refused(why) => Err(Untold::Refused(why)),
         }
-        // The status has said what counts.
-        let said = body.map(Collected::to_bytes).unwrap_or_default();
-        let said = String::from_utf8_lossy(&said);
-        let line = said.trim().lines().next().unwrap_or_default();
-        let shown = line.chars().filter(|it| !it.is_control()).take(SHOWN_CHARS_MAX);
-        let why = format!("{status}: {}", shown.collect::<String>());
-        Err(match status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-            true => Untold::Later(why),
-            false => Untold::Refused(why),
-        })
     }
 }
 

@@ -115,10 +115,6 @@ impl Database {
         headers.extend(self.headers.iter().cloned());
         if let Some(credentials) = &self.credentials {
             let said = authorization(credentials).await.map_err(later)?;
-            let mut said = HeaderValue::try_from(said).map_err(|_| {
-                Unsent::Refused("the credentials cannot stand in a header".to_owned())
-            })?;
-            said.set_sensitive(true);
             headers.insert(header::AUTHORIZATION, said);
         }
         let response = self.http.request(request).await.map_err(|it| later(in_words(&it)))?;

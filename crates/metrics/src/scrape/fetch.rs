@@ -114,12 +114,7 @@ impl Fetch {
             headers.insert("x-prometheus-scrape-timeout-seconds", seconds);
         }
         if let Some(credentials) = &self.credentials {
-            let mut said: HeaderValue = authorization(credentials)
-                .await?
-                .parse()
-                .map_err(|_| "the credentials cannot stand in a header".to_owned())?;
-            said.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, said);
+            headers.insert(header::AUTHORIZATION, authorization(credentials).await?);
         }
         Ok(request)
     }
@@ -154,9 +149,9 @@ where
         .build(builder.enable_http1().wrap_connector(plain)))
 }
 
-/// How credentials are shown in a header.
-pub(crate) async fn authorization(credentials: &Credentials) -> Result<String, String> {
-    Ok(match credentials {
+/// Credentials as they are now, as a header.
+pub(crate) async fn authorization(credentials: &Credentials) -> Result<HeaderValue, String> {
+    let said = match credentials {
         Credentials::Basic { name, password } => {
             let both = format!("{name}:{}", secret(password).await?);
             format!("Basic {}", STANDARD.encode(both))
@@ -164,7 +159,11 @@ pub(crate) async fn authorization(credentials: &Credentials) -> Result<String, S
         Credentials::Shown { scheme, secret: shown } => {
             format!("{scheme} {}", secret(shown).await?)
         }
-    })
+    };
+    let said = HeaderValue::try_from(said);
+    let mut said = said.map_err(|_| "the credentials cannot stand in a header".to_owned())?;
+    said.set_sensitive(true);
+    Ok(said)
 }
 
 /// A secret as it is now: files of secrets are renewed.

@@ -8,6 +8,8 @@ use super::json;
 use crate::door::{self, Packing};
 
 const JSON: &str = "application/json";
+/// The warning beside an answer that `limit` has cut.
+pub(super) const CUT: &str = "results truncated due to limit";
 
 /// What is said to a request that has an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

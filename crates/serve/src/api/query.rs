@@ -5,7 +5,7 @@ use std::time::Duration;
 use evenkeel_promql::{Answer, Cancel, EvalError, Options, Query, Type, Value};
 use evenkeel_units::Clock;
 
-use super::answer::{Failed, Said};
+use super::answer::{CUT, Failed, Said};
 use super::asked::{Asked, parse_error};
 use super::json;
 use crate::server::World;
@@ -143,7 +143,7 @@ fn said(answer: Answer, at: i64, limit: Option<usize>) -> Said {
         Value::Scalar(_) | Value::Text(_) => false,
     };
     if is_cut {
-        warnings.push("results truncated due to limit".to_owned());
+        warnings.push(CUT.to_owned());
     }
     let mut data = String::new();
     json::value(&mut data, &value, at);

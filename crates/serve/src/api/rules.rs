@@ -12,9 +12,6 @@ use super::status::date;
 use crate::server::World;
 use crate::watch::{Alert, Health, Kind, Shown, ShownRule};
 
-/// What was never evaluated was in the year 1, as Go has it.
-const NEVER: &str = "0001-01-01T00:00:00Z";
-
 pub(super) fn alerts<C: Clock>(world: &World<C>) -> Said {
     let groups = world.watch.shown();
     let all = groups.iter().flat_map(|it| &it.rules).filter_map(|it| match &it.kind {
@@ -103,14 +100,13 @@ fn alert(to: &mut String, it: &Alert) {
     to.push_str(",\"annotations\":");
     json::names(to, it.annotations.iter().map(|(name, text)| (&**name, &**text)));
     let value = json::scientific(it.value);
-    let at = date(it.active_at);
+    let at = date(Some(it.active_at));
     texts(to, ',', &[("state", it.state.name()), ("activeAt", &at), ("value", &value)]);
     to.push('}');
 }
 
 fn evaluated(to: &mut String, at: Option<i64>, took: Duration) {
-    let at = at.map_or_else(|| NEVER.to_owned(), date);
-    texts(to, ',', &[("lastEvaluation", &at)]);
+    texts(to, ',', &[("lastEvaluation", &date(at))]);
     to.push_str(&format!(",\"evaluationTime\":{}", seconds(took)));
 }
 

@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use evenkeel_series::{Labels, Matcher};
 use evenkeel_units::Clock;
 
-use super::answer::{Failed, Said};
+use super::answer::{CUT, Failed, Said};
 use super::asked::Asked;
 use super::json;
 use crate::server::World;
-
-const CUT: &str = "results truncated due to limit";
 
 pub(super) fn series<C: Clock>(world: &World<C>, asked: &Asked) -> Result<Said, Failed> {
     let selectors = asked.selectors()?;

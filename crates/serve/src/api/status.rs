@@ -32,7 +32,7 @@ pub(super) fn build() -> Said {
 }
 
 pub(super) fn runtime<C: Clock>(world: &World<C>) -> Said {
-    let (began, (read_at, is_fine)) = (date(world.began), world.watch.read());
+    let (began, (read_at, is_fine)) = (date(Some(world.began)), world.watch.read());
     let folder = world.data.display().to_string();
     let retention = match world.store.options().retention {
         Some(time) => evenkeel_units::Human(time).to_string(),
@@ -43,7 +43,7 @@ pub(super) fn runtime<C: Clock>(world: &World<C>) -> Said {
     data.push_str(",\"CWD\":");
     json::text(&mut data, &folder);
     data.push_str(&format!(",\"reloadConfigSuccess\":{is_fine},\"lastConfigTime\":"));
-    json::text(&mut data, &date(read_at));
+    json::text(&mut data, &date(Some(read_at)));
     data.push_str(",\"corruptionCount\":0,\"storageRetention\":");
     json::text(&mut data, &retention);
     data.push('}');
@@ -136,8 +136,7 @@ fn one(to: &mut String, job: &str, target: &Target, health: &Health) {
         (Some(_), None) => "up",
         (Some(_), Some(_)) => "down",
     };
-    // What was never asked was asked in the year 1, as Go has it.
-    let asked = health.asked.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), date);
+    let asked = date(health.asked);
     to.push_str("{\"discoveredLabels\":");
     json::labels(to, &target.discovered);
     to.push_str(",\"labels\":");
@@ -159,6 +158,8 @@ fn one(to: &mut String, job: &str, target: &Target, health: &Health) {
     to.push_str(&format!(",\"lastScrapeDuration\":{}}}", health.took.as_secs_f64()));
 }
 
-pub(super) fn date(at: i64) -> String {
-    jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+/// A moment as a date; what never was, was in the year 1, as Go has it.
+pub(super) fn date(at: Option<i64>) -> String {
+    let at = at.map(|it| jiff::Timestamp::from_millisecond(it).unwrap_or_default());
+    at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |it| it.to_string())
 }

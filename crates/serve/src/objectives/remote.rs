@@ -16,6 +16,7 @@ use evenkeel_series::Labels;
 use evenkeel_slo::asking::parts::Rows;
 use evenkeel_slo::asking::{Answer, Question, When};
 use evenkeel_units::Human;
+use form_urlencoded::Serializer;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -217,8 +218,7 @@ impl Remote {
 
     /// What a query is worth at a moment, for each series.
     pub(super) async fn rows(&self, query: &str, at: Timestamp) -> Result<Rows, AskError> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("query", query);
+        let mut form = self.form(query);
         form.append_pair("time", &seconds(at.as_millisecond()));
         let said = self.post("query", form.finish()).await?;
         let data = said.get("data").unwrap_or(&Value::Null);
@@ -238,14 +238,20 @@ impl Remote {
         Ok(series.unwrap_or_default().iter().filter_map(row).collect())
     }
 
-    async fn part(&self, query: &str, when: When) -> Result<Answer, AskError> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
+    /// What is the same in every question.
+    fn form(&self, query: &str) -> Serializer<'static, String> {
+        let mut form = Serializer::new(String::new());
         form.append_pair("query", query);
         let timeout = i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX);
         form.append_pair("timeout", &seconds(timeout));
         // Thanos and VictoriaMetrics would answer for those of their parts that are there; others do not know these.
         form.append_pair("partial_response", "false");
         form.append_pair("deny_partial_response", "1");
+        form
+    }
+
+    async fn part(&self, query: &str, when: When) -> Result<Answer, AskError> {
+        let mut form = self.form(query);
         let path = match when {
             When::At(at) => {
                 form.append_pair("time", &seconds(at.as_millisecond()));
