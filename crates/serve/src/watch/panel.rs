@@ -164,6 +164,7 @@ impl Series for Remembered<'_, '_> {
 
 #[cfg(test)]
 mod tests {
+    use evenkeel_series::STALE;
     use evenkeel_tsdb::{Batch, Options as StoreOptions, Store};
 
     use super::*;
@@ -178,6 +179,8 @@ mod tests {
             // It begins again now and then, and is not there for a while.
             if minute % 700 < 650 {
                 batch.float(series, minute * 60_000, (minute % 411) as f64);
+            } else if minute % 700 == 650 {
+                batch.float(series, minute * 60_000, STALE);
             }
         }
         store.append(&batch).unwrap();

@@ -1,6 +1,5 @@
 //! Debian's Alertmanager, which hears of what burns and of its end.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::prometheus::listens_at;
 use crate::watch::{documents, now, until};
 use crate::world::World;
 
@@ -66,21 +66,6 @@ impl Drop for Alertmanager {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
-}
-
-/// The port at which a process listens.
-fn listens_at(pid: u32) -> Option<u16> {
-    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-    let held: BTreeSet<String> = descriptors
-        .filter_map(|it| Some(fs::read_link(it.ok()?.path()).ok()?.display().to_string()))
-        .collect();
-    fs::read_to_string("/proc/net/tcp").ok()?.lines().find_map(|line| {
-        let fields: Vec<_> = line.split_ascii_whitespace().collect();
-        let listens =
-            *fields.get(3)? == "0A" && held.contains(&format!("socket:[{}]", fields.get(9)?));
-        let (_, port) = fields.get(1)?.split_once(':')?;
-        listens.then(|| u16::from_str_radix(port, 16).ok())?
-    })
 }
 
 const SLO: &str = "\

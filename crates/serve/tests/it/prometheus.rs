@@ -74,7 +74,7 @@ pub(crate) fn ask(address: SocketAddr, line: &str, headers: &str, body: &[u8]) -
 }
 
 /// The port at which a process listens.
-fn listens_at(pid: u32) -> Option<u16> {
+pub(crate) fn listens_at(pid: u32) -> Option<u16> {
     let held: Vec<String> = fs::read_dir(format!("/proc/{pid}/fd"))
         .ok()?
         .filter_map(|it| Some(fs::read_link(it.ok()?.path()).ok()?.display().to_string()))
