@@ -113,7 +113,7 @@ enum Kind {
         query: String,
     },
     Figure {
-        /// With `$window`, which is a slice.
+        /// With `$window`, which is a slice, and its seconds.
         query: String,
         limit: Limit,
     },
@@ -161,7 +161,7 @@ impl Asking {
                 };
                 Kind::Share { side, query: query.text().to_owned() }
             }
-            Measure::Figure(it) => figure(it, slo.time_slices),
+            Measure::Figure(it) => figure(it),
             Measure::Composite(parts) => {
                 if parts.is_empty() || parts.len() > PARTS_MAX {
                     return Err(AskingError::Parts(name(), parts.len()));
@@ -385,7 +385,7 @@ fn reaching(target: Ratio, slice: Duration, counts: Vec<Option<Counts>>) -> Vec<
     slices::of(slice, counts.into_iter().map(kept))
 }
 
-fn figure(of: &Figure, slices: Option<TimeSlices>) -> Kind {
+fn figure(of: &Figure) -> Kind {
     use evenkeel_model::document::Comparison;
     match of {
         Figure::Gauge { query, limit } => {
@@ -398,9 +398,8 @@ fn figure(of: &Figure, slices: Option<TimeSlices>) -> Kind {
             Kind::Figure { query: text::stalest(timestamp, by, *max_age), limit }
         }
         Figure::Throughput { total, min } => {
-            let slice = slices.map_or(TimeSlices::LENGTH, |it| it.length);
             let limit = Limit { comparison: Comparison::AtLeast, limit: min.get() };
-            Kind::Figure { query: Sum::of(total).a_second(slice), limit }
+            Kind::Figure { query: Sum::of(total).a_second(), limit }
         }
     }
 }

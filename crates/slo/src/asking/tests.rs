@@ -210,3 +210,15 @@ fn the_target_of_slices_keeps_its_nines_in_rules() {
     let Ok(crate::rules::Queries::Raw { bad_ratio }) = queries else { panic!("{queries:?}") };
     assert!(bad_ratio.contains(">= bool 0.9999999"), "{bad_ratio}");
 }
+
+#[test]
+fn what_is_counted_in_a_slice_is_divided_by_its_length_however_long_it_had_to_be() {
+    let total = "total: 'sum(increase(orders_total[$window]))'";
+    let spec = "objective: 99%\nwindow: {calendar: year}\ntimeSlices: {length: 15s}";
+    let it = asking(&[&format!("{spec}\nsli: {{throughput: {{min: 5/s, {total}}}}}")]).unwrap();
+    for (length, slice) in [(DAY, 15), (365 * DAY, 45)] {
+        let [question] = it.slices(it.frame(last(length), SLICE)).try_into().unwrap();
+        let expected = format!("sum(\nsum(increase(orders_total[{slice}s]))\n) / {slice}");
+        assert_eq!(question.query, expected);
+    }
+}

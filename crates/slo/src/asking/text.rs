@@ -11,6 +11,8 @@ use crate::share::decimal;
 
 /// What stands for `rate` or `increase` in queries of ours.
 const FUNCTION: &str = "$function";
+/// What stands for the length of the window in seconds in queries of ours.
+const SECONDS: &str = "$seconds";
 /// What stands for the labels by which queries of ours are told apart.
 const LABELS: &str = "$labels";
 
@@ -36,7 +38,8 @@ enum Says {
 
 /// A query over a range.
 pub(super) fn over(query: &str, range: Duration) -> String {
-    query.replace(Query::WINDOW, &duration(range))
+    let seconds = decimal(range.as_secs_f64());
+    query.replace(Query::WINDOW, &duration(range)).replace(SECONDS, &seconds)
 }
 
 impl Sum {
@@ -78,13 +81,11 @@ impl Sum {
     }
 
     /// How many a second in a slice, whose length stands for `$window`.
-    pub(super) fn a_second(&self, slice: Duration) -> String {
+    pub(super) fn a_second(&self) -> String {
         match self.says {
             Says::Either => call(&self.text, "rate"),
             Says::Rate => format!("sum(\n{}\n)", self.text),
-            Says::Increase | Says::Unsaid => {
-                format!("sum(\n{}\n) / {}", self.text, decimal(slice.as_secs_f64()))
-            }
+            Says::Increase | Says::Unsaid => format!("sum(\n{}\n) / {SECONDS}", self.text),
         }
     }
 
