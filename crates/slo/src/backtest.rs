@@ -156,22 +156,37 @@ pub fn judge(
     report
 }
 
+/// A set of rules.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// What it is called.
+    pub name: String,
+    /// Its rules.
+    pub rules: Vec<Rule>,
+    /// Whether slower alerts are silent while a faster one fires.
+    pub inhibits: bool,
+}
+
 /// Sets of rules, each with its report, the best first: one that told of more incidents, then one that woke fewer for
 /// nothing, then one that told sooner, then one that paged less.
 pub fn rank(
     objective: Ratio,
-    candidates: Vec<(String, Vec<Rule>)>,
+    candidates: Vec<Candidate>,
     severity: Severity,
     history: &History,
     incidents: &Intervals,
     grace: Duration,
-) -> Vec<(String, Report)> {
-    let report = |rules: &[Rule]| {
-        let firings = replay(objective, rules, history);
+) -> Vec<(Candidate, Report)> {
+    let report = |of: &Candidate| {
+        let mut firings = replay(objective, &of.rules, history);
+        firings.iter_mut().for_each(|it| it.inhibited &= of.inhibits);
         judge(&firings, severity, incidents, grace, history.bounds())
     };
-    let mut all: Vec<_> =
-        candidates.into_iter().map(|(name, rules)| (name, report(&rules))).collect();
+    let reported = |it: Candidate| {
+        let report = report(&it);
+        (it, report)
+    };
+    let mut all: Vec<_> = candidates.into_iter().map(reported).collect();
     let total =
         |it: &Report| it.detection.iter().fold(Duration::ZERO, |sum, it| sum.saturating_add(*it));
     all.sort_by(|(_, a), (_, b)| {
@@ -186,15 +201,16 @@ pub fn rank(
 
 /// Sets of rules worth trying for a window: those that people use, and faster and slower pages. Rules that look further back
 /// than the window, or that hold although the budget lasts, are left out.
-pub fn candidates(window: Duration) -> Vec<(String, Vec<Rule>)> {
+pub fn candidates(window: Duration) -> Vec<Candidate> {
     let fits = |it: &Rule| it.long < window && it.factor >= Share::ONE;
+    let set = |name: &str, rules| Candidate { name: name.to_owned(), rules, inhibits: true };
     let mut all = vec![
-        ("workbook".to_owned(), catalogue::workbook(window)),
-        ("with a ticket a day".to_owned(), catalogue::sloth(window)),
-        ("1h, 6h, 24h".to_owned(), catalogue::hour_to_day(window)),
+        set("workbook", catalogue::workbook(window)),
+        set("with a ticket a day", catalogue::sloth(window)),
+        set("1h, 6h, 24h", catalogue::hour_to_day(window)),
     ];
-    for (_, rules) in &mut all {
-        rules.retain(fits);
+    for it in &mut all {
+        it.rules.retain(fits);
     }
     let hour = Duration::from_hours(1);
     for (percent, long) in [(1, hour / 2), (2, hour / 2), (1, hour), (5, hour), (5, 2 * hour)] {
@@ -203,10 +219,10 @@ pub fn candidates(window: Duration) -> Vec<(String, Vec<Rule>)> {
         if fits(&page) {
             let slower = catalogue::workbook(window).into_iter().skip(1);
             let name = format!("workbook, with {share} in {}", Human(long));
-            all.push((name, [page].into_iter().chain(slower).collect()));
+            all.push(set(&name, [page].into_iter().chain(slower).collect()));
         }
     }
-    all.retain(|(_, rules)| !rules.is_empty());
+    all.retain(|it| !it.rules.is_empty());
     all
 }
 
@@ -240,10 +256,18 @@ mod tests {
         [Interval::new(at(5_000), at(5_060))].into_iter().collect()
     }
 
+    fn workbook() -> Vec<Rule> {
+        catalogue::workbook(30 * DAY)
+    }
+
+    fn set(name: &str, rules: Vec<Rule>) -> Candidate {
+        Candidate { name: name.to_owned(), rules, inhibits: true }
+    }
+
     #[test]
     fn an_outage_is_told_of_within_minutes_and_over_soon_after() {
         let history = ten_days(outage);
-        let firings = replay(three_nines(), &catalogue::workbook(30 * DAY), &history);
+        let firings = replay(three_nines(), &workbook(), &history);
         let report = judge(&firings, Severity::Page, &incident(), MINUTE, history.bounds());
         assert_eq!((report.pages, report.incidents, report.detected), (1, 1, 1));
         assert_eq!((report.precision(), report.recall()), (Some(Share::ONE), Some(Share::ONE)));
@@ -255,7 +279,7 @@ mod tests {
     #[test]
     fn pages_without_an_incident_cost_precision_and_silence_costs_recall() {
         let history = ten_days(|it| if (2_000..2_060).contains(&it) { 100 } else { 0 });
-        let firings = replay(three_nines(), &catalogue::workbook(30 * DAY), &history);
+        let firings = replay(three_nines(), &workbook(), &history);
         let report = judge(&firings, Severity::Page, &incident(), MINUTE, history.bounds());
         assert_eq!((report.precision(), report.recall()), (Some(Share::ZERO), Some(Share::ZERO)));
         let quiet = judge(&[], Severity::Page, &Intervals::EMPTY, MINUTE, history.bounds());
@@ -265,7 +289,7 @@ mod tests {
     #[test]
     fn what_still_fires_at_the_end_fires_until_the_end() {
         let history = ten_days(|it| if it >= 14_000 { 100 } else { 0 });
-        let firings = replay(three_nines(), &catalogue::workbook(30 * DAY), &history);
+        let firings = replay(three_nines(), &workbook(), &history);
         assert_eq!(firings[0].time.to, history.bounds().to);
     }
 
@@ -277,14 +301,21 @@ mod tests {
             low_traffic: None,
             ..Rule::new("1m", Severity::Page, 2 * MINUTE, None, Share::of(10, 1))
         }];
-        let candidates = vec![
-            ("nervous".to_owned(), nervous),
-            ("deaf".to_owned(), Vec::new()),
-            ("workbook".to_owned(), catalogue::workbook(30 * DAY)),
-        ];
+        let candidates =
+            vec![set("nervous", nervous), set("deaf", Vec::new()), set("workbook", workbook())];
         let ranked = rank(three_nines(), candidates, Severity::Page, &history, &incident(), MINUTE);
-        let names: Vec<_> = ranked.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<_> = ranked.iter().map(|(it, _)| it.name.as_str()).collect();
         assert_eq!(names, ["workbook", "nervous", "deaf"]);
+    }
+
+    #[test]
+    fn who_wants_to_hear_of_everything_is_paged_by_slower_alerts_too() {
+        let history = ten_days(outage);
+        let all = Candidate { inhibits: false, ..set("all", workbook()) };
+        let candidates = vec![all, set("fastest", workbook())];
+        let ranked = rank(three_nines(), candidates, Severity::Page, &history, &incident(), MINUTE);
+        let pages: Vec<_> = ranked.iter().map(|(it, of)| (it.name.as_str(), of.pages)).collect();
+        assert_eq!(pages, [("fastest", 1), ("all", 2)]);
     }
 
     #[test]
@@ -302,9 +333,9 @@ mod tests {
     fn no_set_looks_further_back_than_the_window_or_tells_while_the_budget_lasts() {
         for window in [MINUTE, DAY] {
             let fits = |it: &Rule| it.long < window && it.factor >= Share::ONE;
-            assert!(candidates(window).iter().all(|(_, rules)| rules.iter().all(fits)));
+            assert!(candidates(window).iter().flat_map(|it| &it.rules).all(fits));
         }
-        let names = |window| candidates(window).into_iter().map(|it| it.0).collect::<Vec<_>>();
+        let names = |window| candidates(window).into_iter().map(|it| it.name).collect::<Vec<_>>();
         assert_eq!(names(MINUTE), ["workbook"]);
     }
 
@@ -312,6 +343,6 @@ mod tests {
     fn a_gap_pages_nobody() {
         let slices = (0..3_000).map(|it| (it < 1_000).then(|| Counts::with_bad(0, 100))).collect();
         let history = History::new(at(0), MINUTE, slices).unwrap();
-        assert_eq!(replay(three_nines(), &catalogue::workbook(30 * DAY), &history), []);
+        assert_eq!(replay(three_nines(), &workbook(), &history), []);
     }
 }

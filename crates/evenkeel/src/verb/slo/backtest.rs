@@ -6,7 +6,7 @@ use evenkeel_drill::Run;
 use evenkeel_model::Library;
 use evenkeel_model::document::Document;
 use evenkeel_serve::objectives::history;
-use evenkeel_slo::backtest::{self, Report, rank};
+use evenkeel_slo::backtest::{self, Candidate, Report, rank};
 use evenkeel_slo::burn::{Rule, Severity};
 use evenkeel_slo::explain::present;
 use evenkeel_slo::reading::burn_rules;
@@ -42,12 +42,7 @@ pub(crate) async fn run(args: BacktestArgs, screen: &Screen) -> Result<Exit, Fai
         let told = history(&source, it, over, slice).await.map_err(unasked)?;
         let within = incidents.within(over);
         let sets = candidates(it, &library);
-        let ranked = rank(it.promise, sets.clone(), Severity::Page, &told, &within, args.grace);
-        let rules = |name: &String| sets.iter().find(|it| it.0 == *name).map(|it| it.1.clone());
-        let ranked: Vec<_> = ranked
-            .into_iter()
-            .map(|(name, report)| Set { rules: rules(&name).unwrap_or_default(), name, report })
-            .collect();
+        let ranked = rank(it.promise, sets, Severity::Page, &told, &within, args.grace);
         all.push((it, told.coverage(over), within.pieces(), ranked));
     }
     let rows: Vec<_> = all
@@ -58,7 +53,7 @@ pub(crate) async fn run(args: BacktestArgs, screen: &Screen) -> Result<Exit, Fai
                 "name": it.name,
                 "coverage_ratio": covered,
                 "incidents": incidents,
-                "suggestion": best(ranked, *incidents).map(|it| &it.name),
+                "suggestion": best(ranked, *incidents).map(|it| &it.0.name),
                 "sets": ranked.iter().map(row).collect::<Vec<_>>(),
             })
         })
@@ -73,28 +68,25 @@ pub(crate) async fn run(args: BacktestArgs, screen: &Screen) -> Result<Exit, Fai
 }
 
 /// A set of rules, and how well it told of incidents.
-struct Set {
-    name: String,
-    rules: Vec<Rule>,
-    report: Report,
-}
+type Set = (Candidate, Report);
 
 /// The alerts of the objective, those of every policy among the documents, those that people use, and faster and slower ones.
-fn candidates(of: &Objective, library: &Library) -> Vec<(String, Vec<Rule>)> {
+fn candidates(of: &Objective, library: &Library) -> Vec<Candidate> {
     let unit = of.asking.unit();
-    let mut all = vec![("own".to_owned(), of.burn.clone())];
+    let set = |name: &str, rules, inhibits| Candidate { name: name.to_owned(), rules, inhibits };
+    let mut all = vec![set("own", of.burn.clone(), of.inhibits)];
     all.extend(library.items().iter().filter_map(|it| match it.document() {
         Document::AlertPolicy(it) if !it.name.is_empty() => {
-            Some((it.name.clone(), burn_rules(it, of.length, unit)))
+            Some(set(&it.name, burn_rules(it, of.length, unit), it.inhibit))
         }
         _ => None,
     }));
-    all.retain(|(_, rules)| !rules.is_empty());
+    all.retain(|it| !it.rules.is_empty());
     // Where time is counted, there are no few events.
     let fit =
         |it: Rule| Rule { low_traffic: it.low_traffic.filter(|_| unit == Unit::Events), ..it };
     let usual = backtest::candidates(of.length).into_iter();
-    all.extend(usual.map(|(name, rules)| (name, rules.into_iter().map(fit).collect())));
+    all.extend(usual.map(|it| Candidate { rules: it.rules.into_iter().map(fit).collect(), ..it }));
     all
 }
 
@@ -108,7 +100,7 @@ fn row(of: &Set) -> Value {
             "short_seconds": it.short.map(|it| it.as_secs_f64()),
         })
     };
-    let Set { name, rules, report } = of;
+    let (Candidate { name, rules, .. }, report) = of;
     json!({
         "name": name,
         "windows": rules.iter().map(window).collect::<Vec<_>>(),
@@ -125,15 +117,15 @@ fn row(of: &Set) -> Value {
 
 /// The best of those that are ranked; none where there was nothing to tell of, or nobody told of it.
 fn best(ranked: &[Set], incidents: usize) -> Option<&Set> {
-    ranked.first().filter(|it| incidents > 0 && it.report.detected > 0)
+    ranked.first().filter(|it| incidents > 0 && it.1.detected > 0)
 }
 
 fn shown(of: &Objective, over: Coverage, incidents: usize, ranked: &[Set]) -> String {
     // What comes of a few minutes is no rate of a month.
     let is_long = over.of >= Duration::from_hours(24);
     let mut text = format!("{}  {}\n", of.name, present(over));
-    let width = ranked.iter().map(|it| it.name.chars().count()).max().unwrap_or_default();
-    for Set { name, report: it, .. } in ranked {
+    let width = ranked.iter().map(|it| it.0.name.chars().count()).max().unwrap_or_default();
+    for (Candidate { name, .. }, it) in ranked {
         let month = is_long.then(|| format!(", {:.1} in 30 days", it.pages_per_month));
         let (pages, month) = (plural(it.pages, "page"), month.unwrap_or_default());
         text += &format!("  {name:width$}  {pages}{month}");
@@ -154,7 +146,7 @@ fn shown(of: &Objective, over: Coverage, incidents: usize, ranked: &[Set]) -> St
     if incidents == 0 {
         text += "  name what should have been told of by `--incident FROM..TO`, and it is said which is best\n";
     }
-    if let Some(Set { name, rules, .. }) = best(ranked, incidents) {
+    if let Some((Candidate { name, rules, .. }, _)) = best(ranked, incidents) {
         text += &format!("  suggested: {name}\n");
         for it in rules {
             let short = it.short.map(|it| format!(" and {}", Human(it))).unwrap_or_default();
