@@ -20,9 +20,11 @@
 //! text       the queries of a measure
 //! shares     the share of bad events as one query, for rules
 //! parts      the events told apart by a label
+//! blamed     bad time told apart by a label
 //! record     the answers of who counted the events by himself
 //! ```
 
+mod blamed;
 pub mod parts;
 mod question;
 mod record;
@@ -113,8 +115,10 @@ enum Kind {
         query: String,
     },
     Figure {
-        /// With `$window`, which is a slice, and its seconds.
+        /// Of the worst of its series, with `$window`, which is a slice, and its seconds.
         query: String,
+        /// The same of each of them; `None` where none of them by itself is judged.
+        each: Option<String>,
         limit: Limit,
     },
     Composite(Vec<(u32, Asking)>),
@@ -391,15 +395,17 @@ fn figure(of: &Figure) -> Kind {
         Figure::Gauge { query, limit } => {
             // Every series keeps the limit when the worst one does.
             let worst = if limit.comparison.wants_less() { "max" } else { "min" };
-            Kind::Figure { query: format!("{worst}(\n{query}\n)"), limit: *limit }
+            let each = query.clone();
+            Kind::Figure { query: format!("{worst}(\n{each}\n)"), each: Some(each), limit: *limit }
         }
         Figure::Freshness { timestamp, by, max_age } => {
             let limit = Limit { comparison: Comparison::AtMost, limit: max_age.as_secs_f64() };
-            Kind::Figure { query: text::stalest(timestamp, by, *max_age), limit }
+            let each = text::age(timestamp, by, *max_age);
+            Kind::Figure { query: format!("max({each})"), each: Some(each), limit }
         }
         Figure::Throughput { total, min } => {
             let limit = Limit { comparison: Comparison::AtLeast, limit: min.get() };
-            Kind::Figure { query: Sum::of(total).a_second(), limit }
+            Kind::Figure { query: Sum::of(total).a_second(), each: None, limit }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Attribution: who burned the budget.
 //!
-//! Bad events are told apart by a label (route, zone, customer), or by what went on when they happened: a deploy, an
-//! incident, a drill. The parts and what belongs to none of them add up to all bad events, so that nobody is blamed twice.
+//! Bad events, or bad time, are told apart by a label (route, zone, customer), by what a composite is made of, or by what went on
+//! when they happened: a deploy, an incident, a drill. The parts and what belongs to none of them add up to all bad events, so that nobody is blamed twice.
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,8 @@ pub struct Culprit {
 pub enum By {
     /// A label of the series.
     Label(String),
+    /// What a composite is made of.
+    Component,
     /// What went on when they happened.
     Cause,
 }
@@ -71,6 +73,7 @@ impl By {
     pub fn name(&self) -> &str {
         match self {
             Self::Label(it) => it,
+            Self::Component => "component",
             Self::Cause => "what went on",
         }
     }
@@ -111,6 +114,26 @@ pub fn by_label(
     most: usize,
 ) -> Attribution {
     Attribution::of(total, values, most)
+}
+
+/// By weights, by which everything bad is shared out to the last bit. The `most` heaviest are named.
+pub fn by_weight(
+    total: Counts,
+    weights: impl IntoIterator<Item = (String, f64)>,
+    most: usize,
+) -> Attribution {
+    let weights: Vec<_> = weights.into_iter().filter(|it| it.1 > 0.0 && it.1.is_finite()).collect();
+    let whole: f64 = weights.iter().map(|it| it.1).sum();
+    let (mut weight, mut told) = (0.0, 0);
+    let part = |(name, own): (String, f64)| {
+        weight += own;
+        // Of what is told up to here, so that what is rounded off goes to the next.
+        let until = (total.bad() as f64 * (weight / whole)).round() as u64;
+        let bad = until.saturating_sub(told);
+        told += bad;
+        (name, Counts::with_bad(bad, bad))
+    };
+    Attribution::of(total, weights.into_iter().map(part), most)
 }
 
 /// By what went on. Where several things did, the one that began last is taken: what changed last is the likeliest cause.
@@ -166,6 +189,16 @@ mod tests {
         let causes = [cause("it", 0, 6), cause("later", 4, 8)];
         let it = by_cause(&history, Interval::new(at(0), at(10)), &causes, 9);
         assert_eq!((told(&it), it.rest), (vec![("deploy it", 4), ("deploy later", 4)], 2));
+    }
+
+    #[test]
+    fn what_is_shared_out_by_weight_is_all_there_is() {
+        let weights = [("a", 1.0), ("b", 1.0), ("c", 1.0), ("d", 0.0), ("e", f64::NAN)];
+        let weights = weights.map(|(name, weight)| (name.to_owned(), weight));
+        let it = by_weight(Counts::with_bad(100, 400), weights, 9);
+        let parts: Vec<_> = it.culprits.iter().map(|it| it.counts.bad()).collect();
+        assert_eq!((parts, it.rest), (vec![34, 33, 33], 0));
+        assert_eq!(by_weight(Counts::with_bad(5, 9), [], 9).rest, 5);
     }
 
     proptest! {

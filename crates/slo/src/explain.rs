@@ -191,18 +191,18 @@ fn excluded(entry: &crate::exclusion::Entry<'_>) -> String {
     )
 }
 
-/// Explains who burned a budget.
-pub fn attribution(of: &Attribution, by: &str) -> Explained {
-    let culprit = |it: &crate::attribution::Culprit| {
-        let value = format!("{} ({})", it.counts.bad(), percent(it.share));
-        Explained::given(&it.name, value)
+/// Explains who burned a budget whose counts are of `unit`.
+pub fn attribution(of: &Attribution, by: &str, unit: Unit) -> Explained {
+    let part = |name: &str, bad: u64, share: Share| {
+        let Explained { value, .. } = counted(name, bad, unit);
+        Explained::given(name, format!("{value} ({})", percent(share)))
     };
+    let culprit = |it: &crate::attribution::Culprit| part(&it.name, it.counts.bad(), it.share);
     let mut parts: Vec<_> = of.culprits.iter().map(culprit).collect();
     if of.rest > 0 {
-        let share = percent(Share::of(of.rest, of.total.bad()));
-        parts.push(Explained::given("none of these", format!("{} ({share})", of.rest)));
+        parts.push(part("none of these", of.rest, Share::of(of.rest, of.total.bad())));
     }
-    let mut it = Explained::given("bad", of.total.bad().to_string());
+    let mut it = counted("bad", of.total.bad(), unit);
     it.inputs = parts;
     it.with_note(format!("by {by}"))
 }
@@ -279,11 +279,14 @@ budget left: 20 %  = 1 − budget spent
     fn who_burned_it_adds_up() {
         let values =
             [("a", 6), ("b", 1)].map(|(it, bad)| (it.to_owned(), Counts::with_bad(bad, 10)));
-        let it = attribution(&by_label(Counts::with_bad(8, 100), values, 1), "route");
+        let it = attribution(&by_label(Counts::with_bad(8, 100), values, 1), "route", Unit::Events);
         assert_eq!(
             it.to_string(),
             "bad: 8\n  (by route)\n  a: 6 (75 %)\n  none of these: 2 (25 %)\n"
         );
+        let minutes = by_label(Counts::with_bad(120_000, 600_000), [], 1);
+        let it = attribution(&minutes, "zone", Unit::Time);
+        assert_eq!(it.to_string(), "bad: 2m\n  (by zone)\n  none of these: 2m (100 %)\n");
     }
 
     #[test]

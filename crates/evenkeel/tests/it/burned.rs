@@ -17,10 +17,40 @@ spec:
   window: 6h
 ";
 
+const OF_TIME: &str = r"
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: by-slices}
+spec:
+  sli: {availability: {bad: errors_total, total: requests_total}}
+  objective: 90%
+  window: 6h
+  timeSlices: {length: 5m, target: 95%}
+---
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: disks}
+spec: {sli: {gauge: {query: free_ratio, value: '>= 0.1'}}, objective: 90%, window: 6h}
+---
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: both}
+spec: {sli: {composite: [{slo: by-slices, weight: 2}, {slo: disks}]}, objective: 90%, window: 6h}
+---
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: shares}
+spec:
+  sli: {raw: {errorRatio: 'sum(increase(errors_total[$window])) / sum(increase(requests_total[$window]))'}}
+  objective: 99%
+  window: 6h
+";
+
 const AT: &str = "2026-03-02T12:00:00Z";
 const AT_SECONDS: i64 = 1_772_452_800;
 
-/// Eight hours of two zones; one of them fails in the last hour, the other now and then.
+/// Eight hours of two zones; one of them fails in the last hour, the other now and then. Of two disks, one is full in the last
+/// half an hour.
 fn world() -> World {
     let world = World::new();
     world.write("slo.yaml", DOCUMENT);
@@ -43,6 +73,15 @@ fn world() -> World {
             };
             batch.float(requests, at, all);
             batch.float(errors, at, bad);
+        }
+    }
+    for disk in ["sda", "sdb"] {
+        let labels = Labels::of([("__name__", "free_ratio"), ("disk", disk)]);
+        let series = store.intern(&labels).unwrap();
+        for minute in 0..8 * 60 {
+            let at = (AT_SECONDS - (8 * 60 - minute) * 60 + 30) * 1000;
+            let is_full = disk == "sdb" && minute >= 7 * 60 + 30;
+            batch.float(series, at, if is_full { 0.05 } else { 0.5 });
         }
     }
     assert_eq!(store.backfill(&batch).unwrap().rejected, []);
@@ -88,6 +127,39 @@ fn bad_events_are_told_apart_by_label_and_by_what_went_on() {
     assert!((shares + cause["rest_ratio"].as_f64().unwrap() - 1.0).abs() < 1e-9, "{cause}");
     let (text, _) = explain(&world, &more[..4]);
     assert!(text.contains("(by zone)") && text.contains("(by what went on)"), "{text}");
+}
+
+#[test]
+fn bad_time_is_told_apart_by_label_and_by_component_or_it_is_said_why_not() {
+    let world = world();
+    world.write("time.yaml", OF_TIME);
+    let asked = ["slo", "explain", "time.yaml", "--source", "data", "--at", AT];
+    let output = world.run(&[&asked[..], &["--output", "json"]].concat());
+    let value = json(&said(&output));
+    let worst = |name: &str| {
+        let all = value["objectives"].as_array().unwrap();
+        let it = all.iter().find(|it| it["name"] == name).unwrap();
+        let part = &it["burned_by"][0]["parts"][0];
+        let by = it["burned_by"][0]["label"].as_str().or(it["burned_by"][0]["by"].as_str());
+        let minutes = part["bad_seconds"].as_f64().map(|it| it / 60.0);
+        (by.map(str::to_owned), part["name"].clone(), minutes, it["not_told_by_label"].clone())
+    };
+    let (by, name, minutes, _) = worst("by-slices");
+    assert_eq!((by.as_deref(), &name), (Some("zone"), &"b".into()), "{value:#}");
+    assert!((55.0..=65.0).contains(&minutes.unwrap()), "{value:#}");
+    let (by, name, minutes, _) = worst("disks");
+    assert_eq!((by.as_deref(), &name), (Some("disk"), &"sdb".into()), "{value:#}");
+    assert!((29.0..=31.0).contains(&minutes.unwrap()), "{value:#}");
+    // An hour that counts twice, and half an hour.
+    let (by, name, minutes, _) = worst("both");
+    assert_eq!((by.as_deref(), &name), (Some("component"), &"by-slices".into()), "{value:#}");
+    assert!((37.0..=43.0).contains(&minutes.unwrap()), "{value:#}");
+    let (by, _, _, why) = worst("shares");
+    assert_eq!((by, why.as_str()), (None, Some("its query says a share, and not whose it is")));
+    let text = said(&world.run(&asked));
+    let said =
+        "(by no label is it told who burned it: its query says a share, and not whose it is)";
+    assert!(text.contains(said) && text.contains("sdb: 30m (100 %)"), "{text}");
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn causes(view: &View) -> Markup {
     }
 }
 
-/// The same bad events, told apart by labels.
+/// The same, told apart by labels or by components.
 fn labels(view: &View) -> Markup {
     let told = |(label, told): &(String, Attribution)| {
         let all = told.total.bad().max(1);
@@ -146,7 +146,7 @@ fn labels(view: &View) -> Markup {
         let columns = [Column::Words("Value"), Column::Figures("Bad"), Column::Words("Share")];
         html! {
             h3.rungs-head { "By " (label) }
-            (piece::table(&format!("Bad events by {label}"), &columns, &rows))
+            (piece::table(&format!("Bad {} by {label}", view.events_word()), &columns, &rows))
         }
     };
     let some = view.sheet.by_label.iter().take(LABELS_MAX).filter(|it| !it.1.culprits.is_empty());

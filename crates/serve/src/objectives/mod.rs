@@ -15,7 +15,7 @@ mod judging;
 mod remote;
 mod source;
 
-pub use blame::blame;
+pub use blame::{Blame, blame};
 pub use judging::{Ask, Asked, Counting, Judged, count, history, judge};
 pub(crate) use judging::{SLICES, Told, is_by_pieces, judge_by};
 pub use remote::{Access, RemoteError};

@@ -20,7 +20,7 @@ pub const ROWS_MAX: usize = 1_000;
 pub type Rows = Vec<(Labels, f64)>;
 
 impl Asking {
-    /// What to ask for the busiest series of a time, of one side and of all; nothing where no events are counted.
+    /// What to ask for the busiest series of a time, of one side and of all; nothing where no events are asked for.
     pub fn busiest(&self, over: Duration) -> Option<[String; 2]> {
         self.sides(|it| it.apart(over, "without (le)"))
     }
@@ -29,13 +29,13 @@ impl Asking {
     /// counted.
     pub fn by_label(&self, over: Duration, label: &str) -> Option<[String; 2]> {
         let label = promql::label(label);
-        self.sides(|it| it.apart(over, &format!("by ({label})")))
+        self.sides(|it| it.apart(over, &format!("by ({label})"))).filter(|_| self.slices.is_none())
     }
 
     fn sides(&self, query: impl Fn(&Sum) -> String) -> Option<[String; 2]> {
         let Kind::Events { selected, total, .. } = &self.kind else { return None };
         let top = |it| format!("topk({ROWS_MAX}, {})", query(it));
-        self.slices.is_none().then(|| [selected, total].map(top))
+        Some([selected, total].map(top))
     }
 
     /// The counts of each value of a label, as the answers to [`by_label`](Self::by_label) say. Where only one side has the

@@ -52,7 +52,7 @@ impl Asking {
             },
             Kind::Share { side: Side::Bad, query } => query.clone(),
             Kind::Share { side: Side::Good, query } => format!("1 - (\n{query}\n)"),
-            Kind::Figure { query, limit } => {
+            Kind::Figure { query, limit, .. } => {
                 let sign = limit.comparison.symbol();
                 in_slices(&format!("({query}) {sign} bool {}", limit.limit))
             }

@@ -183,15 +183,15 @@ pub(super) fn spellings(bound: f64) -> String {
     all.join("|").replace('.', "\\.").replace('+', "\\+")
 }
 
-/// How long ago the stalest key was renewed, in seconds.
+/// How long ago each key was renewed, in seconds.
 ///
 /// A series that has ended is not there to be stale. So it is looked for as long again as data may be old, and an hour at
 /// least; after that it was given up.
-pub(super) fn stalest(timestamp: &SeriesSelector, by: &[String], max_age: Duration) -> String {
+pub(super) fn age(timestamp: &SeriesSelector, by: &[String], max_age: Duration) -> String {
     let reach = duration(max_age.saturating_mul(2).max(Duration::from_hours(1)));
     let last = format!("max_over_time({timestamp}[{reach}])");
     match by {
-        [] => format!("max(time() - {last})"),
-        keys => format!("max(time() - max by ({}) ({last}))", keys.join(", ")),
+        [] => format!("time() - {last}"),
+        keys => format!("time() - max by ({}) ({last})", keys.join(", ")),
     }
 }

@@ -1,7 +1,7 @@
 //! `slo explain`: how what is left of a budget was computed, and who burned it.
 
 use evenkeel_model::diagnostic::in_one_line;
-use evenkeel_serve::objectives::{Judged, Source, blame, judge};
+use evenkeel_serve::objectives::{Blame, Judged, Source, blame, judge};
 use evenkeel_slo::attribution::{Attribution, By, Cause};
 use evenkeel_slo::exclusion::ledger;
 use evenkeel_slo::explain::{Explained, account, attribution};
@@ -23,7 +23,7 @@ pub(crate) async fn run(args: ExplainArgs, screen: &Screen) -> Result<Exit, Fail
     let mut all = Vec::new();
     for it in objectives {
         let judged = judge(source, it, *at).await.map_err(unasked)?;
-        let told = told_apart(source, it, &judged, &causes, screen).await;
+        let blame = told_apart(source, it, &judged, &causes, screen).await;
         let standing = &judged.standing;
         let taken_out = ledger(&it.exclusions, it.elapsed(*at), &judged.history);
         let mut tree = account(
@@ -33,14 +33,18 @@ pub(crate) async fn run(args: ExplainArgs, screen: &Screen) -> Result<Exit, Fail
             standing.coverage,
             Some(&taken_out),
         );
-        tree.inputs.extend(told.iter().map(|(by, told)| attribution(told, by.name())));
+        let unit = it.asking.unit();
+        let told = blame.told.iter();
+        tree.inputs.extend(told.map(|(by, told)| attribution(told, by.name(), unit)));
         tree.inputs.extend(judged.queries.iter().map(|it| Explained::given("asked", it.as_str())));
+        let why = blame.untold.as_ref();
+        tree.notes.extend(why.map(|it| format!("by no label is it told who burned it: {it}")));
         tree.notes.extend(judged.flaw.clone());
-        all.push((it, tree, told));
+        all.push((it, tree, blame));
     }
-    let row = |(it, tree, told): &(&Objective, Explained, Vec<(By, Attribution)>)| {
-        let told: Vec<_> = told.iter().map(|(by, told)| burned(it, by, told)).collect();
-        json!({"name": it.name, "budget": tree, "burned_by": told})
+    let row = |(it, tree, blame): &(&Objective, Explained, Blame)| {
+        let told: Vec<_> = blame.told.iter().map(|(by, told)| burned(it, by, told)).collect();
+        json!({"name": it.name, "budget": tree, "burned_by": told, "not_told_by_label": blame.untold})
     };
     let rows: Vec<_> = all.iter().map(row).collect();
     screen.show(&json!({"at": at, "objectives": rows}), || {
@@ -56,11 +60,11 @@ pub(super) async fn told_apart(
     judged: &Judged,
     causes: &[Cause],
     screen: &Screen,
-) -> Vec<(By, Attribution)> {
+) -> Blame {
     blame(source, of, judged, causes).await.unwrap_or_else(|error| {
         let why = in_one_line(&error);
         screen.say(&format!("who burned the budget of `{}` is not known: {why}", of.name));
-        Vec::new()
+        Blame { told: Vec::new(), untold: Some(why) }
     })
 }
 
@@ -73,13 +77,14 @@ fn burned(of: &Objective, by: &By, told: &Attribution) -> Value {
         }
         value
     };
-    let label = match by {
-        By::Label(it) => Some(it),
-        By::Cause => None,
+    let (by, label) = match by {
+        By::Label(it) => ("label", Some(it)),
+        By::Component => ("component", None),
+        By::Cause => ("cause", None),
     };
     let rest = Share::of(told.rest, told.total.bad());
     json!({
-        "by": if label.is_some() { "label" } else { "cause" },
+        "by": by,
         "label": label,
         "parts": told.culprits.iter().map(part).collect::<Vec<_>>(),
         "rest_ratio": rest.get(),

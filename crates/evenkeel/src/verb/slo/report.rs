@@ -23,9 +23,9 @@ pub(crate) async fn run(args: SloReportArgs, screen: &Screen) -> Result<Exit, Fa
     let mut sheets = Vec::new();
     for of in objectives {
         let judged = judge(source, of, *at).await.map_err(unasked)?;
-        let told = told_apart(source, of, &judged, &causes, screen).await;
-        let by_label = told.into_iter().filter_map(|(by, told)| match by {
-            By::Label(label) => Some((label, told)),
+        let blame = told_apart(source, of, &judged, &causes, screen).await;
+        let by_label = blame.told.into_iter().filter_map(|(by, told)| match by {
+            By::Label(_) | By::Component => Some((by.name().to_owned(), told)),
             // By causes it is told anew: with the pages that the alerts would have sent.
             By::Cause => None,
         });
