@@ -40,4 +40,4 @@ pub use door::{Token, TokenError};
 pub use forward::Unforwarded;
 pub use history::{Brought, HistoryError, bring};
 pub use server::{RunError, ServeError, Server};
-pub use settings::{Again, Settings, Wanted};
+pub use settings::{Again, Events, Settings, Wanted};

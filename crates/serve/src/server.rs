@@ -30,7 +30,7 @@ use crate::forward::{Forward, Unforwarded};
 use crate::ingest::Ingest;
 use crate::intake::Stored;
 use crate::own::Counts;
-use crate::settings::{Again, Settings, Wanted};
+use crate::settings::{Again, Events, Settings, Wanted};
 use crate::watch::{self as watching, Tellers, Watch};
 
 /// Clients keep connections for the next request.
@@ -89,6 +89,8 @@ pub(crate) struct World<C> {
     pub(crate) url: String,
     /// When it began, in milliseconds since 1970.
     pub(crate) began: i64,
+    /// What went on, as the pages tell it.
+    pub(crate) events: Option<Events>,
     /// Held by whoever reads the files again: one after the other, so that all goes on by the same.
     again: Mutex<Option<Again>>,
     /// What goes on with scraping.
@@ -157,7 +159,7 @@ impl<C: Clock + Clone + 'static> Server<C> {
     /// # Errors
     /// When one of these cannot be done, or others could ask without a token.
     pub fn open(settings: Settings, clock: C) -> Result<Self, ServeError> {
-        let Settings { listen, token, data, wanted, again } = settings;
+        let Settings { listen, token, data, wanted, again, events } = settings;
         let guard = match token {
             Some(token) => Guard::Token(token),
             None if listen.ip().is_loopback() => Guard::Host,
@@ -195,6 +197,7 @@ impl<C: Clock + Clone + 'static> Server<C> {
             data: std::path::absolute(&data).unwrap_or(data),
             url: format!("http://{address}"),
             began,
+            events,
             again: Mutex::new(again),
             pools: new_pools,
             clock: clock.clone(),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use evenkeel_metrics::config::Config;
 use evenkeel_metrics::rules::Group;
+use evenkeel_slo::Interval;
+use evenkeel_slo::attribution::Cause;
 
 use crate::door::Token;
 use crate::watch::Documents;
@@ -23,6 +25,8 @@ pub struct Settings {
     pub wanted: Wanted,
     /// Reads the files again; without it they are read once.
     pub again: Option<Again>,
+    /// Says what went on while budgets burned; without it nobody knows of anything.
+    pub events: Option<Events>,
 }
 
 /// What the files of a server ask for.
@@ -51,6 +55,29 @@ impl Again {
     }
 }
 
+/// Says what went on in a time: deploys, incidents and drills. It is asked anew for each round that somebody looks at.
+pub struct Events(Box<dyn Fn(Interval) -> Result<Vec<Cause>, String> + Send + Sync>);
+
+impl Events {
+    /// As `say` says, or what keeps it from knowing.
+    pub fn new(
+        say: impl Fn(Interval) -> Result<Vec<Cause>, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Box::new(say))
+    }
+
+    /// What went on in a time.
+    pub(crate) fn of(&self, time: Interval) -> Result<Vec<Cause>, String> {
+        (self.0)(time)
+    }
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str("Events(…)")
+    }
+}
+
 impl std::fmt::Debug for Again {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         to.write_str("Again(…)")
@@ -60,6 +87,13 @@ impl std::fmt::Debug for Again {
 impl Settings {
     /// A server that nobody needs a token for, that scrapes nothing and judges nothing.
     pub fn new(listen: SocketAddr, data: impl Into<PathBuf>) -> Self {
-        Self { listen, token: None, data: data.into(), wanted: Wanted::default(), again: None }
+        Self {
+            listen,
+            token: None,
+            data: data.into(),
+            wanted: Wanted::default(),
+            again: None,
+            events: None,
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::slo::EventArgs;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Metrics {
     /// Start a metric store: it scrapes, takes in remote write and OTLP, judges objectives, and answers as Prometheus does.
@@ -45,6 +47,8 @@ pub(crate) struct ServeArgs {
     /// File with what requests must bring: `Authorization: Bearer TOKEN`.
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) went_on: EventArgs,
 }
 
 /// A port of this machine, or an address with one.

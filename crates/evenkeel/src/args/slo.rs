@@ -111,11 +111,18 @@ pub(crate) struct WatchArgs {
     pub(crate) every: Duration,
 }
 
-/// What went on while a budget burned.
+/// Objectives, and what went on while their budgets burned.
 #[derive(Args, Debug)]
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) went_on: EventArgs,
+}
+
+/// What went on: deploys, incidents and drills.
+#[derive(Args, Debug)]
+pub(crate) struct EventArgs {
     /// Something that went on, as KIND:NAME=FROM..TO, where the kind is deploy, incident or drill; a deploy without its end is
     /// to blame for an hour. More than once for several.
     #[arg(long = "event", value_name = "EVENT", value_parser = event)]

@@ -9,11 +9,12 @@ use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::yaml::read_bounded;
 use evenkeel_model::{Diagnostic, Library, render};
 use evenkeel_serve::watch::Documents;
-use evenkeel_serve::{Again, Brought, ServeError, Server, Settings, Token, Wanted, bring};
+use evenkeel_serve::{Again, Brought, Events, ServeError, Server, Settings, Token, Wanted, bring};
 use evenkeel_units::SystemClock;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::documents::{gather, plural, read, wrong};
+use super::slo::causes;
 use crate::args::metrics::{ImportArgs, ServeArgs};
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
@@ -37,6 +38,12 @@ pub(crate) async fn serve(args: ServeArgs, screen: &Screen) -> Result<Exit, Fail
         args.token_file.as_deref().map(Token::from_file).transpose().map_err(|it| {
             Failure::usage(in_one_line(&it)).help("`openssl rand -hex 32` makes one")
         })?;
+    // Whatever is wrong with them now is told now, and not when somebody looks at a page.
+    causes::named(&args.went_on)?;
+    let events = args.went_on;
+    let events = Events::new(move |over| {
+        causes::went_on(&events, over).map(|it| it.0).map_err(|it| it.message)
+    });
     let kept = args.data.display().to_string();
     let does = done(&wanted);
     let again = Again::new(move || match files.read() {
@@ -44,8 +51,13 @@ pub(crate) async fn serve(args: ServeArgs, screen: &Screen) -> Result<Exit, Fail
         Err(Unread::Wrong(all)) => Err(render(&all, false)),
         Err(Unread::Failed(failure)) => Err(failure.message),
     });
-    let settings =
-        Settings { token, wanted, again: Some(again), ..Settings::new(args.listen, args.data) };
+    let settings = Settings {
+        token,
+        wanted,
+        again: Some(again),
+        events: Some(events),
+        ..Settings::new(args.listen, args.data)
+    };
     let server = Server::open(settings, SystemClock::start()).map_err(|it| failure(&it))?;
     let found = server.recovery();
     for (file, bytes) in &found.torn {

@@ -36,7 +36,7 @@ impl Server {
     }
 
     /// The body of the answer to a path.
-    fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
         let head =
             format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address);
@@ -96,6 +96,10 @@ fn a_configuration_with_mistakes_is_refused_with_their_places() {
     }
     let output = world.run(&["metrics", "serve", "--config", "nowhere.yml"]);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    world.write("events.jsonl", "{\"kind\": \"party\"}\n");
+    let output = world.run(&["metrics", "serve", "--events", "events.jsonl"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("events.jsonl:1:"), "{}", said(&output));
     assert!(!world.folder().join("evenkeel-metrics").exists());
 }
 

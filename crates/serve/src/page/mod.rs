@@ -17,8 +17,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use evenkeel_report::slo::{self, Served, Sheet};
+use evenkeel_slo::attribution::Cause;
 use evenkeel_slo::standing::Counted;
-use evenkeel_slo::{Coverage, History, Objective};
+use evenkeel_slo::{Coverage, History, Interval, Objective};
 use evenkeel_units::Clock;
 use http_body_util::Full;
 use hyper::{Response, StatusCode};
@@ -107,20 +108,13 @@ const HTML: &str = "text/html; charset=utf-8";
 async fn newer<C: Clock>(world: &World<C>, after: u64) -> Option<Arc<Round>> {
     let end = Instant::now() + WAIT;
     loop {
-        let last = world.watch.last().or_else(|| nothing(world));
+        let last = world.watch.last();
         let is_newer = last.as_ref().is_some_and(|it| number(it) > after);
         if is_newer || Instant::now() >= end {
             return last;
         }
         tokio::time::sleep(LOOK).await;
     }
-}
-
-/// A server without objectives has judged all of them.
-fn nothing<C: Clock>(world: &World<C>) -> Option<Arc<Round>> {
-    let is_idle = world.wanted().documents.objectives.is_empty();
-    let at = Timestamp::from_millisecond(world.began).unwrap_or_default();
-    is_idle.then(|| Arc::new(Round { at, took: Duration::ZERO, all: Vec::new() }))
 }
 
 /// Rounds are told apart by their moment.
@@ -136,17 +130,19 @@ async fn draw<C: Clock>(world: &World<C>, round: &Round, path: &str) -> Option<S
     let every_seconds = u32::try_from(every).unwrap_or(u32::MAX);
     let served = Served { number: number(round), every_seconds: every_seconds.max(1) };
     let Some(name) = path.strip_prefix("/slo/") else {
+        let (causes, flaw) = went_on(world, round, &round.all);
         let sheet = |it: &Stood| {
-            let judged = judged(it, round.at);
+            let judged = judged(it, round.at, flaw.as_deref());
             let course = coarse(&it.objective, &judged);
-            sheet_of(&it.objective, known(documents, &it.objective), judged, course)
+            sheet_of(&it.objective, known(documents, &it.objective, &causes), judged, course)
         };
         let sheets: Vec<Sheet> = round.all.iter().map(sheet).collect();
         return Some(slo::overview(&sheets, served));
     };
     let stood = round.all.iter().find(|it| slo::segment(&it.objective.name) == name)?;
     let of = &*stood.objective;
-    let mut judged = judged(stood, round.at);
+    let (causes, flaw) = went_on(world, round, std::slice::from_ref(stood));
+    let mut judged = judged(stood, round.at, flaw.as_deref());
     let source = Source::Snapshot(Box::new(world.store.snapshot()));
     let course = match course(&source, of, &judged).await {
         Ok(it) => it,
@@ -156,20 +152,39 @@ async fn draw<C: Clock>(world: &World<C>, round: &Round, path: &str) -> Option<S
             coarse(of, &judged)
         }
     };
-    let sheet = sheet_of(of, known(documents, of), judged, course);
+    let sheet = sheet_of(of, known(documents, of, &causes), judged, course);
     Some(slo::page(&sheet, served))
 }
 
-/// What the documents say of an objective. They were read before, and are right.
-fn known(documents: &Documents, of: &Objective) -> Known {
-    let known = Known::of(&documents.library, of).unwrap_or_default();
-    Known { source: "the samples of this server".to_owned(), ..known }
+/// What went on while the budgets of some objectives burned, or what keeps it from being known.
+fn went_on<C: Clock>(
+    world: &World<C>,
+    round: &Round,
+    of: &[Stood],
+) -> (Vec<Cause>, Option<String>) {
+    let from = of.iter().map(|it| it.objective.elapsed(round.at).from).min();
+    let over = Interval::new(from.unwrap_or(round.at), round.at);
+    match world.events.as_ref().map(|it| it.of(over)) {
+        None => (Vec::new(), None),
+        Some(Ok(causes)) => (causes, None),
+        Some(Err(why)) => (Vec::new(), Some(why)),
+    }
 }
 
-/// How an objective stood; one that could not be judged has no data, and says why.
-fn judged(of: &Stood, at: Timestamp) -> Judged {
+/// What the documents say of an objective, and what went on. They were read before, and are right.
+fn known(documents: &Documents, of: &Objective, causes: &[Cause]) -> Known {
+    let known = Known::of(&documents.library, of).unwrap_or_default();
+    let source = "the samples of this server".to_owned();
+    Known { causes: causes.to_vec(), source, ..known }
+}
+
+/// How an objective stood; one that could not be judged has no data, and says why. What else is wrong is said where nothing is
+/// wrong with it.
+fn judged(of: &Stood, at: Timestamp, flaw: Option<&str>) -> Judged {
     match &of.judged {
-        Ok(it) => it.clone(),
+        Ok(it) => {
+            Judged { flaw: it.flaw.clone().or_else(|| flaw.map(str::to_owned)), ..it.clone() }
+        }
         Err(error) => {
             let elapsed = of.objective.elapsed(at);
             let coverage = Coverage { present: Duration::ZERO, of: elapsed.length() };

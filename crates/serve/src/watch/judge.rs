@@ -64,7 +64,7 @@ impl Judge {
         (self.pace, self.known) = (pace, Known::default());
     }
 
-    /// Judges all objectives as of now.
+    /// Judges all objectives as of now; where there are none, that is done at once.
     pub(super) async fn round<C: Clock>(
         &mut self,
         world: &World<C>,
@@ -72,9 +72,6 @@ impl Judge {
         setting: &Setting<'_>,
     ) {
         self.pace.begin(world.now());
-        if wanted.documents.objectives.is_empty() && self.figures.is_empty() {
-            return;
-        }
         let late = setting.store.options().late;
         let arrivals = Arrivals { late, earliest: world.stored.earliest() };
         let snapshot = setting.store.snapshot();

@@ -40,11 +40,6 @@ impl Written {
         self.write(store, at, Vec::new())
     }
 
-    /// Whether nothing is there that would have to be ended.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Whether the store knew all handles.
     fn append(
         &mut self,

@@ -1,7 +1,13 @@
 //! Objectives in a browser, as a server answers them: text here; what a browser makes of it is tested where the pages are drawn.
 
+use std::sync::{Arc, Mutex};
+
+use evenkeel_serve::Events;
+use evenkeel_slo::Interval;
+use evenkeel_slo::attribution::{Cause, Kind};
+
 use crate::watch::{documents, now, until};
-use crate::world::World;
+use crate::world::{World, settings};
 
 const SLOS: &str = "\
 apiVersion: evenkeel.dev/v1
@@ -53,6 +59,34 @@ fn objectives_have_an_overview_and_a_page_each_that_follow_the_rounds() {
     {
         assert_eq!(world.send(request, b"").status, status, "{request}");
     }
+}
+
+#[test]
+fn a_page_knows_what_went_on_as_it_is_said_when_somebody_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = Arc::new(Mutex::new(Ok(Vec::new())));
+    let events = Arc::clone(&said);
+    let mut settings = settings(folder.path(), "global: {evaluation_interval: 200ms}");
+    settings.wanted.documents = Arc::new(documents(SLOS));
+    settings.events = Some(Events::new(move |_| events.lock().unwrap().clone()));
+    let world = World::of(settings, None);
+    let at = now();
+    let grown: Vec<_> = (0..20)
+        .flat_map(|it| {
+            [("all_total", 20), ("bad_total", 1)]
+                .map(|(name, each)| (at - 1200 + it * 60, name, (it * each) as f64))
+        })
+        .collect();
+    assert_eq!(world.write(&grown).status, 204);
+    let page = until(|| world.get("/slo/available"), |it| it.body.contains("plot-course")).body;
+    assert!(page.contains("No deploy, drill or incident is known of"), "{page}");
+    let moment = |seconds| jiff::Timestamp::from_second(seconds).unwrap();
+    let time = Interval::new(moment(at - 900), moment(at - 300));
+    *said.lock().unwrap() = Ok(vec![Cause { kind: Kind::Deploy, name: "v<42>".to_owned(), time }]);
+    let page = until(|| world.get("/slo/available"), |it| it.body.contains("v&lt;42&gt;")).body;
+    assert!(page.contains("deploy · "), "{page}");
+    *said.lock().unwrap() = Err("events.jsonl:7:1: this is no event".to_owned());
+    until(|| world.get("/slo/available"), |it| it.body.contains("events.jsonl:7:1"));
 }
 
 #[test]

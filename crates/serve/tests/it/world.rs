@@ -67,7 +67,7 @@ impl World {
         Self::of(Settings { again, ..settings(folder, config) }, None)
     }
 
-    fn of(settings: Settings, token: Option<&'static str>) -> Self {
+    pub(crate) fn of(settings: Settings, token: Option<&'static str>) -> Self {
         let (told, address) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -173,7 +173,7 @@ impl Drop for World {
     }
 }
 
-fn settings(folder: &Path, config: &str) -> Settings {
+pub(crate) fn settings(folder: &Path, config: &str) -> Settings {
     Settings {
         wanted: wanted(config).unwrap(),
         ..Settings::new(([127, 0, 0, 1], 0).into(), folder)

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::asked::Asked;
-use crate::args::slo::ExplainArgs;
+use crate::args::slo::EventArgs;
 use crate::exit::Failure;
 use crate::screen::Screen;
 
@@ -40,27 +40,42 @@ struct Line {
 
 /// What went on: of a run its faults, else what the arguments name and the runs of drills in the time that matters.
 pub(super) fn causes(
-    args: &ExplainArgs,
+    args: &EventArgs,
     asked: &Asked,
     screen: &Screen,
 ) -> Result<Vec<Cause>, Failure> {
+    if let Some(run) = &asked.run {
+        let fault = |(name, time)| Cause { kind: Kind::Drill, name, time };
+        let faults = run.faults_on_clocks().into_iter().map(fault);
+        return Ok(named(args)?.into_iter().chain(faults).collect());
+    }
+    let from = asked.objectives.iter().map(|it| it.elapsed(asked.at).from).min();
+    let over = Interval::new(from.unwrap_or(asked.at), asked.at);
+    let (causes, unread) = went_on(args, over)?;
+    unread.iter().for_each(|it| screen.say(it));
+    Ok(causes)
+}
+
+/// What the arguments name, as files say it now, and the runs of drills that sent load in a time. Runs that cannot be read are
+/// left out, and said beside it.
+pub(crate) fn went_on(
+    args: &EventArgs,
+    over: Interval,
+) -> Result<(Vec<Cause>, Vec<String>), Failure> {
+    let (mut all, mut unread) = (named(args)?, Vec::new());
+    drills(&args.runs, over, &mut all, &mut unread);
+    Ok((all, unread))
+}
+
+/// What the arguments name, one by one and in files.
+pub(crate) fn named(args: &EventArgs) -> Result<Vec<Cause>, Failure> {
     let mut all = args.events.clone();
     for file in &args.event_files {
         read(file, &mut all)?;
     }
-    if all.len() > CAUSES_MAX {
-        let found = all.len();
+    let found = all.len();
+    if found > CAUSES_MAX {
         return Err(Failure::usage(format!("{found} events are more than {CAUSES_MAX}")));
-    }
-    match &asked.run {
-        Some(run) => {
-            let fault = |(name, time)| Cause { kind: Kind::Drill, name, time };
-            all.extend(run.faults_on_clocks().into_iter().map(fault));
-        }
-        None => {
-            let from = asked.objectives.iter().map(|it| it.elapsed(asked.at).from).min();
-            drills(&args.runs, from.unwrap_or(asked.at), asked.at, screen, &mut all);
-        }
     }
     Ok(all)
 }
@@ -129,24 +144,24 @@ fn why(of: &serde_json::Error) -> String {
     text.rsplit_once(" at line ").map_or(text.as_str(), |it| it.0).to_owned()
 }
 
-/// The runs of drills that sent load between two moments. One that cannot be read is said, and left out.
-fn drills(dir: &Path, from: Timestamp, at: Timestamp, screen: &Screen, into: &mut Vec<Cause>) {
+/// The runs of drills that sent load in a time.
+fn drills(dir: &Path, over: Interval, into: &mut Vec<Cause>, unread: &mut Vec<String>) {
     let folders = Runs::at(dir).list().unwrap_or_else(|error| {
-        screen.say(&format!("runs are left out: cannot list {}: {error}", dir.display()));
+        unread.push(format!("runs are left out: cannot list {}: {error}", dir.display()));
         Vec::new()
     });
     for folder in folders.iter().rev().take(RUNS_MAX) {
         let file = folder.join(JOURNAL);
         let written = std::fs::metadata(&file).and_then(|it| it.modified()).ok();
-        if written.is_some_and(|it| it < SystemTime::from(from)) {
+        if written.is_some_and(|it| it < SystemTime::from(over.from)) {
             continue;
         }
         match glance(&file) {
             Ok(run) => {
-                let run = run.filter(|it| it.1.meets(Interval::new(from, at)));
+                let run = run.filter(|it| it.1.meets(over));
                 into.extend(run.map(|(name, time)| Cause { kind: Kind::Drill, name, time }));
             }
-            Err(error) => screen.say(&format!("left out: {}", in_one_line(&error))),
+            Err(error) => unread.push(format!("left out: {}", in_one_line(&error))),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::screen::Screen;
 /// Explains objectives.
 pub(crate) async fn run(args: ExplainArgs, screen: &Screen) -> Result<Exit, Failure> {
     let asked = asked(&args.source, screen)?;
-    let causes = causes(&args, &asked, screen)?;
+    let causes = causes(&args.went_on, &asked, screen)?;
     let Asked { objectives, source, at, .. } = &asked;
     let mut all = Vec::new();
     for it in objectives {

@@ -17,7 +17,7 @@ use crate::screen::Screen;
 /// Writes the page.
 pub(crate) async fn run(args: SloReportArgs, screen: &Screen) -> Result<Exit, Failure> {
     let asked = asked(&args.asked.source, screen)?;
-    let causes = causes(&args.asked, &asked, screen)?;
+    let causes = causes(&args.asked.went_on, &asked, screen)?;
     let Asked { library, objectives, source, at, .. } = &asked;
     let place = shown(&place(&args.asked.source)?);
     let mut sheets = Vec::new();
