@@ -1,11 +1,17 @@
-//! A run as a source: objectives are judged alike on the requests of a load and on the metrics that it wrote to a store.
+//! A run as a source: objectives are judged alike on the requests of a load and on the metrics that it wrote to a store, and on
+//! those of a drill and the metrics of the service that it broke.
 
-use rustix::process::Signal;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::drill::Nginx;
+use crate::drill::{Nginx, folder_of};
 use crate::metrics::Server;
-use crate::world::{World, said};
+use crate::world::{World, said, wait_until};
 
 const DOCUMENTS: &str = r"
 apiVersion: evenkeel.dev/v1
@@ -115,4 +121,130 @@ fn plays(world: &World, folder: &str) {
     assert!(own["windows"][0]["factor"].as_f64().unwrap() > 0.0, "{own:#}");
     let sla = world.run(&["slo", "sla", "slos.yaml", "--source", folder]);
     assert_eq!(sla.status.code(), Some(2), "{}", said(&sla));
+}
+
+/// Half of what a shop recommends is broken for two seconds, by errors of the service that it asks.
+const BREAKING: &str = r#"
+apiVersion: evenkeel.dev/v1
+kind: SLO
+metadata: {name: recommended}
+spec:
+  route: recommendations
+  sli:
+    availability:
+      bad: 'http_requests_total{route="/recommendations/{user}",code=~"5.."}'
+      total: 'http_request_duration_seconds_count{route="/recommendations/{user}"}'
+  objective: 90%
+  window: 1h
+---
+apiVersion: evenkeel.dev/v1
+kind: Drill
+metadata: {name: breaking}
+spec:
+  service:
+    url: http://127.0.0.1:GATEWAY
+    dependencies: {recommendations: {listen: "127.0.0.1:LINK", upstream: "127.0.0.1:UPSTREAM"}}
+    allowFaults: [httpErrors]
+  objectives: [recommended]
+  load: {routes: [{name: recommendations, path: /recommendations/1}]}
+  phases:
+    - {name: baseline, role: baseline, shape: {constant: {rate: 8/s, duration: 1s}}}
+    - name: faults
+      shape: {constant: {rate: 8/s, duration: 2s}}
+      chaos:
+        - method:
+            - httpErrors: {target: {dependency: recommendations}, share: 50%, status: 503, at: 0s, duration: 2s}
+          safety: {abort: ["error_rate > 90% for 10s"]}
+    - {name: recovery, role: recovery, shape: {constant: {rate: 8/s, duration: 1s}}}
+"#;
+
+/// Each scrape is a request as well, and of the first and the last there may be half an interval too much: with a few dozen
+/// requests in a few seconds, that is less than half of one.
+const SCRAPED: &str = "\
+global: {scrape_interval: 50ms, evaluation_interval: 200ms}
+scrape_configs:
+- job_name: gateway
+  static_configs: [{targets: ['127.0.0.1:GATEWAY']}]
+";
+
+/// What counts every request of the drill.
+const ALL: &str = r#"http_request_duration_seconds_count{route="/recommendations/{user}"}"#;
+
+/// The answer to a path at a port of this machine; empty without one.
+fn get(port: u16, path: &str) -> String {
+    let mut answer = Vec::new();
+    let asked = TcpStream::connect(("127.0.0.1", port)).and_then(|mut stream| {
+        let host = format!("host: 127.0.0.1:{port}\r\nconnection: close");
+        stream.write_all(format!("GET {path} HTTP/1.1\r\n{host}\r\n\r\n").as_bytes())?;
+        stream.read_to_end(&mut answer)
+    });
+    asked.map(|_| String::from_utf8_lossy(&answer).into_owned()).unwrap_or_default()
+}
+
+#[test]
+fn a_drill_and_the_metrics_of_the_service_that_it_breaks_are_the_same_to_the_event() {
+    let world = World::new();
+    let (port, gateway, link) = (world.port(), world.port() + 1, world.port() + 12);
+    let fill = |text: &str| {
+        let words = [("GATEWAY", gateway), ("LINK", link), ("UPSTREAM", port + 6)];
+        words.iter().fold(text.to_owned(), |it, (word, at)| it.replace(word, &at.to_string()))
+    };
+    let (via, at) = (format!("--via=recommendations=127.0.0.1:{link}"), format!("--port={port}"));
+    let mut shop = world.evenkeel(&["shop", "--fragile", &at, &via]);
+    let mut shop = shop.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // The link is there while the drill is. What fails before begins each series, so that none begins amid the drill.
+    let broken = || get(gateway, "/recommendations/1").starts_with("HTTP/1.1 502");
+    assert!(wait_until(Duration::from_secs(20), broken), "the shop does not come up");
+    world.write("prometheus.yml", &fill(SCRAPED));
+    world.write("drill.yaml", &fill(BREAKING));
+    let served = ["drill.yaml", "--config", "prometheus.yml", "--data", "store"];
+    let server = Server::start(&world, &served);
+    let ask = |query: &str| -> Option<f64> {
+        let query: String = query.bytes().map(|it| format!("%{it:02X}")).collect();
+        let said: Value =
+            serde_json::from_str(&server.get(&format!("/api/v1/query?query={query}"))).ok()?;
+        said["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+    };
+    assert!(wait_until(Duration::from_secs(20), || ask(ALL).is_some()), "nothing is scraped");
+    let before = ask(ALL).unwrap();
+    let drill = world.run(&["drill", "run", "drill.yaml", "--yes", "--output", "json"]);
+    assert_eq!(drill.status.code(), Some(1), "{}", said(&drill));
+    let folder = folder_of(&drill).display().to_string();
+    let status = ["slo", "status", "drill.yaml", "--output", "json", "--source"];
+    let (of_run, code) = json(&world, &[&status[..], &[&folder]].concat());
+    assert_eq!(code, Some(1), "{of_run:#}");
+    let of_run = &of_run["objectives"][0];
+    let total = of_run["total_events"].as_f64().unwrap();
+    let bad = of_run["bad_events"].as_u64().unwrap();
+    assert!((2..=14).contains(&bad), "half of sixteen: {of_run:#}");
+    let arrived = || ask(ALL).is_some_and(|it| it >= before + total);
+    assert!(wait_until(Duration::from_secs(20), arrived), "{:?} of {total}", ask(ALL));
+    let last = ask(&format!("timestamp({ALL})")).unwrap();
+    let last = jiff::Timestamp::from_millisecond((last * 1000.0).round() as i64).unwrap();
+    let url = format!("http://{}", server.address);
+    let (of_store, code) =
+        json(&world, &[&status[..], &[&url, "--at", &last.to_string()]].concat());
+    assert_eq!(code, Some(1), "{of_store:#}");
+    let of_store = &of_store["objectives"][0];
+    for key in [
+        "good_events",
+        "bad_events",
+        "total_events",
+        "attainment_ratio",
+        "objective_ratio",
+        "status",
+    ] {
+        assert_eq!(of_run[key], of_store[key], "{key}: {of_run:#} {of_store:#}");
+    }
+    // Who burned it is known of the store as well: the drill.
+    let explain = ["slo", "explain", "drill.yaml", "--output", "json", "--source", &url, "--at"];
+    let (told, _) = json(&world, &[&explain[..], &[&last.to_string()]].concat());
+    let burned = &told["objectives"][0]["burned_by"][0];
+    let run = folder.rsplit('/').next().unwrap();
+    assert_eq!(burned["parts"][0]["name"], format!("drill {run}"), "{told:#}");
+    assert_eq!(burned["parts"][0]["bad_events"], bad, "{told:#}");
+    assert_eq!(server.end(Signal::TERM), Some(0));
+    kill_process(Pid::from_child(&shop), Signal::TERM).unwrap();
+    shop.wait().unwrap();
+    world.is_empty_within_a_second();
 }
