@@ -20,13 +20,13 @@ mod position;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evenkeel_metrics::config::Config;
 use evenkeel_metrics::exposition::{Format, Kind, Writer};
 use evenkeel_tsdb::{Appended, Batch, Position, Store, Tap};
-use evenkeel_units::Clock;
+use evenkeel_units::{Clock, locked};
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 
@@ -216,8 +216,3 @@ impl Forward {
 
 #[cfg(test)]
 mod tests;
-
-fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    // All that is kept here is whole after every step.
-    of.lock().unwrap_or_else(PoisonError::into_inner)
-}

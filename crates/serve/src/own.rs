@@ -1,12 +1,13 @@
 //! Own: what the server says of itself at `/metrics`.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use evenkeel_metrics::exposition::{Format, Kind, Writer};
 use evenkeel_metrics::receive::Left;
 use evenkeel_tsdb::Statistics;
+use evenkeel_units::locked;
 
 use crate::forward::Forward;
 use crate::watch::Watch;
@@ -30,8 +31,7 @@ pub(crate) struct Counts {
 impl Counts {
     /// A request was answered.
     pub(crate) fn request(&self, handler: &'static str, status: u16) {
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        *requests.entry((handler, status)).or_default() += 1;
+        *locked(&self.requests).entry((handler, status)).or_default() += 1;
     }
 
     /// A query begins, and ends when what this gives is dropped.
@@ -74,7 +74,7 @@ impl Counts {
             format!("{name}_total")
         };
         let name = counter(&mut to, "evenkeel_http_requests", "Requests that were answered.");
-        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let requests = locked(&self.requests).clone();
         for ((handler, status), count) in requests {
             let status = status.to_string();
             to.sample(&name, [("handler", handler), ("code", &status)], count as f64, None);

@@ -8,6 +8,7 @@
 //! rate      Rate: events a second, written `800/s`
 //! bytes     Bytes: written `64KiB`; a bandwidth is `Bytes` a second, written `1MiB/s`
 //! chance    Seed: the one source of every random choice of a run
+//! lock      what several threads share, taken whatever became of the others
 //! ```
 //!
 //! Every value a person writes carries its unit, and [`FromStr`](std::str::FromStr) refuses a bare
@@ -21,6 +22,7 @@ pub mod bytes;
 pub mod chance;
 pub mod clock;
 pub mod duration;
+pub mod lock;
 mod number;
 pub mod offset;
 pub mod rate;
@@ -30,6 +32,7 @@ pub use bytes::Bytes;
 pub use chance::{Choices, Seed};
 pub use clock::{Clock, Moment, SystemClock};
 pub use duration::{Human, parse_duration};
+pub use lock::locked;
 pub use number::UnitError;
 pub use offset::Offset;
 pub use rate::Rate;

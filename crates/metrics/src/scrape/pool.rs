@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evenkeel_series::Labels;
-use evenkeel_units::Clock;
+use evenkeel_units::{Clock, locked};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -436,11 +436,6 @@ async fn read(file: &Path) -> Option<Vec<StaticGroup>> {
     let opened = tokio::fs::File::open(file).await.ok()?;
     opened.take(FILE_MAX).read_to_end(&mut bytes).await.ok()?;
     groups(&file.display().to_string(), bytes).ok()
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is kept here is whole after every step.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -11,13 +11,13 @@ use evenkeel_metrics::forward::{Database, Outgoing, Unsent, meanings};
 use evenkeel_metrics::intake::Meaning;
 use evenkeel_series::{Samples, Source as _, Span};
 use evenkeel_tsdb::{Appended, Batch, Metadata, Position, Sample, Store, Value};
+use evenkeel_units::locked;
 use hyper::body::Bytes;
 use tokio::sync::Notify;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::backlog::{Backlog, Left, Part, Work};
-use super::locked;
 
 /// So long is sent on what waits when the server ends.
 const DRAIN: Duration = Duration::from_secs(10);

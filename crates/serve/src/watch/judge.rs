@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use evenkeel_units::Clock;
+use evenkeel_units::{Clock, locked};
 
 use super::alerts::Alerts;
 use super::burning::Burning;
 use super::course::Arrivals;
 use super::figures;
 use super::group::Setting;
-use super::locked;
 use super::pace::Pace;
 use super::round::{Known, Round};
 use super::written::Written;

@@ -45,11 +45,11 @@ mod written;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use evenkeel_metrics::exposition::{Format, Kind as MetricKind, Writer};
 use evenkeel_promql::Cancel;
-use evenkeel_units::Clock;
+use evenkeel_units::{Clock, locked};
 use tokio::sync::watch::{Receiver, Sender};
 
 pub(crate) use self::alerts::Alert;
@@ -229,9 +229,4 @@ pub(crate) fn run<C: Clock + 'static>(world: Arc<World<C>>, told: Receiver<bool>
     if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() {
         runtime.block_on(Watcher::new(world).run(told));
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is kept here is whole after every step.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -17,8 +17,8 @@ use evenkeel_series::{
 };
 use evenkeel_slo::asking::{Answer, Question};
 use evenkeel_tsdb::Snapshot;
+use evenkeel_units::locked;
 
-use super::locked;
 use super::moment::millis;
 use crate::objectives::{Ask, AskError, answered, parsed};
 

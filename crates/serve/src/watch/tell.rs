@@ -17,13 +17,13 @@ use evenkeel_metrics::config::Config;
 use evenkeel_metrics::exposition::{Format, Kind, Writer};
 use evenkeel_metrics::relabel::{self, Pairs};
 use evenkeel_series::Labels;
+use evenkeel_units::locked;
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::alerts::Notice;
-use super::locked;
 
 /// Who was told of an alert is told again after this, because an Alertmanager forgets those that it hears no more of.
 pub(super) const RESEND: Duration = Duration::from_mins(1);

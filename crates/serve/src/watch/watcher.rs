@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use evenkeel_units::Clock;
+use evenkeel_units::{Clock, locked};
 use tokio::runtime::Handle;
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 
 use super::group::{Running, Setting};
 use super::judge::Judge;
-use super::locked;
 use super::moment::between;
 use super::shown::Health;
 use super::turns::{AT_ONCE, Turn, Turns};

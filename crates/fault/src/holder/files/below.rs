@@ -7,8 +7,9 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use evenkeel_units::locked;
 use fuser::FileAttr;
 use rustix::fs::{
     self, AtFlags, CWD, Dir, FallocateFlags, FileType, Gid, Mode, OFlags, RenameFlags, SeekFrom,
@@ -374,8 +375,4 @@ fn flagged(flags: i32) -> OFlags {
 /// Flags that mean the same below: our buffers are not aligned for O_DIRECT.
 fn kept(flags: OFlags) -> OFlags {
     flags.difference(OFlags::DIRECT) | OFlags::NOFOLLOW | OFlags::CLOEXEC
-}
-
-fn locked<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
-    it.lock().unwrap_or_else(PoisonError::into_inner)
 }
