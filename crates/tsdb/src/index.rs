@@ -26,23 +26,63 @@ pub(crate) trait Postings {
     fn each_name(&self, visit: &mut dyn FnMut(&str));
 }
 
+/// A matcher, and what is known of it before series are looked for.
+#[derive(Debug)]
+pub(crate) struct Asked<'m> {
+    matcher: &'m Matcher,
+    /// Whether series without the label meet it.
+    takes_none: bool,
+    /// The values that it means or, where series without the label meet it, does not mean; `None`: nobody looked.
+    values: Option<Vec<Arc<str>>>,
+}
+
+impl<'m> Asked<'m> {
+    /// Nothing but the matcher is known: each value is looked at when it is met.
+    pub(crate) fn of(matcher: &'m Matcher) -> Self {
+        Self { matcher, takes_none: matcher.is_met_by(""), values: None }
+    }
+
+    /// Of the values that a label has, as `values` gives them, those are known that matter. A pattern may take long, so
+    /// `values` lets go of whatever others wait for.
+    pub(crate) fn looked_up(
+        matcher: &'m Matcher,
+        values: impl FnOnce(&str) -> Vec<Arc<str>>,
+    ) -> Self {
+        let it = Self::of(matcher);
+        if is_plain(matcher) || !it.takes_none && literals(matcher).is_some() {
+            return it;
+        }
+        let mut values = values(matcher.name());
+        values.retain(|value| matcher.is_met_by(value) != it.takes_none);
+        Self { values: Some(values), ..it }
+    }
+}
+
+/// Whether no value has to be looked at.
+fn is_plain(matcher: &Matcher) -> bool {
+    match matcher.operation() {
+        Operation::Equal | Operation::NotEqual => true,
+        Operation::Matches => matcher.value() == ".*",
+        Operation::MatchesNot => false,
+    }
+}
+
 /// The series that meet every matcher.
-pub(crate) fn resolve<'a>(matchers: &[Matcher], postings: &'a dyn Postings) -> Cow<'a, [u32]> {
-    let (without, with): (Vec<&Matcher>, Vec<&Matcher>) =
-        matchers.iter().partition(|matcher| matcher.is_met_by(""));
+pub(crate) fn resolve<'a>(matchers: &[Asked<'_>], postings: &'a dyn Postings) -> Cow<'a, [u32]> {
+    let (without, with): (Vec<_>, Vec<_>) = matchers.iter().partition(|it| it.takes_none);
     let mut wanted: Vec<Cow<'a, [u32]>> =
-        with.into_iter().map(|matcher| meant(matcher, postings)).collect();
+        with.into_iter().map(|asked| meant(asked, postings)).collect();
     wanted.sort_by_key(|list| list.len());
     let mut lists = wanted.into_iter();
     let mut found = lists.next().unwrap_or_else(|| postings.all());
     for list in lists {
         found = Cow::Owned(both(&found, &list));
     }
-    for matcher in without {
+    for asked in without {
         if found.is_empty() {
             break;
         }
-        let others = unmeant(matcher, postings);
+        let others = unmeant(asked, postings);
         if !others.is_empty() {
             found = Cow::Owned(first_only(&found, &others));
         }
@@ -51,13 +91,16 @@ pub(crate) fn resolve<'a>(matchers: &[Matcher], postings: &'a dyn Postings) -> C
 }
 
 /// The series whose label, which they have, meets a matcher.
-fn meant<'a>(matcher: &Matcher, postings: &'a dyn Postings) -> Cow<'a, [u32]> {
+fn meant<'a>(asked: &Asked<'_>, postings: &'a dyn Postings) -> Cow<'a, [u32]> {
+    let matcher = asked.matcher;
+    if let Some(values) = &asked.values {
+        return with_any(matcher.name(), values, postings);
+    }
     if matcher.operation() == Operation::Equal {
         return postings.of(matcher.name(), matcher.value());
     }
     if let Some(values) = literals(matcher) {
-        let lists = values.iter().map(|value| postings.of(matcher.name(), value).into_owned());
-        return Cow::Owned(union(lists.collect()));
+        return with_any(matcher.name(), &values, postings);
     }
     let mut lists = Vec::new();
     postings.each_value(matcher.name(), &mut |value, list| {
@@ -69,7 +112,11 @@ fn meant<'a>(matcher: &Matcher, postings: &'a dyn Postings) -> Cow<'a, [u32]> {
 }
 
 /// The series whose label, which they have, does not meet a matcher.
-fn unmeant<'a>(matcher: &Matcher, postings: &'a dyn Postings) -> Cow<'a, [u32]> {
+fn unmeant<'a>(asked: &Asked<'_>, postings: &'a dyn Postings) -> Cow<'a, [u32]> {
+    let matcher = asked.matcher;
+    if let Some(values) = &asked.values {
+        return with_any(matcher.name(), values, postings);
+    }
     if matcher.operation() == Operation::NotEqual {
         return postings.of(matcher.name(), matcher.value());
     }
@@ -83,6 +130,16 @@ fn unmeant<'a>(matcher: &Matcher, postings: &'a dyn Postings) -> Cow<'a, [u32]> 
         }
     });
     Cow::Owned(union(lists))
+}
+
+/// The series with any of some values of a label.
+fn with_any<'a>(
+    name: &str,
+    values: &[impl AsRef<str>],
+    postings: &'a dyn Postings,
+) -> Cow<'a, [u32]> {
+    let lists = values.iter().map(|value| postings.of(name, value.as_ref()).into_owned());
+    Cow::Owned(union(lists.collect()))
 }
 
 /// The values of a pattern that only lists some, such as `a|b`.
@@ -171,6 +228,11 @@ impl Index {
             places[slot as usize] = place;
         }
         Some(self.places.get_or_init(|| places.into()).clone())
+    }
+
+    /// Every value of a label.
+    pub(crate) fn values(&self, name: &str) -> Vec<Arc<str>> {
+        self.names.get(name).into_iter().flatten().map(|(value, _)| Arc::clone(value)).collect()
     }
 
     /// Adds a series, and gives its labels with shared texts.
@@ -297,7 +359,11 @@ mod tests {
                     .filter(|(_, labels)| matchers.iter().all(|it| it.matches(labels)))
                     .map(|(slot, _)| slot)
                     .collect();
-                assert_eq!(*resolve(&matchers, &index), expected, "{one} {other}");
+                let asked = matchers.each_ref().map(Asked::of);
+                assert_eq!(*resolve(&asked, &index), expected, "{one} {other}");
+                let asked =
+                    matchers.each_ref().map(|it| Asked::looked_up(it, |name| index.values(name)));
+                assert_eq!(*resolve(&asked, &index), expected, "{one} {other}, looked up before");
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use evenkeel_series::{Labels, Matcher, Series, Source, SourceError, Span};
 
 use crate::head::{Live, Pages};
-use crate::index::{Index, Postings, resolve};
+use crate::index::{Asked, Index, Postings, resolve};
 use crate::metadata::Metadata;
 use crate::reading::Reading;
 use crate::segment::Segment;
@@ -115,9 +115,14 @@ impl Snapshot {
 
     /// The series that meet every matcher and may have samples in a span, by id.
     fn views(&self, matchers: &[Matcher], span: Span) -> Vec<View<'_>> {
+        // Who adds a series waits for the index: patterns are tried on its values before it is held. A value that comes meanwhile is
+        // of a series that came after this snapshot.
+        let index = || self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let look = |matcher| Asked::looked_up(matcher, |name| index().values(name));
+        let looked_up: Vec<Asked<'_>> = matchers.iter().map(look).collect();
         let mut views: Vec<View<'_>> = {
-            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-            let slots = resolve(matchers, &*index);
+            let index = index();
+            let slots = resolve(&looked_up, &*index);
             // A series that came after this snapshot is in its index, and not in its pages.
             let view = |slot: &u32| {
                 let live = self.pages.get(*slot)?;
@@ -126,9 +131,10 @@ impl Snapshot {
             slots.iter().filter_map(view).collect()
         };
         views.sort_by_key(|view| view.id);
+        let asked: Vec<Asked<'_>> = matchers.iter().map(Asked::of).collect();
         let segments = self.meeting(span).count();
         for segment in self.meeting(span) {
-            let rows = resolve(matchers, segment);
+            let rows = resolve(&asked, segment);
             let known = views.len();
             let mut at = 0;
             for (id, row) in segment.ids(&rows, span) {
