@@ -5,6 +5,7 @@
 //! NNNNNNNN.log       the log, by number
 //! NNNNNNNN.head      a checkpoint: the head as it was when the log of that number began
 //! A-B.segment        a segment made of the flushes A to B
+//! segments           which of these there are
 //! *.new              what was being written when somebody was killed
 //! *.damaged          what could not be read, and was set aside
 //! ```
@@ -14,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::OpenError;
+use crate::listed::{self, Listed};
 use crate::segment::{self, Flushes};
 use crate::{checkpoint, log};
 
@@ -123,6 +125,9 @@ pub(crate) struct Listing {
     pub(crate) segments: Vec<(Flushes, PathBuf)>,
     /// What is being written, or was.
     pub(crate) scratch: Vec<PathBuf>,
+    /// Segments that were to be there; `None`: nobody can read which.
+    pub(crate) listed: Option<Vec<Listed>>,
+    pub(crate) directory: PathBuf,
 }
 
 impl Listing {
@@ -137,7 +142,7 @@ impl Listing {
     }
 
     pub(crate) fn of(directory: &Path) -> Result<Self, OpenError> {
-        let mut it = Self::default();
+        let mut it = Self { directory: directory.to_owned(), ..Self::default() };
         for file in std::fs::read_dir(directory).map_err(OpenError::at(directory))? {
             let path = file.map_err(OpenError::at(directory))?.path();
             let text =
@@ -158,6 +163,9 @@ impl Listing {
         it.logs.sort();
         it.segments.sort();
         it.scratch.sort();
+        // Not before: what was removed meanwhile would be missed.
+        let list = listed::path(directory);
+        it.listed = listed::read(directory).map_err(OpenError::at(&list))?;
         Ok(it)
     }
 }

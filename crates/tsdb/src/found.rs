@@ -13,6 +13,7 @@ use crate::directory::Listing;
 use crate::error::OpenError;
 use crate::frames::{self, Extent};
 use crate::head::{Head, Live, SeriesRef};
+use crate::listed::{self, Listed, Missing};
 use crate::log;
 use crate::metadata::Metadata;
 use crate::record::{self, Logged, Record, Tokens};
@@ -37,6 +38,10 @@ pub(crate) struct Found {
     pub(crate) replayed: u64,
     /// Samples of logs whose series was not to be found.
     pub(crate) orphans: u64,
+    /// Segments that were listed, …
+    pub(crate) listed: Vec<Listed>,
+    /// … and those of them that are not there.
+    pub(crate) missing: Vec<Missing>,
     pub(crate) flaws: Vec<Flaw>,
 }
 
@@ -57,7 +62,18 @@ impl Found {
     /// Reads the files that were listed. A tap is told of what is taken in again from logs.
     pub(crate) fn read(listing: Listing, tap: Option<&dyn Tap>) -> Result<Self, OpenError> {
         let mut found = Self::default();
-        let Listing { checkpoints, logs, segments, scratch } = listing;
+        let Listing { checkpoints, logs, segments, scratch, listed, directory } = listing;
+        match listed {
+            Some(listed) => {
+                let missing = listed.iter().filter_map(|it| it.missing(&directory, &segments));
+                found.missing.extend(missing);
+                found.listed = listed;
+            }
+            None => {
+                let why = "this is no list of segments: nobody can tell whether one is missing";
+                found.flaws.push(Flaw::Unusable(listed::path(&directory), why.to_owned()));
+            }
+        }
         found.flaws.extend(scratch.into_iter().map(Flaw::LeftOver));
         let number = checkpoints.last().map_or(0, |(number, _)| *number);
         let oldest = logs.first().map_or(u64::MAX, |(number, _)| *number);

@@ -18,6 +18,7 @@
 //! index       which series meet some matchers
 //! head        the living series, in memory
 //! found       what lies in a directory, read without changing anything
+//! listed      which segments there are, so that one that is gone is missed
 //! log         what is in no segment yet, in frames of records
 //! checkpoint  the living series when a log began
 //! segment     files of chunks that never change, mapped
@@ -44,6 +45,7 @@ mod head;
 mod index;
 mod intake;
 mod keeper;
+mod listed;
 mod log;
 mod merge;
 mod metadata;
@@ -63,6 +65,7 @@ pub use batch::{Appended, Batch, Sample, Value};
 pub use error::{OpenError, Refusal, Rejection, WriteError};
 pub use head::SeriesRef;
 pub use keeper::Keeper;
+pub use listed::Missing;
 pub use metadata::{Metadata, MetricKind};
 pub use options::{Limits, Options};
 pub use recover::Recovery;

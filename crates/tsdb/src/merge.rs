@@ -91,6 +91,7 @@ impl Store {
             state.counts.merges += 1;
             state.counts.lost_chunks += lost;
         }
+        self.list_segments()?;
         let sources = run.iter().filter(|it| Some(it.flushes) != replaced);
         remove_all(sources.map(|segment| &*segment.path))?;
         Ok(lost)

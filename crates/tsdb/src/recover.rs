@@ -10,6 +10,7 @@ use crate::directory::{self, Listing};
 use crate::error::OpenError;
 use crate::found::{Flaw, Found};
 use crate::frames;
+use crate::listed::{self, Missing};
 use crate::log::Log;
 use crate::statistics::Counts;
 use crate::store::State;
@@ -33,6 +34,8 @@ pub struct Recovery {
     pub torn: Vec<(PathBuf, u64)>,
     /// Files that could not be used, or not wholly, and were set aside under the name that is given, and why.
     pub damaged: Vec<(PathBuf, String)>,
+    /// Segments that somebody else has removed: what they held is in no answer.
+    pub missing: Vec<Missing>,
     /// Files that were left over from something unfinished, and removed.
     pub removed: Vec<PathBuf>,
 }
@@ -40,7 +43,10 @@ pub struct Recovery {
 impl Recovery {
     /// Whether nothing was lost.
     pub fn is_whole(&self) -> bool {
-        self.orphans == 0 && self.torn.is_empty() && self.damaged.is_empty()
+        self.orphans == 0
+            && self.torn.is_empty()
+            && self.damaged.is_empty()
+            && self.missing.is_empty()
     }
 
     pub(crate) fn of(found: &Found) -> Self {
@@ -50,6 +56,7 @@ impl Recovery {
             oldest_log: found.oldest_log,
             replayed: found.replayed,
             orphans: found.orphans,
+            missing: found.missing.clone(),
             ..Self::default()
         }
     }
@@ -93,6 +100,12 @@ pub(crate) fn recover(
         recovery.mend(flaw)?;
     }
     found.head.find_free();
+    // What is missing or was set aside is told once.
+    let listed = listed::of(&found.segments);
+    if listed != found.listed {
+        let path = listed::path(directory);
+        listed::write(directory, &listed).map_err(OpenError::at(&path))?;
+    }
     let log = Log::create(directory, found.newest + 1).map_err(|cause| {
         let cause = std::io::Error::other(cause);
         OpenError::Io { path: directory.to_owned(), cause }

@@ -14,6 +14,7 @@ use crate::chunk::Piece;
 use crate::directory::{self, Listing};
 use crate::error::{OpenError, WriteError};
 use crate::head::{Live, pairs_of};
+use crate::listed;
 use crate::options::milliseconds;
 use crate::segment::{Flushes, Segment, SegmentWriter, Unusable};
 use crate::snapshot::Snapshot;
@@ -143,6 +144,7 @@ impl Store {
             Err(error)
         })?;
         self.lock().end_flush(flush, segment);
+        self.list_segments()?;
         self.remove_older(number)
     }
 
@@ -193,6 +195,13 @@ impl Store {
         Ok(Some(segment))
     }
 
+    /// Says in a file which segments there are now: before those are removed that are no longer.
+    pub(crate) fn list_segments(&self) -> Result<(), WriteError> {
+        let segments = self.lock().segments.clone();
+        let written = listed::write(&self.directory, &listed::of(&segments));
+        written.map_err(WriteError::at(&listed::path(&self.directory)))
+    }
+
     /// Removes logs and checkpoints that a newer checkpoint stands for.
     fn remove_older(&self, number: u64) -> Result<(), WriteError> {
         let all = Listing::of(&self.directory).map_err(|error| match error {
@@ -224,6 +233,9 @@ impl Store {
             }
             gone
         };
+        if !expired.is_empty() {
+            self.list_segments()?;
+        }
         remove_all(expired.iter().map(|segment| &*segment.path))?;
         Ok(expired.iter().map(|segment| segment.path.clone()).collect())
     }

@@ -8,6 +8,7 @@ use evenkeel_metrics::rules;
 use evenkeel_model::diagnostic::in_one_line;
 use evenkeel_model::yaml::read_bounded;
 use evenkeel_model::{Diagnostic, Library, render};
+use evenkeel_serve::objectives::missed;
 use evenkeel_serve::watch::Documents;
 use evenkeel_serve::{Again, Brought, Events, ServeError, Server, Settings, Token, Wanted, bring};
 use evenkeel_units::SystemClock;
@@ -67,6 +68,7 @@ pub(crate) async fn serve(args: ServeArgs, screen: &Screen) -> Result<Exit, Fail
     for (file, why) in &found.damaged {
         screen.say(&format!("{}: damaged and set aside: {why}", file.display()));
     }
+    found.missing.iter().for_each(|it| screen.say(&missed(it)));
     if found.orphans > 0 {
         screen.say(&format!("{kept}: {} samples were of series that are lost", found.orphans));
     }

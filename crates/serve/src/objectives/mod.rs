@@ -19,5 +19,5 @@ pub use blame::{Blame, blame};
 pub use judging::{Ask, Asked, Counting, Judged, count, history, judge};
 pub(crate) use judging::{SLICES, Told, is_by_pieces, judge_by};
 pub use remote::{Access, RemoteError};
-pub use source::{AskError, Recorded, Source};
+pub use source::{AskError, Recorded, Source, missed};
 pub(crate) use source::{answered, parsed};

@@ -9,7 +9,7 @@ use evenkeel_series::Source as Series;
 use evenkeel_slo::asking::parts::Rows;
 use evenkeel_slo::asking::{Answer, Asking, Frame, Question, When};
 use evenkeel_slo::{Coverage, History, Interval, Objective};
-use evenkeel_tsdb::{OpenError, Recovery, Snapshot};
+use evenkeel_tsdb::{Missing, OpenError, Recovery, Snapshot};
 use jiff::Timestamp;
 
 use super::judging::{Ask, Asked};
@@ -158,7 +158,21 @@ fn lost(found: &Recovery) -> Option<String> {
         format!("{}: {bytes} bytes at its end are no records", path.display())
     });
     let orphans = || format!("{} samples are of series that are lost", found.orphans);
-    damaged.chain(torn).next().or_else(|| (found.orphans > 0).then(orphans))
+    let missing = found.missing.iter().map(missed);
+    missing.chain(damaged).chain(torn).next().or_else(|| (found.orphans > 0).then(orphans))
+}
+
+/// What is said of a segment that is missing.
+pub fn missed(of: &Missing) -> String {
+    let date =
+        |at| Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |it| it.to_string());
+    let Missing { path, samples, from, to } = of;
+    format!(
+        "{}: somebody else has removed it, and {samples} samples from {} to {} are missing",
+        path.display(),
+        date(*from),
+        date(*to),
+    )
 }
 
 fn rows(series: &dyn Series, text: &str, at: Timestamp) -> Result<Rows, AskError> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use evenkeel_series::{Labels, Samples, Source as _, Span};
-use evenkeel_tsdb::{Batch, Limits, OpenError, Options, Refusal, Store};
+use evenkeel_tsdb::{Batch, Limits, Missing, OpenError, Options, Refusal, Snapshot, Store};
 
 fn count(store: &Store) -> usize {
     let snapshot = store.snapshot();
@@ -123,6 +123,41 @@ fn files_that_somebody_removed_keep_no_others_from_going() {
     assert_eq!(count(&store), 3);
     assert_eq!(store.tend(103).unwrap().expired.len(), 2);
     assert_eq!((count(&store), names(directory.path(), "segment").len()), (1, 1));
+}
+
+#[test]
+fn a_segment_that_somebody_removed_is_missed_and_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = || Options { merge_at: 2, retention: None, ..Options::default() };
+    let store = Store::open(directory.path(), options()).unwrap();
+    for at in 1..=4 {
+        append(&store, at);
+        store.flush().unwrap();
+        if at < 4 {
+            store.tend(at).unwrap();
+        }
+    }
+    drop(store);
+    let all = names(directory.path(), "segment");
+    assert_eq!(all, ["00000002-00000004", "00000005-00000005"]);
+    // What was merged is not missed.
+    let (_, found) = Snapshot::of(directory.path()).unwrap();
+    assert!(found.is_whole(), "{found:?}");
+    let removed = directory.path().join("00000002-00000004.segment");
+    std::fs::remove_file(&removed).unwrap();
+    let missing = vec![Missing { path: removed, samples: 3, from: 1, to: 3 }];
+    let (_, found) = Snapshot::of(directory.path()).unwrap();
+    assert_eq!((found.is_whole(), &found.missing), (false, &missing), "for who only reads");
+    let store = Store::open(directory.path(), options()).unwrap();
+    assert_eq!((store.recovery().is_whole(), &store.recovery().missing), (false, &missing));
+    drop(store);
+    let store = Store::open(directory.path(), options()).unwrap();
+    assert!(store.recovery().is_whole(), "it was told");
+    drop(store);
+    std::fs::write(directory.path().join("segments"), b"\xff").unwrap();
+    let store = Store::open(directory.path(), options()).unwrap();
+    let [(aside, why)] = &store.recovery().damaged[..] else { panic!() };
+    assert!(aside.ends_with("segments.damaged") && why.contains("no list"), "{why}");
 }
 
 #[test]
