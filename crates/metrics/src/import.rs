@@ -50,16 +50,22 @@ pub enum ImportError {
     Store(#[from] IntakeError),
 }
 
-/// Takes in a text in which every sample has its moment.
+/// Takes in a text in which every sample has its moment, which is none after `newest`, in milliseconds since 1970.
 ///
 /// # Errors
-/// At the first line that is wrong, or has no moment.
-pub fn text<I: Intake>(text: &[u8], format: Format, store: &I) -> Result<Imported, ImportError> {
+/// At the first line that is wrong, or has no moment, or one of the future.
+pub fn text<I: Intake>(
+    text: &[u8],
+    format: Format,
+    newest: i64,
+    store: &I,
+) -> Result<Imported, ImportError> {
     let mut parser = Parser::new(Parser::utf8(text)?, format);
     let mut into = Into::new(store);
     while let Some(said) = parser.next() {
         let Said::Sample(sample) = said? else { continue };
         let at = sample.at.ok_or_else(|| parser.error("the sample has no moment"))?;
+        is_past(at, newest).map_err(|problem| parser.error(problem))?;
         if !into.known.contains_key(sample.series) {
             let mut labels = BTreeMap::new();
             for (name, value) in parser.labels() {
@@ -74,11 +80,11 @@ pub fn text<I: Intake>(text: &[u8], format: Format, store: &I) -> Result<Importe
     into.finish()
 }
 
-/// Takes in a table.
+/// Takes in a table, of which no moment is after `newest`, in milliseconds since 1970.
 ///
 /// # Errors
-/// At the first line that is wrong.
-pub fn table<I: Intake>(table: impl Read, store: &I) -> Result<Imported, ImportError> {
+/// At the first line that is wrong, or of the future.
+pub fn table<I: Intake>(table: impl Read, newest: i64, store: &I) -> Result<Imported, ImportError> {
     let mut reader = csv::Reader::from_reader(table);
     let columns = Columns::of(reader.headers().map_err(|it| unreadable(&it))?)?;
     let mut into = Into::new(store);
@@ -90,6 +96,7 @@ pub fn table<I: Intake>(table: impl Read, store: &I) -> Result<Imported, ImportE
         let field = |at: usize| record.get(at).unwrap_or_default().trim();
         let (at, value) = (field(columns.at), field(columns.value));
         let at = moment(at).ok_or_else(|| wrong(format!("`{at}` is no moment")))?;
+        is_past(at, newest).map_err(wrong)?;
         let value: f64 = value.parse().map_err(|_| wrong(format!("`{value}` is no number")))?;
         key.clear();
         for (column, _) in &columns.labels {
@@ -149,6 +156,17 @@ fn moment(text: &str) -> Option<i64> {
     }
 }
 
+/// A wrong clock, or a moment in the wrong unit, makes samples of the future, behind which every later one of the series would be
+/// late.
+fn is_past(at: i64, newest: i64) -> Result<(), String> {
+    if at <= newest {
+        return Ok(());
+    }
+    let at = jiff::Timestamp::from_millisecond(at)
+        .map_or_else(|_| format!("{at} ms after 1970"), |it| it.to_string());
+    Err(format!("the sample lies in the future, at {at}"))
+}
+
 fn unreadable(error: &csv::Error) -> ImportError {
     let line = error.position().map_or(0, csv::Position::line);
     ImportError::Table { line, problem: error.to_string() }
@@ -206,7 +224,7 @@ mod tests {
         let store = Memory::default();
         let csv = "timestamp,metric,job,value\n2026-01-01T00:00:00Z,up,shop,1\n\
             1767225615.5,up,shop,0\n1767225615,up,,NaN\n";
-        let done = table(csv.as_bytes(), &store).unwrap();
+        let done = table(csv.as_bytes(), i64::MAX, &store).unwrap();
         assert_eq!((done.samples, done.refused.total()), (3, 0));
         assert_eq!(
             store.all(),
@@ -221,10 +239,14 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_table_is_said_with_its_line() {
         let refusal =
-            |csv: &str| table(csv.as_bytes(), &Memory::default()).unwrap_err().to_string();
+            |csv: &str| table(csv.as_bytes(), 2000, &Memory::default()).unwrap_err().to_string();
         assert_eq!(refusal("timestamp,value\n"), "line 1: there is no column `metric`");
         assert_eq!(refusal("timestamp,metric,value\n1,a,1\nx,a,1\n"), "line 3: `x` is no moment");
         assert_eq!(refusal("timestamp,metric,value\n1,a,b\n"), "line 2: `b` is no number");
+        assert_eq!(
+            refusal("timestamp,metric,value\n2,a,1\n2.001,a,1\n"),
+            "line 3: the sample lies in the future, at 1970-01-01T00:00:02.001Z"
+        );
         assert_eq!(
             refusal("timestamp,metric,value\n1,,1\n"),
             "line 2: the name of the metric is missing"
@@ -234,11 +256,19 @@ mod tests {
     #[test]
     fn a_text_is_taken_in_when_every_sample_has_its_moment() {
         let store = Memory::default();
-        let done =
-            text(b"# TYPE a counter\na{b=\"c\"} 1 1000\na{b=\"c\"} 2 2000\n", Format::Text, &store);
+        let done = text(
+            b"# TYPE a counter\na{b=\"c\"} 1 1000\na{b=\"c\"} 2 2000\n",
+            Format::Text,
+            2000,
+            &store,
+        );
         assert_eq!(done.unwrap().samples, 2);
         assert_eq!(store.all(), ["a{b=\"c\"} 1 @1000", "a{b=\"c\"} 2 @2000"]);
-        let error = text(b"a 1 1\na 1\n", Format::Text, &store).unwrap_err();
-        assert_eq!(error.to_string(), "line 2, column 1: the sample has no moment");
+        let refusal = |of: &[u8]| text(of, Format::Text, 2000, &store).unwrap_err().to_string();
+        assert_eq!(refusal(b"a 1 1\na 1\n"), "line 2, column 1: the sample has no moment");
+        assert_eq!(
+            refusal(b"a 1 2000\na 1 9223372036854775807\n"),
+            "line 2, column 1: the sample lies in the future, at 9223372036854775807 ms after 1970"
+        );
     }
 }

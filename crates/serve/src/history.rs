@@ -8,6 +8,7 @@ use std::sync::Arc;
 use evenkeel_metrics::exposition::Format;
 use evenkeel_metrics::import::{self, ImportError};
 use evenkeel_tsdb::{OpenError, Options, Store, WriteError};
+use evenkeel_units::Clock;
 
 use crate::intake::Stored;
 
@@ -56,23 +57,30 @@ pub enum HistoryError {
 }
 
 /// Brings the samples of files into the store in a folder: tables where a name ends with `.csv`, OpenMetrics where it ends
-/// with `.om`, else the text format of Prometheus; each sample with its moment.
+/// with `.om`, else the text format of Prometheus; each sample with its moment, which lies ahead of the clock no further than a
+/// server takes it.
 ///
 /// # Errors
 /// At the first file that cannot be read or is wrong.
-pub fn bring(files: &[PathBuf], data: &Path) -> Result<Vec<Brought>, HistoryError> {
+pub fn bring(
+    files: &[PathBuf],
+    data: &Path,
+    clock: &impl Clock,
+) -> Result<Vec<Brought>, HistoryError> {
     let store = Arc::new(Store::open(data, Options::default())?);
+    let ahead = i64::try_from(store.options().ahead.as_millis()).unwrap_or(i64::MAX);
+    let newest = clock.wall().as_millisecond().saturating_add(ahead);
     let stored = Stored::for_history(Arc::clone(&store));
-    let brought = files.iter().map(|it| one(it, &stored)).collect();
+    let brought = files.iter().map(|it| one(it, newest, &stored)).collect();
     store.sync()?;
     brought
 }
 
-fn one(file: &Path, store: &Stored) -> Result<Brought, HistoryError> {
+fn one(file: &Path, newest: i64, store: &Stored) -> Result<Brought, HistoryError> {
     let unreadable = |cause| HistoryError::Unreadable { file: file.to_owned(), cause };
     let opened = File::open(file).map_err(unreadable)?;
     let imported = match file.extension().and_then(|it| it.to_str()) {
-        Some("csv") => import::table(BufReader::new(opened), store),
+        Some("csv") => import::table(BufReader::new(opened), newest, store),
         ending => {
             let format = if ending == Some("om") { Format::OpenMetrics } else { Format::Text };
             let mut text = Vec::new();
@@ -80,7 +88,7 @@ fn one(file: &Path, store: &Stored) -> Result<Brought, HistoryError> {
             if text.len() as u64 > TEXT_MAX {
                 return Err(HistoryError::TooLarge(file.to_owned()));
             }
-            import::text(&text, format, store)
+            import::text(&text, format, newest, store)
         }
     };
     match imported {
@@ -94,6 +102,7 @@ mod tests {
     use evenkeel_series::{Samples, Source as _, Span};
 
     use super::*;
+    use crate::watch::Stopped;
 
     #[test]
     fn files_of_any_age_are_brought_into_one_store() {
@@ -112,8 +121,12 @@ mod tests {
             write("older.om", "up{job=\"shop\"} 0 1.5\n# EOF\n"),
         ];
         let data = folder.path().join("data");
-        let brought: Vec<_> =
-            bring(&files, &data).unwrap().iter().map(|it| (it.samples, it.refused)).collect();
+        let clock = Stopped::at(1_767_225_600_000);
+        let brought: Vec<_> = bring(&files, &data, &clock)
+            .unwrap()
+            .iter()
+            .map(|it| (it.samples, it.refused))
+            .collect();
         assert_eq!(brought, [(1, 0), (1, 1), (1, 0)]);
         let store = Store::open(&data, Options::default()).unwrap();
         let snapshot = store.snapshot();
@@ -126,8 +139,14 @@ mod tests {
         drop(snapshot);
         drop(store);
         let wrong = write("wrong.csv", "timestamp,metric,value\nsoon,up,1\n");
-        let error = bring(&[wrong], &data).unwrap_err();
-        let cause = std::error::Error::source(&error).unwrap().to_string();
-        assert_eq!(cause, "line 2: `soon` is no moment");
+        let refusal = |file: PathBuf| {
+            let error = bring(&[file], &data, &clock).unwrap_err();
+            std::error::Error::source(&error).unwrap().to_string()
+        };
+        assert_eq!(refusal(wrong), "line 2: `soon` is no moment");
+        let future =
+            write("future.csv", "timestamp,metric,value\n1767226200,up,1\n1767226201,up,1\n");
+        let expected = "line 3: the sample lies in the future, at 2026-01-01T00:10:01Z";
+        assert_eq!(refusal(future), expected, "ten minutes are taken");
     }
 }

@@ -191,7 +191,7 @@ fn judged(library: Library) -> Result<Documents, Failure> {
 
 /// Brings files into a store, and says how many samples of each.
 pub(crate) fn import(args: &ImportArgs, screen: &Screen) -> Result<Exit, Failure> {
-    let brought = bring(&args.files, &args.data);
+    let brought = bring(&args.files, &args.data, &SystemClock::start());
     let brought = brought.map_err(|it| Failure::could_not_run(in_one_line(&it)))?;
     let rows: Vec<_> = args.files.iter().zip(brought).map(Row::of).collect();
     screen.show(&rows, || rows.iter().map(Row::line).collect())?;

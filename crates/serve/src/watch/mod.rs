@@ -57,6 +57,8 @@ use self::burning::Burning;
 pub use self::documents::Documents;
 pub use self::round::{Round, Stood};
 pub(crate) use self::shown::{Health, Kind, Shown, ShownRule};
+#[cfg(test)]
+pub(crate) use self::stopped::Stopped;
 pub(crate) use self::tell::Tellers;
 use self::watcher::Watcher;
 use crate::server::World;

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 
 /// A clock that shows some milliseconds since 1970.
 #[derive(Clone, Debug)]
-pub(super) struct Stopped(Arc<AtomicI64>);
+pub(crate) struct Stopped(Arc<AtomicI64>);
 
 impl Stopped {
-    pub(super) fn at(millis: i64) -> Self {
+    pub(crate) fn at(millis: i64) -> Self {
         Self(Arc::new(AtomicI64::new(millis)))
     }
 
-    pub(super) fn set(&self, millis: i64) {
+    pub(crate) fn set(&self, millis: i64) {
         self.0.store(millis, Ordering::Relaxed);
     }
 }
