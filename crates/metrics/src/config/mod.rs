@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use evenkeel_model::Diagnostic;
-use evenkeel_model::decode::codes;
+use evenkeel_model::decode::{Findings, codes};
 use evenkeel_model::yaml::{self, Node, Place};
 
 use self::fields::{Fields, Reading};
@@ -149,15 +149,7 @@ impl Config {
     pub fn read(name: &str, bytes: Vec<u8>) -> Result<Self, Vec<Diagnostic>> {
         let mut to = Reading::default();
         let roots = yaml::read(name, bytes, &mut to.found).roots;
-        let config = match roots.as_slice() {
-            [] => Self::default(),
-            [root] => config(root, &mut to),
-            [_, second, ..] => {
-                let problem = "a configuration is one document, and this is a second one";
-                to.wrong(codes::TOO_MANY, second.place, problem, "Take out the `---`.");
-                Self::default()
-            }
-        };
+        let config = of(&roots, &mut to);
         let (_, diagnostics, _) = to.found.into_parts();
         match diagnostics.is_empty() {
             true => {
@@ -166,6 +158,13 @@ impl Config {
             }
             false => Err(diagnostics),
         }
+    }
+
+    /// Everything that is wrong with documents that are read already; `found` is what was found then.
+    pub fn inspect(roots: &[Node], found: Findings) -> Vec<Diagnostic> {
+        let mut to = Reading { found, ..Reading::default() };
+        drop(of(roots, &mut to));
+        to.found.into_parts().1
     }
 
     /// Has every file that is named by a relative path looked for in a folder, which is that of the configuration.
@@ -180,6 +179,18 @@ impl Config {
         }
         for path in paths {
             *path = folder.join(&*path);
+        }
+    }
+}
+
+fn of(roots: &[Node], to: &mut Reading) -> Config {
+    match roots {
+        [] => Config::default(),
+        [root] => config(root, to),
+        [_, second, ..] => {
+            let problem = "a configuration is one document, and this is a second one";
+            to.wrong(codes::TOO_MANY, second.place, problem, "Take out the `---`.");
+            Config::default()
         }
     }
 }

@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use evenkeel_model::Diagnostic;
-use evenkeel_model::yaml::read_bounded;
+use evenkeel_model::decode::Findings;
+use evenkeel_model::yaml::{Node, read_bounded};
 use evenkeel_promql::Query;
 
 pub use self::template::{Filling, Template};
@@ -120,10 +121,11 @@ pub fn read_bytes(name: &str, bytes: Vec<u8>) -> Result<Vec<Group>, Vec<Diagnost
     read::file(name, bytes)
 }
 
-/// Everything that is wrong with rules, and what of them is hardly meant so: a file of rules, or documents `PrometheusRule` of the
-/// operator of Kubernetes. `None` when it is something else.
-pub fn inspect(name: &str, bytes: Vec<u8>) -> Option<Vec<Diagnostic>> {
-    read::inspect(name, bytes)
+/// Everything that is wrong with rules, and what of them is hardly meant so: the documents of the file `name` are one of rules, or
+/// `PrometheusRule`s of the operator of Kubernetes; `found` is what was found when they were read. `None` when they are
+/// something else.
+pub fn inspect(name: &str, roots: &[Node], found: Findings) -> Option<Vec<Diagnostic>> {
+    read::inspect(name, roots, found)
 }
 
 fn read_file(file: &Path) -> Result<Vec<Group>, Vec<Diagnostic>> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_model::Diagnostic;
-use evenkeel_model::decode::codes;
+use evenkeel_model::decode::{Findings, codes};
 use evenkeel_model::yaml::{self, Node, Place};
 use evenkeel_promql::lint::lint;
 use evenkeel_promql::{Query, Type};
@@ -34,9 +34,8 @@ pub(super) fn file(name: &str, bytes: Vec<u8>) -> Result<Vec<Group>, Vec<Diagnos
     if diagnostics.is_empty() { Ok(groups) } else { Err(diagnostics) }
 }
 
-pub(super) fn inspect(name: &str, bytes: Vec<u8>) -> Option<Vec<Diagnostic>> {
-    let mut to = Reading::default();
-    let roots = yaml::read(name, bytes, &mut to.found).roots;
+pub(super) fn inspect(name: &str, roots: &[Node], found: Findings) -> Option<Vec<Diagnostic>> {
+    let mut to = Reading { found, ..Reading::default() };
     let all: Vec<_> = roots.iter().map(rules_in).collect::<Option<_>>()?;
     all.first()?;
     all.iter().for_each(|it| drop(groups(name, it, &mut to)));

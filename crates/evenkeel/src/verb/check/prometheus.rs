@@ -16,13 +16,14 @@ pub(super) fn check(name: &str, bytes: &[u8]) -> Option<(usize, Vec<Diagnostic>)
     if bytes.windows(ours.len()).any(|it| it == ours) {
         return None;
     }
-    let roots = yaml::read(name, bytes.to_vec(), &mut Findings::default()).roots;
+    let mut found = Findings::default();
+    let roots = yaml::read(name, bytes.to_vec(), &mut found).roots;
     let is_config = roots.iter().any(|root| {
         root.entry("apiVersion").is_none() && OF_CONFIG.iter().any(|it| root.entry(it).is_some())
     });
-    let found = match is_config {
-        true => Config::read(name, bytes.to_vec()).err().unwrap_or_default(),
-        false => rules::inspect(name, bytes.to_vec())?,
+    let wrong = match is_config {
+        true => Config::inspect(&roots, found),
+        false => rules::inspect(name, &roots, found)?,
     };
-    Some((roots.len(), found))
+    Some((roots.len(), wrong))
 }
