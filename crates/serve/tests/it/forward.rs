@@ -209,3 +209,21 @@ fn what_metrics_mean_is_sent_now_and_then() {
         })
     });
 }
+
+#[test]
+fn what_a_rule_records_is_sent_on() {
+    let theirs = World::empty();
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "remote_write: [{{url: 'http://{}/api/v1/write', queue_config: {{batch_send_deadline: 10ms}}}}]",
+        theirs.0.address
+    );
+    let rules = "groups: [{name: g, interval: 50ms, rules: [{record: answer, expr: '40 + 2'}, {alert: Here, expr: 'answer > 1'}]}]";
+    let _ours = World::with_rules(folder.path(), &config, rules);
+    for (query, expected) in [
+        ("answer", r#"{"__name__":"answer"} "42""#),
+        ("ALERTS", r#"{"__name__":"ALERTS","alertname":"Here","alertstate":"firing"} "1""#),
+    ] {
+        wait_for(query, || theirs.0.ask(query, jiff::Timestamp::now().as_second()) == [expected]);
+    }
+}
