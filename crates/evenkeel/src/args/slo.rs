@@ -151,8 +151,8 @@ pub(crate) struct RulesArgs {
     /// A file for `rule_files`, or a PrometheusRule of the Prometheus operator.
     #[arg(long = "as", value_enum, default_value_t = RulesForm::File, value_name = "FORM")]
     pub(crate) form: RulesForm,
-    /// How often rules are evaluated. Default: as the server does.
-    #[arg(long, value_name = "DURATION", value_parser = length)]
+    /// How often rules are evaluated, at least every five minutes. Default: as the server does.
+    #[arg(long, value_name = "DURATION", value_parser = evaluated)]
     pub(crate) interval: Option<Duration>,
     /// A label of the record that says that an objective is there, `sloth_slo_info`; more than once for several.
     #[arg(long = "info", value_name = "NAME=VALUE", value_parser = label)]
@@ -205,6 +205,19 @@ fn length(text: &str) -> Result<Duration, String> {
         }
         it => it.map_err(|it| format!("{}: {}", it.problem, it.help)),
     }
+}
+
+/// How far Prometheus looks back for the last sample of a series, unless it is told otherwise.
+const LOOKBACK: Duration = Duration::from_mins(5);
+
+fn evaluated(text: &str) -> Result<Duration, String> {
+    let every = length(text)?;
+    if every > LOOKBACK {
+        let why = "Prometheus looks back 5m for a sample, so that what is recorded less often is gone in between, and alerts with it; \
+            give 5m or less";
+        return Err(why.to_owned());
+    }
+    Ok(every)
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

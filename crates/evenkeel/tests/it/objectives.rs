@@ -253,6 +253,14 @@ fn rules_may_have_alerts_on_symptoms_and_say_how_often_they_are_evaluated() {
     for expected in ["interval: 2m", "\"tier\": \"2\"", "HighErrorRate", "numerator_correction"] {
         assert!(text.contains(expected), "{expected} is not in\n{text}");
     }
+    // What is recorded less often than Prometheus looks back is gone in between.
+    for (interval, why) in
+        [("6m", "Prometheus looks back 5m"), ("0s", "nothing can happen in no time")]
+    {
+        let output = world.run(&["slo", "rules", "slos.yaml", "--interval", interval]);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains(why), "{}", said(&output));
+    }
 }
 
 #[test]
@@ -344,4 +352,54 @@ fn a_store_is_judged_beside_the_server_that_has_it() {
     assert_eq!(on(&world, "data", &["slo", "status"], &[]), alone);
     assert_eq!(on(&world, &url, &["slo", "status"], &[]), alone);
     assert_eq!(server.end(Signal::TERM), Some(0));
+}
+
+#[test]
+fn a_gate_beside_a_running_server_follows_what_comes_in() {
+    let world = World::new();
+    world.write("slos.yaml", DOCUMENTS);
+    let server = Server::start(&world, &["slos.yaml", "--data", "data"]);
+    let url = format!("http://{}", server.address);
+    let gate = |source: &str, more: &[&str]| {
+        let all =
+            ["gate", "slos.yaml", "--slo", "available", "--source", source, "--output", "json"];
+        let output = world.run(&[&all, more].concat());
+        (json(&output)["verdict"].as_str().map(str::to_owned), output.status.code())
+    };
+    let is = |verdict: &str, code: i32| (Some(verdict.to_owned()), Some(code));
+    assert_eq!(gate(&url, &[]).1, Some(6), "nobody can tell yet");
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec;
+    let push = |requests: [i64; 2], errors: [i64; 2], at: [i64; 2]| {
+        let points = |values: [i64; 2]| {
+            let one = |(at, value): (i64, i64)| {
+                format!(r#"{{"timeUnixNano": "{at}000000000", "asInt": "{value}"}}"#)
+            };
+            at.into_iter().zip(values).map(one).collect::<Vec<_>>().join(",")
+        };
+        let metric = |name: &str, values| {
+            format!(
+                r#"{{"name": "{name}", "sum": {{"aggregationTemporality": 2, "isMonotonic": true, "dataPoints": [{}]}}}}"#,
+                points(values)
+            )
+        };
+        let metrics =
+            [metric("requests_total", requests), metric("errors_total", errors)].join(",");
+        server.post(
+            "/api/v1/otlp/v1/metrics",
+            &format!(
+                r#"{{"resourceMetrics": [{{"scopeMetrics": [{{"metrics": [{metrics}]}}]}}]}}"#
+            ),
+        );
+    };
+    push([0, 10_000], [0, 10], [now - 900, now - 600]);
+    assert_eq!(gate(&url, &[]), is("open", 0));
+    push([15_000, 20_000], [400, 800], [now - 300, now - 5]);
+    assert_eq!(gate(&url, &[]), is("closed", 1));
+    assert_eq!(gate("data", &[]), is("closed", 1), "the folder says the same");
+    let excepted = ["--type", "security_patches", "--reason", "a hole in TLS"];
+    assert_eq!(gate(&url, &excepted), is("open", 0));
+    assert_eq!(server.end(Signal::TERM), Some(0));
+    let all = ["gate", "slos.yaml", "--slo", "available", "--source", &url];
+    let output = world.run(&all);
+    assert_eq!(output.status.code(), Some(3), "who cannot ask says so: {}", said(&output));
 }
