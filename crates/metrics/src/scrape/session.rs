@@ -10,7 +10,7 @@ use std::time::Duration;
 use evenkeel_series::{Labels, METRIC_NAME, Point, STALE};
 
 use crate::config::{Limits, Scrape};
-use crate::exposition::{ExpositionError, Format, Parser, Said};
+use crate::exposition::{ExpositionError, Format, Kind, Parser, Said};
 use crate::intake::{Batch, Intake, IntakeError, Meaning};
 use crate::relabel::{Pairs, Rule, relabel};
 
@@ -90,6 +90,11 @@ pub(super) struct Session<S> {
     number: u64,
     /// … and which was the last that was taken in.
     last: u64,
+    /// When all that the target says was seen last: whatever it has begun to count since was nothing then. `None` after a scrape
+    /// that failed, and where some of it was forgotten.
+    complete: Option<i64>,
+    /// Whether series were forgotten, so that one that seems new may have been there before.
+    has_forgotten: bool,
     report: Option<[S; 5]>,
     /// The series of the last scrape, when that was under other terms: some of them may be dropped or called otherwise now.
     former: BTreeSet<S>,
@@ -105,6 +110,8 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
             places: BTreeMap::new(),
             number: 0,
             last: 0,
+            complete: None,
+            has_forgotten: false,
             report: None,
             former: BTreeSet::new(),
             meanings: BTreeMap::new(),
@@ -118,6 +125,7 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
             self.former.extend(former);
             self.known.clear();
             self.places.clear();
+            self.complete = None;
             self.terms = terms.clone();
         }
         self
@@ -134,11 +142,14 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
     ) -> Result<Scraped, Failed> {
         batch.clear();
         self.number += 1;
-        match self.read(body, format, at, store, batch) {
+        let read = self.read(body, format, at, store, batch);
+        self.complete = None;
+        match read {
             Ok(scraped) => {
                 self.end_unseen(at, batch);
                 self.last = self.number;
                 self.forget(scraped.samples);
+                self.complete = Some(at).filter(|_| !self.has_forgotten);
                 Ok(scraped)
             }
             Err(error) => {
@@ -155,6 +166,7 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
     pub(super) fn lose(&mut self, at: i64, batch: &mut Batch<S>) {
         batch.clear();
         self.number += 1;
+        self.complete = None;
         self.end_unseen(at, batch);
         self.last = self.number;
     }
@@ -186,6 +198,7 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
         self.known.clear();
         self.places.clear();
         self.former.clear();
+        self.complete = None;
         self.report = None;
     }
 
@@ -207,10 +220,15 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
         let mut parser = Parser::new(Parser::utf8(body)?, format);
         let mut scraped = Scraped::default();
         let mut cursor = 0;
+        let mut family = (String::new(), Kind::Unknown);
+        let begun = self.complete.filter(|_| !self.terms.honor_labels);
         while let Some(said) = parser.next() {
             let sample = match said? {
                 Said::Sample(sample) => sample,
                 other => {
+                    if let Said::Type(metric, kind) = &other {
+                        family = (metric.clone().into_owned(), *kind);
+                    }
                     self.learn(&other, store);
                     continue;
                 }
@@ -225,6 +243,7 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
             let own = sample.at.filter(|_| self.terms.honor_timestamps);
             let Some(known) = self.known.get_mut(place) else { continue };
             let is_new = known.seen == 0 || known.seen < self.last;
+            let is_first = known.seen == 0;
             if known.seen < self.number {
                 (known.before, known.seen) = (known.seen, self.number);
             }
@@ -234,6 +253,11 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
             scraped.added += usize::from(is_new);
             if let Some(limit) = self.terms.limits.samples.filter(|it| scraped.kept > *it) {
                 return Err(Failed::Samples(limit));
+            }
+            // Nobody counts an error before the first. Without this, all that came before the next scrape would count for nothing.
+            let begun = begun.filter(|_| is_first && sample.at.is_none() && sample.value > 0.0);
+            if let Some(at) = begun.filter(|_| counts(&family, sample.series)) {
+                batch.points.push((series, Point { at, value: 0.0 }));
             }
             batch.points.push((series, Point { at: own.unwrap_or(at), value: sample.value }));
         }
@@ -350,6 +374,7 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
             return;
         }
         self.known.retain(|it| it.seen == self.last);
+        self.has_forgotten = true;
         let texts = self.known.iter().enumerate();
         self.places = texts.map(|(at, it)| (Arc::clone(&it.text), at)).collect();
     }
@@ -370,6 +395,18 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
             store.describe(metric, &after);
             self.meanings.insert((**metric).to_owned(), after);
         }
+    }
+}
+
+/// Whether a series of a family is one that begins at nothing and grows.
+fn counts((family, kind): &(String, Kind), series: &str) -> bool {
+    let Some(rest) = series.strip_prefix(&**family) else { return false };
+    let suffix = rest.split('{').next().unwrap_or_default().trim_end();
+    match kind {
+        Kind::Counter => matches!(suffix, "" | "_total"),
+        Kind::Histogram => matches!(suffix, "_bucket" | "_count" | "_sum"),
+        Kind::Summary => matches!(suffix, "_count" | "_sum"),
+        _ => false,
     }
 }
 

@@ -63,6 +63,32 @@ fn a_series_that_is_no_longer_said_has_ended() {
 }
 
 #[test]
+fn what_a_target_begins_to_count_was_nothing_in_the_scrape_before() {
+    const FIRST: &str = "# TYPE a_total counter\na_total{b=\"1\"} 5\n";
+    const THEN: &str = "# TYPE a_total counter\na_total{b=\"1\"} 6\na_total{b=\"2\"} 7\na_total{b=\"3\"} 0\n\
+                        a_total{b=\"4\"} 7 2\n# TYPE g gauge\ng 8\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\n\
+                        h_created 9\n# TYPE s summary\ns{quantile=\"1\"} 3\ns_count 4\n";
+    let begun = ["a_total{b=\"2\", …} 0 @1", "h_bucket{…, le=\"1\"} 0 @1", "s_count{…} 0 @1"];
+    let zeros = |target: &mut Target, at: i64| {
+        let before = format!(" 0 @{}", at - 1);
+        let shown = target.take(at, THEN).unwrap();
+        shown.into_iter().filter(|it| it.ends_with(&before)).collect::<Vec<_>>()
+    };
+    let mut target = Target::of("");
+    assert_eq!(target.take(1, FIRST).unwrap(), ["a_total{b=\"1\", …} 5 @1"]);
+    assert_eq!(zeros(&mut target, 2), begun);
+    assert_eq!(zeros(&mut target, 3), [""; 0], "they are known");
+
+    let mut target = Target::of("");
+    target.take(0, FIRST).unwrap();
+    target.session.lose(1, &mut target.batch);
+    assert_eq!(zeros(&mut target, 2), [""; 0], "nobody knows what was there");
+    let mut target = Target::of(", honor_labels: true");
+    target.take(1, FIRST).unwrap();
+    assert_eq!(zeros(&mut target, 2), [""; 0], "who passes on what others count may begin late");
+}
+
+#[test]
 fn a_scrape_that_fails_is_no_scrape_and_ends_what_was_there() {
     let mut target = Target::of("");
     target.take(1, "a 1\n").unwrap();
