@@ -1,6 +1,7 @@
 //! A run as a source: objectives are judged alike on the requests of a load and on the metrics that it wrote to a store, and on
 //! those of a drill and the metrics of the service that it broke.
 
+use std::cell::Cell;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Stdio;
@@ -146,20 +147,19 @@ spec:
     dependencies: {recommendations: {listen: "127.0.0.1:LINK", upstream: "127.0.0.1:UPSTREAM"}}
     allowFaults: [httpErrors]
   objectives: [recommended]
-  load: {routes: [{name: recommendations, path: /recommendations/1}]}
+  load: {timeout: 20s, routes: [{name: recommendations, path: /recommendations/1}]}
   phases:
-    - {name: baseline, role: baseline, shape: {constant: {rate: 8/s, duration: 1s}}}
+    - {name: baseline, role: baseline, shape: {constant: {rate: 4/s, duration: 1s}}}
     - name: faults
-      shape: {constant: {rate: 8/s, duration: 2s}}
+      shape: {constant: {rate: 4/s, duration: 2s}}
       chaos:
         - method:
             - httpErrors: {target: {dependency: recommendations}, share: 50%, status: 503, at: 0s, duration: 2s}
           safety: {abort: ["error_rate > 90% for 10s"]}
-    - {name: recovery, role: recovery, shape: {constant: {rate: 8/s, duration: 1s}}}
+    - {name: recovery, role: recovery, shape: {constant: {rate: 4/s, duration: 1s}}}
 "#;
 
-/// Each scrape is a request as well, and of the first and the last there may be half an interval too much: with a few dozen
-/// requests in a few seconds, that is less than half of one.
+/// Increases are extrapolated by half an interval: of some twenty requests in five seconds that is less than half of one.
 const SCRAPED: &str = "\
 global: {scrape_interval: 50ms, evaluation_interval: 200ms}
 scrape_configs:
@@ -205,10 +205,21 @@ fn a_drill_and_the_metrics_of_the_service_that_it_breaks_are_the_same_to_the_eve
             serde_json::from_str(&server.get(&format!("/api/v1/query?query={query}"))).ok()?;
         said["data"]["result"][0]["value"][1].as_str()?.parse().ok()
     };
-    assert!(wait_until(Duration::from_secs(20), || ask(ALL).is_some()), "nothing is scraped");
-    let before = ask(ALL).unwrap();
-    let drill = world.run(&["drill", "run", "drill.yaml", "--yes", "--output", "json"]);
-    assert_eq!(drill.status.code(), Some(1), "{}", said(&drill));
+    // A busy host may not scrape in time: then a series is ended, and goes on with the next.
+    let known = |query: &str, least: f64| {
+        let said = Cell::new(f64::NAN);
+        let is_there = wait_until(Duration::from_secs(20), || {
+            said.set(ask(query).unwrap_or(f64::NAN));
+            said.get() >= least
+        });
+        assert!(is_there, "{query} is {}, and {least} is expected", said.get());
+        said.get()
+    };
+    let before = known(ALL, 1.0);
+    let drill = ["drill", "run", "drill.yaml", "--yes", "--seed", "7", "--output", "json"];
+    let drill = world.run(&drill);
+    // The verdict may be that the host was too busy for one.
+    assert!(matches!(drill.status.code(), Some(1 | 6)), "{}", said(&drill));
     let folder = folder_of(&drill).display().to_string();
     let status = ["slo", "status", "drill.yaml", "--output", "json", "--source"];
     let (of_run, code) = json(&world, &[&status[..], &[&folder]].concat());
@@ -216,10 +227,9 @@ fn a_drill_and_the_metrics_of_the_service_that_it_breaks_are_the_same_to_the_eve
     let of_run = &of_run["objectives"][0];
     let total = of_run["total_events"].as_f64().unwrap();
     let bad = of_run["bad_events"].as_u64().unwrap();
-    assert!((2..=14).contains(&bad), "half of sixteen: {of_run:#}");
-    let arrived = || ask(ALL).is_some_and(|it| it >= before + total);
-    assert!(wait_until(Duration::from_secs(20), arrived), "{:?} of {total}", ask(ALL));
-    let last = ask(&format!("timestamp({ALL})")).unwrap();
+    assert!((1..=8).contains(&bad), "half of eight: {of_run:#}");
+    known(ALL, before + total);
+    let last = known(&format!("timestamp({ALL})"), 0.0);
     let last = jiff::Timestamp::from_millisecond((last * 1000.0).round() as i64).unwrap();
     let url = format!("http://{}", server.address);
     let (of_store, code) =
