@@ -17,7 +17,7 @@ use evenkeel_units::Human;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Method, Request, Uri};
+use hyper::{Method, Request, StatusCode, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -46,6 +46,10 @@ pub enum Unsent {
     /// Sending it again helps, perhaps not before a time.
     #[error("{0}")]
     Later(String, Option<Duration>),
+    /// It does not, but what is wrong may be with a part of it: a Prometheus takes nothing of a request in which a sample is out of
+    /// order, and the rest of it when that is sent by itself.
+    #[error("{0}")]
+    InPart(String),
     /// It does not.
     #[error("{0}")]
     Refused(String),
@@ -122,6 +126,7 @@ impl Database {
         match judge(false, status, &headers, &read(response).await) {
             Reply::Taken(_) => Ok(()),
             Reply::Later(why, after) => Err(Unsent::Later(why, after)),
+            Reply::Refused(why) if status == StatusCode::BAD_REQUEST => Err(Unsent::InPart(why)),
             Reply::Refused(why) => Err(Unsent::Refused(why)),
         }
     }

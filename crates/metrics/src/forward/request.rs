@@ -15,7 +15,7 @@ use crate::intake::Meaning;
 use crate::remote_write::message::{BucketSpan, Label, MetricMetadata, Sample};
 
 /// Samples on their way into one request.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Outgoing {
     series: BTreeMap<Labels, Series>,
     samples: usize,
@@ -43,6 +43,35 @@ impl Outgoing {
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.samples == 0
+    }
+
+    /// Two with half of them each: those that are earlier, and the others; of one moment, half of the series each. `None` of what
+    /// cannot be parted.
+    pub fn halves(self) -> Option<(Self, Self)> {
+        let moments = |it: &Series| it.moments().collect::<Vec<_>>();
+        let mut all: Vec<i64> = self.series.values().flat_map(moments).collect();
+        all.sort_unstable();
+        let (first, middle) = (*all.first()?, *all.get(all.len() / 2)?);
+        let later =
+            if middle > first { Some(middle) } else { all.into_iter().find(|it| *it > first) };
+        let mut one = self.series;
+        let Some(later) = later else {
+            let half = one.keys().nth(one.len() / 2).filter(|_| one.len() > 1)?.clone();
+            let other = one.split_off(&half);
+            return Some((Self::of(one), Self::of(other)));
+        };
+        let mut other = BTreeMap::new();
+        for (labels, series) in &mut one {
+            let rest = series.split_off(later);
+            other.insert(labels.clone(), rest);
+        }
+        Some((Self::of(one), Self::of(other)))
+    }
+
+    fn of(mut series: BTreeMap<Labels, Series>) -> Self {
+        series.retain(|_, it| it.moments().next().is_some());
+        let samples = series.values().map(|it| it.moments().count()).sum();
+        Self { series, samples }
     }
 
     /// The body of the request.
@@ -106,6 +135,20 @@ struct Series {
     samples: Vec<Sample>,
     #[prost(message, repeated, tag = "4")]
     histograms: Vec<FloatHistogram>,
+}
+
+impl Series {
+    fn moments(&self) -> impl Iterator<Item = i64> {
+        let histograms = self.histograms.iter().map(|it| it.timestamp);
+        self.samples.iter().map(|it| it.timestamp).chain(histograms)
+    }
+
+    /// Takes what is of a moment or later.
+    fn split_off(&mut self, at: i64) -> Self {
+        let samples = self.samples.extract_if(.., |it| it.timestamp >= at).collect();
+        let histograms = self.histograms.extract_if(.., |it| it.timestamp >= at).collect();
+        Self { labels: Vec::new(), samples, histograms }
+    }
 }
 
 /// A native histogram of floats, with the numbers that `prometheus/prompb` gives its fields.
@@ -173,6 +216,35 @@ mod tests {
     use super::*;
     use crate::intake::memory::Memory;
     use crate::receive::Receiver;
+
+    #[test]
+    fn a_request_is_parted_by_time_and_then_by_series() {
+        let shown = |it: Outgoing| {
+            let each =
+                it.series.iter().map(|(labels, it)| (labels, it.moments().collect::<Vec<_>>()));
+            format!(
+                "{}: {:?}",
+                it.len(),
+                each.map(|it| format!("{} {:?}", it.0, it.1)).collect::<Vec<_>>()
+            )
+        };
+        let mut outgoing = Outgoing::default();
+        for (name, at) in [("a", 1), ("a", 2), ("a", 3), ("b", 3), ("b", 4)] {
+            outgoing.float(Labels::of([("__name__", name)]), at, 0.0);
+        }
+        let native = Arc::new(Histogram::default());
+        outgoing.histogram(Labels::of([("__name__", "c")]), 1, &native);
+        let (one, other) = outgoing.halves().unwrap();
+        assert_eq!(shown(other), r#"3: ["a [3]", "b [3, 4]"]"#);
+        let (one, other) = one.halves().unwrap();
+        assert_eq!(shown(other), r#"1: ["a [2]"]"#);
+        let (one, other) = one.halves().unwrap();
+        assert_eq!(
+            (shown(one.clone()), shown(other)),
+            (r#"1: ["a [1]"]"#.to_owned(), r#"1: ["c [1]"]"#.to_owned())
+        );
+        assert!(one.halves().is_none() && Outgoing::default().halves().is_none());
+    }
 
     #[test]
     fn what_is_sent_is_what_is_received() {

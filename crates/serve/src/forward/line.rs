@@ -21,6 +21,8 @@ use super::backlog::{Backlog, Left, Part, Work};
 
 /// So long is sent on what waits when the server ends.
 const DRAIN: Duration = Duration::from_secs(10);
+/// A request of which something is wrong is parted so many times: what is left then is refused as it is.
+const PARTED_MAX: usize = 200;
 /// Before the first start of a line is known where the log is, nothing is its own.
 const NOWHERE: Position = Position { log: u64::MAX, bytes: u64::MAX };
 
@@ -253,26 +255,49 @@ impl Line {
         self.lose(Lost::Gone, gone, "the store no longer has them");
     }
 
-    /// Sends samples until they are taken, or refused.
+    /// Sends samples until they are taken, or refused. What may be wrong with a part of them is sent in halves, the earlier one
+    /// first, so that what a database has already does not keep the rest out.
     async fn post(&self, outgoing: Outgoing) {
-        if outgoing.is_empty() {
-            return;
+        let mut parted = 0;
+        let mut rest = vec![outgoing];
+        while let Some(next) = rest.pop() {
+            if next.is_empty() {
+                continue;
+            }
+            let many = next.len();
+            let refused = match self.send(next.clone().body()).await {
+                Ok(()) => {
+                    self.sent.fetch_add(many as u64, Ordering::Relaxed);
+                    continue;
+                }
+                Err(refused) => refused,
+            };
+            let halves = match refused {
+                Unsent::InPart(_) if parted < PARTED_MAX => next.halves(),
+                _ => None,
+            };
+            match halves {
+                Some((earlier, later)) => {
+                    parted += 1;
+                    rest.extend([later, earlier]);
+                }
+                None => self.lose(Lost::Refused, many, &refused.to_string()),
+            }
         }
-        let (many, body) = (outgoing.len(), outgoing.body());
+    }
+
+    /// Sends a request until it is taken, or refused.
+    async fn send(&self, body: Bytes) -> Result<(), Unsent> {
         let mut pause = self.backoff;
         loop {
             match self.to.send(body.clone(), Duration::MAX).await {
-                Ok(()) => {
-                    self.sent.fetch_add(many as u64, Ordering::Relaxed);
-                    return;
-                }
-                Err(Unsent::Refused(why)) => return self.lose(Lost::Refused, many, &why),
                 Err(Unsent::Later(why, after)) => {
                     *locked(&self.why) = why;
                     self.retries.fetch_add(1, Ordering::Relaxed);
                     sleep(after.unwrap_or_default().max(pause)).await;
                     pause = (pause * 2).min(self.backoff_max);
                 }
+                done => return done,
             }
         }
     }

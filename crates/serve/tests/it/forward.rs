@@ -115,10 +115,44 @@ fn what_is_taken_in_is_in_the_prometheus_that_it_is_sent_on_to() {
 }
 
 #[test]
+fn what_a_prometheus_has_already_does_not_keep_the_rest_out() {
+    let theirs = Prometheus::start("global: {scrape_interval: 1h}\n");
+    let config = format!(
+        "remote_write: [{{url: 'http://{}/api/v1/write', name: far, queue_config: {{batch_send_deadline: 50ms}}}}]\n",
+        theirs.address
+    );
+    let now = jiff::Timestamp::now().as_second();
+    let both: [(i64, &str, f64); 2] =
+        [(now - 60, "up,job=shop", 1.0), (now - 30, "up,job=shop", 2.0)];
+    let headers = "content-type: application/x-protobuf\r\ncontent-encoding: snappy\r\n";
+    let sent = ask(theirs.address, "POST /api/v1/write", headers, &World::request(&both));
+    assert_eq!(sent.status, 204, "{}", sent.body);
+    let folder = tempfile::tempdir().unwrap();
+    let ours = World::at(folder.path(), &config, None);
+    let new =
+        [(now, "up,job=shop", 3.0), (now - 60, "up,job=till", 4.0), (now, "up,job=till", 5.0)];
+    assert_eq!(ours.write(&[&both[..], &new].concat()).status, 204);
+    // It has both; the later one it takes again, being its latest.
+    wait_for("the rest is not sent on", || {
+        metric(&ours, "evenkeel_forward_samples_total{remote=\"far\"} 4")
+    });
+    assert!(metric(
+        &ours,
+        "evenkeel_forward_lost_samples_total{remote=\"far\",reason=\"refused\"} 1"
+    ));
+    let path = format!(
+        "GET /api/v1/query?query={}&time={now}",
+        encoded("sum by (job) (sum_over_time(up[2m]))")
+    );
+    let said = ask(theirs.address, &path, "", b"").body;
+    assert!(said.contains("\"6\"") && said.contains("\"9\""), "{said}");
+}
+
+#[test]
 fn a_request_that_is_not_taken_is_sent_again_and_one_that_is_refused_is_not() {
     let (later, sent) =
         server(&["503 Service Unavailable", "429 Too Many Requests", "204 No Content"]);
-    let (never, refused) = server(&["400 Bad Request"]);
+    let (never, refused) = server(&["404 Not Found"]);
     let config = format!(
         "remote_write:\n- {{url: 'http://{later}/w', name: later, basic_auth: {{username: ada, password: x}}, \
          headers: {{X-Scope-OrgID: team}}, queue_config: {{batch_send_deadline: 10ms, min_backoff: 1ms}}}}\n\
