@@ -95,6 +95,8 @@ pub(super) struct Session<S> {
     complete: Option<i64>,
     /// Whether series were forgotten, so that one that seems new may have been there before.
     has_forgotten: bool,
+    /// In which scrape each counter or histogram was last.
+    families: BTreeMap<String, u64>,
     report: Option<[S; 5]>,
     /// The series of the last scrape, when that was under other terms: some of them may be dropped or called otherwise now.
     former: BTreeSet<S>,
@@ -112,6 +114,7 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
             last: 0,
             complete: None,
             has_forgotten: false,
+            families: BTreeMap::new(),
             report: None,
             former: BTreeSet::new(),
             meanings: BTreeMap::new(),
@@ -220,14 +223,16 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
         let mut parser = Parser::new(Parser::utf8(body)?, format);
         let mut scraped = Scraped::default();
         let mut cursor = 0;
-        let mut family = (String::new(), Kind::Unknown);
+        let mut family = Family::default();
         let begun = self.complete.filter(|_| !self.terms.honor_labels);
         while let Some(said) = parser.next() {
             let sample = match said? {
                 Said::Sample(sample) => sample,
                 other => {
                     if let Said::Type(metric, kind) = &other {
-                        family = (metric.clone().into_owned(), *kind);
+                        let was_there = self.families.get(&**metric) == Some(&self.last);
+                        let name = metric.clone().into_owned();
+                        family = Family { name, kind: *kind, was_there, is_there: false };
                     }
                     self.learn(&other, store);
                     continue;
@@ -254,9 +259,15 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
             if let Some(limit) = self.terms.limits.samples.filter(|it| scraped.kept > *it) {
                 return Err(Failed::Samples(limit));
             }
+            if !family.is_there && family.counts(sample.series) {
+                family.is_there = true;
+                self.families.insert(family.name.clone(), self.number);
+            }
             // Nobody counts an error before the first. Without this, all that came before the next scrape would count for nothing.
-            let begun = begun.filter(|_| is_first && sample.at.is_none() && sample.value > 0.0);
-            if let Some(at) = begun.filter(|_| counts(&family, sample.series)) {
+            let is_birth = is_first && family.was_there && sample.at.is_none();
+            if let Some(at) = begun.filter(|_| is_birth && sample.value > 0.0)
+                && family.counts(sample.series)
+            {
                 batch.points.push((series, Point { at, value: 0.0 }));
             }
             batch.points.push((series, Point { at: own.unwrap_or(at), value: sample.value }));
@@ -398,15 +409,28 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
     }
 }
 
-/// Whether a series of a family is one that begins at nothing and grows.
-fn counts((family, kind): &(String, Kind), series: &str) -> bool {
-    let Some(rest) = series.strip_prefix(&**family) else { return false };
-    let suffix = rest.split('{').next().unwrap_or_default().trim_end();
-    match kind {
-        Kind::Counter => matches!(suffix, "" | "_total"),
-        Kind::Histogram => matches!(suffix, "_bucket" | "_count" | "_sum"),
-        Kind::Summary => matches!(suffix, "_count" | "_sum"),
-        _ => false,
+/// The metric whose series are read.
+#[derive(Default)]
+struct Family {
+    name: String,
+    kind: Kind,
+    /// Whether it had series in the scrape before: otherwise who speaks for another may have had no answer from it.
+    was_there: bool,
+    /// Whether it has one in this.
+    is_there: bool,
+}
+
+impl Family {
+    /// Whether a series is one of it that begins at nothing and grows.
+    fn counts(&self, series: &str) -> bool {
+        let Some(rest) = series.strip_prefix(&*self.name) else { return false };
+        let suffix = rest.split('{').next().unwrap_or_default().trim_end();
+        match self.kind {
+            Kind::Counter => matches!(suffix, "" | "_total"),
+            Kind::Histogram => matches!(suffix, "_bucket" | "_count" | "_sum"),
+            Kind::Summary => matches!(suffix, "_count" | "_sum"),
+            _ => false,
+        }
     }
 }
 
