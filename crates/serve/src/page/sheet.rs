@@ -6,7 +6,7 @@ use evenkeel_model::Library;
 use evenkeel_report::slo::Sheet;
 use evenkeel_slo::asking::SLICE;
 use evenkeel_slo::attribution::{Attribution, Cause, Kind};
-use evenkeel_slo::backtest::replay;
+use evenkeel_slo::backtest::{Firing, replay};
 use evenkeel_slo::burn::Severity;
 use evenkeel_slo::gate::Request;
 use evenkeel_slo::reading::ReadingError;
@@ -138,7 +138,8 @@ fn pages(of: &Objective, history: &History, at: Timestamp) -> Vec<Cause> {
     let passed = of.elapsed(at);
     let fired = replay(of.promise, &of.burn, history);
     let mut pages: Vec<(String, Interval)> = Vec::new();
-    for it in fired.iter().filter(|it| it.severity == Severity::Page && !it.inhibited) {
+    let is_silent = |it: &Firing| it.inhibited && of.inhibits;
+    for it in fired.iter().filter(|it| it.severity == Severity::Page && !is_silent(it)) {
         let Some(rule) = of.burn.get(it.rule) else { continue };
         let from = it.time.from.checked_sub(rule.long).unwrap_or(it.time.from);
         let told = Interval::new(from, it.time.to).common(passed);
