@@ -103,8 +103,9 @@ impl Engine {
                 "--web.enable-remote-write-receiver".to_owned(),
                 format!("--web.listen-address={listen}"),
             ],
-            // What was asked before is not remembered, and the newest samples are seen.
+            // What was asked before is not remembered, and the newest samples are seen. Whoever sends for long is not hung up on.
             Maker::Victoria => vec![
+                "-http.connTimeout=24h".to_owned(),
                 format!("-httpListenAddr={listen}"),
                 "-loggerLevel=ERROR".to_owned(),
                 format!("-retentionPeriod={MONTHS}"),
