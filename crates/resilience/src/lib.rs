@@ -42,9 +42,17 @@
 //! [`Moment`]: evenkeel_units::Moment
 
 pub mod breaker;
+mod error;
+#[cfg(feature = "tower")]
+pub mod layer;
 pub mod retry;
 pub mod stale_cache;
+#[cfg_attr(not(test), expect(dead_code, reason = "who uses it comes with the patterns"))]
+mod sync;
+#[cfg(feature = "tower")]
+pub mod time;
 
 pub use breaker::Breaker;
+pub use error::{Error, Limit};
 pub use retry::{Backoff, RetryBudget};
 pub use stale_cache::StaleCache;

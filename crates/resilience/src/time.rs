@@ -1,0 +1,41 @@
+//! Time: where the async shells of the patterns get the present from.
+//!
+//! The machines are told the time. What is called under tokio reads tokio's clock, so that `tokio::time::pause` and
+//! `tokio::time::advance` drive every pattern, and one clock serves all of a process.
+
+use std::sync::LazyLock;
+
+use evenkeel_units::Moment;
+
+/// From here on all moments are counted.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads a clock")]
+static ORIGIN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+
+/// The present, as tokio's clock says it: one that stands still while it is paused, and jumps when it is advanced. It never
+/// goes back within a runtime.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads a clock")]
+pub fn now() -> Moment {
+    let origin = *ORIGIN;
+    Moment::at(tokio::time::Instant::now().into_std().saturating_duration_since(origin))
+}
+
+/// When a moment of [`now`] is, for the timers of tokio.
+pub(crate) fn instant(of: Moment) -> tokio::time::Instant {
+    tokio::time::Instant::from_std(*ORIGIN + of.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn time_stands_still_until_it_is_advanced() {
+        let before = now();
+        assert_eq!(now(), before);
+        tokio::time::advance(Duration::from_secs(3_600)).await;
+        assert_eq!(now() - before, Duration::from_secs(3_600));
+        assert_eq!(instant(now()), tokio::time::Instant::now());
+    }
+}
