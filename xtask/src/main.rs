@@ -20,6 +20,7 @@ const USAGE: &str = "\
 usage: cargo xtask test [-- ARGUMENTS OF CARGO TEST]   install what the tests need, run them all
        cargo xtask tidy                               check the rules of the house alone
        cargo xtask guest                              run the tests of packets on Debian's kernel, in qemu
+       cargo xtask oracle breaker [--failures]        how often circuits do what those of resilience4j did
        cargo xtask oracle promql [--failures]         how often queries give what Prometheus gives
        cargo xtask oracle sloth [--failures]          how often rules say what those of Sloth say, and what is true
        cargo xtask bench load [CASE…]                 what a request costs our generator, and its peers
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         ("test", extra) => test(extra),
         ("tidy", []) => tidy(),
         ("guest", []) => guest::run(),
+        ("oracle", [which, rest @ ..]) if which == "breaker" => oracle::breaker(rest),
         ("oracle", [which, rest @ ..]) if which == "promql" => oracle::promql(rest),
         ("oracle", [which, rest @ ..]) if which == "sloth" => oracle::sloth(rest),
         ("bench", which) => bench::run(which).and_then(|done| match done {

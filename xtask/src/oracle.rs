@@ -18,6 +18,11 @@ pub(crate) fn sloth(arguments: &[String]) -> Result<u8> {
     run("sloth/examples", "evenkeel-slo", arguments)
 }
 
+/// Replays what the breaker of resilience4j did.
+pub(crate) fn breaker(arguments: &[String]) -> Result<u8> {
+    run("breaker", "evenkeel-resilience", arguments)
+}
+
 /// Runs the program of a crate on a folder of the oracles.
 fn run(folder: &str, package: &str, arguments: &[String]) -> Result<u8> {
     let folder = root().join("../shared/oracles").join(folder);

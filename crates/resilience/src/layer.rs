@@ -1,12 +1,15 @@
 //! Layers of tower: the patterns around any `tower_service::Service`, without a box and without a task.
 //!
 //! ```text
-//! base   Base: the service itself, whose errors become `Error::Inner`
+//! base      Base: the service itself, whose errors become `Error::Inner`
+//! breaker   Breaker: a circuit, which stops calls to what keeps failing
 //! ```
 //!
 //! Every layer takes a service that fails with [`Error<E>`](crate::Error) and gives one that fails with the same, so that a
 //! stack of any height has one flat error. [`Base`] stands innermost.
 
 mod base;
+mod breaker;
 
 pub use base::{Base, BaseFuture, BaseLayer};
+pub use breaker::{BreakerFuture, BreakerLayer, BreakerService, Errors, Judge};

@@ -5,7 +5,8 @@
 //! a millisecond and one machine serves a service, a load generator and a simulation alike.
 //!
 //! ```text
-//! breaker      Breaker: stop calling what keeps failing, then try again carefully
+//! breaker      Breaker: stop calling what keeps failing, or is slow, then try again carefully
+//!              Permit: leave to make one call, which gives itself back
 //! retry        Backoff: how long to wait before the next attempt, with full jitter
 //!              RetryBudget: how many second attempts the neighbour can bear
 //! stale_cache  StaleCache: yesterday's answer is better than none, up to a point
@@ -19,19 +20,19 @@
 //! use evenkeel_units::Moment;
 //!
 //! let mut cache = StaleCache::new(Duration::from_secs(5), Duration::from_secs(600), 1_000);
-//! let mut breaker = breaker::Breaker::new(breaker::Policy::default());
+//! let breaker = breaker::Breaker::try_new(breaker::Policy::default())?;
 //! let mut budget = retry::RetryBudget::new(retry::BudgetPolicy::default());
 //!
 //! let now = Moment::at(Duration::from_secs(1));
 //! if !matches!(cache.look(now, &"alice"), Lookup::Fresh(_)) {
 //!     budget.deposit(now);
-//!     let permit = breaker.admit(now)?;
+//!     let ticket = breaker.admit(now)?;
 //!     // … the call itself happens out here, under a timeout …
-//!     breaker.record(now, permit, breaker::Outcome::Success);
+//!     breaker.record(now, ticket, breaker::Outcome::Success);
 //!     cache.insert(now, "alice", "a red kettle");
 //! }
 //! assert!(matches!(cache.look(now, &"alice"), Lookup::Fresh(&"a red kettle")));
-//! # Ok::<(), breaker::Rejected>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! Deliberately absent, so far: `tower` layers and any async API (a shell drives the machines);
@@ -47,7 +48,6 @@ mod error;
 pub mod layer;
 pub mod retry;
 pub mod stale_cache;
-#[cfg_attr(not(test), expect(dead_code, reason = "who uses it comes with the patterns"))]
 mod sync;
 #[cfg(feature = "tower")]
 pub mod time;

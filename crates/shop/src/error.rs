@@ -56,6 +56,9 @@ pub enum ShopError {
         #[source]
         source: sqlx::Error,
     },
+    /// A circuit breaker would contradict itself.
+    #[error(transparent)]
+    Circuit(#[from] evenkeel_resilience::breaker::PolicyError),
     /// A process could not be started.
     #[error("failed to start {part}")]
     Spawn {

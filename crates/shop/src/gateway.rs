@@ -122,7 +122,13 @@ impl Gateway {
             let missing = ShopError::NeighbourMissing { name: name.as_str() };
             let via = args.neighbour.iter().find(|it| it.name == name).ok_or(missing)?;
             let address = via.address.clone();
-            Ok(Neighbour::new(name.as_str(), address, limits, clock, Arc::clone(&metrics)))
+            Ok::<_, ShopError>(Neighbour::new(
+                name.as_str(),
+                address,
+                limits,
+                clock,
+                Arc::clone(&metrics),
+            )?)
         };
         let limits = |deadline_ms, at_once| {
             let deadline = Duration::from_millis(deadline_ms);

@@ -12,7 +12,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use evenkeel_resilience::breaker::{Outcome, Permit, Policy, Position, Rejected};
+use evenkeel_resilience::breaker::{
+    Outcome, Permit, Policy, PolicyError, Rejected, State, Trials, Wait,
+};
 use evenkeel_resilience::retry::BudgetPolicy;
 use evenkeel_resilience::{Backoff, Breaker, RetryBudget};
 use evenkeel_units::{Clock, Seed, SystemClock};
@@ -64,12 +66,12 @@ struct Guard {
     bulkhead: Semaphore,
     backoff: Backoff,
     clock: SystemClock,
+    breaker: Breaker,
     state: Mutex<Judgement>,
 }
 
 #[derive(Debug)]
 struct Judgement {
-    breaker: Breaker,
     budget: RetryBudget,
     rng: ChaCha8Rng,
 }
@@ -82,29 +84,9 @@ impl Neighbour {
         limits: Option<Limits>,
         clock: SystemClock,
         metrics: Arc<Metrics>,
-    ) -> Self {
-        let guard = limits.map(|limits| Guard {
-            bulkhead: Semaphore::new(limits.at_once),
-            backoff: Backoff {
-                base: Duration::from_millis(10),
-                cap: Duration::from_millis(50),
-                attempts: 3,
-            },
-            clock,
-            state: Mutex::new(Judgement {
-                // A trial that has not reported after twice the deadline never will.
-                breaker: Breaker::new(Policy::consecutive(5).rest(Duration::from_secs(1)).trials(
-                    2,
-                    1,
-                    limits.deadline * 2,
-                )),
-                budget: RetryBudget::new(BudgetPolicy::default()),
-                // Jitter has to differ between instances, not to repeat.
-                rng: Seed(u64::from(std::process::id())).stream(name),
-            }),
-            limits,
-        });
-        Self { name, pool: Pool::new(address), guard, metrics }
+    ) -> Result<Self, PolicyError> {
+        let guard = limits.map(|it| Guard::new(name, it, clock)).transpose()?;
+        Ok(Self { name, pool: Pool::new(address), guard, metrics })
     }
 
     /// As in metrics.
@@ -127,12 +109,11 @@ impl Neighbour {
 
     /// What the breaker does with calls: 0 lets them through, 1 tries, 2 rejects.
     pub(crate) fn breaker_state(&self) -> Option<u8> {
-        let guard = self.guard.as_ref()?;
-        let state = guard.state.lock().ok()?;
-        Some(match state.breaker.position(guard.clock.now()) {
-            Position::Closed => 0,
-            Position::HalfOpen => 1,
-            Position::Open => 2,
+        let breaker = &self.guard.as_ref()?.breaker;
+        Some(match breaker.state() {
+            State::Open | State::ForcedOpen => 2,
+            State::HalfOpen => 1,
+            State::Closed | State::MetricsOnly | State::Disabled => 0,
         })
     }
 
@@ -173,7 +154,7 @@ impl Neighbour {
                 self.metrics.event(Event::Timeout, self.name);
                 Err(Failed::Timeout)
             });
-            guard.record(permit, result.is_ok());
+            permit.end(Some(Outcome::from_ok(result.is_ok())));
             made += 1;
             let Err(failed) = result else { return result };
             let wait = guard.wait(made);
@@ -191,18 +172,40 @@ impl Neighbour {
 }
 
 impl Guard {
+    fn new(name: &str, limits: Limits, clock: SystemClock) -> Result<Self, PolicyError> {
+        let trials = Trials {
+            permits: 2,
+            // A trial that has not reported after twice the deadline never will.
+            lease: limits.deadline * 2,
+            max_wait: None,
+        };
+        let wait = Wait::fixed(Duration::from_secs(1));
+        // Jitter has to differ between instances, not to repeat.
+        let seed = Seed(u64::from(std::process::id()));
+        Ok(Self {
+            bulkhead: Semaphore::new(limits.at_once),
+            backoff: Backoff {
+                base: Duration::from_millis(10),
+                cap: Duration::from_millis(50),
+                attempts: 3,
+            },
+            clock,
+            breaker: Breaker::seeded(Policy::consecutive(5).wait(wait).trials(trials), seed.0)?,
+            state: Mutex::new(Judgement {
+                budget: RetryBudget::new(BudgetPolicy::default()),
+                rng: seed.stream(name),
+            }),
+            limits,
+        })
+    }
+
     fn judge<T>(&self, ask: impl FnOnce(&mut Judgement, evenkeel_units::Moment) -> T) -> Option<T> {
         self.state.lock().ok().map(|mut state| ask(&mut state, self.clock.now()))
     }
 
-    fn admit(&self) -> Result<Option<Permit>, Failed> {
-        self.judge(|state, now| state.breaker.admit(now)).transpose().map_err(Failed::Rejected)
-    }
-
-    fn record(&self, permit: Option<Permit>, ok: bool) {
-        if let Some(permit) = permit {
-            self.judge(|state, now| state.breaker.record(now, permit, Outcome::from_ok(ok)));
-        }
+    fn admit(&self) -> Result<Permit<&Breaker, impl Fn() -> evenkeel_units::Moment>, Failed> {
+        let clock = self.clock;
+        Permit::ask(&self.breaker, move || clock.now()).map_err(Failed::Rejected)
     }
 
     fn wait(&self, made: u32) -> Option<Duration> {

@@ -1,0 +1,423 @@
+//! Core: what of a circuit is behind its lock, for some dozens of instructions a call.
+
+use std::time::Duration;
+
+use evenkeel_units::Moment;
+
+use super::policy::{Policy, PolicyError};
+use super::running::{Mark, Running};
+use super::view::{Event, Reason, Snapshot};
+use super::window::{Counts, Outcomes, nanos, reaches};
+use super::word::{State, Word};
+use super::{Outcome, Ticket};
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+/// What is read without the lock, and written under it.
+#[derive(Debug)]
+pub(super) struct Shared {
+    word: AtomicU64,
+    /// Until when, included, the lock is not worth taking to ask for admission while there is no permit: nanoseconds.
+    /// Written before `word`.
+    until: AtomicU64,
+    pub(super) running: Running,
+}
+
+impl Shared {
+    pub(super) fn new(policy: &Policy) -> Self {
+        Self {
+            word: AtomicU64::new(Word::CLOSED.pack()),
+            until: AtomicU64::new(0),
+            running: Running::new(limit_while_running(policy)),
+        }
+    }
+
+    pub(super) fn word(&self) -> Word {
+        Word::unpack(self.word.load(Ordering::Acquire))
+    }
+
+    pub(super) fn until(&self) -> u64 {
+        self.until.load(Ordering::Acquire)
+    }
+
+    fn set(&self, word: Word) {
+        self.word.store(word.pack(), Ordering::Release);
+    }
+
+    fn set_until(&self, until: u64) {
+        self.until.store(until, Ordering::Release);
+    }
+}
+
+fn limit_while_running(policy: &Policy) -> Option<Duration> {
+    policy.slow.filter(|it| it.while_running).map(|it| it.after)
+}
+
+/// What is behind the lock.
+#[derive(Debug)]
+pub(super) struct Core {
+    policy: Policy,
+    seed: u64,
+    window: Outcomes,
+    /// Calls of this generation that run for longer than is good.
+    overdue: u32,
+    consecutive: u32,
+    /// Trials under way, and how those that ended went.
+    trials: Vec<Trial>,
+    tried: Counts,
+    /// Whether what there is to see is of the trials and not of the window.
+    shows_trials: bool,
+    trial: u32,
+    since: Moment,
+    reason: Option<Reason>,
+    /// How often it opened since it was closed.
+    opened: u32,
+    succeeded: u64,
+    failed: u64,
+    slow: u64,
+    ignored: u64,
+    late: u64,
+}
+
+#[derive(Copy, Clone, Debug)]
+struct Trial {
+    number: u32,
+    started: Moment,
+    until: Moment,
+}
+
+/// What becomes of a call that asks.
+pub(super) type Answer = Result<Ticket, Option<Moment>>;
+
+impl Core {
+    pub(super) fn new(policy: Policy, seed: u64) -> Self {
+        Self {
+            window: Outcomes::new(policy.window),
+            trials: Vec::with_capacity(policy.trials.permits as usize),
+            policy,
+            seed,
+            overdue: 0,
+            consecutive: 0,
+            tried: Counts::default(),
+            shows_trials: false,
+            trial: 0,
+            since: Moment::START,
+            reason: None,
+            opened: 0,
+            succeeded: 0,
+            failed: 0,
+            slow: 0,
+            ignored: 0,
+            late: 0,
+        }
+    }
+
+    pub(super) const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Lets a call in, or not, where that takes more than a look.
+    pub(super) fn admit(&mut self, shared: &Shared, now: Moment, events: &mut Events) -> Answer {
+        let word = shared.word();
+        match word.state {
+            State::Closed | State::MetricsOnly => {
+                shared.running.turn(now, &mut self.overdue);
+                if word.state == State::Closed && self.overdue > 0 {
+                    let counts = self.window.counts(now);
+                    if let Some(reason) = self.reason_to_open(counts) {
+                        return Err(Some(self.open(shared, now, reason, events)));
+                    }
+                }
+                let mark = shared.running.begin(now).unwrap_or(Mark::NOWHERE);
+                Ok(Ticket { generation: word.generation, trial: 0, started: now, mark })
+            }
+            State::Disabled => Ok(Ticket::uncounted(word.generation, now)),
+            State::ForcedOpen => Err(None),
+            State::Open => {
+                let until = Moment::at(Duration::from_nanos(shared.until()));
+                if now <= until {
+                    return Err(Some(until));
+                }
+                self.half_open(shared, now, events);
+                self.admit_trial(shared, now, events)
+            }
+            State::HalfOpen => self.admit_trial(shared, now, events),
+        }
+    }
+
+    fn admit_trial(&mut self, shared: &Shared, now: Moment, events: &mut Events) -> Answer {
+        let reason = match self.trials_end() {
+            Some(end) if end < now => Some(Reason::Undecided),
+            _ => self.reason_to_open_again(now),
+        };
+        if let Some(reason) = reason {
+            return Err(Some(self.open(shared, now, reason, events)));
+        }
+        let before = self.trials.len();
+        self.trials.retain(|it| now <= it.until);
+        let mut word = shared.word();
+        word.permits += (before - self.trials.len()) as u16;
+        if word.permits == 0 {
+            let until = self.next_look(now);
+            shared.set_until(nanos(until));
+            return Err(Some(until));
+        }
+        word.permits -= 1;
+        self.trial = self.trial.wrapping_add(1);
+        let until = now + self.policy.trials.lease;
+        self.trials.push(Trial { number: self.trial, started: now, until });
+        shared.set_until(nanos(self.next_look(now)));
+        shared.set(word);
+        Ok(Ticket {
+            generation: word.generation,
+            trial: self.trial,
+            started: now,
+            mark: Mark::NOWHERE,
+        })
+    }
+
+    /// When the next thing happens to the trials by the mere passing of time.
+    fn next_look(&self, now: Moment) -> Moment {
+        let limit = limit_while_running(&self.policy);
+        let of_trial = |it: &Trial| [Some(it.until), limit.map(|limit| it.started + limit)];
+        let all = self.trials.iter().flat_map(of_trial).chain([self.trials_end()]).flatten();
+        all.filter(|it| *it >= now).min().unwrap_or(now)
+    }
+
+    fn trials_end(&self) -> Option<Moment> {
+        self.policy.trials.max_wait.map(|it| self.since + it)
+    }
+
+    /// Takes the outcome of a call.
+    pub(super) fn record(
+        &mut self,
+        shared: &Shared,
+        now: Moment,
+        ticket: Ticket,
+        outcome: Outcome,
+        took: Duration,
+        events: &mut Events,
+    ) {
+        shared.running.end(ticket.mark, &mut self.overdue);
+        let word = shared.word();
+        let (failed, slow) = (outcome == Outcome::Failure, self.policy.is_slow(took));
+        let is_counted = word.generation == ticket.generation
+            && match word.state {
+                State::Closed | State::MetricsOnly => true,
+                State::HalfOpen => self.take_trial(ticket.trial),
+                State::Disabled | State::Open | State::ForcedOpen => false,
+            };
+        if !is_counted {
+            self.late += u64::from(word.state != State::Disabled);
+            return;
+        }
+        match failed {
+            true => self.failed += 1,
+            false => self.succeeded += 1,
+        }
+        self.slow += u64::from(slow);
+        if word.state == State::HalfOpen {
+            self.tried.add(failed, slow);
+            if let Some(reason) = self.reason_to_open_again(now) {
+                self.open(shared, now, reason, events);
+            } else if self.tried.total >= self.policy.trials_to_decide() {
+                let reason = Reason::Recovered { counts: self.tried };
+                self.enter(shared, State::Closed, 0, now, reason, events);
+            }
+            return;
+        }
+        self.consecutive = if failed { self.consecutive.saturating_add(1) } else { 0 };
+        let counts = self.window.record(now, failed, slow);
+        if word.state == State::Closed
+            && let Some(reason) = self.reason_to_open(counts)
+        {
+            self.open(shared, now, reason, events);
+        }
+    }
+
+    /// Takes back what was handed out for a call that has no outcome.
+    pub(super) fn release(&mut self, shared: &Shared, ticket: Ticket) {
+        shared.running.end(ticket.mark, &mut self.overdue);
+        let mut word = shared.word();
+        self.ignored += 1;
+        if word.generation == ticket.generation
+            && word.state == State::HalfOpen
+            && self.take_trial(ticket.trial)
+        {
+            word.permits += 1;
+            shared.set(word);
+        }
+    }
+
+    fn take_trial(&mut self, number: u32) -> bool {
+        let place = self.trials.iter().position(|it| it.number == number);
+        place.map(|it| self.trials.swap_remove(it)).is_some()
+    }
+
+    fn reason_to_open(&self, counts: Counts) -> Option<Reason> {
+        if self.policy.consecutive.is_some_and(|most| self.consecutive >= most) {
+            return Some(Reason::Consecutive { failures: self.consecutive });
+        }
+        self.reason_by_share(counts, self.overdue, self.policy.min_calls)
+    }
+
+    fn reason_to_open_again(&self, now: Moment) -> Option<Reason> {
+        let counts = self.tried;
+        if self.policy.failures.is_none() && self.policy.slow.is_none() {
+            return (counts.failed > 0).then_some(Reason::Failures { counts });
+        }
+        let overdue = limit_while_running(&self.policy).map_or(0, |limit| {
+            self.trials.iter().filter(|it| now - it.started > limit).count() as u32
+        });
+        self.reason_by_share(counts, overdue, self.policy.trials_to_decide())
+    }
+
+    fn reason_by_share(&self, counts: Counts, running: u32, min: u32) -> Option<Reason> {
+        let Counts { total, failed, slow } = counts;
+        if let Some(share) = self.policy.failures
+            && total >= min
+            && reaches(failed, total, share)
+        {
+            return Some(Reason::Failures { counts });
+        }
+        let all = total.saturating_add(running);
+        let limit = self.policy.slow?;
+        (all >= min && reaches(slow.saturating_add(running), all, limit.share))
+            .then_some(Reason::Slow { counts, running })
+    }
+
+    /// Gives the end of the wait.
+    fn open(
+        &mut self,
+        shared: &Shared,
+        now: Moment,
+        reason: Reason,
+        events: &mut Events,
+    ) -> Moment {
+        let chance = mix(self.seed ^ u64::from(shared.word().generation));
+        let until = now + self.policy.wait.after(self.opened, chance);
+        self.opened = self.opened.saturating_add(1);
+        shared.set_until(nanos(until));
+        self.enter(shared, State::Open, 0, now, reason, events);
+        until
+    }
+
+    fn half_open(&mut self, shared: &Shared, now: Moment, events: &mut Events) {
+        let permits = self.policy.trials.permits as u16;
+        self.enter(shared, State::HalfOpen, permits, now, Reason::WaitOver, events);
+    }
+
+    /// Changes the state as somebody says.
+    pub(super) fn tell(&mut self, shared: &Shared, now: Moment, state: State, events: &mut Events) {
+        if shared.word().state != state || state == State::Closed {
+            self.enter(shared, state, 0, now, Reason::Told, events);
+        }
+    }
+
+    fn enter(
+        &mut self,
+        shared: &Shared,
+        to: State,
+        permits: u16,
+        at: Moment,
+        reason: Reason,
+        events: &mut Events,
+    ) {
+        let before = shared.word();
+        self.trials.clear();
+        self.shows_trials =
+            to == State::HalfOpen || (to == State::Open && before.state == State::HalfOpen);
+        match to {
+            State::HalfOpen => self.tried = Counts::default(),
+            State::Closed | State::MetricsOnly | State::Disabled => {
+                self.window.clear();
+                self.opened = 0;
+                self.consecutive = 0;
+            }
+            State::Open | State::ForcedOpen => {}
+        }
+        let limit = limit_while_running(&self.policy);
+        shared.running.restart(limit, &mut self.overdue);
+        (self.since, self.reason) = (at, Some(reason));
+        let word = before.next(to, permits);
+        shared.set(word);
+        let generation = word.generation;
+        events.add(Event { at, from: before.state, to, reason, generation });
+    }
+
+    /// Takes another policy. The window keeps what it has, as far as the new one has room.
+    pub(super) fn reload(
+        &mut self,
+        shared: &Shared,
+        now: Moment,
+        policy: Policy,
+    ) -> Result<(), PolicyError> {
+        policy.check()?;
+        if policy.window != self.policy.window {
+            self.window.counts(now);
+            self.window = self.window.resized(policy.window);
+        }
+        let limit = limit_while_running(&policy);
+        if limit != limit_while_running(&self.policy) {
+            shared.running.restart(limit, &mut self.overdue);
+        }
+        let more = (policy.trials.permits as usize).saturating_sub(self.trials.len());
+        self.trials.reserve(more);
+        self.policy = policy;
+        Ok(())
+    }
+
+    pub(super) fn snapshot(&mut self, shared: &Shared, now: Moment, rejected: u64) -> Snapshot {
+        let word = shared.word();
+        if matches!(word.state, State::Closed | State::MetricsOnly) {
+            shared.running.turn(now, &mut self.overdue);
+        }
+        let (counts, min) = match self.shows_trials {
+            true => (self.tried, self.policy.trials_to_decide()),
+            false => (self.window.counts(now), self.policy.min_calls),
+        };
+        let is_open = word.state == State::Open;
+        Snapshot {
+            state: word.state,
+            since: self.since,
+            reason: self.reason,
+            generation: word.generation,
+            counts,
+            overdue: self.overdue,
+            consecutive: self.consecutive,
+            is_judged: counts.total >= min,
+            permits: word.permits,
+            trials: self.trials.len() as u32,
+            until: is_open.then(|| Moment::at(Duration::from_nanos(shared.until()))),
+            opened: self.opened,
+            succeeded_total: self.succeeded,
+            failed_total: self.failed,
+            slow_total: self.slow,
+            ignored_total: self.ignored,
+            late_total: self.late,
+            rejected_total: rejected,
+        }
+    }
+}
+
+/// What happened under the lock, to be told after it: opening and half-opening at once, at most.
+#[derive(Debug, Default)]
+pub(super) struct Events([Option<Event>; 2]);
+
+impl Events {
+    fn add(&mut self, event: Event) {
+        let [first, second] = &mut self.0;
+        *if first.is_none() { first } else { second } = Some(event);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Event> {
+        self.0.iter().flatten()
+    }
+}
+
+/// SplitMix64's finish: numbers of which one says nothing of the next.
+fn mix(of: u64) -> u64 {
+    let mut it = of.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    it = (it ^ it >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    it = (it ^ it >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    it ^ it >> 31
+}

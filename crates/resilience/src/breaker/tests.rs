@@ -1,0 +1,410 @@
+//! Tests: what a circuit promises.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use evenkeel_units::Ratio;
+use proptest::prelude::*;
+
+use super::*;
+
+fn at(second: u64) -> Moment {
+    Moment::at(Duration::from_secs(second))
+}
+
+fn trials(permits: u32) -> Trials {
+    Trials { permits, lease: Duration::from_secs(5), max_wait: None }
+}
+
+fn simple() -> Policy {
+    Policy::consecutive(2).wait(Wait::fixed(Duration::from_secs(10))).trials(trials(1))
+}
+
+fn breaker(policy: Policy) -> Breaker {
+    Breaker::seeded(policy, 7).unwrap()
+}
+
+fn opened(policy: Policy) -> Breaker {
+    let breaker = breaker(policy);
+    fail(&breaker, 2);
+    assert_eq!(breaker.state(), State::Open);
+    breaker
+}
+
+fn fail(breaker: &Breaker, times: u64) {
+    for second in 0..times {
+        let ticket = breaker.admit(at(second)).unwrap();
+        breaker.record(at(second), ticket, Outcome::Failure);
+    }
+}
+
+/// Plays `script` (`<second> ok|fail|lost`, one call a line) and renders what the breaker answered.
+fn play(script: &str) -> String {
+    let breaker = breaker(simple());
+    let mut out = Vec::new();
+    for line in script.lines().map(str::trim).filter(|l| !l.is_empty()) {
+        let (second, outcome) = line.split_once(' ').unwrap();
+        let now = at(second.parse().unwrap());
+        let answer = match breaker.admit(now) {
+            Err(rejected) => rejected.to_string(),
+            Ok(_ticket) if outcome == "lost" => "called and lost".to_owned(),
+            Ok(ticket) => {
+                breaker.record(now, ticket, Outcome::from_ok(outcome == "ok"));
+                "called".to_owned()
+            }
+        };
+        out.push(format!("{second} {answer}"));
+    }
+    out.join("\n")
+}
+
+#[test]
+fn opens_after_consecutive_failures_and_recovers_by_one_trial_strictly_after_its_wait() {
+    let answers = play("0 fail\n1 fail\n2 ok\n11 ok\n12 ok\n13 ok");
+    assert_eq!(
+        answers,
+        "0 called\n1 called\n2 circuit is open until +11s\n11 circuit is open until +11s\n\
+         12 called\n13 called"
+    );
+}
+
+#[test]
+fn a_success_in_between_forgives_earlier_failures() {
+    assert!(!play("0 fail\n1 ok\n2 fail\n3 ok").contains("open"));
+}
+
+#[test]
+fn a_failed_trial_opens_again_for_a_whole_wait() {
+    assert!(play("0 fail\n1 fail\n12 fail\n13 ok").ends_with("13 circuit is open until +22s"));
+}
+
+#[test]
+fn a_lost_trial_gives_its_place_back_when_its_lease_is_over() {
+    let answers = play("0 fail\n1 fail\n12 lost\n13 ok\n17 ok\n18 ok\n19 ok");
+    assert_eq!(
+        answers.lines().skip(2).collect::<Vec<_>>(),
+        [
+            "12 called and lost",
+            "13 circuit is open until +17s",
+            "17 circuit is open until +17s",
+            "18 called",
+            "19 called"
+        ]
+    );
+}
+
+#[test]
+fn an_outcome_from_before_the_change_of_state_counts_for_nothing() {
+    let breaker = breaker(simple());
+    let straggler = breaker.admit(at(0)).unwrap();
+    fail(&breaker, 2);
+    let trial = breaker.admit(at(12)).unwrap();
+    breaker.record(at(12), straggler, Outcome::Success);
+    assert_eq!(breaker.state(), State::HalfOpen);
+    breaker.record(at(13), trial, Outcome::Success);
+    assert_eq!(breaker.state(), State::Closed);
+    assert_eq!(breaker.snapshot(at(13)).late_total, 1);
+}
+
+#[test]
+fn the_late_outcome_of_an_expired_trial_does_not_speak_for_its_successor() {
+    let breaker = opened(simple());
+    let late = breaker.admit(at(12)).unwrap();
+    let current = breaker.admit(at(18)).unwrap();
+    breaker.record(at(19), late, Outcome::Success);
+    assert_eq!(breaker.state(), State::HalfOpen);
+    breaker.record(at(19), current, Outcome::Failure);
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
+fn waits_double_up_to_the_cap_while_trials_fail_and_begin_anew_once_closed() {
+    let cap = Duration::from_secs(25);
+    let wait = Wait { first: Duration::from_secs(10), cap, jitter: Ratio::ZERO };
+    let breaker = opened(simple().wait(wait));
+    let mut now = at(1);
+    let mut waits = Vec::new();
+    for outcome in [Outcome::Failure, Outcome::Failure, Outcome::Success, Outcome::Failure] {
+        let until = breaker.snapshot(now).until.unwrap();
+        waits.push((until - now).as_secs());
+        now = until + Duration::from_millis(1);
+        let trial = breaker.admit(now).unwrap();
+        breaker.record(now, trial, outcome);
+        if breaker.state() == State::Closed {
+            for _ in 0..2 {
+                let ticket = breaker.admit(now).unwrap();
+                breaker.record(now, ticket, Outcome::Failure);
+            }
+        }
+    }
+    assert_eq!(waits, [10, 20, 25, 10]);
+}
+
+#[test]
+fn jitter_shortens_a_wait_by_its_share_at_most() {
+    let wait = Wait { jitter: Ratio::percent(20), ..Wait::fixed(Duration::from_secs(10)) };
+    let mut waits = (0..100).map(|seed| {
+        let breaker = Breaker::seeded(simple().wait(wait), seed).unwrap();
+        fail(&breaker, 2);
+        (breaker.snapshot(at(1)).until.unwrap() - at(1)).as_secs_f64()
+    });
+    assert!(waits.all(|it| (8.0..=10.0).contains(&it)));
+}
+
+fn slow_policy() -> Policy {
+    let slow =
+        Slow { after: Duration::from_secs(2), share: Ratio::percent(50), while_running: true };
+    Policy { slow: Some(slow), failures: None, min_calls: 4, ..simple() }
+}
+
+#[test]
+fn calls_that_hang_open_the_circuit_though_none_of_them_ends() {
+    let policy = Policy { consecutive: None, ..slow_policy() };
+    let breaker = breaker(policy);
+    let _hanging: Vec<_> = (0..4).map(|_| breaker.admit(at(0)).unwrap()).collect();
+    assert!(breaker.admit(at(2)).is_ok());
+    assert!(breaker.admit(at(3)).is_err());
+    assert_eq!(
+        breaker.explain(at(3)).to_string().split(';').next().unwrap(),
+        "open since +3s, because 4 of 4 calls were slow, 4 of which still run"
+    );
+}
+
+#[test]
+fn a_trial_that_hangs_opens_the_circuit_again() {
+    let breaker = opened(slow_policy());
+    let _hanging = breaker.admit(at(12)).unwrap();
+    assert!(breaker.admit(at(13)).is_err());
+    assert_eq!(breaker.state(), State::HalfOpen);
+    assert!(breaker.admit(at(15)).is_err());
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
+fn trials_that_are_not_decided_in_time_open_the_circuit_again() {
+    let max_wait = Some(Duration::from_secs(3));
+    let breaker = opened(simple().trials(Trials { max_wait, ..trials(1) }));
+    let _lost = breaker.admit(at(12)).unwrap();
+    assert!(breaker.admit(at(15)).is_err());
+    assert_eq!(breaker.state(), State::HalfOpen);
+    assert!(breaker.admit(at(16)).is_err());
+    assert_eq!(breaker.snapshot(at(16)).reason, Some(Reason::Undecided));
+}
+
+#[test]
+fn what_somebody_says_holds_until_it_is_reset() {
+    let breaker = breaker(simple());
+    breaker.force_open(at(0));
+    assert_eq!(breaker.admit(at(10_000)), Err(Rejected { until: None }));
+    breaker.metrics_only(at(0));
+    fail(&breaker, 9);
+    assert_eq!(breaker.state(), State::MetricsOnly);
+    assert_eq!(breaker.snapshot(at(9)).consecutive, 9);
+    breaker.disable(at(0));
+    fail(&breaker, 9);
+    assert_eq!(breaker.snapshot(at(9)).counts, Counts::default());
+    breaker.reset(at(0));
+    fail(&breaker, 2);
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
+fn another_policy_finds_the_calls_that_were_there_before() {
+    let breaker = breaker(Policy::default());
+    fail(&breaker, 10);
+    assert_eq!(breaker.state(), State::Closed);
+    let policy = Policy { min_calls: 11, window: Window::Calls(50), ..Policy::default() };
+    breaker.reload(at(10), policy).unwrap();
+    assert_eq!(breaker.snapshot(at(10)).counts.failed, 10);
+    fail(&breaker, 1);
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
+fn a_wrong_policy_is_refused_and_changes_nothing() {
+    let breaker = breaker(simple());
+    let wrong = Policy { min_calls: 101, ..Policy::default() };
+    let error = breaker.reload(at(0), wrong).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "min_calls: 101 calls never are in a window of 100; take as many as the window has, at most"
+    );
+    fail(&breaker, 2);
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
+fn it_says_why_it_cannot_open() {
+    let window = Window::Time { buckets: 10, width: Duration::from_secs(1) };
+    let policy = Policy { window, slow: None, min_calls: 100, ..Policy::default() };
+    assert!(policy.cannot_open_at(2.0).unwrap().contains("has 20 calls"));
+    assert_eq!(policy.cannot_open_at(20.0), None);
+    assert_eq!(
+        breaker(policy).explain(at(0)).to_string(),
+        "closed; it cannot open by a share: 0 calls are in the window, and 100 more are needed within 10s"
+    );
+}
+
+#[test]
+fn each_change_is_told_once_and_why() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let to = Arc::clone(&told);
+    let breaker = breaker(simple()).listener(Arc::new(move |it: &Event| {
+        to.lock().unwrap().push(format!("{} {}: {}", it.at, it.to.name(), it.reason));
+    }));
+    fail(&breaker, 2);
+    let trial = breaker.admit(at(12)).unwrap();
+    breaker.record(at(13), trial, Outcome::Success);
+    assert_eq!(
+        *told.lock().unwrap(),
+        [
+            "+1s open: 2 calls failed in a row",
+            "+12s half_open: the wait is over",
+            "+13s closed: 1 trials ended well enough"
+        ]
+    );
+}
+
+thread_local! {
+    static NOW: Cell<Moment> = const { Cell::new(Moment::START) };
+}
+
+/// Lets one call end by `ending` after some seconds, and says what was counted.
+fn dropped(seconds: u64, ending: impl FnOnce(Permit<&Breaker>)) -> Snapshot {
+    let breaker = breaker(Policy::default());
+    NOW.set(at(0));
+    let permit = Permit::ask(&breaker, (|| NOW.get()) as fn() -> Moment).unwrap();
+    NOW.set(at(seconds));
+    ending(permit);
+    breaker.snapshot(at(seconds))
+}
+
+fn cancel(permit: Permit<&Breaker>) {
+    drop(permit);
+}
+
+#[test]
+fn a_cancelled_call_counts_as_failed_once_it_was_slow_and_else_as_nothing() {
+    assert_eq!(dropped(3, cancel).counts, Counts { total: 1, failed: 1, slow: 1 });
+    let early = dropped(2, cancel);
+    assert_eq!((early.counts, early.ignored_total), (Counts::default(), 1));
+}
+
+#[test]
+fn a_panic_counts_as_failed_and_not_as_slow() {
+    let snapshot = dropped(0, |permit| {
+        let panics = AssertUnwindSafe(move || {
+            let _permit = permit;
+            panic!("of the call");
+        });
+        assert!(catch_unwind(panics).is_err());
+    });
+    assert_eq!(snapshot.counts, Counts { total: 1, failed: 1, slow: 0 });
+}
+
+#[test]
+fn a_breaker_with_a_window_of_100_calls_takes_less_than_a_kibibyte() {
+    let trials = Policy::default().trials.permits as usize * 48;
+    assert!(size_of::<Breaker>() + 100usize.div_ceil(32) * 8 + trials <= 1_024);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Wait(u64),
+    Admit,
+    Report { which: usize, ok: bool },
+    Release { which: usize },
+    Abandon { which: usize },
+    Lose { which: usize },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        (0u64..8).prop_map(Step::Wait),
+        Just(Step::Admit),
+        Just(Step::Admit),
+        (0usize..8, any::<bool>()).prop_map(|(which, ok)| Step::Report { which, ok }),
+        (0usize..8).prop_map(|which| Step::Release { which }),
+        (0usize..8).prop_map(|which| Step::Abandon { which }),
+        (0usize..8).prop_map(|which| Step::Lose { which }),
+    ];
+    prop::collection::vec(step, 1..120)
+}
+
+proptest! {
+    #[test]
+    fn it_never_rejects_longer_than_a_wait_or_a_lease_whatever_was_lost(
+        steps in steps(), permits in 1u32..4, shares: bool,
+    ) {
+        let (wait, lease) = (Duration::from_secs(10), Duration::from_secs(5));
+        let policy = if shares { Policy { min_calls: 3, ..Policy::default() } } else { simple() };
+        let trials = Trials { permits, lease, max_wait: None };
+        let breaker = breaker(policy.wait(Wait::fixed(wait)).trials(trials));
+        let mut now = Moment::START;
+        let mut tickets = Vec::new();
+        for step in steps {
+            match step {
+                Step::Wait(seconds) => now = now + Duration::from_secs(seconds),
+                Step::Admit => match breaker.admit(now) {
+                    Ok(ticket) => tickets.push(ticket),
+                    Err(rejected) => {
+                        let until = rejected.until.unwrap();
+                        prop_assert!(until >= now && until - now <= wait.max(lease));
+                    }
+                },
+                Step::Report { which, ok } if which < tickets.len() => {
+                    breaker.record(now, tickets.swap_remove(which), Outcome::from_ok(ok));
+                }
+                Step::Release { which } if which < tickets.len() => {
+                    breaker.release(tickets.swap_remove(which));
+                }
+                Step::Abandon { which } if which < tickets.len() => {
+                    breaker.abandon(now, tickets.swap_remove(which));
+                }
+                Step::Lose { which } if which < tickets.len() => {
+                    drop(tickets.swap_remove(which));
+                }
+                _ => {}
+            }
+            let seen = breaker.snapshot(now);
+            prop_assert!(seen.trials + u32::from(seen.permits) + seen.counts.total <= permits
+                || seen.state != State::HalfOpen);
+        }
+        // Whatever was lost on the way: calls are admitted again, at the latest when they hang no more.
+        now = now + wait + lease + Duration::from_nanos(1);
+        prop_assert!(breaker.admit(now).is_ok() || breaker.admit(now + wait + Duration::from_nanos(1)).is_ok());
+    }
+
+    #[test]
+    fn half_open_admits_as_many_trials_as_it_has_permits(permits in 1u32..6, calls in 1usize..20) {
+        let breaker = opened(simple().trials(trials(permits)));
+        let admitted: Vec<_> = (0..calls).filter_map(|_| breaker.admit(at(12)).ok()).collect();
+        prop_assert_eq!(admitted.len(), calls.min(permits as usize));
+    }
+
+    /// Calls begin and end at random; what is overdue is what a list of them says, but for a quarter of the limit.
+    #[test]
+    fn overdue_calls_are_those_that_run_too_long(
+        steps in prop::collection::vec((0u64..900, any::<bool>(), 0usize..8), 1..200),
+    ) {
+        let policy = Policy { consecutive: Some(u32::MAX), failures: None, ..slow_policy() };
+        let policy = Policy { min_calls: 100, ..policy };
+        let breaker = breaker(policy);
+        let mut now = Moment::START;
+        let mut running: Vec<Ticket> = Vec::new();
+        for (millis, begins, which) in steps {
+            now = now + Duration::from_millis(millis);
+            if begins && running.len() < 40 {
+                running.push(breaker.admit(now).unwrap());
+            } else if which < running.len() {
+                breaker.release(running.swap_remove(which));
+            }
+            let older = |than: u64| {
+                running.iter().filter(|it| now - it.started > Duration::from_millis(than)).count()
+            };
+            let found = breaker.snapshot(now).overdue as usize;
+            prop_assert!((older(2_500)..=older(2_000)).contains(&found), "{}", found);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Breaker layer: a circuit around a service.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::breaker::{Breaker, Outcome, Permit};
+use crate::{Error, time};
+
+/// What an answer says of the neighbour: `None` for nothing.
+pub trait Judge<T, E>: Clone {
+    /// Of one answer.
+    fn judge(&self, answer: &Result<T, Error<E>>) -> Option<Outcome>;
+}
+
+/// An error of the call and a limit of time that was exceeded are failures; a call that was not made says nothing.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Errors;
+
+impl<T, E> Judge<T, E> for Errors {
+    fn judge(&self, answer: &Result<T, Error<E>>) -> Option<Outcome> {
+        match answer {
+            Ok(_) => Some(Outcome::Success),
+            Err(error) if error.is_rejection() => None,
+            Err(_) => Some(Outcome::Failure),
+        }
+    }
+}
+
+impl<T, E, F> Judge<T, E> for F
+where
+    F: Fn(&Result<T, Error<E>>) -> Option<Outcome> + Clone,
+{
+    fn judge(&self, answer: &Result<T, Error<E>>) -> Option<Outcome> {
+        self(answer)
+    }
+}
+
+/// Makes a [`BreakerService`] of a service. All that are made of one layer share its circuit.
+///
+/// ```
+/// use std::sync::Arc;
+/// use evenkeel_resilience::breaker::{Breaker, Policy};
+/// use evenkeel_resilience::layer::{BaseLayer, BreakerLayer};
+/// use tower::{ServiceBuilder, ServiceExt as _, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let breaker = Arc::new(Breaker::try_new(Policy::default())?);
+/// let service = ServiceBuilder::new()
+///     .layer(BreakerLayer::new(Arc::clone(&breaker)))
+///     .layer(BaseLayer)
+///     .service(service_fn(|name: &'static str| async move { Ok::<_, &str>(name.len()) }));
+/// assert_eq!(service.oneshot("kettle").await, Ok(6));
+/// assert_eq!(breaker.snapshot(evenkeel_resilience::time::now()).succeeded_total, 1);
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct BreakerLayer<J = Errors> {
+    breaker: Arc<Breaker>,
+    judge: J,
+}
+
+impl BreakerLayer {
+    /// Of a circuit.
+    pub const fn new(breaker: Arc<Breaker>) -> Self {
+        Self { breaker, judge: Errors }
+    }
+}
+
+impl<J> BreakerLayer<J> {
+    /// The same that judges answers otherwise: those of status 503, say.
+    pub fn judge<K>(self, judge: K) -> BreakerLayer<K> {
+        BreakerLayer { breaker: self.breaker, judge }
+    }
+}
+
+impl<J> fmt::Debug for BreakerLayer<J> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("BreakerLayer").field("breaker", &self.breaker).finish_non_exhaustive()
+    }
+}
+
+impl<S, J: Clone> Layer<S> for BreakerLayer<J> {
+    type Service = BreakerService<S, J>;
+
+    fn layer(&self, inner: S) -> BreakerService<S, J> {
+        BreakerService { inner, breaker: Arc::clone(&self.breaker), judge: self.judge.clone() }
+    }
+}
+
+/// A service behind a circuit.
+///
+/// Whether the circuit lets a call through is known when it is made, and not before: to be ready is a matter of the service
+/// behind, and an answer that says "open" at once is worth more than a queue in front of it.
+#[derive(Clone)]
+pub struct BreakerService<S, J = Errors> {
+    inner: S,
+    breaker: Arc<Breaker>,
+    judge: J,
+}
+
+impl<S, J> fmt::Debug for BreakerService<S, J> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("BreakerService").field("breaker", &self.breaker).finish_non_exhaustive()
+    }
+}
+
+impl<S, J, Request, E> Service<Request> for BreakerService<S, J>
+where
+    S: Service<Request, Error = Error<E>>,
+    J: Judge<S::Response, E>,
+{
+    type Response = S::Response;
+    type Error = Error<E>;
+    type Future = BreakerFuture<S::Future, J>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let permit = Permit::ask(Arc::clone(&self.breaker), time::now as fn() -> _);
+        match permit {
+            Ok(permit) => BreakerFuture {
+                inner: Some(self.inner.call(request)),
+                permit: Some(permit),
+                judge: self.judge.clone(),
+                retry_after: None,
+            },
+            Err(rejected) => BreakerFuture {
+                inner: None,
+                permit: None,
+                judge: self.judge.clone(),
+                retry_after: rejected.retry_after(time::now()),
+            },
+        }
+    }
+}
+
+pin_project! {
+    /// The answer of a [`BreakerService`].
+    pub struct BreakerFuture<F, J> {
+        // `None` where the call was not made.
+        #[pin]
+        inner: Option<F>,
+        permit: Option<Permit<Arc<Breaker>>>,
+        judge: J,
+        retry_after: Option<Duration>,
+    }
+}
+
+impl<F, J> fmt::Debug for BreakerFuture<F, J> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("BreakerFuture")
+            .field("is_made", &self.inner.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F, J, T, E> Future for BreakerFuture<F, J>
+where
+    F: Future<Output = Result<T, Error<E>>>,
+    J: Judge<T, E>,
+{
+    type Output = Result<T, Error<E>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Some(inner) = this.inner.as_pin_mut() else {
+            return Poll::Ready(Err(Error::Open { retry_after: *this.retry_after }));
+        };
+        let answer = ready!(inner.poll(context));
+        if let Some(permit) = this.permit.take() {
+            permit.end(this.judge.judge(&answer));
+        }
+        Poll::Ready(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+    use crate::Limit;
+    use crate::breaker::{Policy, State};
+
+    fn circuit() -> Arc<Breaker> {
+        Arc::new(Breaker::try_new(Policy::consecutive(1)).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rejected_call_does_not_reach_the_service_and_says_when_to_come_back() {
+        let breaker = circuit();
+        let fails = service_fn(|()| async { Err::<(), _>(Error::Inner("refused")) });
+        let service = BreakerLayer::new(Arc::clone(&breaker)).layer(fails);
+        assert_eq!(service.clone().oneshot(()).await, Err(Error::Inner("refused")));
+        let answer = service.oneshot(()).await;
+        assert!(matches!(answer, Err(Error::Open { retry_after: Some(_) })), "{answer:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_made_says_nothing_and_a_time_limit_is_a_failure() {
+        let breaker = circuit();
+        let layer = BreakerLayer::new(Arc::clone(&breaker));
+        let full = service_fn(|()| async { Err::<(), _>(Error::<()>::Full) });
+        assert_eq!(layer.layer(full).oneshot(()).await, Err(Error::Full));
+        assert_eq!(breaker.state(), State::Closed);
+        let late = service_fn(|()| async { Err::<(), _>(Error::<()>::Timeout(Limit::Attempt)) });
+        assert!(layer.layer(late).oneshot(()).await.is_err());
+        assert_eq!(breaker.state(), State::Open);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_answer_gives_its_trial_back() {
+        let breaker = circuit();
+        let layer = BreakerLayer::new(Arc::clone(&breaker));
+        let fails = service_fn(|()| async { Err::<(), _>(Error::Inner(())) });
+        assert!(layer.layer(fails).oneshot(()).await.is_err());
+        tokio::time::advance(Duration::from_secs(6)).await;
+        let hangs = service_fn(|()| std::future::pending::<Result<(), Error<()>>>());
+        let mut hangs = layer.layer(hangs);
+        drop((0..5).map(|_| hangs.call(())).collect::<Vec<_>>());
+        assert_eq!(breaker.snapshot(time::now()).permits, 5);
+    }
+
+    #[tokio::test]
+    async fn answers_are_judged_as_told() {
+        let breaker = circuit();
+        let layer = BreakerLayer::new(Arc::clone(&breaker)).judge(|it: &Result<u16, Error<()>>| {
+            Some(Outcome::from_ok(it.as_ref().is_ok_and(|status| *status < 500)))
+        });
+        let unwell = service_fn(|()| async { Ok::<_, Error<()>>(503) });
+        assert_eq!(layer.layer(unwell).oneshot(()).await, Ok(503));
+        assert_eq!(breaker.state(), State::Open);
+    }
+}
