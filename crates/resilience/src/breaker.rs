@@ -49,6 +49,7 @@ mod call;
 mod core;
 mod guard;
 mod policy;
+mod registry;
 mod running;
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,7 @@ use evenkeel_units::Moment;
 
 pub use self::guard::Permit;
 pub use self::policy::{Policy, PolicyError, Slow, Trials, Wait, Window};
+pub use self::registry::Registry;
 pub use self::view::{Event, Explanation, Listener, Reason, Snapshot};
 pub use self::window::Counts;
 pub use self::word::State;
@@ -157,18 +159,22 @@ impl fmt::Debug for Breaker {
 impl Breaker {
     /// A closed breaker, whose waits differ from those of every other.
     pub fn try_new(policy: Policy) -> Result<Self, PolicyError> {
-        Self::seeded(policy, RandomState::new().hash_one(0u8))
+        Self::seeded(policy, chance())
     }
 
     /// A closed breaker, whose waits are decided by a number.
     pub fn seeded(policy: Policy, seed: u64) -> Result<Self, PolicyError> {
         policy.check()?;
-        Ok(Self {
+        Ok(Self::unchecked(policy, seed))
+    }
+
+    fn unchecked(policy: Policy, seed: u64) -> Self {
+        Self {
             shared: Shared::new(&policy),
             core: Mutex::new(Core::new(policy, seed)),
             rejected: AtomicU64::new(0),
             listener: None,
-        })
+        }
     }
 
     /// The same with somebody who is told of changes of state.
@@ -294,4 +300,9 @@ impl Breaker {
         // Nothing under the lock calls what others wrote, or leaves things half done.
         self.core.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// A number that differs from process to process, and from call to call.
+fn chance() -> u64 {
+    RandomState::new().hash_one(0u8)
 }
