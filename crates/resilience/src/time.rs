@@ -4,16 +4,20 @@
 //! `tokio::time::advance` drive every pattern, and one clock serves all of a process.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use evenkeel_units::Moment;
 
-/// From here on all moments are counted.
+/// From here on all moments are counted: a day before the first question, as the clock of a runtime that was paused then
+/// stands earlier, and what is before the origin cannot be told apart.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads a clock")]
-static ORIGIN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+static ORIGIN: LazyLock<std::time::Instant> = LazyLock::new(|| {
+    let now = std::time::Instant::now();
+    now.checked_sub(Duration::from_hours(24)).unwrap_or(now)
+});
 
 /// The present, as tokio's clock says it: one that stands still while it is paused, and jumps when it is advanced. It never
 /// goes back within a runtime.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads a clock")]
 pub fn now() -> Moment {
     let origin = *ORIGIN;
     Moment::at(tokio::time::Instant::now().into_std().saturating_duration_since(origin))
@@ -26,8 +30,6 @@ pub(crate) fn instant(of: Moment) -> tokio::time::Instant {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
