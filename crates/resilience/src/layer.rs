@@ -1,8 +1,9 @@
 //! Layers of tower: the patterns around any `tower_service::Service`, without a box and without a task.
 //!
 //! ```text
-//! base      Base: the service itself, whose errors become `Error::Inner`
-//! breaker   Breaker: a circuit, which stops calls to what keeps failing
+//! base       Base: the service itself, whose errors become `Error::Inner`
+//! breaker    Breaker: a circuit, which stops calls to what keeps failing
+//! bulkhead   BulkheadService: only so many calls at once, and only so many that wait
 //! ```
 //!
 //! Every layer takes a service that fails with [`Error<E>`](crate::Error) and gives one that fails with the same, so that a
@@ -10,6 +11,8 @@
 
 mod base;
 mod breaker;
+mod bulkhead;
 
 pub use base::{Base, BaseFuture, BaseLayer};
 pub use breaker::{BreakerFuture, BreakerLayer, BreakerService, Errors, Judge};
+pub use bulkhead::{BulkheadFuture, BulkheadLayer, BulkheadService};

@@ -7,6 +7,7 @@
 //! ```text
 //! breaker      Breaker: stop calling what keeps failing, or is slow, then try again carefully
 //!              Permit: leave to make one call, which gives itself back
+//! bulkhead     Bulkhead: only so many calls at once, and only so many that wait for a place
 //! retry        Backoff: how long to wait before the next attempt, with full jitter
 //!              RetryBudget: how many second attempts the neighbour can bear
 //! stale_cache  StaleCache: yesterday's answer is better than none, up to a point
@@ -36,13 +37,14 @@
 //! ```
 //!
 //! Deliberately absent, so far: `tower` layers and any async API (a shell drives the machines);
-//! failure-rate and slow-call windows, bulkhead, deadlines, hedging, rate limits, load shedding,
+//! failure-rate and slow-call windows, deadlines, hedging, rate limits, load shedding,
 //! balancing and failover; single flight in the cache. The machines take `&mut self`; sharing one is
 //! the shell's business.
 //!
 //! [`Moment`]: evenkeel_units::Moment
 
 pub mod breaker;
+pub mod bulkhead;
 mod error;
 #[cfg(feature = "tower")]
 pub mod layer;
@@ -53,6 +55,7 @@ mod sync;
 pub mod time;
 
 pub use breaker::Breaker;
+pub use bulkhead::Bulkhead;
 pub use error::{Error, Limit};
 pub use retry::{Backoff, RetryBudget};
 pub use stale_cache::StaleCache;

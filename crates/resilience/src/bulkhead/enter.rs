@@ -1,0 +1,98 @@
+//! Enter: the way into a bulkhead as a future of tokio's time.
+
+use std::fmt;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep_until};
+
+use super::{Bulkhead, Permit, Rejected, Waiter};
+use crate::{Error, time};
+
+impl Bulkhead {
+    /// Makes a call as soon as it has a place.
+    ///
+    /// # Errors
+    /// [`Error::Full`] if it got none, in which case `call` was not run; else what the call itself failed with.
+    pub async fn call<T, E, F>(&self, call: impl FnOnce() -> F) -> Result<T, Error<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let permit = self.enter().await?;
+        let answer = call().await.map_err(Error::Inner);
+        drop(permit);
+        answer
+    }
+
+    /// A place, waited for under the policy.
+    ///
+    /// # Errors
+    /// See [`Rejected`].
+    pub const fn enter(&self) -> Enter<&Self> {
+        Enter::new(self)
+    }
+
+    /// As [`enter`](Self::enter), for a permit that is carried elsewhere, as into a task.
+    ///
+    /// # Errors
+    /// See [`Rejected`].
+    pub fn enter_owned(self: &Arc<Self>) -> Enter<Arc<Self>> {
+        Enter::new(Arc::clone(self))
+    }
+}
+
+pin_project! {
+    /// A call on its way into a [`Bulkhead`], which gives its [`Permit`]. Dropped, it leaves the queue.
+    ///
+    /// The timer of the wait limit is made when it has to wait, and not before.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Enter<H: Deref<Target = Bulkhead>> {
+        waiter: Waiter<H>,
+        #[pin]
+        timer: Option<Sleep>,
+    }
+}
+
+impl<H: Deref<Target = Bulkhead>> Enter<H> {
+    /// The way into this bulkhead.
+    pub const fn new(bulkhead: H) -> Self {
+        Self { waiter: Waiter::new(bulkhead), timer: None }
+    }
+}
+
+impl<H: Deref<Target = Bulkhead>> Future for Enter<H> {
+    type Output = Result<Permit<H>, Rejected>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        // Who finds a free place needs no clock.
+        if let Some(permit) = this.waiter.try_now() {
+            return Poll::Ready(Ok(permit));
+        }
+        loop {
+            if let Poll::Ready(entered) = this.waiter.poll(time::now(), context.waker()) {
+                this.timer.set(None);
+                return Poll::Ready(entered);
+            }
+            if let (None, Some(deadline)) =
+                (this.timer.as_ref().as_pin_ref(), this.waiter.deadline())
+            {
+                this.timer.set(Some(sleep_until(time::instant(deadline))));
+            }
+            match this.timer.as_mut().as_pin_mut() {
+                // Tokio's timer has a millisecond's grain and never fires early: then the deadline is past.
+                Some(timer) => ready!(timer.poll(context)),
+                None => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<H: Deref<Target = Bulkhead>> fmt::Debug for Enter<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Enter").field(&self.waiter).finish()
+    }
+}
