@@ -4,6 +4,7 @@
 //! base       Base: the service itself, whose errors become `Error::Inner`
 //! breaker    Breaker: a circuit, which stops calls to what keeps failing
 //! bulkhead   BulkheadService: only so many calls at once, and only so many that wait
+//! limit      LimitService: so many calls a second, evenly, with a burst
 //! ```
 //!
 //! Every layer takes a service that fails with [`Error<E>`](crate::Error) and gives one that fails with the same, so that a
@@ -12,7 +13,9 @@
 mod base;
 mod breaker;
 mod bulkhead;
+mod limit;
 
 pub use base::{Base, BaseFuture, BaseLayer};
 pub use breaker::{BreakerFuture, BreakerLayer, BreakerService, Errors, Judge};
 pub use bulkhead::{BulkheadFuture, BulkheadLayer, BulkheadService};
+pub use limit::{LimitFuture, LimitLayer, LimitService};

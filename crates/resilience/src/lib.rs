@@ -8,6 +8,7 @@
 //! breaker      Breaker: stop calling what keeps failing, or is slow, then try again carefully
 //!              Permit: leave to make one call, which gives itself back
 //! bulkhead     Bulkhead: only so many calls at once, and only so many that wait for a place
+//! limit        Limiter: so many calls a second, evenly, with a burst; and that for each key
 //! retry        Backoff: how long to wait before the next attempt, with full jitter
 //!              RetryBudget: how many second attempts the neighbour can bear
 //! stale_cache  StaleCache: yesterday's answer is better than none, up to a point
@@ -37,7 +38,7 @@
 //! ```
 //!
 //! Deliberately absent, so far: `tower` layers and any async API (a shell drives the machines);
-//! failure-rate and slow-call windows, deadlines, hedging, rate limits, load shedding,
+//! failure-rate and slow-call windows, deadlines, hedging, load shedding,
 //! balancing and failover; single flight in the cache. The machines take `&mut self`; sharing one is
 //! the shell's business.
 //!
@@ -48,6 +49,7 @@ pub mod bulkhead;
 mod error;
 #[cfg(feature = "tower")]
 pub mod layer;
+pub mod limit;
 pub mod retry;
 pub mod stale_cache;
 mod sync;
@@ -57,5 +59,6 @@ pub mod time;
 pub use breaker::Breaker;
 pub use bulkhead::Bulkhead;
 pub use error::{Error, Limit};
+pub use limit::Limiter;
 pub use retry::{Backoff, RetryBudget};
 pub use stale_cache::StaleCache;

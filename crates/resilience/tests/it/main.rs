@@ -3,4 +3,6 @@
 mod breaker_oracle;
 #[cfg(feature = "tower")]
 mod bulkhead;
+#[cfg(feature = "tower")]
+mod limit;
 mod oracle;
