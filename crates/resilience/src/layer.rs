@@ -5,6 +5,7 @@
 //! breaker    Breaker: a circuit, which stops calls to what keeps failing
 //! bulkhead   BulkheadService: only so many calls at once, and only so many that wait
 //! limit      LimitService: so many calls a second, evenly, with a burst
+//! shed       ShedService: under overload, what matters less gives way first
 //! ```
 //!
 //! Every layer takes a service that fails with [`Error<E>`](crate::Error) and gives one that fails with the same, so that a
@@ -14,8 +15,10 @@ mod base;
 mod breaker;
 mod bulkhead;
 mod limit;
+mod shed;
 
 pub use base::{Base, BaseFuture, BaseLayer};
 pub use breaker::{BreakerFuture, BreakerLayer, BreakerService, Errors, Judge};
 pub use bulkhead::{BulkheadFuture, BulkheadLayer, BulkheadService};
 pub use limit::{LimitFuture, LimitLayer, LimitService};
+pub use shed::{ShedFuture, ShedLayer, ShedService};

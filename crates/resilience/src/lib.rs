@@ -11,6 +11,7 @@
 //! limit        Limiter: so many calls a second, evenly, with a burst; and that for each key
 //! retry        Backoff: how long to wait before the next attempt, with full jitter
 //!              RetryBudget: how many second attempts the neighbour can bear
+//! shed         Shed: under overload, what matters less gives way first
 //! stale_cache  StaleCache: yesterday's answer is better than none, up to a point
 //! ```
 //!
@@ -38,7 +39,7 @@
 //! ```
 //!
 //! Deliberately absent, so far: `tower` layers and any async API (a shell drives the machines);
-//! failure-rate and slow-call windows, deadlines, hedging, load shedding,
+//! failure-rate and slow-call windows, deadlines, hedging,
 //! balancing and failover; single flight in the cache. The machines take `&mut self`; sharing one is
 //! the shell's business.
 //!
@@ -51,6 +52,7 @@ mod error;
 pub mod layer;
 pub mod limit;
 pub mod retry;
+pub mod shed;
 pub mod stale_cache;
 mod sync;
 #[cfg(feature = "tower")]
@@ -61,4 +63,5 @@ pub use bulkhead::Bulkhead;
 pub use error::{Error, Limit};
 pub use limit::Limiter;
 pub use retry::{Backoff, RetryBudget};
+pub use shed::Shed;
 pub use stale_cache::StaleCache;

@@ -6,3 +6,5 @@ mod bulkhead;
 #[cfg(feature = "tower")]
 mod limit;
 mod oracle;
+#[cfg(feature = "tower")]
+mod shed;
