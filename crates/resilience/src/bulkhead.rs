@@ -17,7 +17,7 @@
 //! **When to use it**: around every neighbour that is called over the network, and around every resource of which there
 //! are few (a pool of connections, a licence, a disk). One bulkhead for each neighbour, shared by all its callers.
 //!
-//! **When not**: to limit calls *a second* ([the rate limiter's](crate) business: a bulkhead lets a fast neighbour be called
+//! **When not**: to limit calls *a second* ([the rate limiter's](crate::limit) business: a bulkhead lets a fast neighbour be called
 //! as often as it answers), or where the right number changes by the hour.
 //!
 //! ```
@@ -62,12 +62,16 @@ use crate::sync::{Mutex, MutexGuard};
 
 #[cfg(feature = "tower")]
 mod enter;
+#[cfg(feature = "tower")]
+mod pool;
 mod queue;
 mod wait;
 mod word;
 
 #[cfg(feature = "tower")]
 pub use enter::Enter;
+#[cfg(feature = "tower")]
+pub use pool::Pool;
 pub use wait::Waiter;
 
 use queue::Queue;
@@ -403,5 +407,6 @@ fn nanos(of: Duration) -> u64 {
     u64::try_from(of.as_nanos()).unwrap_or(u64::MAX)
 }
 
-#[cfg(all(test, not(feature = "loom")))]
+#[cfg(test)]
+#[cfg(not(feature = "loom"))]
 mod tests;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use evenkeel_resilience::Error;
-use evenkeel_resilience::bulkhead::{Bulkhead, Policy};
+use evenkeel_resilience::bulkhead::{Bulkhead, Policy, Pool};
 use evenkeel_resilience::layer::{Base, BulkheadLayer, BulkheadService};
 use tokio::time::{Instant, sleep, timeout};
 use tower_layer::Layer;
@@ -15,7 +15,7 @@ use tower_service::Service;
 
 fn bulkhead(limit: u32, queue: u32) -> Arc<Bulkhead> {
     let wait = Duration::from_millis(100);
-    Arc::new(Bulkhead::new(Policy { limit, queue, wait }).unwrap())
+    Arc::new(Bulkhead::new(Policy { limit, queue, wait }).expect("a policy that holds"))
 }
 
 /// Answers after the given time.
@@ -139,7 +139,7 @@ async fn a_layered_call_that_is_dropped_gives_its_place_back() {
 /// With threads and without a fake clock: every call gets its turn, and no place is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_on_two_threads_loses_nothing() {
-    let policy = Policy { limit: 3, queue: 1_000, wait: Duration::from_secs(60) };
+    let policy = Policy { limit: 3, queue: 1_000, wait: Duration::from_mins(1) };
     let bulkhead = Arc::new(Bulkhead::new(policy).unwrap());
     let tasks: Vec<_> = (0..200)
         .map(|number| {
@@ -167,4 +167,38 @@ async fn a_storm_on_two_threads_loses_nothing() {
         (0, 0, 0)
     );
     assert_eq!(seen.admitted + seen.cancelled, 200 * 20);
+}
+
+#[tokio::test]
+async fn blocking_work_keeps_its_place_until_it_ends_though_its_caller_has_gone() {
+    let pool = Pool::new(Policy::at_once(1)).unwrap();
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (end, may_end) = std::sync::mpsc::channel::<()>();
+    let work = pool.call(move || {
+        begun.send(()).unwrap();
+        may_end.recv().unwrap();
+        Ok::<_, Infallible>(())
+    });
+    tokio::select! { _ = work => panic!("it has not ended"), it = has_begun => it.unwrap() }
+    let mut second = pool.call(|| Ok::<_, Infallible>(1)).await;
+    assert_eq!(second, Err(Error::Full));
+    end.send(()).unwrap();
+    while second.is_err() {
+        tokio::task::yield_now().await;
+        second = pool.call(|| Ok(2)).await;
+    }
+    assert_eq!(second, Ok(2));
+}
+
+#[tokio::test]
+async fn a_panic_of_blocking_work_is_a_panic_of_its_caller_and_frees_the_place() {
+    let pool = Pool::new(Policy::at_once(1)).unwrap();
+    let caller = {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            pool.call(|| -> Result<(), Infallible> { panic!("in the work") }).await
+        })
+    };
+    assert!(caller.await.unwrap_err().is_panic());
+    assert_eq!(pool.snapshot().in_flight, 0);
 }

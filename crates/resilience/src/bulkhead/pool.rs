@@ -1,0 +1,95 @@
+//! Pool: blocking work on threads of its own, so much at once and so much that waits.
+
+use std::sync::Arc;
+
+use tokio::task::{AbortHandle, spawn_blocking};
+
+use super::{Bulkhead, Policy, PolicyError, Snapshot};
+use crate::Error;
+
+/// A [`Bulkhead`] for work that blocks its thread: files, name resolution, hashing of passwords, a driver without async.
+///
+/// The work runs on the threads that tokio keeps for that, of which it has 512 for all: without a bound, one slow disk takes
+/// them all. A place is free again when the work has *ended*, not when its caller has lost patience: a thread that hangs
+/// cannot be stopped, and is counted for as long as it does. Work that has not begun when its caller is cancelled never does.
+///
+/// To hand work to a thread allocates, once for each call.
+///
+/// ```
+/// use evenkeel_resilience::bulkhead::{Policy, Pool};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let disk = Pool::new(Policy { limit: 4, ..Policy::default() })?;
+/// let read = disk.call(|| std::fs::read("/dev/null")).await?;
+/// assert!(read.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pool {
+    bulkhead: Arc<Bulkhead>,
+}
+
+impl Pool {
+    /// Under a policy.
+    ///
+    /// # Errors
+    /// When its values do not go together.
+    pub fn new(policy: Policy) -> Result<Self, PolicyError> {
+        Ok(Self { bulkhead: Arc::new(Bulkhead::new(policy)?) })
+    }
+
+    /// Runs the work on a thread as soon as there is a place. If it panics, so does this.
+    ///
+    /// # Errors
+    /// [`Error::Full`] if it got no place, or the runtime stops before it began: `work` was not run. Else what it failed with.
+    ///
+    /// # Panics
+    /// As the work did; and outside of a tokio runtime.
+    pub async fn call<T, E>(
+        &self,
+        work: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Error<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let permit = self.bulkhead.enter_owned().await?;
+        let running = spawn_blocking(move || {
+            let answer = work();
+            drop(permit);
+            answer
+        });
+        let _forget = Forget(running.abort_handle());
+        match running.await {
+            Ok(answer) => answer.map_err(Error::Inner),
+            Err(failed) => match failed.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Error::Full),
+            },
+        }
+    }
+
+    /// Follows another policy from now on: see [`Bulkhead::reload`].
+    ///
+    /// # Errors
+    /// When its values do not go together; nothing has changed then.
+    pub fn reload(&self, policy: &Policy) -> Result<(), PolicyError> {
+        self.bulkhead.reload(policy)
+    }
+
+    /// What it is doing and has done.
+    pub fn snapshot(&self) -> Snapshot {
+        self.bulkhead.snapshot()
+    }
+}
+
+/// Takes work back that has not begun; without effect on what runs.
+struct Forget(AbortHandle);
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
