@@ -5,7 +5,9 @@
 //! breaker    Breaker: a circuit, which stops calls to what keeps failing
 //! bulkhead   BulkheadService: only so many calls at once, and only so many that wait
 //! limit      LimitService: so many calls a second, evenly, with a burst
+//! retry      RetryService: what fails is tried again
 //! shed       ShedService: under overload, what matters less gives way first
+//! timeout    TimeoutService: what takes too long ends
 //! ```
 //!
 //! Every layer takes a service that fails with [`Error<E>`](crate::Error) and gives one that fails with the same, so that a
@@ -15,10 +17,14 @@ mod base;
 mod breaker;
 mod bulkhead;
 mod limit;
+mod retry;
 mod shed;
+mod timeout;
 
 pub use base::{Base, BaseFuture, BaseLayer};
 pub use breaker::{BreakerFuture, BreakerLayer, BreakerService, Errors, Judge};
 pub use bulkhead::{BulkheadFuture, BulkheadLayer, BulkheadService};
 pub use limit::{LimitFuture, LimitLayer, LimitService};
+pub use retry::{Cloned, Repeat, RetryFuture, RetryLayer, RetryService};
 pub use shed::{ShedFuture, ShedLayer, ShedService};
+pub use timeout::{TimeoutFuture, TimeoutLayer, TimeoutService};

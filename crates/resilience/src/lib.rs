@@ -9,9 +9,9 @@
 //!              Permit: leave to make one call, which gives itself back
 //! bulkhead     Bulkhead: only so many calls at once, and only so many that wait for a place
 //! limit        Limiter: so many calls a second, evenly, with a burst; and that for each key
-//! retry        Backoff: how long to wait before the next attempt, with full jitter
-//!              RetryBudget: how many second attempts the neighbour can bear
 //! shed         Shed: under overload, what matters less gives way first
+//! retry        Retry: try again a little later (backoff with jitter), within a budget that the neighbour can bear
+//! deadline     Deadlines: how long a call may take, as a whole and in its parts; gather: what came in time
 //! stale_cache  StaleCache: yesterday's answer is better than none, up to a point
 //! ```
 //!
@@ -47,6 +47,7 @@
 
 pub mod breaker;
 pub mod bulkhead;
+pub mod deadline;
 mod error;
 #[cfg(feature = "tower")]
 pub mod layer;
@@ -57,11 +58,14 @@ pub mod stale_cache;
 mod sync;
 #[cfg(feature = "tower")]
 pub mod time;
+#[cfg(feature = "tower")]
+mod timer;
 
 pub use breaker::Breaker;
 pub use bulkhead::Bulkhead;
+pub use deadline::{Deadline, Deadlines};
 pub use error::{Error, Limit};
 pub use limit::Limiter;
-pub use retry::{Backoff, RetryBudget};
+pub use retry::{Backoff, Retry, RetryBudget};
 pub use shed::Shed;
 pub use stale_cache::StaleCache;

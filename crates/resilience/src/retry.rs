@@ -1,250 +1,433 @@
 //! Retry: try again a little later, but never so often that the retries are the outage.
 //!
 //! ```text
-//!  attempt 1 ──fails──▶ budget has a token? ──no──▶ give up, the error stands
-//!                              │ yes
-//!                              ▼
-//!              wait random(0 … min(cap, base · 2ⁿ)) ──▶ attempt 2 …
+//!  attempt ──▶ classify ──▶ good, or bad for good? ───────────────────────▶ it stands
+//!     ▲                          │ transient
+//!     │                          ▼
+//!     │        attempts left? may it happen twice? time left? ──no──────▶ it stands
+//!     │                          │ yes
+//!     │                          ▼
+//!     └── wait: jitter ◀──── budget has a token? ──no────────────────────▶ it stands
+//!         (+ Retry-After)
 //! ```
 //!
-//! Two independent parts. [`Backoff`] says how long to wait: exponential with *full jitter*, because
-//! clients that failed together must not come back together (Brooker, "Exponential Backoff And
-//! Jitter", AWS Architecture Blog, 2015). [`RetryBudget`] says whether to try at all: second
-//! attempts stay a fixed share of first ones, so that a dependency at its limit is not asked three
-//! times for everything (the design of Finagle's `RetryBudget`).
+//! ```text
+//! backoff      Backoff, Jitter: how long to wait (full, equal, decorrelated, plus-minus; all under the cap)
+//! budget       RetryBudget: how many retries the dependency can bear (20 % of the calls and 10 a second)
+//! classify     Classify, Verdict: which results are worth another attempt (408, 429, 500, 502, 503, 504; not other 4xx)
+//! after        parse_retry_after: how long an answer asks us to wait
+//! idempotency  Idempotency, Key: whether it may happen twice, and what makes it so
+//! ```
 //!
-//! When not to retry: what is not idempotent and was sent without an idempotency key; an answer that
-//! says the request itself is wrong (4xx other than 408 and 429); when the caller's deadline is over.
+//! **When to use it.** For failures that pass by themselves within the time that the caller has: a lost connection, a restart, a
+//! leader that is being elected, 503 while a fleet grows.
+//!
+//! **When not.** For what is not idempotent and carries no key; when the answer says that the request is wrong; at more than one
+//! height of a stack of services (three attempts at each of four heights are 81); instead of a queue, for what may wait for hours.
+//!
+//! ```
+//! use evenkeel_resilience::{Error, Retry, retry::Policy};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+//! let retry = Retry::try_new(Policy::default())?;
+//! let mut weather = ["storm", "storm", "calm"].into_iter();
+//! let answer = retry.call(|| {
+//!     let weather = weather.next();
+//!     async move { weather.filter(|it| *it == "calm").ok_or(Error::Inner("lost at sea")) }
+//! });
+//! assert_eq!(answer.await, Ok("calm"));
+//! assert_eq!(retry.snapshot(evenkeel_resilience::time::now()).retries, 2);
+//! # Ok::<(), evenkeel_resilience::retry::PolicyError>(()) }).unwrap();
+//! ```
+//!
+//! **Errors.** The last one stands as it is; a retry adds none of its own. Why there was no other attempt is counted in the
+//! [`Snapshot`] and told to the listener.
+//!
+//! **Where it stands.** Inside the deadline of the whole call, so that waits end in time; outside the breaker, so that each attempt
+//! is counted and the open circuit ends the retries.
 
+mod after;
+mod backoff;
+mod budget;
+#[cfg(feature = "tower")]
+mod call;
+mod classify;
+mod idempotency;
+
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_units::{Moment, Ratio};
-use rand::Rng;
+use evenkeel_units::{Choices, Moment, Seed};
 
-/// How long to wait before each further attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Backoff {
-    /// The longest wait before the second attempt; doubles for each one after.
-    pub base: Duration,
-    /// No wait is longer than this.
-    pub cap: Duration,
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+pub use after::parse_retry_after;
+pub use backoff::{Backoff, Jitter};
+pub use budget::{BudgetPolicy, BudgetSnapshot, RetryBudget};
+pub use classify::{Classify, Errors, TRANSIENT, Verdict, is_transient_status};
+pub use idempotency::{IDEMPOTENCY_KEY, Idempotency, Key};
+
+/// When to try again.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
     /// Attempts in all, the first included. 1 means never again.
     pub attempts: u32,
+    /// How long to wait before each further attempt.
+    pub backoff: Backoff,
+    /// The longest wait that the other side may ask for. When it asks for a longer one, its answer stands: to come earlier
+    /// would be what it asked us not to do.
+    pub retry_after_max: Duration,
+    /// How many retries there may be over all calls; `None` for as many as there are attempts, which is how outages last.
+    pub budget: Option<BudgetPolicy>,
 }
 
-impl Default for Backoff {
-    /// Three attempts, waits up to 50 ms and 100 ms, never more than 2 s.
+impl Default for Policy {
+    /// Three attempts with the default [`Backoff`], within the default [`BudgetPolicy`]: if two more attempts did not help, the
+    /// dependency is not having a hiccup. `Retry-After` is honoured up to 30 s, the usual deadline of a whole request.
     fn default() -> Self {
-        Self { base: Duration::from_millis(50), cap: Duration::from_secs(2), attempts: 3 }
+        Self {
+            attempts: 3,
+            backoff: Backoff::default(),
+            retry_after_max: Duration::from_secs(30),
+            budget: Some(BudgetPolicy::default()),
+        }
     }
 }
 
-impl Backoff {
-    /// The wait after `made` attempts have failed; `None` when there should be no other.
-    pub fn wait(&self, made: u32, rng: &mut impl Rng) -> Option<Duration> {
-        (made < self.attempts).then(|| {
-            // The upper 53 bits make a number in [0, 1) without bias a person could notice.
-            let part = (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-            self.ceiling(made).mul_f64(part)
+impl Policy {
+    /// Tells what contradicts itself.
+    ///
+    /// # Errors
+    /// The first contradiction, with its remedy.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        let Self { attempts, backoff, budget, .. } = self;
+        match () {
+            () if *attempts == 0 => Err(PolicyError::NoAttempts),
+            () if backoff.factor == 0 => Err(PolicyError::NoFactor),
+            () if backoff.cap < backoff.base => {
+                Err(PolicyError::CapBelowBase { base: backoff.base, cap: backoff.cap })
+            }
+            () if backoff.base.is_zero() && *attempts > 1 => Err(PolicyError::NoWait),
+            () if budget.is_some_and(|it| it.saved_max == 0) => Err(PolicyError::NothingSaved),
+            () => Ok(()),
+        }
+    }
+}
+
+/// What contradicts itself in a [`Policy`].
+#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// Not even a first attempt.
+    #[error("`attempts` is 0: the first attempt counts, so write 1 for no retries")]
+    NoAttempts,
+    /// The second wait would be nothing.
+    #[error("`backoff.factor` is 0: write 2 to double the waits, or 1 to keep them equal")]
+    NoFactor,
+    /// The first wait would already be cut.
+    #[error("`backoff.cap` of {cap:?} is shorter than `backoff.base` of {base:?}: raise the cap")]
+    CapBelowBase {
+        /// The first wait.
+        base: Duration,
+        /// The longest.
+        cap: Duration,
+    },
+    /// Attempts without a pause between them.
+    #[error("`backoff.base` is 0: what just failed needs a moment; write at least `1ms`")]
+    NoWait,
+    /// A budget that can never pay.
+    #[error(
+        "`budget.saved_max` is 0, which allows no retry ever: write at least 1, or `attempts: 1`"
+    )]
+    NothingSaved,
+}
+
+/// Why there was no further attempt.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GaveUp {
+    /// It would fail again.
+    Permanent,
+    /// It may have had its effect, and must not have it twice.
+    Unsafe,
+    /// All attempts were made.
+    Attempts,
+    /// The other side asked for a longer wait than we wait.
+    RetryAfter,
+    /// The wait would have outlasted the deadline.
+    Deadline,
+    /// The budget was empty.
+    Budget,
+}
+
+/// What happened, for a listener.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Another attempt follows.
+    Retry {
+        /// When that was decided.
+        at: Moment,
+        /// Attempts made so far.
+        made: u32,
+        /// Until the next one.
+        wait: Duration,
+    },
+    /// The error stands.
+    GaveUp {
+        /// When that was decided.
+        at: Moment,
+        /// Attempts made.
+        made: u32,
+        /// Why there is no other.
+        why: GaveUp,
+    },
+}
+
+/// What was done so far, for dashboards. All counts only grow.
+#[derive(Copy, Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Calls, whatever the number of their attempts.
+    pub calls: u64,
+    /// Further attempts.
+    pub retries: u64,
+    /// Calls that were good by a further attempt.
+    pub recovered: u64,
+    /// Calls whose error would have come again.
+    pub permanent: u64,
+    /// Calls that must not happen twice, and may have happened.
+    pub not_idempotent: u64,
+    /// Calls that failed in all attempts.
+    pub exhausted: u64,
+    /// Calls that were to be tried again later than we wait.
+    pub retry_after: u64,
+    /// Calls whose deadline was too near for a wait.
+    pub over_deadline: u64,
+    /// Calls whose retry the budget refused.
+    pub over_budget: u64,
+    /// The budget, if there is one.
+    pub budget: Option<BudgetSnapshot>,
+}
+
+/// One call on its way through its attempts.
+#[derive(Copy, Clone, Debug)]
+pub struct Course {
+    idempotency: Idempotency,
+    made: u32,
+    previous: Duration,
+}
+
+impl Course {
+    /// Attempts made so far.
+    pub const fn made(&self) -> u32 {
+        self.made
+    }
+}
+
+/// Who listens to events. It is called where they happen, so it must be quick.
+pub type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
+
+#[derive(Debug, Default)]
+struct Counters {
+    calls: AtomicU64,
+    retries: AtomicU64,
+    recovered: AtomicU64,
+    gave_up: [AtomicU64; 6],
+}
+
+/// Retries for one dependency. Shared by all its calls; `C` tells which results are worth another attempt.
+pub struct Retry<C = Errors> {
+    policy: Mutex<Policy>,
+    budget: Arc<RetryBudget>,
+    classify: C,
+    choices: Choices,
+    chosen: AtomicU64,
+    counters: Counters,
+    listener: Option<Listener>,
+}
+
+impl Retry {
+    /// By this policy, with jitter by a seed of its own.
+    ///
+    /// # Errors
+    /// As [`Policy::check`].
+    pub fn try_new(policy: Policy) -> Result<Self, PolicyError> {
+        // Jitter has to differ between processes, not to repeat; the standard library seeds its maps from the system.
+        Self::seeded(policy, Seed(RandomState::new().build_hasher().finish()))
+    }
+
+    /// The same with jitter that repeats for the same seed.
+    ///
+    /// # Errors
+    /// As [`Policy::check`].
+    pub fn seeded(policy: Policy, seed: Seed) -> Result<Self, PolicyError> {
+        policy.check()?;
+        Ok(Self {
+            policy: Mutex::new(policy),
+            budget: Arc::new(RetryBudget::new(policy.budget.unwrap_or_default())),
+            classify: Errors::default(),
+            choices: seed.choices("retry"),
+            chosen: AtomicU64::new(0),
+            counters: Counters::default(),
+            listener: None,
         })
     }
-
-    /// The longest wait that may follow after `made` failed attempts.
-    pub fn ceiling(&self, made: u32) -> Duration {
-        let doublings = made.saturating_sub(1);
-        let factor = 2u32.checked_pow(doublings).unwrap_or(u32::MAX);
-        self.base.saturating_mul(factor).min(self.cap)
-    }
 }
 
-/// How many retries are affordable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BudgetPolicy {
-    /// Retries earned by each request. 20 % by default.
-    pub share: Ratio,
-    /// Retries granted every second whatever the traffic, so that a quiet client may retry too.
-    pub floor_per_second: u32,
-    /// The most retries that can be saved up: idle hours must not finance a storm.
-    pub saved_max: u32,
-}
-
-impl Default for BudgetPolicy {
-    /// 20 % of the requests and 10 a second on top; at most 100 saved.
-    fn default() -> Self {
-        Self { share: Ratio::percent(20), floor_per_second: 10, saved_max: 100 }
-    }
-}
-
-/// A token bucket that requests and time fill and that retries empty.
-///
-/// Over any stretch of time, `retries ≤ share · requests + floor · seconds + saved_max`.
-#[derive(Debug)]
-pub struct RetryBudget {
-    policy: BudgetPolicy,
-    /// In billionths of a token, so that shares of a request add up exactly.
-    saved: u64,
-    filled_at: Moment,
-}
-
-const TOKEN: u64 = 1_000_000_000;
-
-impl RetryBudget {
-    /// A budget with one second of its floor already saved.
-    pub fn new(policy: BudgetPolicy) -> Self {
-        let saved = u64::from(policy.floor_per_second.min(policy.saved_max)) * TOKEN;
-        Self { policy, saved, filled_at: Moment::START }
+impl<C> Retry<C> {
+    /// The same with another classifier.
+    pub fn classify<D>(self, classify: D) -> Retry<D> {
+        let Self { policy, budget, classify: _, choices, chosen, counters, listener } = self;
+        Retry { policy, budget, classify, choices, chosen, counters, listener }
     }
 
-    /// Tells the budget that a first attempt was made.
-    pub fn deposit(&mut self, now: Moment) {
-        self.fill(now);
-        self.save(u64::from(self.policy.share.billionths()));
+    /// The same with a budget that others draw on too: one dependency has one.
+    pub fn budget(self, budget: Arc<RetryBudget>) -> Self {
+        Self { budget, ..self }
     }
 
-    /// Takes the token of one retry; false when there is none and the error should stand.
-    #[must_use = "a retry without a token is how retry storms start"]
-    pub fn withdraw(&mut self, now: Moment) -> bool {
-        self.fill(now);
-        match self.saved.checked_sub(TOKEN) {
-            Some(rest) => {
-                self.saved = rest;
-                true
+    /// The same with somebody who listens.
+    pub fn listener(self, listener: Listener) -> Self {
+        Self { listener: Some(listener), ..self }
+    }
+
+    /// Begins a call.
+    #[inline]
+    pub fn begin(&self, idempotency: Idempotency) -> Course {
+        self.counters.calls.fetch_add(1, Relaxed);
+        self.budget.deposit();
+        Course { idempotency, made: 0, previous: Duration::ZERO }
+    }
+
+    /// Tells how an attempt went. `Some` is how long to wait before the next one; `None` means that the result stands.
+    /// No attempt is granted that could only begin at the `deadline` or later.
+    pub fn attempted(
+        &self,
+        now: Moment,
+        deadline: Option<Moment>,
+        course: &mut Course,
+        verdict: Verdict,
+    ) -> Option<Duration> {
+        if verdict == Verdict::Success {
+            self.succeeded(course);
+            return None;
+        }
+        course.made += 1;
+        let made = course.made;
+        match self.again(now, deadline, course, verdict) {
+            Ok(wait) => {
+                self.counters.retries.fetch_add(1, Relaxed);
+                self.tell(&Event::Retry { at: now, made, wait });
+                Some(wait)
             }
-            None => false,
+            Err(why) => {
+                self.counters.gave_up[why as usize].fetch_add(1, Relaxed);
+                self.tell(&Event::GaveUp { at: now, made, why });
+                None
+            }
         }
     }
 
-    fn fill(&mut self, now: Moment) {
-        // A billionth of a second at one token a second is a billionth of a token.
-        let nanos = u64::try_from((now - self.filled_at).as_nanos()).unwrap_or(u64::MAX);
-        self.save(nanos.saturating_mul(u64::from(self.policy.floor_per_second)));
-        self.filled_at = self.filled_at.max(now);
+    /// Tells that an attempt went well, which needs no clock.
+    #[inline]
+    pub(crate) fn succeeded(&self, course: &mut Course) {
+        if course.made > 0 {
+            self.counters.recovered.fetch_add(1, Relaxed);
+        }
+        course.made += 1;
     }
 
-    fn save(&mut self, amount: u64) {
-        let most = u64::from(self.policy.saved_max) * TOKEN;
-        self.saved = self.saved.saturating_add(amount).min(most);
+    fn again(
+        &self,
+        now: Moment,
+        deadline: Option<Moment>,
+        course: &mut Course,
+        verdict: Verdict,
+    ) -> Result<Duration, GaveUp> {
+        let policy = self.policy();
+        match verdict {
+            Verdict::Success | Verdict::Permanent => return Err(GaveUp::Permanent),
+            Verdict::Transient { .. } if course.idempotency == Idempotency::Unsafe => {
+                return Err(GaveUp::Unsafe);
+            }
+            Verdict::Transient { .. } | Verdict::Unsent { .. } => {}
+        }
+        if course.made >= policy.attempts {
+            return Err(GaveUp::Attempts);
+        }
+        let bits = self.choices.bits(self.chosen.fetch_add(1, Relaxed));
+        let mut wait = policy.backoff.draw(course.made, course.previous, bits);
+        course.previous = wait;
+        if let Some(asked) = verdict.retry_after() {
+            if asked > policy.retry_after_max {
+                return Err(GaveUp::RetryAfter);
+            }
+            // On top, because everybody was asked for the same.
+            wait = wait.saturating_add(asked);
+        }
+        if deadline.is_some_and(|it| now + wait >= it) {
+            return Err(GaveUp::Deadline);
+        }
+        // Last, so that a token is only taken for an attempt that is made.
+        if policy.budget.is_some() && !self.budget.withdraw(now) {
+            return Err(GaveUp::Budget);
+        }
+        Ok(wait)
+    }
+
+    /// The policy now.
+    pub fn policy(&self) -> Policy {
+        // A copy cannot be left half done, whoever panicked.
+        *self.policy.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Goes on by another policy; counts, and what the budget has saved, stay.
+    ///
+    /// # Errors
+    /// As [`Policy::check`]; then the old policy stays.
+    pub fn reload(&self, now: Moment, policy: Policy) -> Result<(), PolicyError> {
+        policy.check()?;
+        if let Some(budget) = policy.budget {
+            self.budget.reload(now, budget);
+        }
+        *self.policy.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = policy;
+        Ok(())
+    }
+
+    /// What was done so far.
+    pub fn snapshot(&self, now: Moment) -> Snapshot {
+        let count = |it: &AtomicU64| it.load(Relaxed);
+        let gave_up = |why: GaveUp| count(&self.counters.gave_up[why as usize]);
+        Snapshot {
+            calls: count(&self.counters.calls),
+            retries: count(&self.counters.retries),
+            recovered: count(&self.counters.recovered),
+            permanent: gave_up(GaveUp::Permanent),
+            not_idempotent: gave_up(GaveUp::Unsafe),
+            exhausted: gave_up(GaveUp::Attempts),
+            retry_after: gave_up(GaveUp::RetryAfter),
+            over_deadline: gave_up(GaveUp::Deadline),
+            over_budget: gave_up(GaveUp::Budget),
+            budget: self.policy().budget.map(|_| self.budget.snapshot(now)),
+        }
+    }
+
+    fn tell(&self, event: &Event) {
+        if let Some(listener) = &self.listener {
+            listener(event);
+        }
+    }
+}
+
+impl<C> fmt::Debug for Retry<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry").field("policy", &self.policy()).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use evenkeel_units::Seed;
-    use proptest::prelude::*;
-
-    fn at(millis: u64) -> Moment {
-        Moment::at(Duration::from_millis(millis))
-    }
-
-    /// Plays `script` (`<millisecond> request|retry`) and renders which retries were affordable.
-    fn play(policy: BudgetPolicy, script: &str) -> String {
-        let mut budget = RetryBudget::new(policy);
-        let mut out = Vec::new();
-        for line in script.lines().map(str::trim) {
-            let (millis, what) = line.split_once(' ').unwrap();
-            let now = at(millis.parse().unwrap());
-            match what {
-                "request" => budget.deposit(now),
-                _ => out.push(format!("{millis} {}", budget.withdraw(now))),
-            }
-        }
-        out.join("\n")
-    }
-
-    #[test]
-    fn five_requests_earn_one_retry_when_there_is_no_floor() {
-        let policy = BudgetPolicy { floor_per_second: 0, ..BudgetPolicy::default() };
-        let script =
-            "0 request\n0 request\n0 request\n0 request\n0 retry\n1 request\n1 retry\n1 retry";
-        assert_eq!(play(policy, script), "0 false\n1 true\n1 false");
-    }
-
-    #[test]
-    fn the_floor_grants_retries_to_a_quiet_client() {
-        let policy = BudgetPolicy { floor_per_second: 1, ..BudgetPolicy::default() };
-        assert_eq!(
-            play(policy, "0 retry\n999 retry\n1000 retry\n1500 retry"),
-            "0 true\n999 false\n1000 true\n1500 false"
-        );
-    }
-
-    #[test]
-    fn an_idle_day_does_not_finance_a_storm() {
-        let mut budget = RetryBudget::new(BudgetPolicy::default());
-        let day = at(86_400_000);
-        assert_eq!((0..1000).filter(|_| budget.withdraw(day)).count(), 100);
-    }
-
-    #[test]
-    fn waits_double_up_to_the_cap_and_end_with_the_attempts() {
-        let backoff = Backoff {
-            base: Duration::from_millis(100),
-            cap: Duration::from_millis(350),
-            attempts: 5,
-        };
-        let ceilings: Vec<_> = (1..5).map(|made| backoff.ceiling(made).as_millis()).collect();
-        assert_eq!(ceilings, [100, 200, 350, 350]);
-        assert_eq!(backoff.wait(5, &mut Seed(1).stream("retry")), None);
-    }
-
-    #[test]
-    fn full_jitter_spreads_over_the_whole_wait() {
-        let backoff = Backoff { base: Duration::from_secs(1), ..Backoff::default() };
-        let mut rng = Seed(7).stream("retry");
-        let waits: Vec<_> =
-            (0..1000).map(|_| backoff.wait(1, &mut rng).unwrap().as_secs_f64()).collect();
-        let mean = waits.iter().sum::<f64>() / 1000.0;
-        assert!((0.45..0.55).contains(&mean), "{mean}");
-        assert!(waits.iter().any(|it| *it < 0.05) && waits.iter().any(|it| *it > 0.95));
-    }
-
-    proptest! {
-        #[test]
-        fn a_wait_never_exceeds_its_ceiling_nor_the_cap(
-            base in 0u64..10_000, cap in 0u64..10_000, made in 0u32..200, seed: u64,
-        ) {
-            let backoff = Backoff {
-                base: Duration::from_millis(base),
-                cap: Duration::from_millis(cap),
-                attempts: u32::MAX,
-            };
-            let wait = backoff.wait(made, &mut Seed(seed).stream("retry")).unwrap();
-            prop_assert!(wait <= backoff.ceiling(made) && wait <= backoff.cap);
-        }
-
-        #[test]
-        fn retries_never_exceed_what_requests_and_time_have_earned(
-            steps in prop::collection::vec((0u64..50, any::<bool>()), 1..400),
-            percent in 0u32..=100, floor in 0u32..50, saved_max in 0u32..200,
-        ) {
-            let policy = BudgetPolicy {
-                share: Ratio::percent(percent), floor_per_second: floor, saved_max,
-            };
-            let mut budget = RetryBudget::new(policy);
-            let (mut millis, mut requests, mut retries) = (0, 0u32, 0u32);
-            for (wait, is_request) in steps {
-                millis += wait;
-                if is_request {
-                    requests += 1;
-                    budget.deposit(at(millis));
-                } else if budget.withdraw(at(millis)) {
-                    retries += 1;
-                }
-                let earned = f64::from(requests * percent) / 100.0
-                    + f64::from(floor) * millis as f64 / 1000.0
-                    + f64::from(saved_max);
-                prop_assert!(f64::from(retries) <= earned + 1e-6);
-            }
-        }
-
-        #[test]
-        fn a_clock_that_steps_back_earns_nothing(back in 1u64..1000) {
-            let policy = BudgetPolicy { floor_per_second: 1, saved_max: 1, ..BudgetPolicy::default() };
-            let mut budget = RetryBudget::new(policy);
-            prop_assert!(budget.withdraw(at(1000)));
-            prop_assert!(!budget.withdraw(at(1000 - back)));
-            prop_assert!(!budget.withdraw(at(1000)));
-        }
-    }
-}
+mod tests;

@@ -41,7 +41,7 @@ pub(crate) struct Balancer {
     gateways: Vec<Pool>,
     trust: Trust,
     rotation: Mutex<Rotation>,
-    budget: Mutex<RetryBudget>,
+    budget: RetryBudget,
     clock: SystemClock,
     metrics: Metrics,
     /// Tells the keys of two checkouts of the same nanosecond apart.
@@ -54,7 +54,7 @@ impl Balancer {
         let gateways: Vec<_> = addresses.into_iter().map(Pool::new).collect();
         Self {
             rotation: Mutex::new(Rotation::new(gateways.len(), trust)),
-            budget: Mutex::new(RetryBudget::new(BudgetPolicy::default())),
+            budget: RetryBudget::new(BudgetPolicy::default()),
             gateways,
             trust,
             clock: SystemClock::start(),
@@ -125,9 +125,7 @@ impl Balancer {
         self: &Arc<Self>,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Bytes>, String> {
-        if let Ok(mut budget) = self.budget.lock() {
-            budget.deposit(self.clock.now());
-        }
+        self.budget.deposit();
         let mut tried = Vec::new();
         let mut under_way = JoinSet::new();
         let mut last = String::from("there are none");
@@ -181,8 +179,7 @@ impl Balancer {
     fn may_repeat(&self, request: &Request<Full<Bytes>>) -> bool {
         let repeatable = matches!(*request.method(), Method::GET | Method::HEAD)
             || request.headers().contains_key(IDEMPOTENCY_KEY);
-        let affordable = || self.budget.lock().is_ok_and(|mut it| it.withdraw(self.clock.now()));
-        let repeats = repeatable && affordable();
+        let repeats = repeatable && self.budget.withdraw(self.clock.now());
         if repeats {
             self.metrics.event(Event::Retry, "gateway");
         }

@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn registry(most: usize) -> Registry<u8> {
-        Registry::try_new(Policy::consecutive(1), most, Duration::from_secs(60)).unwrap()
+        Registry::try_new(Policy::consecutive(1), most, Duration::from_mins(1)).unwrap()
     }
 
     fn open(registry: &Registry<u8>, now: Moment, key: u8) {

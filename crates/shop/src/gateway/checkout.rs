@@ -231,8 +231,7 @@ fn expect_success(neighbour: &Neighbour, status: StatusCode) -> Result<(), (&'st
 /// Finishes pending orders, for ever. Its calls are patient and do not pass the customers' breakers: a
 /// payment that takes a second is of no use to a customer and perfectly good here.
 pub(super) async fn work_off(gateway: Arc<Gateway>, inventory: Neighbour, payment: Neighbour) {
-    let backoff =
-        Backoff { base: Duration::from_secs(2), cap: Duration::from_secs(30), attempts: u32::MAX };
+    let backoff = Backoff::between(Duration::from_secs(2), Duration::from_secs(30));
     let mut rng = Seed(u64::from(std::process::id())).stream("queue");
     let mut tick = tokio::time::interval(QUEUE_TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -246,7 +245,7 @@ pub(super) async fn work_off(gateway: Arc<Gateway>, inventory: Neighbour, paymen
         let mut under_way = tokio::task::JoinSet::new();
         for (order, attempts) in due {
             let (gateway, neighbours) = (Arc::clone(&gateway), Arc::clone(&neighbours));
-            let wait = backoff.wait(attempts, &mut rng).unwrap_or(backoff.cap);
+            let wait = backoff.wait(attempts, Duration::ZERO, &mut rng);
             under_way.spawn(async move {
                 let (inventory, payment) = neighbours.as_ref();
                 let written = match attempt(&order, inventory, payment).await {

@@ -9,18 +9,17 @@
 //! The deadline covers all attempts together: a retry may use what a quick failure has left of it, and
 //! a slow neighbour is asked once. Every call is idempotent, by nature or by its key.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_resilience::breaker::{
     Outcome, Permit, Policy, PolicyError, Rejected, State, Trials, Wait,
 };
-use evenkeel_resilience::retry::BudgetPolicy;
-use evenkeel_resilience::{Backoff, Breaker, RetryBudget};
-use evenkeel_units::{Clock, Seed, SystemClock};
+use evenkeel_resilience::retry::{self, Backoff, GaveUp, Idempotency, TRANSIENT, Verdict};
+use evenkeel_resilience::{Breaker, Retry};
+use evenkeel_units::{Clock, SystemClock};
 use hyper::body::Bytes;
 use hyper::{Method, Response, StatusCode};
-use rand_chacha::ChaCha8Rng;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -40,6 +39,17 @@ pub(crate) enum Failed {
     Call(CallError),
     #[error("it answered {0}")]
     Status(StatusCode),
+}
+
+impl Failed {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Rejected(_) | Self::Full => Verdict::Permanent,
+            Self::Timeout | Self::Call(CallError::Broken(_)) => TRANSIENT,
+            Self::Call(CallError::Connect(_)) => Verdict::Unsent { retry_after: None },
+            Self::Status(status) => Verdict::of_status(status.as_u16(), None, None),
+        }
+    }
 }
 
 /// How much of our time and capacity a neighbour may have.
@@ -64,16 +74,9 @@ pub(crate) struct Neighbour {
 struct Guard {
     limits: Limits,
     bulkhead: Semaphore,
-    backoff: Backoff,
+    retry: Retry,
     clock: SystemClock,
     breaker: Breaker,
-    state: Mutex<Judgement>,
-}
-
-#[derive(Debug)]
-struct Judgement {
-    budget: RetryBudget,
-    rng: ChaCha8Rng,
 }
 
 impl Neighbour {
@@ -85,7 +88,7 @@ impl Neighbour {
         clock: SystemClock,
         metrics: Arc<Metrics>,
     ) -> Result<Self, PolicyError> {
-        let guard = limits.map(|it| Guard::new(name, it, clock)).transpose()?;
+        let guard = limits.map(|it| Guard::new(name, it, clock, &metrics)).transpose()?;
         Ok(Self { name, pool: Pool::new(address), guard, metrics })
     }
 
@@ -143,8 +146,8 @@ impl Neighbour {
             return Err(Failed::Full);
         };
         let deadline = Instant::now() + guard.limits.deadline;
-        guard.judge(|state, now| state.budget.deposit(now));
-        let mut made = 0;
+        let no_later = guard.clock.now() + guard.limits.deadline;
+        let mut course = guard.retry.begin(Idempotency::Safe);
         loop {
             let permit = guard.admit().inspect_err(|_| {
                 self.metrics.event(Event::BreakerRejection, self.name);
@@ -155,60 +158,58 @@ impl Neighbour {
                 Err(Failed::Timeout)
             });
             permit.end(Some(Outcome::from_ok(result.is_ok())));
-            made += 1;
-            let Err(failed) = result else { return result };
-            let wait = guard.wait(made);
-            if Instant::now() + wait.unwrap_or(Duration::MAX / 4) >= deadline {
-                return Err(failed);
+            let verdict = result.as_ref().map_or_else(Failed::verdict, |_| Verdict::Success);
+            let now = guard.clock.now();
+            match guard.retry.attempted(now, Some(no_later), &mut course, verdict) {
+                None => return result,
+                Some(wait) => tokio::time::sleep(wait).await,
             }
-            if !guard.judge(|state, now| state.budget.withdraw(now)).unwrap_or(false) {
-                self.metrics.event(Event::RetryDenied, self.name);
-                return Err(failed);
-            }
-            self.metrics.event(Event::Retry, self.name);
-            tokio::time::sleep(wait.unwrap_or_default()).await;
         }
     }
 }
 
+/// Two more attempts, shortly after, as far as the budget goes.
+fn again(name: &'static str, metrics: Arc<Metrics>) -> Retry {
+    let backoff = Backoff::between(Duration::from_millis(10), Duration::from_millis(50));
+    let policy = retry::Policy { backoff, ..retry::Policy::default() };
+    let retry = Retry::try_new(policy).unwrap_or_else(|it| unreachable!("{it}"));
+    retry.listener(Arc::new(move |event| match event {
+        retry::Event::Retry { .. } => metrics.event(Event::Retry, name),
+        retry::Event::GaveUp { why: GaveUp::Budget, .. } => {
+            metrics.event(Event::RetryDenied, name);
+        }
+        _ => {}
+    }))
+}
+
 impl Guard {
-    fn new(name: &str, limits: Limits, clock: SystemClock) -> Result<Self, PolicyError> {
+    fn new(
+        name: &'static str,
+        limits: Limits,
+        clock: SystemClock,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, PolicyError> {
         let trials = Trials {
             permits: 2,
             // A trial that has not reported after twice the deadline never will.
             lease: limits.deadline * 2,
             max_wait: None,
         };
-        let wait = Wait::fixed(Duration::from_secs(1));
+        let policy =
+            Policy::consecutive(5).wait(Wait::fixed(Duration::from_secs(1))).trials(trials);
         // Jitter has to differ between instances, not to repeat.
-        let seed = Seed(u64::from(std::process::id()));
+        let seed = u64::from(std::process::id());
         Ok(Self {
             bulkhead: Semaphore::new(limits.at_once),
-            backoff: Backoff {
-                base: Duration::from_millis(10),
-                cap: Duration::from_millis(50),
-                attempts: 3,
-            },
+            retry: again(name, Arc::clone(metrics)),
             clock,
-            breaker: Breaker::seeded(Policy::consecutive(5).wait(wait).trials(trials), seed.0)?,
-            state: Mutex::new(Judgement {
-                budget: RetryBudget::new(BudgetPolicy::default()),
-                rng: seed.stream(name),
-            }),
+            breaker: Breaker::seeded(policy, seed)?,
             limits,
         })
-    }
-
-    fn judge<T>(&self, ask: impl FnOnce(&mut Judgement, evenkeel_units::Moment) -> T) -> Option<T> {
-        self.state.lock().ok().map(|mut state| ask(&mut state, self.clock.now()))
     }
 
     fn admit(&self) -> Result<Permit<&Breaker, impl Fn() -> evenkeel_units::Moment>, Failed> {
         let clock = self.clock;
         Permit::ask(&self.breaker, move || clock.now()).map_err(Failed::Rejected)
-    }
-
-    fn wait(&self, made: u32) -> Option<Duration> {
-        self.judge(|state, _| self.backoff.wait(made, &mut state.rng)).flatten()
     }
 }

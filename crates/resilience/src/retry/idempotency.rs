@@ -1,0 +1,89 @@
+//! Idempotency: whether doing something twice does the same as doing it once, and the key that makes it so.
+
+use std::fmt;
+
+use rand::Rng;
+
+/// The header by which a client tells the server that two requests are one (draft-ietf-httpapi-idempotency-key-header).
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Whether a call may be made again after it may have had its effect.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Idempotency {
+    /// Twice is as once: by its nature, or because the server knows it by a key.
+    Safe,
+    /// Twice is not as once. It is tried again only if it was certainly never done.
+    Unsafe,
+}
+
+impl Idempotency {
+    /// Of a request of HTTP: safe by its method (RFC 9110, section 9.2.2: GET, HEAD, OPTIONS, TRACE, PUT, DELETE), or by the
+    /// key that it carries. Methods that are not known are unsafe.
+    pub fn of_method(method: &str, has_key: bool) -> Self {
+        match method {
+            _ if has_key => Self::Safe,
+            "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE" => Self::Safe,
+            _ => Self::Unsafe,
+        }
+    }
+}
+
+/// A key that tells a server which requests are one: 122 random bits, written as a UUID of version 4.
+///
+/// Make one for each thing that is to happen once, *before* the first attempt, and send it with every attempt.
+///
+/// ```
+/// use evenkeel_resilience::retry::Key;
+/// use evenkeel_units::Seed;
+///
+/// let key = Key::new(&mut Seed(7).stream("keys"));
+/// assert_eq!(key.to_string().len(), 36);
+/// ```
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(u128);
+
+impl Key {
+    /// A new key. The generator has to be one whose seed nobody else has: keys that repeat make two orders one.
+    pub fn new(chance: &mut impl Rng) -> Self {
+        let bits = u128::from(chance.next_u64()) << 64 | u128::from(chance.next_u64());
+        // Version 4, variant 10 (RFC 9562, section 5.4).
+        Self(bits & !(0xf << 76) & !(0b11 << 62) | 0x4 << 76 | 0b10 << 62)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(bits) = self;
+        let (first, last) = (bits >> 96, bits & 0xffff_ffff_ffff);
+        let [second, third, fourth] = [80, 64, 48].map(|it| bits >> it & 0xffff);
+        write!(f, "{first:08x}-{second:04x}-{third:04x}-{fourth:04x}-{last:012x}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evenkeel_units::Seed;
+
+    #[test]
+    fn a_post_is_safe_with_a_key_only() {
+        assert_eq!(Idempotency::of_method("PUT", false), Idempotency::Safe);
+        assert_eq!(Idempotency::of_method("POST", false), Idempotency::Unsafe);
+        assert_eq!(Idempotency::of_method("POST", true), Idempotency::Safe);
+        assert_eq!(Idempotency::of_method("get", false), Idempotency::Unsafe);
+    }
+
+    #[test]
+    fn keys_are_uuids_of_version_4_and_differ() {
+        let mut chance = Seed(7).stream("keys");
+        let keys: std::collections::BTreeSet<_> =
+            (0..100).map(|_| Key::new(&mut chance).to_string()).collect();
+        assert_eq!(keys.len(), 100);
+        for key in keys {
+            let parts: Vec<_> = key.split('-').map(str::len).collect();
+            assert_eq!(parts, [8, 4, 4, 4, 12]);
+            assert_eq!(key.as_bytes()[14], b'4', "{key}");
+            assert!(b"89ab".contains(&key.as_bytes()[19]), "{key}");
+        }
+    }
+}
