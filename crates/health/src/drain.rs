@@ -1,0 +1,277 @@
+//! Drain: how a service ends without dropping a request.
+//!
+//! ```text
+//!   SIGTERM   begun     not ready any more, still accepting: balancers need a moment to hear of it
+//!   + delay   closing   stop accepting, end idle connections, finish what is under way
+//!   + limit   over      whatever is still under way is cut off
+//! ```
+//!
+//! Kubernetes sends SIGTERM and takes the address out of its endpoints at the same time, and the second takes longer to arrive
+//! everywhere: a service that stops to accept at once drops what is sent to it meanwhile. So the delay must be at least as long as it
+//! takes the slowest balancer to notice: `periodSeconds × failureThreshold` of the readiness probe, if it goes by that. A `preStop`
+//! hook that sleeps does the same from the outside; then the delay here may be short.
+//!
+//! Liveness stays good throughout: nobody may restart what is ending anyway.
+//!
+//! ```no_run
+//! # async fn serve_one() {}
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use evenkeel_health::{Drain, DrainPolicy, Health};
+//!
+//! let health = Health::builder().start()?;
+//! let drain = Drain::new(DrainPolicy::default())?;
+//! tokio::spawn(drain.clone().on_sigterm(health)?);
+//! while !drain.is_closing() {
+//!     let under_way = drain.hold();
+//!     tokio::select! {
+//!         () = drain.closing() => break,
+//!         () = serve_one() => drop(under_way),
+//!     }
+//! }
+//! drain.finished().await;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_units::Human;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::Health;
+
+/// How long each part of the end may take.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct DrainPolicy {
+    /// From the signal until nothing more is accepted. 5 s: a readiness probe of the usual manifests needs 5 s × 2, an endpoint
+    /// that is taken out of a cluster's tables one to five seconds.
+    pub delay: Duration,
+    /// From the signal until the platform kills: `terminationGracePeriodSeconds`. 30 s, as there.
+    pub grace: Duration,
+    /// How much of that is kept for the end itself: to flush, to close, to exit. 2 s.
+    pub reserve: Duration,
+}
+
+impl Default for DrainPolicy {
+    fn default() -> Self {
+        Self {
+            delay: Duration::from_secs(5),
+            grace: Duration::from_secs(30),
+            reserve: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Why a policy of the end cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`delay` of {} and `reserve` of {} leave nothing of the `grace` of {} to finish what is under way",
+    Human(.0.delay), Human(.0.reserve), Human(.0.grace)
+)]
+pub struct NoTimeLeft(DrainPolicy);
+
+/// Where the end has got to.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// It has not begun.
+    Serving,
+    /// Not ready any more, still accepting.
+    Begun,
+    /// Accepting nothing more.
+    Closing,
+    /// Nothing is under way, or the time is over.
+    Over,
+}
+
+/// How it ended.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// How many requests were still under way, and are cut off.
+    pub cut_off: usize,
+}
+
+/// The end of a service. A clone is the same one.
+#[derive(Clone, Debug)]
+pub struct Drain {
+    policy: DrainPolicy,
+    phase: Arc<watch::Sender<Phase>>,
+    under_way: Arc<watch::Sender<usize>>,
+}
+
+/// A request that is under way, until it is dropped.
+#[derive(Debug)]
+#[must_use = "the request counts as over when this is dropped"]
+pub struct UnderWay(Arc<watch::Sender<usize>>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|it| *it = it.saturating_sub(1));
+    }
+}
+
+impl Drain {
+    /// Of a service that has not begun to end.
+    ///
+    /// # Errors
+    /// The policy leaves no time to finish what is under way.
+    pub fn new(policy: DrainPolicy) -> Result<Self, NoTimeLeft> {
+        if policy.delay.saturating_add(policy.reserve) >= policy.grace {
+            return Err(NoTimeLeft(policy));
+        }
+        let phase = Arc::new(watch::Sender::new(Phase::Serving));
+        Ok(Self { policy, phase, under_way: Arc::new(watch::Sender::new(0)) })
+    }
+
+    /// Counts a request as under way until what this gives is dropped.
+    pub fn hold(&self) -> UnderWay {
+        self.under_way.send_modify(|it| *it += 1);
+        UnderWay(Arc::clone(&self.under_way))
+    }
+
+    /// Where the end has got to.
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Whether answers should say `Connection: close`: clients then come back elsewhere.
+    pub fn has_begun(&self) -> bool {
+        self.phase() >= Phase::Begun
+    }
+
+    /// Whether nothing more may be accepted.
+    pub fn is_closing(&self) -> bool {
+        self.phase() >= Phase::Closing
+    }
+
+    /// Waits for the signal: from here on the service is not ready.
+    pub async fn begun(&self) {
+        self.until(Phase::Begun).await;
+    }
+
+    /// Waits until nothing more may be accepted.
+    pub async fn closing(&self) {
+        self.until(Phase::Closing).await;
+    }
+
+    /// Waits until nothing is under way any more, or the time is over: exit now.
+    pub async fn finished(&self) {
+        self.until(Phase::Over).await;
+    }
+
+    async fn until(&self, phase: Phase) {
+        // The sender lives as long as `self`.
+        drop(self.phase.subscribe().wait_for(|it| *it >= phase).await);
+    }
+
+    /// Goes through the end from here on, and says how it ended. Whoever calls twice goes through it once and waits for the same end.
+    pub async fn run(&self, health: &Health) -> Drained {
+        if self.advance(Phase::Begun) {
+            health.drain();
+            sleep(self.policy.delay).await;
+            self.advance(Phase::Closing);
+            let left = self.policy.grace.saturating_sub(self.policy.delay + self.policy.reserve);
+            let mut under_way = self.under_way.subscribe();
+            // Both ends are good: nothing is under way, or the time is over.
+            drop(timeout(left, under_way.wait_for(|it| *it == 0)).await);
+            self.advance(Phase::Over);
+        }
+        self.finished().await;
+        Drained { cut_off: *self.under_way.borrow() }
+    }
+
+    /// The same once SIGTERM comes. From this call on the signal no longer ends the process by itself.
+    ///
+    /// # Errors
+    /// The signal cannot be listened for.
+    #[cfg(unix)]
+    pub fn on_sigterm(
+        self,
+        health: Health,
+    ) -> std::io::Result<impl Future<Output = Drained> + Send> {
+        let mut signals =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        Ok(async move {
+            signals.recv().await;
+            self.run(&health).await
+        })
+    }
+
+    /// Whether it was us who went on.
+    fn advance(&self, to: Phase) -> bool {
+        self.phase.send_if_modified(|it| {
+            let goes_on = *it < to;
+            *it = to.max(*it);
+            goes_on
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, advance};
+
+    use super::*;
+    use crate::answer::Endpoint;
+    use crate::said::Said;
+
+    /// Seconds from the start until something is there.
+    async fn takes(what: impl Future<Output = ()>) -> u64 {
+        let start = Instant::now();
+        what.await;
+        start.elapsed().as_secs()
+    }
+
+    fn drain() -> (Drain, Health) {
+        (Drain::new(DrainPolicy::default()).unwrap(), Health::builder().start().unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn balancers_have_five_seconds_and_requests_until_two_before_the_end() {
+        let (drain, health) = drain();
+        let _slow = drain.hold();
+        let (ours, theirs) = (drain.clone(), health.clone());
+        let run = tokio::spawn(async move { ours.run(&theirs).await });
+        assert_eq!(takes(drain.begun()).await, 0);
+        assert_eq!(health.said(Endpoint::Ready), Said::ReadyDraining);
+        assert!(health.is_live() && !drain.is_closing());
+        assert_eq!(takes(drain.closing()).await, 5);
+        assert_eq!(takes(drain.finished()).await, 23);
+        assert_eq!(run.await.unwrap(), Drained { cut_off: 1 });
+        assert!(health.is_live());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_with_the_last_request() {
+        let (drain, health) = drain();
+        let slow = drain.hold();
+        let quick = drain.hold();
+        let ours = drain.clone();
+        let run = tokio::spawn(async move { ours.run(&health).await });
+        drain.closing().await;
+        drop(quick);
+        advance(Duration::from_secs(3)).await;
+        assert_eq!(drain.phase(), Phase::Closing);
+        drop(slow);
+        assert_eq!(takes(drain.finished()).await, 0);
+        assert_eq!(run.await.unwrap(), Drained { cut_off: 0 });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_signal_goes_through_it_no_second_time() {
+        let (drain, health) = drain();
+        let both = async { tokio::join!(drain.run(&health), drain.run(&health)) };
+        assert_eq!(takes(async { assert_eq!(both.await.0.cut_off, 0) }).await, 5);
+    }
+
+    #[test]
+    fn a_policy_without_time_for_requests_is_refused() {
+        let hasty = DrainPolicy { delay: Duration::from_secs(28), ..DrainPolicy::default() };
+        let error = Drain::new(hasty).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "`delay` of 28s and `reserve` of 2s leave nothing of the `grace` of 30s to finish what is under way"
+        );
+    }
+}

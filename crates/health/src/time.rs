@@ -1,0 +1,28 @@
+//! Time: where this crate gets the present from.
+//!
+//! From tokio's clock, so that `tokio::time::pause` and `tokio::time::advance` drive every check in a test.
+
+use evenkeel_units::Moment;
+use tokio::time::Instant;
+
+/// Moments from here on.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Origin(Instant);
+
+impl Origin {
+    /// Counts from now.
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// The present.
+    pub(crate) fn now(self) -> Moment {
+        Moment::at(Instant::now().saturating_duration_since(self.0))
+    }
+
+    /// When that is for tokio's timers; the far future if there is no such instant.
+    pub(crate) fn instant(self, of: Moment) -> Instant {
+        let far = std::time::Duration::from_hours(8_760);
+        self.0.checked_add(of.elapsed()).unwrap_or(self.0 + far)
+    }
+}

@@ -1,0 +1,5 @@
+//! The crate from the outside: checks that hang, panic, block and come back, in paused time.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod background;
