@@ -5,6 +5,7 @@
 //! memory       Memory: how much is left of what we may use
 //! disk         Disk: how much is left of a file system
 //! descriptors  Descriptors: how many more files and sockets this process may open
+//! remote       Tcp, Http, Redis, Postgres: whether the other end of a connection works
 //! ```
 //!
 //! Any closure that gives a future is a check, and most are: `|| async { pool.ping().await }`. A check asks as briefly as it can,
@@ -23,6 +24,7 @@ mod descriptors;
 mod disk;
 #[cfg(feature = "system")]
 mod memory;
+mod remote;
 
 #[cfg(feature = "system")]
 pub use cpu::Cpu;
@@ -32,6 +34,7 @@ pub use descriptors::Descriptors;
 pub use disk::Disk;
 #[cfg(feature = "system")]
 pub use memory::Memory;
+pub use remote::{Http, Postgres, Redis, Tcp};
 
 /// Something that can be asked whether it works.
 ///

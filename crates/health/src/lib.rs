@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! health   Health: the checks of a service and what they add up to; the builder
-//! check    Check: anything that can be asked; cpu, memory, disk and descriptors are there
+//! check    Check: anything that can be asked; of the host, of this process, and of what is at the other end of a connection
 //! policy   Policy: how often a check is asked, how long it may take, how many failures count, critical or degrading
 //! status   Status and Finding: how a check stands, and what one run found
 //! judge    Judge: what the answers of one check add up to; told the time, usable alone
@@ -54,7 +54,8 @@
 //! [degrades](Weight::Degrading) unless it is said to be critical: what all instances depend on takes all of them out at once.
 //!
 //! Deliberately absent: checks on demand (whoever asks never waits, and cannot make us ask); a registry of checks that changes
-//! while it runs; clients of databases (bring your own, with its pool: that is what your service uses); push to a discovery service.
+//! while it runs; clients of databases (bring your own, with its pool: that is
+//! what your service uses; ours only greet); push to a discovery service.
 
 mod answer;
 mod board;
