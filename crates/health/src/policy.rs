@@ -121,7 +121,8 @@ impl Policy {
     /// The longest time from the moment something breaks, or heals, until the check says so: as many runs as it takes, each of
     /// them due once in [`every`](Self::every), and the last one at its [`timeout`](Self::timeout).
     pub fn detects_within(&self) -> Duration {
-        self.every.saturating_mul(self.fall).saturating_add(self.timeout)
+        let runs = self.fall.max(self.rise);
+        self.every.saturating_mul(runs).saturating_add(self.timeout)
     }
 }
 
@@ -134,6 +135,8 @@ mod tests {
         assert_eq!(Policy::default().check(), Ok(()));
         assert_eq!(Policy::critical().check(), Ok(()));
         assert_eq!(Policy::default().detects_within(), Duration::from_secs(32));
+        let slow = Policy { rise: 5, ..Policy::default() };
+        assert_eq!(slow.detects_within(), Duration::from_secs(52));
     }
 
     #[test]
