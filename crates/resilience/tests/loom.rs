@@ -1,8 +1,10 @@
-//! Loom: every interleaving of a few threads on one machine.
+//! Loom: what a few threads do to each other on one machine, in every interleaving.
 //!
 //! `cargo test -p evenkeel-resilience --no-default-features --features loom --test loom`
 
 #![cfg(feature = "loom")]
 
+#[path = "loom/breaker.rs"]
+mod breaker;
 #[path = "loom/bulkhead.rs"]
 mod bulkhead;

@@ -1,0 +1,129 @@
+//! Breaker: threads that ask, record, give back and reload at the same time.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use evenkeel_resilience::breaker::{
+    Breaker, Event, Outcome, Policy, State, Ticket, Trials, Wait, Window,
+};
+use evenkeel_units::{Moment, Ratio};
+use loom::sync::Arc;
+use loom::thread;
+
+fn at(second: u64) -> Moment {
+    Moment::at(Duration::from_secs(second))
+}
+
+fn policy(permits: u32) -> Policy {
+    let lease = Duration::from_secs(5);
+    Policy::consecutive(2).wait(Wait::fixed(Duration::from_secs(10))).trials(Trials {
+        permits,
+        lease,
+        max_wait: None,
+    })
+}
+
+fn breaker(policy: Policy) -> Arc<Breaker> {
+    Arc::new(Breaker::seeded(policy, 7).unwrap())
+}
+
+fn fail(breaker: &Breaker, times: u64) {
+    for second in 0..times {
+        let ticket = breaker.admit(at(second)).unwrap();
+        breaker.record(at(second), ticket, Outcome::Failure);
+    }
+}
+
+/// Does two things on a thread each, and gives what came of them.
+fn both<A: 'static, B: 'static>(
+    breaker: &Arc<Breaker>,
+    one: impl FnOnce(&Breaker) -> A + 'static,
+    other: impl FnOnce(&Breaker) -> B + 'static,
+) -> (A, B) {
+    let its = Arc::clone(breaker);
+    let one = thread::spawn(move || one(&its));
+    let its = Arc::clone(breaker);
+    let other = thread::spawn(move || other(&its));
+    (one.join().unwrap(), other.join().unwrap())
+}
+
+#[test]
+fn threads_that_ask_when_the_wait_is_over_get_as_many_trials_as_there_are() {
+    loom::model(|| {
+        let breaker = breaker(policy(1));
+        fail(&breaker, 2);
+        let ask = |it: &Breaker| it.admit(at(12)).ok();
+        let (one, other) = both(&breaker, ask, ask);
+        let third = breaker.admit(at(12)).ok();
+        let admitted: Vec<Ticket> = [one, other, third].into_iter().flatten().collect();
+        assert_eq!(admitted.len(), 1);
+        assert_eq!(breaker.snapshot(at(12)).generation, 2);
+    });
+}
+
+#[test]
+fn threads_that_record_across_the_threshold_open_it_once() {
+    loom::model(|| {
+        let told = std::sync::Arc::new(AtomicUsize::new(0));
+        let to = std::sync::Arc::clone(&told);
+        let policy = Policy { failures: Some(Ratio::ONE), min_calls: 2, ..policy(1) };
+        let breaker = Breaker::seeded(policy, 7).unwrap();
+        let breaker = Arc::new(breaker.listener(std::sync::Arc::new(move |_: &Event| {
+            to.fetch_add(1, Ordering::Relaxed);
+        })));
+        fail(&breaker, 1);
+        let fails = |it: &Breaker| {
+            if let Ok(ticket) = it.admit(at(1)) {
+                it.record(at(1), ticket, Outcome::Failure);
+            }
+        };
+        both(&breaker, fails, fails);
+        let seen = breaker.snapshot(at(1));
+        assert_eq!((seen.state, seen.generation, seen.counts.total), (State::Open, 1, 2));
+        assert_eq!(told.load(Ordering::Relaxed), 1);
+        assert_eq!(seen.late_total + seen.rejected_total, 1);
+    });
+}
+
+#[test]
+fn a_trial_that_is_given_back_when_its_lease_ends_frees_one_place_and_not_two() {
+    loom::model(|| {
+        let breaker = breaker(policy(1));
+        fail(&breaker, 2);
+        let late = breaker.admit(at(12)).unwrap();
+        let (next, ()) = both(&breaker, |it| it.admit(at(18)).ok(), move |it| it.release(late));
+        let another = breaker.admit(at(18)).ok();
+        assert!(next.is_some() && another.is_none());
+        assert_eq!(breaker.snapshot(at(18)).trials, 1);
+    });
+}
+
+#[test]
+fn a_call_that_ends_while_the_policy_changes_is_counted_once() {
+    loom::model(|| {
+        let breaker = breaker(Policy { window: Window::Calls(20), ..Policy::default() });
+        fail(&breaker, 1);
+        let ticket = breaker.admit(at(1)).unwrap();
+        let other = Policy { window: Window::Calls(30), ..Policy::default() };
+        both(
+            &breaker,
+            move |it| it.record(at(1), ticket, Outcome::Failure),
+            move |it| it.reload(at(1), other).unwrap(),
+        );
+        assert_eq!(breaker.snapshot(at(1)).counts.failed, 2);
+    });
+}
+
+#[test]
+fn calls_that_begin_and_end_while_a_slice_of_time_begins_are_none_too_many() {
+    loom::model(|| {
+        let breaker = breaker(Policy::default());
+        let first = breaker.admit(at(0)).unwrap();
+        both(
+            &breaker,
+            move |it| it.record(at(3), first, Outcome::Success),
+            |it| it.admit(at(3)).map(|ticket| it.release(ticket)).unwrap(),
+        );
+        assert_eq!(breaker.snapshot(at(100)).overdue, 0);
+    });
+}
