@@ -38,10 +38,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Deliberately absent, so far: `tower` layers and any async API (a shell drives the machines);
-//! failure-rate and slow-call windows, deadlines, hedging,
-//! balancing and failover; single flight in the cache. The machines take `&mut self`; sharing one is
-//! the shell's business.
+//! The newer machines (bulkhead, limit, shed) take `&self` and are shared by an `Arc`; with the feature `tower` each has a
+//! `call` for futures and a layer in `layer`.
+//!
+//! Deliberately absent, so far: the same for the older machines, which take `&mut self` (a shell drives and shares
+//! them); failure-rate and slow-call windows, adaptive concurrency, deadlines, hedging, balancing and
+//! failover; single flight in the cache.
 //!
 //! [`Moment`]: evenkeel_units::Moment
 
