@@ -5,6 +5,8 @@ mod breaker_oracle;
 mod bulkhead;
 #[cfg(feature = "tower")]
 mod limit;
+#[cfg(feature = "tower")]
+mod metastable;
 mod oracle;
 #[cfg(feature = "tower")]
 mod shed;
