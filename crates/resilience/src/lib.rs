@@ -12,6 +12,7 @@
 //! shed         Shed: under overload, what matters less gives way first
 //! retry        Retry: try again a little later (backoff with jitter), within a budget that the neighbour can bear
 //! deadline     Deadlines: how long a call may take, as a whole and in its parts; gather: what came in time
+//! fallback     Fallback: something less good than the answer, and better than none
 //! stale_cache  StaleCache: yesterday's answer is better than none, up to a point
 //! ```
 //!
@@ -51,6 +52,7 @@ pub mod breaker;
 pub mod bulkhead;
 pub mod deadline;
 mod error;
+pub mod fallback;
 #[cfg(feature = "tower")]
 pub mod layer;
 pub mod limit;
@@ -67,6 +69,7 @@ pub use breaker::Breaker;
 pub use bulkhead::Bulkhead;
 pub use deadline::{Deadline, Deadlines};
 pub use error::{Error, Limit};
+pub use fallback::Fallback;
 pub use limit::Limiter;
 pub use retry::{Backoff, Retry, RetryBudget};
 pub use shed::Shed;
