@@ -181,7 +181,7 @@ pub struct Snapshot {
     pub rejected_full: u64,
     /// Calls that waited in vain.
     pub rejected_waited: u64,
-    /// Calls that were cancelled while they waited.
+    /// Calls that were cancelled while they waited, or before they took the place that they were given.
     pub cancelled: u64,
 }
 
@@ -321,8 +321,6 @@ impl Bulkhead {
             if !self.change_if(Word::handed_on) {
                 return;
             }
-            self.admitted.fetch_add(1, Ordering::Relaxed);
-            self.admitted_after_waiting.fetch_add(1, Ordering::Relaxed);
             let waker = queue.grant();
             drop(queue);
             // Outside of the lock: what a waker does is not ours.

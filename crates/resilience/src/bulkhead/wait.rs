@@ -97,10 +97,14 @@ impl<H: Deref<Target = Bulkhead>> Waiter<H> {
     }
 
     fn granted(&mut self) -> Permit<H> {
-        self.queued = None;
         let Some(bulkhead) = self.bulkhead.take() else {
             unreachable!("who is granted a place has asked")
         };
+        if self.queued.take().is_some() {
+            // Only now: who is cancelled before it takes what it was given was not admitted.
+            bulkhead.admitted.fetch_add(1, Ordering::Relaxed);
+            bulkhead.admitted_after_waiting.fetch_add(1, Ordering::Relaxed);
+        }
         Permit { bulkhead }
     }
 }
