@@ -102,6 +102,27 @@ fn test(extra: &[String]) -> Result<u8> {
         cargo.arg("--workspace");
     }
     cargo.args(extra).env("PATH", packages::search_path()?);
+    match ended(&mut cargo)? {
+        0 if extra.is_empty() => ended(crate::cargo().args(INTERLEAVINGS)),
+        code => Ok(code),
+    }
+}
+
+/// The tests that try every interleaving of threads need a crate that is built for them.
+const INTERLEAVINGS: [&str; 9] = [
+    "test",
+    "--locked",
+    "--package",
+    "evenkeel-resilience",
+    "--no-default-features",
+    "--features",
+    "loom",
+    "--test",
+    "loom",
+];
+
+/// The exit code of tests.
+fn ended(cargo: &mut Command) -> Result<u8> {
     let status = cargo.status().context("cannot run cargo")?;
     match status.code() {
         Some(code) => Ok(u8::try_from(code).unwrap_or(1)),

@@ -1,8 +1,9 @@
 //! Resilience patterns: what a service does so that its neighbour's bad minute stays its neighbour's.
 //!
-//! Every pattern here is a state machine that is told the time as a [`Moment`] and told what
-//! happened. It neither sleeps, nor calls, nor reads a clock, so that an hour of outage is tested in
-//! a millisecond and one machine serves a service, a load generator and a simulation alike.
+//! Every pattern is a state machine that is told the time as a [`Moment`] and told what happened. It neither sleeps, nor
+//! calls, nor reads a clock, so that an hour of outage is tested in a millisecond and one machine serves a service, a load
+//! generator and a simulation alike. Threads share one by an `Arc`. With the feature `tower`, which is on, each also has a
+//! `call` for futures, and a layer.
 //!
 //! ```text
 //! breaker      Breaker: stop calling what keeps failing, or is slow, then try again carefully
@@ -16,7 +17,7 @@
 //! stale_cache  StaleCache: yesterday's answer is better than none, up to a point
 //! ```
 //!
-//! A call through all three, in the order in which they belong:
+//! A call through three of them, in the order in which they belong:
 //!
 //! ```
 //! use std::time::Duration;
@@ -25,11 +26,11 @@
 //!
 //! let mut cache = StaleCache::new(Duration::from_secs(5), Duration::from_secs(600), 1_000);
 //! let breaker = breaker::Breaker::try_new(breaker::Policy::default())?;
-//! let mut budget = retry::RetryBudget::new(retry::BudgetPolicy::default());
+//! let budget = retry::RetryBudget::new(retry::BudgetPolicy::default());
 //!
 //! let now = Moment::at(Duration::from_secs(1));
 //! if !matches!(cache.look(now, &"alice"), Lookup::Fresh(_)) {
-//!     budget.deposit(now);
+//!     budget.deposit();
 //!     let ticket = breaker.admit(now)?;
 //!     // … the call itself happens out here, under a timeout …
 //!     breaker.record(now, ticket, breaker::Outcome::Success);
@@ -39,12 +40,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The newer machines (bulkhead, limit, shed) take `&self` and are shared by an `Arc`; with the feature `tower` each has a
-//! `call` for futures and a layer in `layer`.
-//!
-//! Deliberately absent, so far: the same for the older machines, which take `&mut self` (a shell drives and shares
-//! them); failure-rate and slow-call windows, adaptive concurrency, deadlines, hedging, balancing and
-//! failover; single flight in the cache.
+//! Deliberately absent, so far: adaptive concurrency, hedging, balancing and failover; policies from YAML; single flight in the
+//! cache, which still takes `&mut self`.
 //!
 //! [`Moment`]: evenkeel_units::Moment
 

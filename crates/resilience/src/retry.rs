@@ -243,6 +243,7 @@ struct Counters {
 pub struct Retry<C = Errors> {
     policy: Mutex<Policy>,
     budget: Arc<RetryBudget>,
+    #[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "what calls it is async"))]
     classify: C,
     choices: Choices,
     chosen: AtomicU64,

@@ -3,6 +3,7 @@
 //! `cargo test -p evenkeel-resilience --no-default-features --features loom --test loom`
 
 #![cfg(feature = "loom")]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests, too")]
 
 #[path = "loom/breaker.rs"]
 mod breaker;

@@ -1,5 +1,7 @@
 //! It: what the patterns promise, from outside, in paused time.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests, too")]
+
 mod breaker_oracle;
 #[cfg(feature = "tower")]
 mod bulkhead;
