@@ -231,8 +231,7 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
                 other => {
                     if let Said::Type(metric, kind) = &other {
                         let was_there = self.families.get(&**metric) == Some(&self.last);
-                        let name = metric.clone().into_owned();
-                        family = Family { name, kind: *kind, was_there, is_there: false };
+                        family = Family::of(metric, *kind, was_there);
                     }
                     self.learn(&other, store);
                     continue;
@@ -261,7 +260,10 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
             }
             if !family.is_there && family.counts(sample.series) {
                 family.is_there = true;
-                self.families.insert(family.name.clone(), self.number);
+                match self.families.get_mut(&family.name) {
+                    Some(last) => *last = self.number,
+                    None => drop(self.families.insert(family.name.clone(), self.number)),
+                }
             }
             // Nobody counts an error before the first. Without this, all that came before the next scrape would count for nothing.
             let is_birth = is_first && family.was_there && sample.at.is_none();
@@ -413,7 +415,8 @@ impl<S: Copy + Ord + Send + Sync + 'static> Session<S> {
 #[derive(Default)]
 struct Family {
     name: String,
-    kind: Kind,
+    /// How the names of its series end that begin at nothing and grow.
+    endings: &'static [&'static str],
     /// Whether it had series in the scrape before: otherwise who speaks for another may have had no answer from it.
     was_there: bool,
     /// Whether it has one in this.
@@ -421,16 +424,24 @@ struct Family {
 }
 
 impl Family {
+    fn of(name: &str, kind: Kind, was_there: bool) -> Self {
+        let endings: &[_] = match kind {
+            Kind::Counter => &["", "_total"],
+            Kind::Histogram => &["_bucket", "_count", "_sum"],
+            Kind::Summary => &["_count", "_sum"],
+            // Nothing is asked of the name of what does not grow.
+            _ => return Self::default(),
+        };
+        Self { name: name.to_owned(), endings, was_there, is_there: false }
+    }
+
     /// Whether a series is one of it that begins at nothing and grows.
     fn counts(&self, series: &str) -> bool {
-        let Some(rest) = series.strip_prefix(&*self.name) else { return false };
-        let suffix = rest.split('{').next().unwrap_or_default().trim_end();
-        match self.kind {
-            Kind::Counter => matches!(suffix, "" | "_total"),
-            Kind::Histogram => matches!(suffix, "_bucket" | "_count" | "_sum"),
-            Kind::Summary => matches!(suffix, "_count" | "_sum"),
-            _ => false,
+        if self.endings.is_empty() {
+            return false;
         }
+        let Some(rest) = series.strip_prefix(&*self.name) else { return false };
+        self.endings.contains(&rest.split('{').next().unwrap_or_default().trim_end())
     }
 }
 
