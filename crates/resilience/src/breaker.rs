@@ -48,6 +48,7 @@
 mod call;
 mod core;
 mod guard;
+mod judge;
 mod policy;
 mod registry;
 mod running;
@@ -64,6 +65,7 @@ use std::time::Duration;
 use evenkeel_units::Moment;
 
 pub use self::guard::Permit;
+pub use self::judge::{Errors, Judge};
 pub use self::policy::{Policy, PolicyError, Slow, Trials, Wait, Window};
 pub use self::registry::Registry;
 pub use self::view::{Event, Explanation, Listener, Reason, Snapshot};

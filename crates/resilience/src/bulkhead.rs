@@ -29,7 +29,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let prices = Arc::new(Bulkhead::new(Policy { limit: 10, ..Policy::default() })?);
 //!
-//! let price = prices.call(|| async { Ok::<_, std::io::Error>(42) }).await;
+//! let price = prices.call(|| async { Ok::<_, Error<std::io::Error>>(42) }).await;
 //! assert!(matches!(price, Ok(42)));
 //!
 //! // Without a future: a permit gives its place back when it is dropped, also by a panic or a cancelled task.
@@ -157,9 +157,10 @@ pub enum Rejected {
     Waited,
 }
 
-impl<E> From<Rejected> for Error<E> {
-    fn from(_: Rejected) -> Self {
-        Self::Full
+impl Rejected {
+    /// As the error of a call that was not made.
+    pub const fn into_error<E>(self) -> Error<E> {
+        Error::Full
     }
 }
 

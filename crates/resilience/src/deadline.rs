@@ -21,20 +21,20 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use evenkeel_resilience::{Error, Limit, deadline::{Deadline, Deadlines, Limits}};
+//! use evenkeel_resilience::{Error, TimeLimit, deadline::{Deadline, Deadlines, Limits}};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
 //! let deadlines = Deadlines::try_new(Limits { total: Duration::from_millis(250), ..Limits::uniform(Duration::from_millis(250)) })?;
-//! let slow = deadlines.call(Limit::Total, || async {
+//! let slow = deadlines.call(TimeLimit::Total, || async {
 //!     assert_eq!(Deadline::current().unwrap().to_millis(evenkeel_resilience::time::now()), 250);
 //!     tokio::time::sleep(Duration::from_secs(3)).await;
 //!     Ok::<_, Error<()>>("too late")
 //! });
-//! assert_eq!(slow.await, Err(Error::Timeout(Limit::Total)));
+//! assert_eq!(slow.await, Err(Error::Timeout(TimeLimit::Total)));
 //! # Ok::<(), evenkeel_resilience::deadline::LimitsError>(()) }).unwrap();
 //! ```
 //!
-//! **Errors.** [`Error::Timeout`](crate::Error::Timeout) with the [`Limit`] that was exceeded.
+//! **Errors.** [`Error::Timeout`](crate::Error::Timeout) with the [`TimeLimit`] that was exceeded.
 //!
 //! **Precision.** That of tokio's timers: a call ends within 1 ms after its limit, if the thread is not kept busy.
 
@@ -47,7 +47,7 @@ use std::time::Duration;
 
 use evenkeel_units::Moment;
 
-use crate::Limit;
+use crate::TimeLimit;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub use gather::{Branch, Gathered};
@@ -134,12 +134,12 @@ impl Limits {
     }
 
     /// One of them.
-    pub const fn of(&self, limit: Limit) -> Duration {
+    pub const fn of(&self, limit: TimeLimit) -> Duration {
         match limit {
-            Limit::Total => self.total,
-            Limit::Attempt => self.attempt,
-            Limit::Connect => self.connect,
-            Limit::Read => self.read,
+            TimeLimit::Total => self.total,
+            TimeLimit::Attempt => self.attempt,
+            TimeLimit::Connect => self.connect,
+            TimeLimit::Read => self.read,
         }
     }
 
@@ -215,7 +215,8 @@ pub struct Deadlines {
     reached: [AtomicU64; 4],
 }
 
-const LIMITS: [Limit; 4] = [Limit::Total, Limit::Attempt, Limit::Connect, Limit::Read];
+const LIMITS: [TimeLimit; 4] =
+    [TimeLimit::Total, TimeLimit::Attempt, TimeLimit::Connect, TimeLimit::Read];
 
 impl Deadlines {
     /// By these limits.
@@ -231,17 +232,17 @@ impl Deadlines {
     }
 
     /// One of the limits.
-    pub fn limit(&self, limit: Limit) -> Duration {
+    pub fn limit(&self, limit: TimeLimit) -> Duration {
         Duration::from_nanos(self.limits[limit as usize].load(Relaxed))
     }
 
     /// When what begins now has to have ended.
-    pub fn deadline(&self, now: Moment, limit: Limit) -> Deadline {
+    pub fn deadline(&self, now: Moment, limit: TimeLimit) -> Deadline {
         Deadline::after(now, self.limit(limit))
     }
 
     /// Tells that a limit was reached.
-    pub fn reached(&self, limit: Limit) {
+    pub fn reached(&self, limit: TimeLimit) {
         self.reached[limit as usize].fetch_add(1, Relaxed);
     }
 
@@ -290,7 +291,7 @@ mod tests {
     #[test]
     fn other_limits_keep_the_counts() {
         let deadlines = Deadlines::try_new(Limits::default()).unwrap();
-        deadlines.reached(Limit::Read);
+        deadlines.reached(TimeLimit::Read);
         deadlines.reload(Limits::uniform(Duration::from_secs(1))).unwrap();
         assert!(deadlines.reload(Limits::uniform(Duration::ZERO)).is_err());
         let snapshot = deadlines.snapshot();

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Which limit of time was exceeded.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Limit {
+pub enum TimeLimit {
     /// That of all attempts together.
     Total,
     /// That of one attempt.
@@ -42,10 +42,16 @@ pub enum Error<E> {
     Shed,
     /// It took too long.
     #[error("no answer in time")]
-    Timeout(Limit),
+    Timeout(TimeLimit),
     /// The call was made, and failed.
     #[error(transparent)]
     Inner(E),
+}
+
+impl<E> From<E> for Error<E> {
+    fn from(error: E) -> Self {
+        Self::Inner(error)
+    }
 }
 
 impl<E> Error<E> {

@@ -22,7 +22,7 @@ mod shed;
 mod timeout;
 
 pub use base::{Base, BaseFuture, BaseLayer};
-pub use breaker::{BreakerFuture, BreakerLayer, BreakerService, Errors, Judge};
+pub use breaker::{BreakerFuture, BreakerLayer, BreakerService};
 pub use bulkhead::{BulkheadFuture, BulkheadLayer, BulkheadService};
 pub use limit::{LimitFuture, LimitLayer, LimitService};
 pub use retry::{Cloned, Repeat, RetryFuture, RetryLayer, RetryService};

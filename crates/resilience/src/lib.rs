@@ -17,6 +17,9 @@
 //! stale_cache  StaleCache: yesterday's answer is better than none, up to a point
 //! ```
 //!
+//! Every `call` takes a future of `Result<T, Error<E>>` and gives the same, so that patterns nest without nesting their errors;
+//! an error of the call itself goes in by `?`, or `map_err(Error::Inner)`.
+//!
 //! A call through three of them, in the order in which they belong:
 //!
 //! ```
@@ -65,7 +68,7 @@ mod timer;
 pub use breaker::Breaker;
 pub use bulkhead::Bulkhead;
 pub use deadline::{Deadline, Deadlines};
-pub use error::{Error, Limit};
+pub use error::{Error, TimeLimit};
 pub use fallback::Fallback;
 pub use limit::Limiter;
 pub use retry::{Backoff, Retry, RetryBudget};

@@ -148,9 +148,10 @@ pub struct Limited {
     pub retry_after: Duration,
 }
 
-impl<E> From<Limited> for Error<E> {
-    fn from(it: Limited) -> Self {
-        Self::Limited { retry_after: it.retry_after }
+impl Limited {
+    /// As the error of a call that was not made.
+    pub const fn into_error<E>(self) -> Error<E> {
+        Error::Limited { retry_after: self.retry_after }
     }
 }
 

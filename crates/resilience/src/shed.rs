@@ -138,9 +138,10 @@ pub enum PolicyError {
 #[error("shed, as calls of its priority are now")]
 pub struct Rejected;
 
-impl<E> From<Rejected> for Error<E> {
-    fn from(_: Rejected) -> Self {
-        Self::Shed
+impl Rejected {
+    /// As the error of a call that was not made.
+    pub const fn into_error<E>(self) -> Error<E> {
+        Error::Shed
     }
 }
 
@@ -209,10 +210,10 @@ impl Shed {
         call: impl FnOnce() -> F,
     ) -> Result<T, Error<E>>
     where
-        F: Future<Output = Result<T, E>>,
+        F: Future<Output = Result<T, Error<E>>>,
     {
-        let permit = self.try_enter(priority)?;
-        let answer = call().await.map_err(Error::Inner);
+        let permit = self.try_enter(priority).map_err(Rejected::into_error)?;
+        let answer = call().await;
         drop(permit);
         answer
     }

@@ -1,6 +1,6 @@
 //! Call: a breaker around a future, by tokio's clock.
 
-use super::{Breaker, Outcome, Permit};
+use super::{Breaker, Errors, Judge, Permit};
 use crate::{Error, time};
 
 impl Breaker {
@@ -9,42 +9,42 @@ impl Breaker {
         Permit::ask(self, time::now)
     }
 
-    /// Makes a call, if the circuit lets it: an error counts as a failure. `make` is not called where it does not.
+    /// Makes a call, if the circuit lets it: an error of the call counts as a failure, one of a pattern inside that refused it does not. `make` is not called where it does not.
     ///
     /// ```
     /// use evenkeel_resilience::{Error, breaker::{Breaker, Policy}};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let breaker = Breaker::try_new(Policy::consecutive(1))?;
-    /// let answer = breaker.call(|| async { Err::<(), _>("refused") }).await;
+    /// let answer = breaker.call(|| async { Err::<(), _>(Error::Inner("refused")) }).await;
     /// assert_eq!(answer, Err(Error::Inner("refused")));
-    /// let answer = breaker.call(|| async { Ok::<_, &str>(()) }).await;
+    /// let answer = breaker.call(|| async { Ok::<_, Error<&str>>(()) }).await;
     /// assert!(matches!(answer, Err(Error::Open { retry_after: Some(_) })));
     /// # Ok(()) }
     /// ```
     pub async fn call<T, E, F>(&self, make: impl FnOnce() -> F) -> Result<T, Error<E>>
     where
-        F: Future<Output = Result<T, E>>,
+        F: Future<Output = Result<T, Error<E>>>,
     {
-        self.call_judged(make, |it| Some(Outcome::from_ok(it.is_ok()))).await
+        self.call_judged(make, Errors).await
     }
 
-    /// The same, where `judge` says what an answer says of the neighbour: `None` for nothing.
+    /// The same, where `judge` says what an answer says of the neighbour.
     pub async fn call_judged<T, E, F>(
         &self,
         make: impl FnOnce() -> F,
-        judge: impl FnOnce(&Result<T, E>) -> Option<Outcome>,
+        judge: impl Judge<T, E>,
     ) -> Result<T, Error<E>>
     where
-        F: Future<Output = Result<T, E>>,
+        F: Future<Output = Result<T, Error<E>>>,
     {
         let permit = match self.enter() {
             Ok(permit) => permit,
             Err(rejected) => return Err(rejected.into_error(time::now())),
         };
         let answer = make().await;
-        permit.end(judge(&answer));
-        answer.map_err(Error::Inner)
+        permit.end(judge.judge(&answer));
+        answer
     }
 }
 
@@ -59,7 +59,7 @@ mod tests {
     async fn calls_that_an_outer_time_limit_cuts_off_open_the_circuit() {
         let breaker = Breaker::try_new(Policy::default()).unwrap();
         for _ in 0..20 {
-            let never = breaker.call(std::future::pending::<Result<(), ()>>);
+            let never = breaker.call(std::future::pending::<Result<(), Error<()>>>);
             assert!(tokio::time::timeout(Duration::from_secs(3), never).await.is_err());
         }
         assert_eq!(breaker.state(), State::Open);
@@ -68,8 +68,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn time_alone_lets_the_next_call_be_tried() {
         let breaker = Breaker::try_new(Policy::consecutive(1)).unwrap();
-        assert!(breaker.call(|| async { Err::<(), _>(()) }).await.is_err());
-        let works = || async { Ok::<_, ()>(1) };
+        assert!(breaker.call(|| async { Err::<(), Error<()>>(Error::Inner(())) }).await.is_err());
+        let works = || async { Ok::<_, Error<()>>(1) };
         let Err(Error::Open { retry_after: Some(wait) }) = breaker.call(works).await else {
             panic!("it is open");
         };
@@ -81,7 +81,10 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_says_nothing_of_the_neighbour_is_not_counted() {
         let breaker = Breaker::try_new(Policy::consecutive(1)).unwrap();
-        let answer = breaker.call_judged(|| async { Err::<(), _>("bad request") }, |_| None).await;
+        let said_nothing = |_: &Result<(), Error<&str>>| None;
+        let answer = breaker
+            .call_judged(|| async { Err::<(), _>(Error::Inner("bad request")) }, said_nothing)
+            .await;
         assert_eq!(answer, Err(Error::Inner("bad request")));
         assert_eq!(breaker.state(), State::Closed);
     }

@@ -19,10 +19,10 @@ impl Bulkhead {
     /// [`Error::Full`] if it got none, in which case `call` was not run; else what the call itself failed with.
     pub async fn call<T, E, F>(&self, call: impl FnOnce() -> F) -> Result<T, Error<E>>
     where
-        F: Future<Output = Result<T, E>>,
+        F: Future<Output = Result<T, Error<E>>>,
     {
-        let permit = self.enter().await?;
-        let answer = call().await.map_err(Error::Inner);
+        let permit = self.enter().await.map_err(Rejected::into_error)?;
+        let answer = call().await;
         drop(permit);
         answer
     }

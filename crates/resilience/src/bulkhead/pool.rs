@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::{AbortHandle, spawn_blocking};
 
-use super::{Bulkhead, Policy, PolicyError, Snapshot};
+use super::{Bulkhead, Policy, PolicyError, Rejected, Snapshot};
 use crate::Error;
 
 /// A [`Bulkhead`] for work that blocks its thread: files, name resolution, hashing of passwords, a driver without async.
@@ -16,12 +16,12 @@ use crate::Error;
 /// To hand work to a thread allocates, once for each call.
 ///
 /// ```
-/// use evenkeel_resilience::bulkhead::{Policy, Pool};
+/// use evenkeel_resilience::{Error, bulkhead::{Policy, Pool}};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let disk = Pool::new(Policy { limit: 4, ..Policy::default() })?;
-/// let read = disk.call(|| std::fs::read("/dev/null")).await?;
+/// let read = disk.call(|| std::fs::read("/dev/null").map_err(Error::Inner)).await?;
 /// assert!(read.is_empty());
 /// # Ok(())
 /// # }
@@ -49,13 +49,13 @@ impl Pool {
     /// As the work did; and outside of a tokio runtime.
     pub async fn call<T, E>(
         &self,
-        work: impl FnOnce() -> Result<T, E> + Send + 'static,
+        work: impl FnOnce() -> Result<T, Error<E>> + Send + 'static,
     ) -> Result<T, Error<E>>
     where
         T: Send + 'static,
         E: Send + 'static,
     {
-        let permit = self.bulkhead.enter_owned().await?;
+        let permit = self.bulkhead.enter_owned().await.map_err(Rejected::into_error)?;
         let running = spawn_blocking(move || {
             let answer = work();
             drop(permit);
@@ -63,7 +63,7 @@ impl Pool {
         });
         let _forget = Forget(running.abort_handle());
         match running.await {
-            Ok(answer) => answer.map_err(Error::Inner),
+            Ok(answer) => answer,
             Err(failed) => match failed.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_) => Err(Error::Full),

@@ -204,7 +204,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::Limit;
+    use crate::TimeLimit;
     use crate::deadline::within;
     use crate::time::now;
 
@@ -248,7 +248,7 @@ mod tests {
     async fn a_deadline_around_it_leaves_what_there_is() {
         let since = now();
         let branches = [answer(30, true), answer(500, true)];
-        let all = within(Limit::Total, Duration::from_millis(60), async {
+        let all = within(TimeLimit::Total, Duration::from_millis(60), async {
             Ok::<_, Error<()>>(gather(Duration::from_secs(9), branches).await)
         });
         // The limit itself and what is inside come due together: what there is wins.
@@ -259,10 +259,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn limits_of_branches_share_its_timer() {
-        let branches = [30, 500]
-            .map(|millis| within(Limit::Attempt, Duration::from_millis(50), answer(millis, true)));
+        let branches = [30, 500].map(|millis| {
+            within(TimeLimit::Attempt, Duration::from_millis(50), answer(millis, true))
+        });
         let gathered = gather(Duration::from_secs(9), branches).await;
-        let late = Branch::Failed(Error::Timeout(Limit::Attempt));
+        let late = Branch::Failed(Error::Timeout(TimeLimit::Attempt));
         assert_eq!(gathered.branches(), [Branch::Done(30), late]);
     }
 }

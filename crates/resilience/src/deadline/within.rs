@@ -10,16 +10,16 @@ use pin_project_lite::pin_project;
 use super::{Deadline, Deadlines};
 use crate::time::now;
 use crate::timer::{self, NEVER, Timer};
-use crate::{Error, Limit};
+use crate::{Error, TimeLimit};
 
 /// `future`, for at most `time` from when it first has to wait; then it is dropped with whoever drops this one, and the answer is
 /// [`Error::Timeout`] of `limit`.
-pub fn within<F>(limit: Limit, time: Duration, future: F) -> Within<F> {
+pub fn within<F>(limit: TimeLimit, time: Duration, future: F) -> Within<F> {
     Within { limit, ends: Ends::After { time }, timer: Timer::default(), future }
 }
 
 /// `future` until a deadline. It is not even begun when that is over.
-pub fn until<F>(limit: Limit, deadline: Deadline, future: F) -> Within<F> {
+pub fn until<F>(limit: TimeLimit, deadline: Deadline, future: F) -> Within<F> {
     let at = deadline.moment();
     let ends = if deadline.is_over(now()) { Ends::Over } else { Ends::At { at } };
     Within { limit, ends, timer: Timer::default(), future }
@@ -42,7 +42,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct Within<F> {
-        limit: Limit,
+        limit: TimeLimit,
         ends: Ends,
         #[pin]
         timer: Timer,
@@ -58,7 +58,7 @@ impl<F> Within<F> {
     }
 
     /// Which limit it is.
-    pub(crate) const fn limit(&self) -> Limit {
+    pub(crate) const fn limit(&self) -> TimeLimit {
         self.limit
     }
 }
@@ -103,7 +103,11 @@ impl Deadlines {
     ///
     /// # Errors
     /// [`Error::Timeout`] of `limit`, or that of the call.
-    pub async fn call<T, E, F>(&self, limit: Limit, call: impl FnOnce() -> F) -> Result<T, Error<E>>
+    pub async fn call<T, E, F>(
+        &self,
+        limit: TimeLimit,
+        call: impl FnOnce() -> F,
+    ) -> Result<T, Error<E>>
     where
         F: Future<Output = Result<T, Error<E>>>,
     {
@@ -116,7 +120,7 @@ impl Deadlines {
     /// [`Error::Timeout`] of `limit`, or that of the call.
     pub async fn call_until<T, E, F>(
         &self,
-        limit: Limit,
+        limit: TimeLimit,
         deadline: Deadline,
         call: impl FnOnce() -> F,
     ) -> Result<T, Error<E>>

@@ -10,37 +10,8 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::breaker::{Breaker, Outcome, Permit};
+use crate::breaker::{Breaker, Errors, Judge, Permit};
 use crate::{Error, time};
-
-/// What an answer says of the neighbour: `None` for nothing.
-pub trait Judge<T, E>: Clone {
-    /// Of one answer.
-    fn judge(&self, answer: &Result<T, Error<E>>) -> Option<Outcome>;
-}
-
-/// An error of the call and a limit of time that was exceeded are failures; a call that was not made says nothing.
-#[derive(Copy, Clone, Debug, Default)]
-pub struct Errors;
-
-impl<T, E> Judge<T, E> for Errors {
-    fn judge(&self, answer: &Result<T, Error<E>>) -> Option<Outcome> {
-        match answer {
-            Ok(_) => Some(Outcome::Success),
-            Err(error) if error.is_rejection() => None,
-            Err(_) => Some(Outcome::Failure),
-        }
-    }
-}
-
-impl<T, E, F> Judge<T, E> for F
-where
-    F: Fn(&Result<T, Error<E>>) -> Option<Outcome> + Clone,
-{
-    fn judge(&self, answer: &Result<T, Error<E>>) -> Option<Outcome> {
-        self(answer)
-    }
-}
 
 /// Makes a [`BreakerService`] of a service. All that are made of one layer share its circuit.
 ///
@@ -188,8 +159,8 @@ mod tests {
     use tower::{ServiceExt as _, service_fn};
 
     use super::*;
-    use crate::Limit;
-    use crate::breaker::{Policy, State};
+    use crate::TimeLimit;
+    use crate::breaker::{Outcome, Policy, State};
 
     fn circuit() -> Arc<Breaker> {
         Arc::new(Breaker::try_new(Policy::consecutive(1)).unwrap())
@@ -212,7 +183,8 @@ mod tests {
         let full = service_fn(|()| async { Err::<(), _>(Error::<()>::Full) });
         assert_eq!(layer.layer(full).oneshot(()).await, Err(Error::Full));
         assert_eq!(breaker.state(), State::Closed);
-        let late = service_fn(|()| async { Err::<(), _>(Error::<()>::Timeout(Limit::Attempt)) });
+        let late =
+            service_fn(|()| async { Err::<(), _>(Error::<()>::Timeout(TimeLimit::Attempt)) });
         assert!(layer.layer(late).oneshot(()).await.is_err());
         assert_eq!(breaker.state(), State::Open);
     }

@@ -121,7 +121,7 @@ where
                         }
                         (Err(why), _) => {
                             state.set(State::Done);
-                            return Poll::Ready(Err(why.into()));
+                            return Poll::Ready(Err(why.into_error()));
                         }
                         (Ok(_), None) => unreachable!("who waits has a request"),
                     }

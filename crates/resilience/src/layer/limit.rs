@@ -10,7 +10,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::Error;
-use crate::limit::{Limiter, Take};
+use crate::limit::{Limited, Limiter, Take};
 
 /// Puts a [`Limiter`] before a service. All services that it makes share its turns.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ where
                 let take = Take::booked(Arc::clone(&self.limiter), turn);
                 State::Waits { take, waiting: Some((service, request)) }
             }
-            Err(limited) => State::Refused { error: Some(limited.into()) },
+            Err(limited) => State::Refused { error: Some(limited.into_error()) },
         };
         LimitFuture { state }
     }
@@ -108,7 +108,7 @@ where
             match state.as_mut().project() {
                 Projected::Calls { call } => return call.poll(context),
                 Projected::Waits { take, waiting } => {
-                    ready!(take.poll(context))?;
+                    ready!(take.poll(context)).map_err(Limited::into_error)?;
                     let Some((mut service, request)) = waiting.take() else {
                         unreachable!("who waits has a request")
                     };

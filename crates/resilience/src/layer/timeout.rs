@@ -13,7 +13,7 @@ use tower_service::Service;
 use crate::deadline::{Deadlines, Within, until, within};
 use crate::time::now;
 use crate::timer::{self, NEVER};
-use crate::{Error, Limit};
+use crate::{Error, TimeLimit};
 
 /// Makes a [`TimeoutService`] of a service, for one of the limits. The total stands outside of retries, and is counted from the
 /// call; every other limit stands inside, and is counted from when there is something to wait for.
@@ -22,24 +22,24 @@ use crate::{Error, Limit};
 ///
 /// ```
 /// use std::sync::Arc;
-/// use evenkeel_resilience::{Limit, deadline::{Deadlines, Limits}, layer::{BaseLayer, TimeoutLayer}};
+/// use evenkeel_resilience::{TimeLimit, deadline::{Deadlines, Limits}, layer::{BaseLayer, TimeoutLayer}};
 /// use tower_layer::Layer;
 ///
 /// # #[derive(Clone)] struct Client;
 /// let deadlines = Arc::new(Deadlines::try_new(Limits::default())?);
-/// let attempt = TimeoutLayer::new(Arc::clone(&deadlines), Limit::Attempt).layer(BaseLayer.layer(Client));
-/// let service = TimeoutLayer::new(deadlines, Limit::Total).layer(attempt);
+/// let attempt = TimeoutLayer::new(Arc::clone(&deadlines), TimeLimit::Attempt).layer(BaseLayer.layer(Client));
+/// let service = TimeoutLayer::new(deadlines, TimeLimit::Total).layer(attempt);
 /// # drop(service); Ok::<(), evenkeel_resilience::deadline::LimitsError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct TimeoutLayer {
     deadlines: Arc<Deadlines>,
-    limit: Limit,
+    limit: TimeLimit,
 }
 
 impl TimeoutLayer {
     /// For one of the limits.
-    pub const fn new(deadlines: Arc<Deadlines>, limit: Limit) -> Self {
+    pub const fn new(deadlines: Arc<Deadlines>, limit: TimeLimit) -> Self {
         Self { deadlines, limit }
     }
 }
@@ -57,7 +57,7 @@ impl<S> Layer<S> for TimeoutLayer {
 pub struct TimeoutService<S> {
     inner: S,
     deadlines: Arc<Deadlines>,
-    limit: Limit,
+    limit: TimeLimit,
 }
 
 impl<S, R, E> Service<R> for TimeoutService<S>
@@ -74,7 +74,7 @@ where
 
     fn call(&mut self, request: R) -> Self::Future {
         let (limit, time) = (self.limit, self.deadlines.limit(self.limit));
-        let total = (limit == Limit::Total).then(|| self.deadlines.deadline(now(), limit));
+        let total = (limit == TimeLimit::Total).then(|| self.deadlines.deadline(now(), limit));
         // What is made inside the call may already ask for the deadline, to send it on.
         let (at, allowed) = match total {
             Some(deadline) => (deadline.moment(), Duration::MAX),

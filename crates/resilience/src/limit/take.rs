@@ -18,10 +18,10 @@ impl Limiter {
     /// [`Error::Limited`] if not, in which case `call` was not run; else what the call itself failed with.
     pub async fn call<T, E, F>(&self, call: impl FnOnce() -> F) -> Result<T, Error<E>>
     where
-        F: Future<Output = Result<T, E>>,
+        F: Future<Output = Result<T, Error<E>>>,
     {
-        self.take().await?;
-        call().await.map_err(Error::Inner)
+        self.take().await.map_err(Limited::into_error)?;
+        call().await
     }
 
     /// A turn, waited for under the policy.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Error, Limit};
+use crate::{Error, TimeLimit};
 
 /// What a result means for further attempts.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -110,8 +110,8 @@ impl Errors {
     pub fn error<E>(self, error: &Error<E>, inner: impl FnOnce(&E) -> Verdict) -> Verdict {
         match error {
             Error::Inner(it) => inner(it),
-            Error::Timeout(Limit::Total) => Verdict::Permanent,
-            Error::Timeout(Limit::Connect) => Verdict::Unsent { retry_after: None },
+            Error::Timeout(TimeLimit::Total) => Verdict::Permanent,
+            Error::Timeout(TimeLimit::Connect) => Verdict::Unsent { retry_after: None },
             // Elsewhere the wait of this endpoint says nothing.
             it if it.is_rejection() && self.elsewhere => Verdict::Unsent { retry_after: None },
             it if it.is_rejection() => Verdict::Permanent,
@@ -149,8 +149,8 @@ mod tests {
         assert_eq!(of(Errors::default(), Error::Full), Verdict::Permanent);
         assert_eq!(of(Errors::elsewhere(), Error::Full), unsent);
         assert_eq!(of(Errors::default(), Error::Inner(())), TRANSIENT);
-        assert_eq!(of(Errors::default(), Error::Timeout(Limit::Attempt)), TRANSIENT);
-        assert_eq!(of(Errors::default(), Error::Timeout(Limit::Connect)), unsent);
-        assert_eq!(of(Errors::elsewhere(), Error::Timeout(Limit::Total)), Verdict::Permanent);
+        assert_eq!(of(Errors::default(), Error::Timeout(TimeLimit::Attempt)), TRANSIENT);
+        assert_eq!(of(Errors::default(), Error::Timeout(TimeLimit::Connect)), unsent);
+        assert_eq!(of(Errors::elsewhere(), Error::Timeout(TimeLimit::Total)), Verdict::Permanent);
     }
 }

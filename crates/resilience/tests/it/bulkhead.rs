@@ -52,13 +52,13 @@ async fn a_call_waits_for_a_place_and_is_rejected_at_its_wait_limit() {
     let bulkhead = bulkhead(1, 1);
     let start = Instant::now();
     let held = bulkhead.enter().await.unwrap();
-    let rejected = bulkhead.call(|| async { Ok::<_, Infallible>(()) }).await;
+    let rejected = bulkhead.call(|| async { Ok::<_, Error<Infallible>>(()) }).await;
     assert_eq!(rejected, Err(Error::Full));
     assert_eq!(start.elapsed(), Duration::from_millis(100));
 
     let waits = {
         let bulkhead = Arc::clone(&bulkhead);
-        tokio::spawn(async move { bulkhead.call(|| async { Ok::<_, Infallible>(7) }).await })
+        tokio::spawn(async move { bulkhead.call(|| async { Ok::<_, Error<Infallible>>(7) }).await })
     };
     sleep(Duration::from_millis(40)).await;
     drop(held);
@@ -95,7 +95,7 @@ async fn a_call_cut_off_by_a_timeout_leaves_no_trace() {
         Duration::from_millis(10),
         bulkhead.call(|| async {
             sleep(Duration::from_secs(9)).await;
-            Ok::<_, Infallible>(())
+            Ok::<_, Error<Infallible>>(())
         }),
     );
     assert!(cut.await.is_err());
@@ -177,10 +177,10 @@ async fn blocking_work_keeps_its_place_until_it_ends_though_its_caller_has_gone(
     let work = pool.call(move || {
         begun.send(()).unwrap();
         may_end.recv().unwrap();
-        Ok::<_, Infallible>(())
+        Ok::<_, Error<Infallible>>(())
     });
     tokio::select! { _ = work => panic!("it has not ended"), it = has_begun => it.unwrap() }
-    let mut second = pool.call(|| Ok::<_, Infallible>(1)).await;
+    let mut second = pool.call(|| Ok::<_, Error<Infallible>>(1)).await;
     assert_eq!(second, Err(Error::Full));
     end.send(()).unwrap();
     while second.is_err() {
@@ -196,7 +196,7 @@ async fn a_panic_of_blocking_work_is_a_panic_of_its_caller_and_frees_the_place()
     let caller = {
         let pool = pool.clone();
         tokio::spawn(async move {
-            pool.call(|| -> Result<(), Infallible> { panic!("in the work") }).await
+            pool.call(|| -> Result<(), Error<Infallible>> { panic!("in the work") }).await
         })
     };
     assert!(caller.await.unwrap_err().is_panic());

@@ -50,8 +50,9 @@ async fn ask(
 async fn calls_wait_for_their_turn_and_those_over_the_wait_are_refused_at_once() {
     let limiter = limiter(200);
     let start = Instant::now();
-    let call =
-        async || limiter.call(|| async { Ok::<_, Infallible>(start.elapsed().as_millis()) }).await;
+    let call = async || {
+        limiter.call(|| async { Ok::<_, Error<Infallible>>(start.elapsed().as_millis()) }).await
+    };
     let (first, second, third, fourth) = tokio::join!(call(), call(), call(), call());
     assert_eq!((first, second, third), (Ok(0), Ok(100), Ok(200)));
     assert_eq!(fourth, Err(Error::Limited { retry_after: Duration::from_millis(300) }));

@@ -41,5 +41,8 @@ async fn a_layered_service_sheds_by_priority_and_makes_room_when_a_call_is_dropp
     assert_eq!(shed.snapshot().in_flight, 2);
     drop((hangs, checkout));
     assert_eq!(shed.snapshot().in_flight, 0);
-    assert_eq!(shed.call(Priority::Sheddable, || async { Ok::<_, Infallible>(1) }).await, Ok(1));
+    assert_eq!(
+        shed.call(Priority::Sheddable, || async { Ok::<_, Error<Infallible>>(1) }).await,
+        Ok(1)
+    );
 }

@@ -23,18 +23,18 @@ async fn answer_after(time: Duration) -> Result<&'static str, Error<()>> {
 #[tokio::test(start_paused = true)]
 async fn what_takes_too_long_ends_at_its_limit() {
     let since = now();
-    let late = within(Limit::Read, ms(100), answer_after(ms(101))).await;
-    assert_eq!(late, Err(Error::Timeout(Limit::Read)));
+    let late = within(TimeLimit::Read, ms(100), answer_after(ms(101))).await;
+    assert_eq!(late, Err(Error::Timeout(TimeLimit::Read)));
     assert_eq!(now() - since, ms(100));
-    assert_eq!(within(Limit::Read, ms(100), answer_after(ms(99))).await, Ok("done"));
+    assert_eq!(within(TimeLimit::Read, ms(100), answer_after(ms(99))).await, Ok("done"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_has_no_time_left_is_not_begun() {
     let over = Deadline::at(now());
     let begun = async { unreachable!("it was begun") };
-    let result: Result<(), Error<()>> = until(Limit::Total, over, begun).await;
-    assert_eq!(result, Err(Error::Timeout(Limit::Total)));
+    let result: Result<(), Error<()>> = until(TimeLimit::Total, over, begun).await;
+    assert_eq!(result, Err(Error::Timeout(TimeLimit::Total)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,8 +45,8 @@ async fn the_deadline_inside_is_the_earliest_of_those_around() {
         tokio::time::sleep(ms(30)).await;
         Ok::<_, Error<()>>((before, Deadline::current().unwrap().left(now())))
     };
-    let attempt = within(Limit::Attempt, ms(100), inside);
-    let total = until(Limit::Total, Deadline::after(since, ms(80)), attempt);
+    let attempt = within(TimeLimit::Attempt, ms(100), inside);
+    let total = until(TimeLimit::Total, Deadline::after(since, ms(80)), attempt);
     assert_eq!(total.await, Ok((ms(80), ms(50))));
     assert_eq!(Deadline::current(), None);
 }
@@ -59,13 +59,13 @@ async fn attempts_and_waits_end_within_the_total() {
     let limits = Limits { total: ms(500), attempt: ms(50), connect: ms(50), read: ms(50) };
     let deadlines = Deadlines::try_new(limits).unwrap();
     let (since, mut begun) = (now(), Vec::new());
-    let result = deadlines.call(Limit::Total, || {
+    let result = deadlines.call(TimeLimit::Total, || {
         retry.call(|| {
             begun.push((now() - since).as_millis());
-            deadlines.call(Limit::Attempt, || answer_after(ms(70)))
+            deadlines.call(TimeLimit::Attempt, || answer_after(ms(70)))
         })
     });
-    assert_eq!(result.await, Err(Error::Timeout(Limit::Attempt)));
+    assert_eq!(result.await, Err(Error::Timeout(TimeLimit::Attempt)));
     // At 450 ms the next wait, of 400 ms, would outlast the total.
     assert_eq!(begun, [0, 150, 400]);
     assert_eq!(now() - since, ms(450));
@@ -79,10 +79,10 @@ async fn the_total_ends_an_attempt_that_is_under_way() {
     let limits = Limits { total: ms(80), attempt: ms(50), connect: ms(50), read: ms(50) };
     let deadlines = Deadlines::try_new(limits).unwrap();
     let since = now();
-    let result = deadlines.call(Limit::Total, || async {
-        let first = deadlines.call(Limit::Attempt, || answer_after(ms(70))).await;
-        assert_eq!(first, Err(Error::Timeout(Limit::Attempt)));
-        deadlines.call(Limit::Attempt, || answer_after(ms(70))).await
+    let result = deadlines.call(TimeLimit::Total, || async {
+        let first = deadlines.call(TimeLimit::Attempt, || answer_after(ms(70))).await;
+        assert_eq!(first, Err(Error::Timeout(TimeLimit::Attempt)));
+        deadlines.call(TimeLimit::Attempt, || answer_after(ms(70))).await
     });
     assert!(matches!(result.await, Err(Error::Timeout(_))));
     assert_eq!(now() - since, ms(80));
@@ -90,7 +90,7 @@ async fn the_total_ends_an_attempt_that_is_under_way() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_inside_leaves_no_scope_behind() {
-    let call = tokio::spawn(within(Limit::Total, ms(100), async {
+    let call = tokio::spawn(within(TimeLimit::Total, ms(100), async {
         let result: Result<(), Error<()>> = Ok(());
         assert!(Deadline::current().is_none(), "it panics, since there is a deadline");
         result
@@ -134,17 +134,17 @@ impl<F: Future> Future for Picky<F> {
 async fn what_is_polled_by_another_waker_has_a_timer_of_its_own() {
     let since = now();
     let woken = Woken { is_woken: AtomicBool::new(true), task: std::sync::Mutex::new(None) };
-    let future = Box::pin(within(Limit::Attempt, ms(50), answer_after(ms(5_000))));
+    let future = Box::pin(within(TimeLimit::Attempt, ms(50), answer_after(ms(5_000))));
     let picky = Picky { future, woken: Arc::new(woken) };
-    let result = within(Limit::Total, ms(300), picky).await;
-    assert_eq!(result, Err(Error::Timeout(Limit::Attempt)));
+    let result = within(TimeLimit::Total, ms(300), picky).await;
+    assert_eq!(result, Err(Error::Timeout(TimeLimit::Attempt)));
     assert_eq!(now() - since, ms(50));
 }
 
 #[tokio::test(start_paused = true)]
 async fn only_the_outermost_limit_arms_a_timer() {
-    let inner = within(Limit::Attempt, ms(50), answer_after(ms(5_000)));
-    let mut outer = pin!(within(Limit::Total, ms(300), inner));
+    let inner = within(TimeLimit::Attempt, ms(50), answer_after(ms(5_000)));
+    let mut outer = pin!(within(TimeLimit::Total, ms(300), inner));
     let mut context = Context::from_waker(Waker::noop());
     assert!(outer.as_mut().poll(&mut context).is_pending());
     assert!(outer.timer.is_armed());
@@ -153,7 +153,7 @@ async fn only_the_outermost_limit_arms_a_timer() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_there_at_once_arms_none() {
-    let mut ready = pin!(within(Limit::Total, ms(300), async { Ok::<_, Error<()>>(7) }));
+    let mut ready = pin!(within(TimeLimit::Total, ms(300), async { Ok::<_, Error<()>>(7) }));
     let mut context = Context::from_waker(Waker::noop());
     assert!(ready.as_mut().poll(&mut context).is_ready());
     assert!(!ready.timer.is_armed());
@@ -177,9 +177,9 @@ proptest! {
             let retry = Retry::seeded(policy, Seed(seed)).unwrap();
             let since = now();
             let mut answers = answers.into_iter();
-            let call = within(Limit::Total, ms(total), retry.call(|| {
+            let call = within(TimeLimit::Total, ms(total), retry.call(|| {
                 let (time, ok) = answers.next().unwrap();
-                within(Limit::Attempt, ms(attempt), async move {
+                within(TimeLimit::Attempt, ms(attempt), async move {
                     tokio::time::sleep(ms(time)).await;
                     if ok { Ok(()) } else { Err(Error::Inner(())) }
                 })

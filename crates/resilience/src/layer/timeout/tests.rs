@@ -43,9 +43,9 @@ fn stack(deadlines: &Arc<Deadlines>) -> impl Service<u64, Response = Duration, E
     let backoff = Backoff::between(ms(100), ms(1_000)).jitter(Jitter::None);
     let policy = Policy { backoff, attempts: 9, ..Policy::default() };
     let retry = Arc::new(Retry::seeded(policy, Seed(1)).unwrap());
-    let attempt = TimeoutLayer::new(Arc::clone(deadlines), Limit::Attempt).layer(Twin);
+    let attempt = TimeoutLayer::new(Arc::clone(deadlines), TimeLimit::Attempt).layer(Twin);
     let retried = RetryLayer::new(retry).layer(attempt);
-    TimeoutLayer::new(Arc::clone(deadlines), Limit::Total).layer(retried)
+    TimeoutLayer::new(Arc::clone(deadlines), TimeLimit::Total).layer(retried)
 }
 
 async fn ask<S: Service<u64>>(service: &mut S, time: u64) -> Result<S::Response, S::Error> {
@@ -63,7 +63,7 @@ async fn a_call_knows_what_is_left_when_it_is_made() {
 async fn slow_attempts_are_tried_again_as_far_as_the_total_goes() {
     let (deadlines, since) = (deadlines(), now());
     let result = ask(&mut stack(&deadlines), 3_000).await;
-    assert_eq!(result, Err(Error::Timeout(Limit::Attempt)));
+    assert_eq!(result, Err(Error::Timeout(TimeLimit::Attempt)));
     // 100 ms, a wait of 100, 100 ms, a wait of 200; then there are none left for a third attempt.
     assert_eq!(now() - since, ms(300));
     assert_eq!(deadlines.snapshot().attempt, 2);
@@ -73,8 +73,8 @@ async fn slow_attempts_are_tried_again_as_far_as_the_total_goes() {
 async fn a_slow_call_ends_at_the_total() {
     let deadlines = deadlines();
     let since = now();
-    let total = TimeoutLayer::new(Arc::clone(&deadlines), Limit::Total).layer(Twin);
-    assert_eq!(ask(&mut { total }, 3_000).await, Err(Error::Timeout(Limit::Total)));
+    let total = TimeoutLayer::new(Arc::clone(&deadlines), TimeLimit::Total).layer(Twin);
+    assert_eq!(ask(&mut { total }, 3_000).await, Err(Error::Timeout(TimeLimit::Total)));
     assert_eq!(now() - since, ms(500));
     assert_eq!(deadlines.snapshot().total, 1);
 }
