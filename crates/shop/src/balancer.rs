@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use evenkeel_health::{BuildError, Finding, Health, Policy, Weight};
 use evenkeel_resilience::RetryBudget;
 use evenkeel_resilience::retry::BudgetPolicy;
 use evenkeel_units::{Clock, SystemClock};
@@ -17,7 +18,6 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -25,7 +25,7 @@ use crate::client::{CallError, Pool, is_ready};
 use crate::gateway::{IDEMPOTENCY_KEY, route_of};
 use crate::metrics::{Event, Metrics};
 use crate::rotation::{Rotation, Sign, Trust};
-use crate::serve::{Answers, error, raw, reply};
+use crate::serve::{Answers, error, health, raw};
 
 /// A healthy gateway answers within 300 ms; after this, another one is asked as well.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -34,13 +34,23 @@ const ANSWER_MAX: Duration = Duration::from_secs(3);
 /// How often gateways are asked whether they are ready, and how long they may think about it.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 const CHECK_MAX: Duration = Duration::from_millis(400);
+/// How often the balancer itself looks whether anybody is left.
+const ASKED: Policy = Policy {
+    weight: Weight::Critical,
+    every: Duration::from_millis(200),
+    timeout: Duration::from_millis(200),
+    rise: 1,
+    fall: 1,
+    stale_after: Duration::from_secs(2),
+};
 
 /// The process in front of the gateways.
 #[derive(Debug)]
 pub(crate) struct Balancer {
     gateways: Vec<Pool>,
     trust: Trust,
-    rotation: Mutex<Rotation>,
+    rotation: Arc<Mutex<Rotation>>,
+    health: Health,
     budget: RetryBudget,
     clock: SystemClock,
     metrics: Metrics,
@@ -50,17 +60,32 @@ pub(crate) struct Balancer {
 
 impl Balancer {
     /// A balancer over gateways at these addresses.
-    pub(crate) fn new(addresses: impl IntoIterator<Item = String>, trust: Trust) -> Self {
+    pub(crate) fn new(
+        addresses: impl IntoIterator<Item = String>,
+        trust: Trust,
+    ) -> Result<Self, BuildError> {
         let gateways: Vec<_> = addresses.into_iter().map(Pool::new).collect();
-        Self {
-            rotation: Mutex::new(Rotation::new(gateways.len(), trust)),
+        let rotation = Arc::new(Mutex::new(Rotation::new(gateways.len(), trust)));
+        let all = gateways.len();
+        let asked = Arc::clone(&rotation);
+        let health = Health::builder()
+            .check("gateways", ASKED, move || std::future::ready(found(in_rotation(&asked), all)))
+            .start()?;
+        Ok(Self {
+            rotation,
+            health,
             budget: RetryBudget::new(BudgetPolicy::default()),
             gateways,
             trust,
             clock: SystemClock::start(),
             metrics: Metrics::default(),
             serial: AtomicU64::new(0),
-        }
+        })
+    }
+
+    /// Whether it has anybody to ask.
+    pub(crate) const fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Asks every gateway twice a second whether it is ready, for ever.
@@ -212,21 +237,28 @@ impl Balancer {
         request
     }
 
-    fn ready(&self) -> Response<Full<Bytes>> {
-        let count = self.rotation.lock().map_or(0, |it| it.in_count());
-        let body = json!({ "status": if count > 0 { "up" } else { "down" }, "gateways": count });
-        match count {
-            0 => reply(StatusCode::SERVICE_UNAVAILABLE, &body),
-            _ => reply(StatusCode::OK, &body),
-        }
-    }
-
     fn page(&self) -> Response<Full<Bytes>> {
         let mut page = self.metrics.page();
-        let count = self.rotation.lock().map_or(0, |it| it.in_count());
+        let count = in_rotation(&self.rotation);
         page.gauge("gateways_in_rotation", "Gateways that get requests.", count);
         raw(StatusCode::OK, "text/plain; version=0.0.4", page.into_text())
     }
+}
+
+/// Gateways that are in.
+fn in_rotation(rotation: &Mutex<Rotation>) -> usize {
+    rotation.lock().map_or(0, |it| it.in_count())
+}
+
+/// What it means that so many of the gateways are in.
+fn found(count: usize, all: usize) -> Finding {
+    let said = format!("{count} of {all} are asked");
+    let finding = match count {
+        0 => Finding::fail(said),
+        _ if count < all => Finding::warn(said),
+        _ => Finding::pass(),
+    };
+    finding.with_value(count as f64, "gateways")
 }
 
 /// An answer without what was about the connection to the gateway.
@@ -241,12 +273,10 @@ impl Answers for Balancer {
     async fn answer(self: &Arc<Self>, request: Request<Bytes>) -> Response<Full<Bytes>> {
         let begun = Instant::now();
         let method = request.method().clone();
-        let up = || reply(StatusCode::OK, &json!({ "status": "up" }));
+        let asked = health(&self.health, &request);
         let (route, response) = match request.uri().path() {
+            _ if let Some(response) = asked => ("/health", response),
             "/metrics" => ("/metrics", self.page()),
-            "/health/live" => ("/health/live", up()),
-            "/health/startup" => ("/health/startup", up()),
-            "/health/ready" => ("/health/ready", self.ready()),
             path => {
                 let route = route_of(path);
                 (route, self.forward(self.passed_on(request)).await)

@@ -59,6 +59,12 @@ pub enum ShopError {
     /// A circuit breaker would contradict itself.
     #[error(transparent)]
     Circuit(#[from] evenkeel_resilience::breaker::PolicyError),
+    /// The checks of a part contradict themselves.
+    #[error(transparent)]
+    Health(#[from] evenkeel_health::BuildError),
+    /// A part has no time to end.
+    #[error(transparent)]
+    Drain(#[from] evenkeel_health::NoTimeLeft),
     /// A process could not be started.
     #[error("failed to start {part}")]
     Spawn {

@@ -10,10 +10,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel_health::check::Disk;
+use evenkeel_health::{Builder, Drain, DrainPolicy, Health, Policy, Weight};
+use evenkeel_units::Ratio;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Method, Request, Response, StatusCode};
-use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -29,10 +31,26 @@ use crate::misbehave::Sickness;
 use crate::payment::Payment;
 use crate::ports::listen;
 use crate::recommendations::Recommendations;
-use crate::serve::{Answers, error, raw, reply, serve};
+use crate::serve::{Answers, error, health, raw, serve};
 
-/// How long requests under way may take once a part is told to end.
-const DRAIN: Duration = Duration::from_millis(500);
+/// How a part ends: at once not ready, and nothing more accepted, as the balancer asks the next one when it is refused; what is
+/// under way has half a second.
+const ENDS: DrainPolicy = DrainPolicy {
+    delay: Duration::ZERO,
+    grace: Duration::from_millis(500),
+    reserve: Duration::ZERO,
+};
+/// How often a part asks its database. Often, as a drill wants to see what it breaks.
+const ASKED: Policy = Policy {
+    weight: Weight::Critical,
+    every: Duration::from_millis(500),
+    timeout: Duration::from_millis(400),
+    rise: 1,
+    fall: 2,
+    stale_after: Duration::from_secs(3),
+};
+/// Less of the disk than this share is a warning to whoever looks.
+const FREE: Ratio = Ratio::percent(5);
 
 /// An answer, and the route it belongs to in the metrics.
 pub(crate) struct Answer {
@@ -47,6 +65,11 @@ pub(crate) trait Part: Send + Sync + 'static {
 
     /// Where its data lives. It can answer as long as this does, and this is what must not be lost.
     fn database(&self) -> &Database;
+
+    /// Adds checks of its own.
+    fn checks(&self, builder: Builder) -> Builder {
+        builder
+    }
 
     /// Adds gauges of its own.
     fn gauges(&self, _page: &mut Page) -> impl Future<Output = ()> + Send {
@@ -63,7 +86,7 @@ pub async fn part(args: PartArgs) -> Result<(), ShopError> {
     let listener = TcpListener::from_std(listen(args.port, &who)?)
         .map_err(|source| ShopError::Listen { port: args.port, part: who, source })?;
     let metrics = Arc::new(Metrics::default());
-    let orphaned = match args.name {
+    let ending = match args.name {
         PartName::Gateway => {
             let gateway = Gateway::open(&args, Arc::clone(&metrics)).await?;
             run(gateway, &args, metrics, listener, stop).await
@@ -80,8 +103,8 @@ pub async fn part(args: PartArgs) -> Result<(), ShopError> {
             let part = Arc::new(Recommendations::open(&args.data).await?);
             run(part, &args, metrics, listener, stop).await
         }
-    };
-    if orphaned == Ending::Orphaned && args.data_is_temporary {
+    }?;
+    if ending == Ending::Orphaned && args.data_is_temporary {
         // Several orphans tidy up at once; whoever comes second finds nothing to do.
         std::fs::remove_dir_all(&args.data).unwrap_or_default();
     }
@@ -102,40 +125,44 @@ async fn run(
     metrics: Arc<Metrics>,
     listener: TcpListener,
     stop: impl Future<Output = Ending>,
-) -> Ending {
+) -> Result<Ending, ShopError> {
     let sickness = Sickness::start(&args.misbehave);
-    let shell = Shell { part: Arc::clone(&part), metrics, sickness };
-    let (ending, ended) = oneshot::channel();
-    let stop = async {
-        ending.send(stop.await).unwrap_or_default();
+    let database = part.database().clone();
+    let checks = Health::builder()
+        .check("database", ASKED, move || {
+            let database = database.clone();
+            async move { database.alive().await }
+        })
+        .check("disk", Policy::default(), Disk::of(&args.data).free_at_least(FREE))
+        .lag("runtime", Policy::default(), Duration::from_secs(1));
+    let health = part.checks(checks).start()?;
+    let drain = Drain::new(ENDS)?;
+    let shell = Shell { part: Arc::clone(&part), metrics, sickness, health: health.clone() };
+    let end = async {
+        let ending = stop.await;
+        drain.run(&health).await;
+        ending
     };
-    serve(listener, Arc::new(shell), stop, DRAIN).await;
+    let ((), ending) = tokio::join!(serve(listener, Arc::new(shell), &drain), end);
     part.database().close().await;
-    ended.await.unwrap_or(Ending::Told)
+    Ok(ending)
 }
 
 struct Shell<P> {
     part: Arc<P>,
     metrics: Arc<Metrics>,
     sickness: Sickness,
+    health: Health,
 }
 
 impl<P: Part> Answers for Shell<P> {
     async fn answer(self: &Arc<Self>, request: Request<Bytes>) -> Response<Full<Bytes>> {
         let begun = Instant::now();
         let method = request.method().clone();
+        let asked = health(&self.health, &request);
         let Answer { route, response } = match request.uri().path() {
+            _ if let Some(response) = asked => Answer { route: "/health", response },
             "/metrics" => Answer { route: "/metrics", response: self.page().await },
-            "/health/live" => Answer { route: "/health/live", response: up() },
-            // The socket opens before the databases are read, but nothing is answered until they are.
-            "/health/startup" => Answer { route: "/health/startup", response: up() },
-            "/health/ready" => {
-                let response = match self.part.database().alive().await {
-                    Ok(()) => up(),
-                    Err(why) => error(StatusCode::SERVICE_UNAVAILABLE, why.to_string()),
-                };
-                Answer { route: "/health/ready", response }
-            }
             _ if self.sickness.strike().await => Answer {
                 route: "misbehaviour",
                 response: error(StatusCode::INTERNAL_SERVER_ERROR, "told to fail"),
@@ -153,10 +180,6 @@ impl<P: Part> Shell<P> {
         self.part.gauges(&mut page).await;
         raw(StatusCode::OK, "text/plain; version=0.0.4", page.into_text())
     }
-}
-
-fn up() -> Response<Full<Bytes>> {
-    reply(StatusCode::OK, &json!({ "status": "up" }))
 }
 
 /// The answer to a path or method that a part does not have.

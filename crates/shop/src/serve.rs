@@ -1,11 +1,13 @@
-//! The answering end of HTTP: accepts on loopback, reads whole small requests, drains when told.
+//! The answering end of HTTP: accepts on loopback, reads whole small requests, ends when its drain says so.
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel_health::{Drain, Health, Question, Reply};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -15,7 +17,6 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Requests larger than this are refused; a checkout has a hundred bytes.
@@ -30,22 +31,16 @@ pub(crate) trait Answers: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 }
 
-/// Serves until `stop` ends, then lets requests under way finish for at most `drain`.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    service: Arc<impl Answers>,
-    stop: impl Future<Output = ()>,
-    drain: Duration,
-) {
-    let (closing, closed) = watch::channel(false);
+/// Serves until the drain closes, then lets requests under way finish for as long as it allows.
+pub(crate) async fn serve(listener: TcpListener, service: Arc<impl Answers>, drain: &Drain) {
     let mut connections = JoinSet::new();
-    let mut stop = pin!(stop);
+    let mut closing = pin!(drain.closing());
     loop {
         tokio::select! {
-            () = &mut stop => break,
+            () = &mut closing => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, Arc::clone(&service), closed.clone()));
+                    connections.spawn(connection(stream, Arc::clone(&service), drain.clone()));
                 }
                 // Out of file descriptors, most likely: give some back before asking again.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -54,18 +49,14 @@ pub(crate) async fn serve(
         }
     }
     drop(listener);
-    closing.send_replace(true);
-    let all = async { while connections.join_next().await.is_some() {} };
-    // Whoever is not finished by then is cut off; that is what the limit is for.
-    tokio::time::timeout(drain, all).await.unwrap_or_default();
+    // Whoever is not finished by then is cut off with its connection.
+    drain.finished().await;
 }
 
-async fn connection(
-    stream: TcpStream,
-    service: Arc<impl Answers>,
-    mut closed: watch::Receiver<bool>,
-) {
+async fn connection(stream: TcpStream, service: Arc<impl Answers>, drain: Drain) {
     stream.set_nodelay(true).unwrap_or_default();
+    // Until the last byte is written; an idle connection ends as soon as the drain closes.
+    let _under_way = drain.hold();
     let exchange = service_fn(move |request| {
         let service = Arc::clone(&service);
         async move { Ok::<_, Infallible>(exchange(&service, request).await) }
@@ -75,7 +66,7 @@ async fn connection(
     tokio::select! {
         // A connection that breaks has told its caller already.
         _ = connection.as_mut() => return,
-        _ = closed.wait_for(|it| *it) => {}
+        () = drain.closing() => {}
     }
     connection.as_mut().graceful_shutdown();
     connection.await.unwrap_or_default();
@@ -90,6 +81,23 @@ async fn exchange(
         Ok(body) => service.answer(Request::from_parts(head, body.to_bytes())).await,
         Err(_) => error(StatusCode::PAYLOAD_TOO_LARGE, "the request is larger than 64 KiB"),
     }
+}
+
+/// What the health of a service answers, for a path of its own.
+pub(crate) fn health(health: &Health, request: &Request<Bytes>) -> Option<Response<Full<Bytes>>> {
+    let header = |name| request.headers().get(name).and_then(|it| it.to_str().ok());
+    // Everything listens on loopback, so whoever asks comes from there; but the balancer passes on what strangers ask.
+    let Reply { status, content_type, body } = health.answer(&Question {
+        method: request.method().as_str(),
+        path: request.uri().path(),
+        query: request.uri().query(),
+        peer: Some(Ipv4Addr::LOCALHOST.into()),
+        forwarded: header("x-forwarded-for").or(header("forwarded")).is_some(),
+        authorization: header("authorization"),
+        accept: header("accept"),
+    })?;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Some(raw(status, content_type, body.into_owned()))
 }
 
 /// An answer in JSON.

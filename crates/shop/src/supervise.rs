@@ -18,6 +18,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel_health::{Drain, DrainPolicy};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
@@ -38,7 +39,8 @@ const RESTART_AFTER: Duration = Duration::from_secs(1);
 /// How long all parts together may take to become ready.
 const READY_MAX: Duration = Duration::from_secs(30);
 /// How long requests under way may take once the shop is told to stop.
-const DRAIN: Duration = Duration::from_secs(2);
+const ENDS: DrainPolicy =
+    DrainPolicy { delay: Duration::ZERO, grace: Duration::from_secs(2), reserve: Duration::ZERO };
 /// How long a part may take to end before it is killed.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
@@ -85,10 +87,15 @@ async fn run(
     let trust = if args.fragile { Trust::Blind } else { Trust::Watchful };
     let addresses =
         (1..=GATEWAYS).map(|it| format!("127.0.0.1:{}", ports.of(PartName::Gateway, it)));
-    let balancer = Arc::new(Balancer::new(addresses, trust));
+    let balancer = Arc::new(Balancer::new(addresses, trust)?);
     let watching = tokio::spawn(Arc::clone(&balancer).watch());
     say(&format!("shop ready on http://127.0.0.1:{}", ports.balancer()));
-    serve(listener, balancer, stop, DRAIN).await;
+    let drain = Drain::new(ENDS)?;
+    let end = async {
+        stop.await;
+        drain.run(balancer.health()).await;
+    };
+    tokio::join!(serve(listener, Arc::clone(&balancer), &drain), end);
     watching.abort();
     Ok(())
 }

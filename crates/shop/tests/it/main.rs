@@ -73,10 +73,16 @@ async fn every_process_tells_its_health_and_metrics() {
     ports.push(shop.port);
     assert_eq!(ports.len(), 7);
     for port in ports {
-        for path in ["/health/live", "/health/ready", "/health/startup"] {
+        for (path, said) in
+            [("/health/live", "alive"), ("/health/ready", "ready"), ("/health/startup", "started")]
+        {
             let (status, body) = shop::ask(port, "GET", path, None, None).await.unwrap();
-            assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("up")), "{port}{path}");
+            assert_eq!((status, &body["status"]), (StatusCode::OK, &json!(said)), "{port}{path}");
         }
+        let (status, whole) = shop::ask(port, "GET", "/health", None, None).await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{port} {whole}");
+        let critical = if port == shop.port { "gateways" } else { "database" };
+        assert_eq!(whole["checks"][critical]["status"], "healthy", "{port} {whole}");
         let text = shop::text(port, "/metrics").await;
         for family in [
             "http_requests_total{route=",
