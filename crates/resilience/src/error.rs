@@ -40,6 +40,9 @@ pub enum Error<E> {
     /// Less important calls give way now: the call was not made.
     #[error("shed, as calls of its priority are now")]
     Shed,
+    /// There is nobody to call: no endpoint, or none that may be called now. The call was not made.
+    #[error("no endpoint is available")]
+    Unavailable,
     /// It took too long.
     #[error("no answer in time")]
     Timeout(TimeLimit),
@@ -57,7 +60,10 @@ impl<E> From<E> for Error<E> {
 impl<E> Error<E> {
     /// Whether the call was not made at all, so that to try elsewhere repeats nothing.
     pub const fn is_rejection(&self) -> bool {
-        matches!(self, Self::Open { .. } | Self::Full | Self::Limited { .. } | Self::Shed)
+        matches!(
+            self,
+            Self::Open { .. } | Self::Full | Self::Limited { .. } | Self::Shed | Self::Unavailable
+        )
     }
 
     /// The error of the call itself.
@@ -75,6 +81,7 @@ impl<E> Error<E> {
             Self::Full => Error::Full,
             Self::Limited { retry_after } => Error::Limited { retry_after },
             Self::Shed => Error::Shed,
+            Self::Unavailable => Error::Unavailable,
             Self::Timeout(limit) => Error::Timeout(limit),
             Self::Inner(error) => Error::Inner(to(error)),
         }

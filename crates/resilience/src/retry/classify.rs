@@ -92,6 +92,7 @@ where
 /// | `Timeout` of a connection | unsent |
 /// | `Timeout` of all attempts together | permanent: there is no time left |
 /// | `Open`, `Full`, `Limited`, `Shed` | permanent, or unsent [elsewhere](Self::elsewhere) |
+/// | `Unavailable` | permanent: there is no elsewhere |
 ///
 /// What our own guards reject is not tried again: they have just said that the dependency, or we, cannot bear more. Where each
 /// attempt goes to another endpoint, as behind a balancer, it is.
@@ -110,7 +111,7 @@ impl Errors {
     pub fn error<E>(self, error: &Error<E>, inner: impl FnOnce(&E) -> Verdict) -> Verdict {
         match error {
             Error::Inner(it) => inner(it),
-            Error::Timeout(TimeLimit::Total) => Verdict::Permanent,
+            Error::Timeout(TimeLimit::Total) | Error::Unavailable => Verdict::Permanent,
             Error::Timeout(TimeLimit::Connect) => Verdict::Unsent { retry_after: None },
             // Elsewhere the wait of this endpoint says nothing.
             it if it.is_rejection() && self.elsewhere => Verdict::Unsent { retry_after: None },
@@ -148,6 +149,7 @@ mod tests {
         let unsent = Verdict::Unsent { retry_after: None };
         assert_eq!(of(Errors::default(), Error::Full), Verdict::Permanent);
         assert_eq!(of(Errors::elsewhere(), Error::Full), unsent);
+        assert_eq!(of(Errors::elsewhere(), Error::Unavailable), Verdict::Permanent);
         assert_eq!(of(Errors::default(), Error::Inner(())), TRANSIENT);
         assert_eq!(of(Errors::default(), Error::Timeout(TimeLimit::Attempt)), TRANSIENT);
         assert_eq!(of(Errors::default(), Error::Timeout(TimeLimit::Connect)), unsent);
