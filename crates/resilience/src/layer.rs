@@ -4,6 +4,7 @@
 //! base       Base: the service itself, whose errors become `Error::Inner`
 //! breaker    Breaker: a circuit, which stops calls to what keeps failing
 //! bulkhead   BulkheadService: only so many calls at once, and only so many that wait
+//! hedge      HedgeService: what takes long is asked for a second time
 //! limit      LimitService: so many calls a second, evenly, with a burst
 //! retry      RetryService: what fails is tried again
 //! shed       ShedService: under overload, what matters less gives way first
@@ -13,17 +14,21 @@
 //! Every layer takes a service that fails with [`Error<E>`](crate::Error) and gives one that fails with the same, so that a
 //! stack of any height has one flat error. [`Base`] stands innermost.
 
+mod attempt;
 mod base;
 mod breaker;
 mod bulkhead;
+mod hedge;
 mod limit;
 mod retry;
 mod shed;
 mod timeout;
 
+pub use attempt::Attempt;
 pub use base::{Base, BaseFuture, BaseLayer};
 pub use breaker::{BreakerFuture, BreakerLayer, BreakerService};
 pub use bulkhead::{BulkheadFuture, BulkheadLayer, BulkheadService};
+pub use hedge::{HedgeFuture, HedgeLayer, HedgeService};
 pub use limit::{LimitFuture, LimitLayer, LimitService};
 pub use retry::{Cloned, Repeat, RetryFuture, RetryLayer, RetryService};
 pub use shed::{ShedFuture, ShedLayer, ShedService};

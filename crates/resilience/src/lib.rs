@@ -12,6 +12,7 @@
 //! limit        Limiter: so many calls a second, evenly, with a burst; and that for each key
 //! shed         Shed: under overload, what matters less gives way first
 //! retry        Retry: try again a little later (backoff with jitter), within a budget that the neighbour can bear
+//! hedge        Hedge: who waits longer than most asks a second time, within a budget
 //! deadline     Deadlines: how long a call may take, as a whole and in its parts; gather: what came in time
 //! fallback     Fallback: something less good than the answer, and better than none
 //! stale_cache  StaleCache: yesterday's answer is better than none, up to a point
@@ -43,7 +44,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Deliberately absent, so far: adaptive concurrency, hedging, balancing and failover; policies from YAML; single flight in the
+//! Deliberately absent, so far: adaptive concurrency, balancing and failover; policies from YAML; single flight in the
 //! cache, which still takes `&mut self`.
 //!
 //! [`Moment`]: evenkeel_units::Moment
@@ -53,6 +54,7 @@ pub mod bulkhead;
 pub mod deadline;
 mod error;
 pub mod fallback;
+pub mod hedge;
 #[cfg(feature = "tower")]
 pub mod layer;
 pub mod limit;
@@ -70,6 +72,7 @@ pub use bulkhead::Bulkhead;
 pub use deadline::{Deadline, Deadlines};
 pub use error::{Error, TimeLimit};
 pub use fallback::Fallback;
+pub use hedge::Hedge;
 pub use limit::Limiter;
 pub use retry::{Backoff, Retry, RetryBudget};
 pub use shed::Shed;

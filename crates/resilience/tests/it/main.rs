@@ -2,9 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests, too")]
 
+#![cfg_attr(
+    feature = "tower",
+    expect(clippy::unwrap_used, reason = "the helpers of tests are tests, too")
+)]
+
 mod breaker_oracle;
 #[cfg(feature = "tower")]
 mod bulkhead;
+#[cfg(feature = "tower")]
+mod hedge;
 #[cfg(feature = "tower")]
 mod limit;
 #[cfg(feature = "tower")]
