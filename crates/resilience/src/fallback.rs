@@ -21,9 +21,12 @@
 //! # });
 //! ```
 //!
-//! A chain of more is a fallback whose second way is a call of another fallback; each counts its own.
+//! A chain of more is a fallback whose second way is a call of another fallback; each counts its own. With layers, it is one
+//! [`FallbackLayer`](crate::layer::FallbackLayer) around another: the outermost is asked last.
 //!
-//! **Errors.** That of the last way.
+//! **Which errors.** All, or those that [`Which`] names: where "not found" is an answer, there is nothing to fall back from.
+//!
+//! **Errors.** That of the last way that was taken.
 
 use crate::Error;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -38,6 +41,30 @@ pub struct Snapshot {
     pub used: u64,
     /// Calls that neither answered.
     pub failed: u64,
+    /// Calls whose error was none to fall back from.
+    pub stood: u64,
+}
+
+/// Tells which errors of the first way lead to the second. A closure `Fn(&Error<E>) -> bool` is one.
+pub trait Which<E> {
+    /// Whether this one does.
+    fn falls_back(&self, why: &Error<E>) -> bool;
+}
+
+/// Every error does.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Every;
+
+impl<E> Which<E> for Every {
+    fn falls_back(&self, _: &Error<E>) -> bool {
+        true
+    }
+}
+
+impl<E, F: Fn(&Error<E>) -> bool> Which<E> for F {
+    fn falls_back(&self, why: &Error<E>) -> bool {
+        self(why)
+    }
 }
 
 /// One link of a chain: a way, and what is done when it fails. Shared by all calls that take it.
@@ -46,6 +73,7 @@ pub struct Fallback {
     first: AtomicU64,
     used: AtomicU64,
     failed: AtomicU64,
+    stood: AtomicU64,
 }
 
 impl Fallback {
@@ -58,17 +86,40 @@ impl Fallback {
         first: impl AsyncFnOnce() -> Result<T, Error<E>>,
         second: impl AsyncFnOnce(Error<E>) -> Result<T, Error<E>>,
     ) -> Result<T, Error<E>> {
-        let why = match first().await {
-            Ok(answer) => {
-                self.first.fetch_add(1, Relaxed);
-                return Ok(answer);
+        self.call_for(Every, first, second).await
+    }
+
+    /// The same for the errors that `which` names; every other one stands.
+    ///
+    /// # Errors
+    /// That of the way that was taken last.
+    pub async fn call_for<T, E>(
+        &self,
+        which: impl Which<E>,
+        first: impl AsyncFnOnce() -> Result<T, Error<E>>,
+        second: impl AsyncFnOnce(Error<E>) -> Result<T, Error<E>>,
+    ) -> Result<T, Error<E>> {
+        match first().await {
+            Err(why) if which.falls_back(&why) => {
+                let result = second(why).await;
+                self.second_ended(result.is_ok());
+                result
             }
-            Err(why) => why,
-        };
-        let result = second(why).await;
-        let count = if result.is_ok() { &self.used } else { &self.failed };
+            result => {
+                self.first_stands(result.is_ok());
+                result
+            }
+        }
+    }
+
+    pub(crate) fn first_stands(&self, is_ok: bool) {
+        let count = if is_ok { &self.first } else { &self.stood };
         count.fetch_add(1, Relaxed);
-        result
+    }
+
+    pub(crate) fn second_ended(&self, is_ok: bool) {
+        let count = if is_ok { &self.used } else { &self.failed };
+        count.fetch_add(1, Relaxed);
     }
 
     /// What was done so far.
@@ -77,6 +128,7 @@ impl Fallback {
             first: self.first.load(Relaxed),
             used: self.used.load(Relaxed),
             failed: self.failed.load(Relaxed),
+            stood: self.stood.load(Relaxed),
         }
     }
 }
@@ -94,6 +146,18 @@ mod tests {
         );
         assert_eq!(answer.await, Ok("there"));
         assert_eq!((near.snapshot().used, far.snapshot().first, far.snapshot().used), (1, 1, 0));
+    }
+
+    #[tokio::test]
+    async fn an_error_that_is_an_answer_stands() {
+        let fallback = Fallback::default();
+        let answer = fallback.call_for(
+            |why: &Error<u16>| *why != Error::Inner(404),
+            async || Err::<(), _>(Error::Inner(404)),
+            async |_| Ok(()),
+        );
+        assert_eq!(answer.await, Err(Error::Inner(404)));
+        assert_eq!((fallback.snapshot().stood, fallback.snapshot().used), (1, 0));
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 //! base       Base: the service itself, whose errors become `Error::Inner`
 //! breaker    Breaker: a circuit, which stops calls to what keeps failing
 //! bulkhead   BulkheadService: only so many calls at once, and only so many that wait
+//! fallback   FallbackService: what fails is asked for in a second way
 //! hedge      HedgeService: what takes long is asked for a second time
 //! limit      LimitService: so many calls a second, evenly, with a burst
 //! retry      RetryService: what fails is tried again
@@ -18,6 +19,7 @@ mod attempt;
 mod base;
 mod breaker;
 mod bulkhead;
+mod fallback;
 mod hedge;
 mod limit;
 mod retry;
@@ -28,6 +30,7 @@ pub use attempt::Attempt;
 pub use base::{Base, BaseFuture, BaseLayer};
 pub use breaker::{BreakerFuture, BreakerLayer, BreakerService};
 pub use bulkhead::{BulkheadFuture, BulkheadLayer, BulkheadService};
+pub use fallback::{Elsewhere, FallbackFuture, FallbackLayer, FallbackService, Second};
 pub use hedge::{HedgeFuture, HedgeLayer, HedgeService};
 pub use limit::{LimitFuture, LimitLayer, LimitService};
 pub use retry::{Cloned, Repeat, RetryFuture, RetryLayer, RetryService};
