@@ -4,6 +4,7 @@
 //! base       Base: the service itself, whose errors become `Error::Inner`
 //! breaker    Breaker: a circuit, which stops calls to what keeps failing
 //! bulkhead   BulkheadService: only so many calls at once, and only so many that wait
+//! failover   FailoverService: calls go to the active one of several services
 //! fallback   FallbackService: what fails is asked for in a second way
 //! hedge      HedgeService: what takes long is asked for a second time
 //! limit      LimitService: so many calls a second, evenly, with a burst
@@ -13,12 +14,13 @@
 //! ```
 //!
 //! Every layer takes a service that fails with [`Error<E>`](crate::Error) and gives one that fails with the same, so that a
-//! stack of any height has one flat error. [`Base`] stands innermost.
+//! stack of any height has one flat error. [`Base`] stands innermost. What chooses among several services is a service of them.
 
 mod attempt;
 mod base;
 mod breaker;
 mod bulkhead;
+mod failover;
 mod fallback;
 mod hedge;
 mod limit;
@@ -30,6 +32,7 @@ pub use attempt::Attempt;
 pub use base::{Base, BaseFuture, BaseLayer};
 pub use breaker::{BreakerFuture, BreakerLayer, BreakerService};
 pub use bulkhead::{BulkheadFuture, BulkheadLayer, BulkheadService};
+pub use failover::{FailoverFuture, FailoverService};
 pub use fallback::{Elsewhere, FallbackFuture, FallbackLayer, FallbackService, Second};
 pub use hedge::{HedgeFuture, HedgeLayer, HedgeService};
 pub use limit::{LimitFuture, LimitLayer, LimitService};

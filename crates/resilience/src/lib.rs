@@ -12,10 +12,12 @@
 //! limit        Limiter: so many calls a second, evenly, with a burst; and that for each key
 //! shed         Shed: under overload, what matters less gives way first
 //! retry        Retry: try again a little later (backoff with jitter), within a budget that the neighbour can bear
-//! hedge        Hedge: who waits longer than most asks a second time, within a budget
 //! deadline     Deadlines: how long a call may take, as a whole and in its parts; gather: what came in time
+//! hedge        Hedge: who waits longer than most asks a second time, within a budget
 //! fallback     Fallback: something less good than the answer, and better than none
 //! stale_cache  StaleCache: yesterday's answer is better than none, up to a point
+//! failover     Failover: calls go to the active member; another takes over when it fails, and the way back is said by hand
+//! watch        Watch: asks endpoints in the background, and finds out when one fails or heals
 //! ```
 //!
 //! Every `call` takes a future of `Result<T, Error<E>>` and gives the same, so that patterns nest without nesting their errors;
@@ -53,6 +55,7 @@ pub mod breaker;
 pub mod bulkhead;
 pub mod deadline;
 mod error;
+pub mod failover;
 pub mod fallback;
 pub mod hedge;
 #[cfg(feature = "tower")]
@@ -66,11 +69,13 @@ mod sync;
 pub mod time;
 #[cfg(feature = "tower")]
 mod timer;
+pub mod watch;
 
 pub use breaker::Breaker;
 pub use bulkhead::Bulkhead;
 pub use deadline::{Deadline, Deadlines};
 pub use error::{Error, TimeLimit};
+pub use failover::Failover;
 pub use fallback::Fallback;
 pub use hedge::Hedge;
 pub use limit::Limiter;

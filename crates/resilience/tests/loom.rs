@@ -9,3 +9,5 @@
 mod breaker;
 #[path = "loom/bulkhead.rs"]
 mod bulkhead;
+#[path = "loom/failover.rs"]
+mod failover;

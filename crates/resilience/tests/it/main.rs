@@ -2,14 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests, too")]
 
-#![cfg_attr(
-    feature = "tower",
-    expect(clippy::unwrap_used, reason = "the helpers of tests are tests, too")
-)]
-
 mod breaker_oracle;
 #[cfg(feature = "tower")]
 mod bulkhead;
+#[cfg(feature = "tower")]
+mod failover;
 #[cfg(feature = "tower")]
 mod hedge;
 #[cfg(feature = "tower")]
