@@ -275,6 +275,11 @@ impl Breaker {
         self.lock().reload(&self.shared, now, policy)
     }
 
+    /// The policy now.
+    pub fn policy(&self) -> Policy {
+        self.lock().policy().clone()
+    }
+
     /// All numbers.
     pub fn snapshot(&self, now: Moment) -> Snapshot {
         let rejected = self.rejected.load(Ordering::Relaxed);

@@ -245,6 +245,15 @@ impl Bulkhead {
         Ok(())
     }
 
+    /// The policy now.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            limit: self.limit.load(Ordering::Relaxed),
+            queue: self.queue_max.load(Ordering::Relaxed),
+            wait: self.wait(),
+        }
+    }
+
     /// What it is doing and has done.
     pub fn snapshot(&self) -> Snapshot {
         // The limit and the word change together, under the lock.

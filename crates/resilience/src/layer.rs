@@ -7,6 +7,7 @@
 //! failover   FailoverService: calls go to the active one of several services
 //! fallback   FallbackService: what fails is asked for in a second way
 //! hedge      HedgeService: what takes long is asked for a second time
+//! gate       GateFuture: what those that ask for leave have in common: wait for it, then call
 //! limit      LimitService: so many calls a second, evenly, with a burst
 //! retry      RetryService: what fails is tried again
 //! shed       ShedService: under overload, what matters less gives way first
@@ -23,6 +24,7 @@ mod bulkhead;
 mod failover;
 mod fallback;
 mod hedge;
+mod gate;
 mod limit;
 mod retry;
 mod shed;
@@ -35,7 +37,8 @@ pub use bulkhead::{BulkheadFuture, BulkheadLayer, BulkheadService};
 pub use failover::{FailoverFuture, FailoverService};
 pub use fallback::{Elsewhere, FallbackFuture, FallbackLayer, FallbackService, Second};
 pub use hedge::{HedgeFuture, HedgeLayer, HedgeService};
+pub use gate::{GateFuture, Wait};
 pub use limit::{LimitFuture, LimitLayer, LimitService};
 pub use retry::{Cloned, Repeat, RetryFuture, RetryLayer, RetryService};
-pub use shed::{ShedFuture, ShedLayer, ShedService};
+pub use shed::{Never, ShedFuture, ShedLayer, ShedService};
 pub use timeout::{TimeoutFuture, TimeoutLayer, TimeoutService};

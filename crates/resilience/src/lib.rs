@@ -18,6 +18,7 @@
 //! stale_cache  StaleCache: yesterday's answer is better than none, up to a point
 //! failover     Failover: calls go to the active member; another takes over when it fails, and the way back is said by hand
 //! watch        Watch: asks endpoints in the background, and finds out when one fails or heals
+//! pipeline     Pipeline: all of these around one call, in their order; lint: what is wrong with another
 //! ```
 //!
 //! Every `call` takes a future of `Result<T, Error<E>>` and gives the same, so that patterns nest without nesting their errors;
@@ -61,6 +62,7 @@ pub mod hedge;
 #[cfg(feature = "tower")]
 pub mod layer;
 pub mod limit;
+pub mod pipeline;
 pub mod retry;
 pub mod shed;
 pub mod stale_cache;
@@ -79,6 +81,8 @@ pub use failover::Failover;
 pub use fallback::Fallback;
 pub use hedge::Hedge;
 pub use limit::Limiter;
+#[cfg(feature = "tower")]
+pub use pipeline::Pipeline;
 pub use retry::{Backoff, Retry, RetryBudget};
 pub use shed::Shed;
 pub use stale_cache::StaleCache;

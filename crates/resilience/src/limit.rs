@@ -287,6 +287,17 @@ impl Limiter {
         Ok(())
     }
 
+    /// The policy now, as one call each interval.
+    pub fn policy(&self) -> Policy {
+        let Cell { interval, ahead } = self.cell();
+        Policy {
+            limit: 1,
+            per: Duration::from_nanos(interval),
+            burst: (ahead / interval) as u32,
+            wait: Duration::from_nanos(self.wait.load(Ordering::Relaxed)),
+        }
+    }
+
     /// What it is doing and has done.
     pub fn snapshot(&self, now: Moment) -> Snapshot {
         Snapshot {

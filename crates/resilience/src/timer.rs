@@ -98,7 +98,7 @@ pub(crate) fn fired(waker: &Waker) -> Moment {
 
 /// Ends at a moment.
 pub(crate) fn until(at: Moment) -> Until {
-    Until { at, timer: Timer::default() }
+    Until { at, timer: Timer::new() }
 }
 
 pin_project! {
@@ -122,7 +122,7 @@ impl Future for Until {
 
 pin_project! {
     /// A timer that may never be armed.
-    #[derive(Debug, Default)]
+    #[derive(Debug)]
     pub(crate) struct Timer {
         armed: Moment,
         #[pin]
@@ -131,6 +131,11 @@ pin_project! {
 }
 
 impl Timer {
+    /// One that is not armed.
+    pub(crate) const fn new() -> Self {
+        Self { armed: Moment::START, sleep: None }
+    }
+
     #[cfg(test)]
     pub(crate) const fn is_armed(&self) -> bool {
         self.sleep.is_some()

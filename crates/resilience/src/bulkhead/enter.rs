@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep_until};
 
 use super::{Bulkhead, Permit, Rejected, Waiter};
+use crate::timer::Timer;
 use crate::{Error, time};
 
 impl Bulkhead {
@@ -52,14 +52,14 @@ pin_project! {
     pub struct Enter<H: Deref<Target = Bulkhead>> {
         waiter: Waiter<H>,
         #[pin]
-        timer: Option<Sleep>,
+        timer: Timer,
     }
 }
 
 impl<H: Deref<Target = Bulkhead>> Enter<H> {
     /// The way into this bulkhead.
     pub const fn new(bulkhead: H) -> Self {
-        Self { waiter: Waiter::new(bulkhead), timer: None }
+        Self { waiter: Waiter::new(bulkhead), timer: Timer::new() }
     }
 }
 
@@ -72,21 +72,14 @@ impl<H: Deref<Target = Bulkhead>> Future for Enter<H> {
         if let Some(permit) = this.waiter.try_now() {
             return Poll::Ready(Ok(permit));
         }
+        let mut now = time::now();
         loop {
-            if let Poll::Ready(entered) = this.waiter.poll(time::now(), context.waker()) {
-                this.timer.set(None);
+            if let Poll::Ready(entered) = this.waiter.poll(now, context.waker()) {
+                this.timer.set(Timer::new());
                 return Poll::Ready(entered);
             }
-            if let (None, Some(deadline)) =
-                (this.timer.as_ref().as_pin_ref(), this.waiter.deadline())
-            {
-                this.timer.set(Some(sleep_until(time::instant(deadline))));
-            }
-            match this.timer.as_mut().as_pin_mut() {
-                // Tokio's timer has a millisecond's grain and never fires early: then the deadline is past.
-                Some(timer) => ready!(timer.poll(context)),
-                None => return Poll::Pending,
-            }
+            let Some(deadline) = this.waiter.deadline() else { return Poll::Pending };
+            now = ready!(this.timer.as_mut().poll_until(context, deadline));
         }
     }
 }

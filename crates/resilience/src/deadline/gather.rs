@@ -95,7 +95,7 @@ mod future {
         F: Future<Output = Result<T, Error<E>>>,
     {
         let branches: Vec<_> = branches.into_iter().map(|it| Under::Way(Box::pin(it))).collect();
-        Gather { until: now() + time, enough: branches.len(), timer: Timer::default(), branches }
+        Gather { until: now() + time, enough: branches.len(), timer: Timer::new(), branches }
     }
 
     enum Under<F, T, E> {

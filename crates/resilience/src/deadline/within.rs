@@ -15,14 +15,14 @@ use crate::{Error, TimeLimit};
 /// `future`, for at most `time` from when it first has to wait; then it is dropped with whoever drops this one, and the answer is
 /// [`Error::Timeout`] of `limit`.
 pub fn within<F>(limit: TimeLimit, time: Duration, future: F) -> Within<F> {
-    Within { limit, ends: Ends::After { time }, timer: Timer::default(), future }
+    Within { limit, ends: Ends::After { time }, timer: Timer::new(), future }
 }
 
 /// `future` until a deadline. It is not even begun when that is over.
 pub fn until<F>(limit: TimeLimit, deadline: Deadline, future: F) -> Within<F> {
     let at = deadline.moment();
     let ends = if deadline.is_over(now()) { Ends::Over } else { Ends::At { at } };
-    Within { limit, ends, timer: Timer::default(), future }
+    Within { limit, ends, timer: Timer::new(), future }
 }
 
 #[derive(Copy, Clone, Debug)]

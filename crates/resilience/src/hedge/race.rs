@@ -109,7 +109,7 @@ pin_project! {
 
 impl<H: Deref<Target = Hedge>, F, A> Race<H, F, A> {
     pub(crate) fn new(running: Running<H>, first: F) -> Self {
-        let timer = Timer::default();
+        let timer = Timer::new();
         Self { first: Some(first), second: None, third: None, timer, failure: None, running }
     }
 

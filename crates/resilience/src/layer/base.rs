@@ -8,6 +8,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::Error;
+use crate::pipeline::{Stage, Stages};
 
 /// Makes a [`Base`] of a service.
 #[derive(Copy, Clone, Debug, Default)]
@@ -46,6 +47,11 @@ impl<S: Service<Request>, Request> Service<Request> for Base<S> {
     fn call(&mut self, request: Request) -> Self::Future {
         BaseFuture { inner: self.inner.call(request) }
     }
+}
+
+/// What stands inside is the call.
+impl<S> Stages for Base<S> {
+    fn stages(&self, _: &mut Vec<Stage>) {}
 }
 
 pin_project! {

@@ -11,6 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::breaker::{Breaker, Errors, Judge, Permit};
+use crate::pipeline::{Stage, Stages};
 use crate::{Error, time};
 
 /// Makes a [`BreakerService`] of a service. All that are made of one layer share its circuit.
@@ -111,6 +112,13 @@ where
                 retry_after: rejected.retry_after(time::now()),
             },
         }
+    }
+}
+
+impl<S: Stages, J> Stages for BreakerService<S, J> {
+    fn stages(&self, found: &mut Vec<Stage>) {
+        found.push(Stage::Breaker(self.breaker.policy()));
+        self.inner.stages(found);
     }
 }
 

@@ -1,16 +1,16 @@
 //! Bulkhead layer: the place is found in `call`, so that waiting counts against the deadlines around it.
 
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::gate::{GateFuture, Wait};
 use crate::Error;
-use crate::bulkhead::{Bulkhead, Enter, Permit};
+use crate::bulkhead::{Bulkhead, Enter, Permit, Rejected};
+use crate::pipeline::{Stage, Stages};
 
 /// Puts a [`Bulkhead`] before a service. All services that it makes share its places.
 ///
@@ -55,79 +55,32 @@ where
         self.inner.poll_ready(context)
     }
 
+    #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        let state = match Permit::try_now(Arc::clone(&self.bulkhead)) {
-            Ok(permit) => State::UnderWay { call: self.inner.call(request), _permit: permit },
-            // The service that is ready goes with the request; a clone takes its place here.
-            Err(bulkhead) => {
-                let clone = self.inner.clone();
-                let service = mem::replace(&mut self.inner, clone);
-                State::Waits { enter: Enter::new(bulkhead), waiting: Some((service, request)) }
-            }
-        };
-        BulkheadFuture { state }
-    }
-}
-
-pin_project! {
-    /// The answer of a [`BulkheadService`]. Dropped, it gives its place back, or leaves the queue.
-    #[must_use = "futures do nothing unless polled"]
-    pub struct BulkheadFuture<S: Service<Request>, Request> {
-        #[pin]
-        state: State<S, S::Future, Request>,
-    }
-}
-
-pin_project! {
-    #[project = Projected]
-    enum State<S, F, Request> {
-        Waits {
-            #[pin]
-            enter: Enter<Arc<Bulkhead>>,
-            waiting: Option<(S, Request)>,
-        },
-        UnderWay {
-            #[pin]
-            call: F,
-            // After the call, so that the place is free when the call is gone.
-            _permit: Permit<Arc<Bulkhead>>,
-        },
-        Done,
-    }
-}
-
-impl<S, Request, E> Future for BulkheadFuture<S, Request>
-where
-    S: Service<Request, Error = Error<E>>,
-{
-    type Output = Result<S::Response, Error<E>>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
-        loop {
-            match state.as_mut().project() {
-                Projected::UnderWay { call, .. } => {
-                    let answer = ready!(call.poll(context));
-                    state.set(State::Done);
-                    return Poll::Ready(answer);
-                }
-                Projected::Waits { enter, waiting } => {
-                    let entered = ready!(enter.poll(context));
-                    let waiting = waiting.take();
-                    match (entered, waiting) {
-                        (Ok(permit), Some((mut service, request))) => {
-                            let call = service.call(request);
-                            state.set(State::UnderWay { call, _permit: permit });
-                        }
-                        (Err(why), _) => {
-                            state.set(State::Done);
-                            return Poll::Ready(Err(why.into_error()));
-                        }
-                        (Ok(_), None) => unreachable!("who waits has a request"),
-                    }
-                }
-                Projected::Done => unreachable!("a future is not polled after it was ready"),
-            }
+        match Permit::try_now(Arc::clone(&self.bulkhead)) {
+            Ok(permit) => GateFuture::calls(&mut self.inner, request, permit),
+            Err(bulkhead) => GateFuture::waits(&mut self.inner, request, Enter::new(bulkhead)),
         }
+    }
+}
+
+/// The answer of a [`BulkheadService`]. Dropped, it gives its place back, or leaves the queue.
+pub type BulkheadFuture<S, Request> = GateFuture<Enter<Arc<Bulkhead>>, S, Request>;
+
+impl Wait for Enter<Arc<Bulkhead>> {
+    type Leave = Permit<Arc<Bulkhead>>;
+
+    fn poll_leave<E>(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Self::Leave, Error<E>>> {
+        self.poll(context).map_err(Rejected::into_error)
+    }
+}
+
+impl<S: Stages> Stages for BulkheadService<S> {
+    fn stages(&self, found: &mut Vec<Stage>) {
+        found.push(Stage::Bulkhead(self.bulkhead.policy()));
+        self.inner.stages(found);
     }
 }

@@ -11,6 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::Error;
+use crate::pipeline::{Stage, Stages};
 use crate::retry::{Classify, Course, Errors, Idempotency, Retry, Verdict};
 use crate::time::now;
 use crate::timer::{self, Timer};
@@ -128,6 +129,13 @@ where
     }
 }
 
+impl<S: Stages, C, P> Stages for RetryService<S, C, P> {
+    fn stages(&self, found: &mut Vec<Stage>) {
+        found.push(Stage::Retry(self.retry.policy()));
+        self.inner.stages(found);
+    }
+}
+
 pin_project! {
     #[project = StateProjection]
     #[derive(Debug)]
@@ -181,7 +189,7 @@ where
                         None => return Poll::Ready(result),
                         Some(wait) => this
                             .state
-                            .set(State::Waiting { at: failed_at + wait, timer: Timer::default() }),
+                            .set(State::Waiting { at: failed_at + wait, timer: Timer::new() }),
                     }
                 }
                 StateProjection::Waiting { at, timer } => {

@@ -2,13 +2,14 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::gate::{GateFuture, Wait};
 use crate::Error;
+use crate::pipeline::{Stage, Stages};
 use crate::shed::{Permit, Priority, Shed};
 
 /// Puts a [`Shed`] before a service; `F` tells the priority of a request. All services that it makes share its capacity.
@@ -48,58 +49,42 @@ where
 {
     type Response = S::Response;
     type Error = Error<E>;
-    type Future = ShedFuture<S::Future>;
+    type Future = ShedFuture<S, Request>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)
     }
 
+    #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        let state = match Permit::try_new(Arc::clone(&self.shed), (self.priority)(&request)) {
-            Ok(permit) => State::Calls { call: self.inner.call(request), _permit: permit },
-            Err(_) => State::Shed,
-        };
-        ShedFuture { state }
+        match Permit::try_new(Arc::clone(&self.shed), (self.priority)(&request)) {
+            Ok(permit) => GateFuture::calls(&mut self.inner, request, permit),
+            Err(rejected) => GateFuture::refused(rejected.into_error()),
+        }
     }
 }
 
-pin_project! {
-    /// The answer of a [`ShedService`]. Dropped, it makes room.
-    #[must_use = "futures do nothing unless polled"]
-    pub struct ShedFuture<F> {
-        #[pin]
-        state: State<F>,
+/// The answer of a [`ShedService`]. Dropped, it makes room.
+pub type ShedFuture<S, Request> = GateFuture<Never, S, Request>;
+
+/// Nobody waits: who is not admitted at once is shed.
+#[derive(Copy, Clone, Debug)]
+pub enum Never {}
+
+impl Wait for Never {
+    type Leave = Permit<Arc<Shed>>;
+
+    fn poll_leave<E>(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<Self::Leave, Error<E>>> {
+        match *self {}
     }
 }
 
-pin_project! {
-    #[project = Projected]
-    enum State<F> {
-        Calls {
-            #[pin]
-            call: F,
-            // After the call, so that there is room when the call is gone.
-            _permit: Permit<Arc<Shed>>,
-        },
-        Shed,
-        Done,
-    }
-}
-
-impl<F, T, E> Future for ShedFuture<F>
-where
-    F: Future<Output = Result<T, Error<E>>>,
-{
-    type Output = Result<T, Error<E>>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
-        let answer = match state.as_mut().project() {
-            Projected::Calls { call, .. } => ready!(call.poll(context)),
-            Projected::Shed => Err(Error::Shed),
-            Projected::Done => unreachable!("a future is not polled after it was ready"),
-        };
-        state.set(State::Done);
-        Poll::Ready(answer)
+impl<S: Stages, F> Stages for ShedService<S, F> {
+    fn stages(&self, found: &mut Vec<Stage>) {
+        found.push(Stage::Shed);
+        self.inner.stages(found);
     }
 }

@@ -11,6 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::deadline::{Deadlines, Within, until, within};
+use crate::pipeline::{Stage, Stages};
 use crate::time::now;
 use crate::timer::{self, NEVER};
 use crate::{Error, TimeLimit};
@@ -88,6 +89,13 @@ where
             None => within(limit, time, future),
         };
         TimeoutFuture { within, deadlines: Arc::clone(&self.deadlines) }
+    }
+}
+
+impl<S: Stages> Stages for TimeoutService<S> {
+    fn stages(&self, found: &mut Vec<Stage>) {
+        found.push(Stage::Timeout { limit: self.limit, time: self.deadlines.limit(self.limit) });
+        self.inner.stages(found);
     }
 }
 

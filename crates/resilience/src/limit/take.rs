@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep_until};
 
 use super::{Limited, Limiter, Turn};
+use crate::timer::Timer;
 use crate::{Error, time};
 
 impl Limiter {
@@ -40,7 +40,7 @@ pin_project! {
         limiter: H,
         turn: Option<Turn>,
         #[pin]
-        timer: Option<Sleep>,
+        timer: Timer,
     }
 
     impl<H: Deref<Target = Limiter>> PinnedDrop for Take<H> {
@@ -56,13 +56,12 @@ pin_project! {
 impl<H: Deref<Target = Limiter>> Take<H> {
     /// The next turn of this limiter.
     pub const fn new(limiter: H) -> Self {
-        Self { limiter, turn: None, timer: None }
+        Self { limiter, turn: None, timer: Timer::new() }
     }
 
     /// One that was booked already.
     pub(crate) fn booked(limiter: H, turn: Turn) -> Self {
-        let timer = sleep_until(time::instant(turn.at()));
-        Self { limiter, turn: Some(turn), timer: Some(timer) }
+        Self { limiter, turn: Some(turn), timer: Timer::new() }
     }
 }
 
@@ -70,19 +69,21 @@ impl<H: Deref<Target = Limiter>> Future for Take<H> {
     type Output = Result<(), Limited>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if this.timer.is_none() {
-            let now = time::now();
-            let turn = this.limiter.reserve(now)?;
-            if turn.at() <= now {
-                return Poll::Ready(Ok(()));
+        let this = self.project();
+        let at = match this.turn {
+            Some(turn) => turn.at(),
+            None => {
+                let now = time::now();
+                let turn = this.limiter.reserve(now)?;
+                let at = turn.at();
+                if at <= now {
+                    return Poll::Ready(Ok(()));
+                }
+                *this.turn = Some(turn);
+                at
             }
-            this.timer.set(Some(sleep_until(time::instant(turn.at()))));
-            *this.turn = Some(turn);
-        }
-        if let Some(timer) = this.timer.as_mut().as_pin_mut() {
-            ready!(timer.poll(context));
-        }
+        };
+        ready!(this.timer.poll_until(context, at));
         *this.turn = None;
         Poll::Ready(Ok(()))
     }

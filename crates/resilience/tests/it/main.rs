@@ -1,6 +1,9 @@
 //! It: what the patterns promise, from outside, in paused time.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests, too")]
+#![cfg_attr(
+    feature = "tower",
+    expect(clippy::unwrap_used, reason = "the helpers of tests are tests, too")
+)]
 
 mod breaker_oracle;
 #[cfg(feature = "tower")]
@@ -14,5 +17,7 @@ mod limit;
 #[cfg(feature = "tower")]
 mod metastable;
 mod oracle;
+#[cfg(feature = "tower")]
+mod pipeline;
 #[cfg(feature = "tower")]
 mod shed;

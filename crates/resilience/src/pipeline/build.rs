@@ -1,0 +1,182 @@
+//! Build: the places of a pipeline, and the layer that they make together.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tower_layer::{Identity, Layer};
+use tower_service::Service;
+
+use super::{Finding, Stages};
+use crate::layer::{Base, TimeoutLayer};
+use crate::{Deadlines, Error, TimeLimit};
+
+/// The patterns around a call, each in its place: see the [module](super). A place that is left empty costs nothing.
+///
+/// A place takes a layer, which knows what belongs to its pattern: which answers a [breaker](crate::layer::BreakerLayer) judges
+/// as failures, which requests a [retry](crate::layer::RetryLayer) may send again. Clones, and the services that are made
+/// of a pipeline, share its machines.
+///
+/// The parameters are what is in the places, from the outermost: fallback, cache, time limits, retry, hedge, rate limit,
+/// balancer, breaker and bulkhead.
+#[derive(Clone, Debug, Default)]
+pub struct Pipeline<
+    F = Identity,
+    C = Identity,
+    T = Identity,
+    R = Identity,
+    H = Identity,
+    L = Identity,
+    E = Identity,
+    B = Identity,
+    P = Identity,
+> {
+    fallback: F,
+    cache: C,
+    total: T,
+    retry: R,
+    hedge: H,
+    limit: L,
+    balance: E,
+    breaker: B,
+    bulkhead: P,
+    attempt: T,
+}
+
+impl Pipeline {
+    /// Without a pattern.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// A pipeline with other things in some places.
+macro_rules! filled {
+    ($pipeline:ident, $($place:ident = $new:expr),+; $($kept:ident)*) => {
+        Pipeline { $($place: $new,)+ $($kept: $pipeline.$kept,)* }
+    };
+}
+
+impl<F, C, T, R, H, L, E, B, P> Pipeline<F, C, T, R, H, L, E, B, P> {
+    /// The same with something less good, for when all else has failed.
+    pub fn fallback<N>(self, fallback: N) -> Pipeline<N, C, T, R, H, L, E, B, P> {
+        filled!(self, fallback = fallback; cache total retry hedge limit balance breaker bulkhead attempt)
+    }
+
+    /// The same with a cache of answers.
+    pub fn cache<N>(self, cache: N) -> Pipeline<F, N, T, R, H, L, E, B, P> {
+        filled!(self, cache = cache; fallback total retry hedge limit balance breaker bulkhead attempt)
+    }
+
+    /// The same with limits of time: the total around all attempts, and that of one attempt around the call alone.
+    pub fn deadlines(
+        self,
+        deadlines: Arc<Deadlines>,
+    ) -> Pipeline<F, C, TimeoutLayer, R, H, L, E, B, P> {
+        let total = TimeoutLayer::new(Arc::clone(&deadlines), TimeLimit::Total);
+        let attempt = TimeoutLayer::new(deadlines, TimeLimit::Attempt);
+        filled!(self, total = total, attempt = attempt; fallback cache retry hedge limit balance breaker bulkhead)
+    }
+
+    /// The same with a retry of what fails.
+    pub fn retry<N>(self, retry: N) -> Pipeline<F, C, T, N, H, L, E, B, P> {
+        filled!(self, retry = retry; fallback cache total hedge limit balance breaker bulkhead attempt)
+    }
+
+    /// The same with a second call for when the first is slow.
+    pub fn hedge<N>(self, hedge: N) -> Pipeline<F, C, T, R, N, L, E, B, P> {
+        filled!(self, hedge = hedge; fallback cache total retry limit balance breaker bulkhead attempt)
+    }
+
+    /// The same with a limit of calls a second.
+    pub fn limit<N>(self, limit: N) -> Pipeline<F, C, T, R, H, N, E, B, P> {
+        filled!(self, limit = limit; fallback cache total retry hedge balance breaker bulkhead attempt)
+    }
+
+    /// The same with a choice among endpoints.
+    pub fn balance<N>(self, balance: N) -> Pipeline<F, C, T, R, H, L, N, B, P> {
+        filled!(self, balance = balance; fallback cache total retry hedge limit breaker bulkhead attempt)
+    }
+
+    /// The same with a circuit.
+    pub fn breaker<N>(self, breaker: N) -> Pipeline<F, C, T, R, H, L, E, N, P> {
+        filled!(self, breaker = breaker; fallback cache total retry hedge limit balance bulkhead attempt)
+    }
+
+    /// The same with a limit of calls at once.
+    pub fn bulkhead<N>(self, bulkhead: N) -> Pipeline<F, C, T, R, H, L, E, B, N> {
+        filled!(self, bulkhead = bulkhead; fallback cache total retry hedge limit balance breaker attempt)
+    }
+
+    /// What is wrong with it, although its order is right: durations that contradict each other.
+    pub fn lint(&self) -> Vec<Finding>
+    where
+        Self: Layer<()>,
+        <Self as Layer<()>>::Service: Stages,
+    {
+        self.layer(()).lint()
+    }
+
+    /// Makes a call. `make` gives a future of any `Result`, for each attempt a new one; for more than one, it is cloned.
+    ///
+    /// # Errors
+    /// [`Error::Inner`] with that of the call, or what a pattern found.
+    pub async fn call<N, O, I, X>(&self, make: N) -> Result<O, Error<X>>
+    where
+        N: Fn() -> I + Clone,
+        I: Future<Output = Result<O, X>>,
+        Self: Layer<Made<N>>,
+        <Self as Layer<Made<N>>>::Service: Service<(), Response = O, Error = Error<X>>,
+    {
+        let mut service = self.layer(Made { make });
+        poll_fn(|context| service.poll_ready(context)).await?;
+        service.call(()).await
+    }
+}
+
+impl<S, F, C, T, R, H, L, E, B, P> Layer<S> for Pipeline<F, C, T, R, H, L, E, B, P>
+where
+    T: Layer<Base<S>>,
+    P: Layer<<T as Layer<Base<S>>>::Service>,
+    B: Layer<P::Service>,
+    E: Layer<B::Service>,
+    L: Layer<E::Service>,
+    H: Layer<L::Service>,
+    R: Layer<H::Service>,
+    T: Layer<R::Service>,
+    C: Layer<<T as Layer<R::Service>>::Service>,
+    F: Layer<C::Service>,
+{
+    type Service = F::Service;
+
+    fn layer(&self, service: S) -> F::Service {
+        let call = self.attempt.layer(Base::new(service));
+        let guarded = self.balance.layer(self.breaker.layer(self.bulkhead.layer(call)));
+        let attempts = self.retry.layer(self.hedge.layer(self.limit.layer(guarded)));
+        self.fallback.layer(self.cache.layer(self.total.layer(attempts)))
+    }
+}
+
+/// A function that makes calls, as a service. It is always ready.
+#[derive(Copy, Clone, Debug)]
+pub struct Made<N> {
+    make: N,
+}
+
+impl<N, I, O, X> Service<()> for Made<N>
+where
+    N: Fn() -> I,
+    I: Future<Output = Result<O, X>>,
+{
+    type Response = O;
+    type Error = X;
+    type Future = I;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), X>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (): ()) -> I {
+        (self.make)()
+    }
+}
