@@ -25,7 +25,12 @@ pub enum Endpoint {
 impl Endpoint {
     /// By its path, without the query; `None` for a path that is not ours.
     pub fn at(path: &str) -> Option<Self> {
-        match path.strip_prefix("/health")? {
+        Self::below(path.strip_prefix("/health")?)
+    }
+
+    /// By what is left of its path below that of the health.
+    pub(crate) fn below(rest: &str) -> Option<Self> {
+        match rest {
             "" | "/" => Some(Self::Overall),
             "/live" => Some(Self::Live),
             "/ready" => Some(Self::Ready),

@@ -26,6 +26,7 @@ pub(crate) struct Board {
     pub(crate) steps: Vec<Step>,
     started: bool,
     draining: bool,
+    closing: bool,
     fatal: Option<String>,
     beat: Moment,
     stall: Duration,
@@ -57,8 +58,8 @@ pub(crate) struct Verdict {
 impl Board {
     /// Of a service that begins at `now`, and is taken for stuck when its heart did not beat for `stall`.
     pub(crate) fn new(checks: Vec<Entry>, steps: Vec<Step>, now: Moment, stall: Duration) -> Self {
-        let mut board =
-            Self { checks, steps, started: false, draining: false, fatal: None, beat: now, stall };
+        let (started, draining, closing, fatal) = (false, false, false, None);
+        let mut board = Self { checks, steps, started, draining, closing, fatal, beat: now, stall };
         board.latch();
         board
     }
@@ -93,6 +94,12 @@ impl Board {
     /// From here on no more requests are wanted. There is no way back.
     pub(crate) fn drain(&mut self) {
         self.draining = true;
+    }
+
+    /// From here on nothing more is accepted either.
+    pub(crate) fn close(&mut self) {
+        self.draining = true;
+        self.closing = true;
     }
 
     /// Only a restart helps. The first reason stays.
@@ -148,6 +155,17 @@ impl Board {
         Outlook { verdict, until, then: until.map_or(verdict, |it| self.verdict(it)) }
     }
 
+    /// How everything stands at a moment.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn stand(&self, now: Moment) -> Stand {
+        Stand {
+            verdict: self.verdict(now),
+            is_draining: self.draining,
+            is_closing: self.closing,
+            checks: self.checks.iter().map(|it| it.judge.status(now)).collect(),
+        }
+    }
+
     fn stalls_at(&self) -> Moment {
         self.beat + self.stall
     }
@@ -156,6 +174,16 @@ impl Board {
         let of_weight = self.checks.iter().filter(|it| it.judge.policy().weight == weight);
         of_weight.map(|it| it.judge.status(now)).max().unwrap_or(Status::Pass)
     }
+}
+
+/// How everything stands, each check in its order.
+#[cfg(feature = "grpc")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stand {
+    pub(crate) verdict: Verdict,
+    pub(crate) is_draining: bool,
+    pub(crate) is_closing: bool,
+    pub(crate) checks: Vec<Status>,
 }
 
 /// What is said until something is known to change by itself: an answer gets too old, or the heart stands still.

@@ -33,11 +33,13 @@
 //! # }
 //! ```
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use evenkeel_units::Human;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::Health;
@@ -45,8 +47,9 @@ use crate::Health;
 /// How long each part of the end may take.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct DrainPolicy {
-    /// From the signal until nothing more is accepted. 5 s: a readiness probe of the usual manifests needs 5 s × 2, an endpoint
-    /// that is taken out of a cluster's tables one to five seconds.
+    /// From the signal until nothing more is accepted. 15 s, as long as the slowest of those who usually send requests takes to
+    /// notice: a readiness probe of 5 s × 2 needs 10 s, a balancer that asks every 5 s and counts to three 15 s, and an address
+    /// that is taken out of a cluster's tables one to five. Half of the grace is left for requests.
     pub delay: Duration,
     /// From the signal until the platform kills: `terminationGracePeriodSeconds`. 30 s, as there.
     pub grace: Duration,
@@ -57,7 +60,7 @@ pub struct DrainPolicy {
 impl Default for DrainPolicy {
     fn default() -> Self {
         Self {
-            delay: Duration::from_secs(5),
+            delay: Duration::from_secs(15),
             grace: Duration::from_secs(30),
             reserve: Duration::from_secs(2),
         }
@@ -94,20 +97,50 @@ pub struct Drained {
 
 /// The end of a service. A clone is the same one.
 #[derive(Clone, Debug)]
-pub struct Drain {
+pub struct Drain(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     policy: DrainPolicy,
-    phase: Arc<watch::Sender<Phase>>,
-    under_way: Arc<watch::Sender<usize>>,
+    phase: watch::Sender<Phase>,
+    /// Counted with each request, so it is a number and nobody is told; but for the last one.
+    under_way: AtomicUsize,
+    none: Notify,
 }
 
 /// A request that is under way, until it is dropped.
 #[derive(Debug)]
 #[must_use = "the request counts as over when this is dropped"]
-pub struct UnderWay(Arc<watch::Sender<usize>>);
+pub struct UnderWay(Arc<Shared>);
+
+impl UnderWay {
+    /// Whether its answer should say `Connection: close`.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_among_the_last(&self) -> bool {
+        *self.0.phase.borrow() >= Phase::Begun
+    }
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.send_modify(|it| *it = it.saturating_sub(1));
+        if self.0.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.none.notify_waiters();
+        }
+    }
+}
+
+impl Shared {
+    /// Waits until nothing is under way.
+    async fn none_under_way(&self) {
+        loop {
+            let mut told = pin!(self.none.notified());
+            // Listens before it looks, so that the last one does not end in between.
+            told.as_mut().enable();
+            if self.under_way.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            told.await;
+        }
     }
 }
 
@@ -120,19 +153,20 @@ impl Drain {
         if policy.delay.saturating_add(policy.reserve) >= policy.grace {
             return Err(NoTimeLeft(policy));
         }
-        let phase = Arc::new(watch::Sender::new(Phase::Serving));
-        Ok(Self { policy, phase, under_way: Arc::new(watch::Sender::new(0)) })
+        let phase = watch::Sender::new(Phase::Serving);
+        let under_way = AtomicUsize::new(0);
+        Ok(Self(Arc::new(Shared { policy, phase, under_way, none: Notify::new() })))
     }
 
     /// Counts a request as under way until what this gives is dropped.
     pub fn hold(&self) -> UnderWay {
-        self.under_way.send_modify(|it| *it += 1);
-        UnderWay(Arc::clone(&self.under_way))
+        self.0.under_way.fetch_add(1, Ordering::AcqRel);
+        UnderWay(Arc::clone(&self.0))
     }
 
     /// Where the end has got to.
     pub fn phase(&self) -> Phase {
-        *self.phase.borrow()
+        *self.0.phase.borrow()
     }
 
     /// Whether answers should say `Connection: close`: clients then come back elsewhere.
@@ -162,23 +196,24 @@ impl Drain {
 
     async fn until(&self, phase: Phase) {
         // The sender lives as long as `self`.
-        drop(self.phase.subscribe().wait_for(|it| *it >= phase).await);
+        drop(self.0.phase.subscribe().wait_for(|it| *it >= phase).await);
     }
 
     /// Goes through the end from here on, and says how it ended. Whoever calls twice goes through it once and waits for the same end.
     pub async fn run(&self, health: &Health) -> Drained {
         if self.advance(Phase::Begun) {
             health.drain();
-            sleep(self.policy.delay).await;
+            let DrainPolicy { delay, grace, reserve } = self.0.policy;
+            sleep(delay).await;
             self.advance(Phase::Closing);
-            let left = self.policy.grace.saturating_sub(self.policy.delay + self.policy.reserve);
-            let mut under_way = self.under_way.subscribe();
+            health.close();
+            let left = grace.saturating_sub(delay + reserve);
             // Both ends are good: nothing is under way, or the time is over.
-            drop(timeout(left, under_way.wait_for(|it| *it == 0)).await);
+            drop(timeout(left, self.0.none_under_way()).await);
             self.advance(Phase::Over);
         }
         self.finished().await;
-        Drained { cut_off: *self.under_way.borrow() }
+        Drained { cut_off: self.0.under_way.load(Ordering::Acquire) }
     }
 
     /// The same once SIGTERM comes. From this call on the signal no longer ends the process by itself.
@@ -200,7 +235,7 @@ impl Drain {
 
     /// Whether it was us who went on.
     fn advance(&self, to: Phase) -> bool {
-        self.phase.send_if_modified(|it| {
+        self.0.phase.send_if_modified(|it| {
             let goes_on = *it < to;
             *it = to.max(*it);
             goes_on
@@ -228,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn balancers_have_five_seconds_and_requests_until_two_before_the_end() {
+    async fn balancers_have_fifteen_seconds_and_requests_until_two_before_the_end() {
         let (drain, health) = drain();
         let _slow = drain.hold();
         let (ours, theirs) = (drain.clone(), health.clone());
@@ -236,8 +271,8 @@ mod tests {
         assert_eq!(takes(drain.begun()).await, 0);
         assert_eq!(health.said(Endpoint::Ready), Said::ReadyDraining);
         assert!(health.is_live() && !drain.is_closing());
-        assert_eq!(takes(drain.closing()).await, 5);
-        assert_eq!(takes(drain.finished()).await, 23);
+        assert_eq!(takes(drain.closing()).await, 15);
+        assert_eq!(takes(drain.finished()).await, 13);
         assert_eq!(run.await.unwrap(), Drained { cut_off: 1 });
         assert!(health.is_live());
     }
@@ -262,7 +297,7 @@ mod tests {
     async fn a_second_signal_goes_through_it_no_second_time() {
         let (drain, health) = drain();
         let both = async { tokio::join!(drain.run(&health), drain.run(&health)) };
-        assert_eq!(takes(async { assert_eq!(both.await.0.cut_off, 0) }).await, 5);
+        assert_eq!(takes(async { assert_eq!(both.await.0.cut_off, 0) }).await, 15);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     overall: Word,
     access: Access,
     ready_is: watch::Sender<bool>,
+    #[cfg(feature = "grpc")]
+    stand: watch::Sender<crate::board::Stand>,
     pub(crate) lag: AtomicU64,
     tasks: Mutex<Vec<AbortHandle>>,
 }
@@ -172,6 +174,8 @@ impl Builder {
             startup: Word::new(outlook.line(|it| it.startup)),
             overall: Word::new(outlook.line(|it| it.overall)),
             ready_is: watch::Sender::new(outlook.verdict.ready.is_good()),
+            #[cfg(feature = "grpc")]
+            stand: watch::Sender::new(board.stand(Moment::START)),
             board: Mutex::new(board),
             access: self.access,
             lag: AtomicU64::new(0),
@@ -204,6 +208,13 @@ impl Health {
     pub fn drain(&self) {
         let mut board = self.shared.board();
         board.drain();
+        self.shared.publish(&board);
+    }
+
+    /// Nothing more is accepted from here on: who listens to us for changes is let go.
+    pub(crate) fn close(&self) {
+        let mut board = self.shared.board();
+        board.close();
         self.shared.publish(&board);
     }
 
@@ -265,9 +276,13 @@ impl Health {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn answer(&self, question: &Question<'_>) -> Option<Reply> {
-        let endpoint = Endpoint::at(question.path)?;
+        Some(self.reply(Endpoint::at(question.path)?, question))
+    }
+
+    /// Answers a question about this, whatever path it stands at.
+    pub(crate) fn reply(&self, endpoint: Endpoint, question: &Question<'_>) -> Reply {
         if !matches!(question.method, "GET" | "HEAD") {
-            return Some(Reply::wrong_method());
+            return Reply::wrong_method();
         }
         let wants_details = endpoint == Endpoint::Overall || question.has("verbose");
         let sees = wants_details && self.shared.access.sees(question);
@@ -278,7 +293,7 @@ impl Health {
                 true => (HEALTH_JSON, Cow::Owned(render::draft(said, None))),
                 false => (JSON, Cow::Borrowed(said.body())),
             };
-            return Some(Reply { status: said.code(), content_type, body });
+            return Reply { status: said.code(), content_type, body };
         }
         let wall = SystemClock::start().wall();
         let board = self.shared.board();
@@ -288,7 +303,25 @@ impl Health {
             true => (HEALTH_JSON, render::draft(said, Some((&board, now, wall)))),
             false => (JSON, body),
         };
-        Some(Reply { status: said.code(), content_type, body: body.into() })
+        Reply { status: said.code(), content_type, body: body.into() }
+    }
+
+    /// How everything stands, now and each time that this changes.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn stands(&self) -> watch::Receiver<crate::board::Stand> {
+        self.shared.stand.subscribe()
+    }
+
+    /// How everything stands at this moment, whoever may be stuck.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn stand(&self) -> crate::board::Stand {
+        self.shared.board().stand(self.shared.now())
+    }
+
+    /// Where a check stands among the others.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn position(&self, check: &str) -> Option<usize> {
+        self.shared.board().checks.iter().position(|it| it.name == check)
     }
 
     /// What strangers hear.
@@ -356,6 +389,15 @@ impl Shared {
         self.overall.set(outlook.line(|it| it.overall));
         let ready = outlook.verdict.ready.is_good();
         self.ready_is.send_if_modified(|it| std::mem::replace(it, ready) != ready);
+        #[cfg(feature = "grpc")]
+        {
+            let stand = board.stand(self.now());
+            self.stand.send_if_modified(|it| {
+                let is_new = *it != stand;
+                *it = stand;
+                is_new
+            });
+        }
         outlook.until
     }
 }

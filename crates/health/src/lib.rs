@@ -11,6 +11,8 @@
 //! judge    Judge: what the answers of one check add up to; told the time, usable alone
 //! answer   Question and Reply: /health, /health/live, /health/ready and /health/startup, for any HTTP framework
 //! server   Server: a port of its own for probes (feature `server`)
+//! service  HealthService: the probes as a service of tower, for axum and hyper; DrainLayer (feature `http`)
+//! grpc     GrpcHealth: grpc.health.v1 as a service of tower, for tonic, axum and hyper (feature `grpc`)
 //! drain    Drain: not ready, then closed, then gone: how to end without dropping a request
 //! ```
 //!
@@ -53,6 +55,18 @@
 //! Liveness looks at no check, on purpose: to restart a service does not bring its database back. For the same reason a check
 //! [degrades](Weight::Degrading) unless it is said to be critical: what all instances depend on takes all of them out at once.
 //!
+//! # Which server
+//!
+//! | you have | take |
+//! |---|---|
+//! | axum, hyper with tower | [`HealthService`], with [`DrainLayer`] around what must be finished |
+//! | tonic, any server of HTTP/2 | [`GrpcHealth`], the standard protocol `grpc.health.v1` |
+//! | no HTTP, or a runtime that may get stuck | [`Server`], a port of its own |
+//! | anything else | [`Health::answer`] |
+//!
+//! `examples/axum.rs` is a whole service. `docs/health.md` says which check to take when, how long the end takes and why, and compares this
+//! crate with Spring Boot Actuator, ASP.NET Core's and tonic's health checks.
+//!
 //! Deliberately absent: checks on demand (whoever asks never waits, and cannot make us ask); a registry of checks that changes
 //! while it runs; clients of databases (bring your own, with its pool: that is
 //! what your service uses; ours only greet); push to a discovery service.
@@ -61,6 +75,8 @@ mod answer;
 mod board;
 pub mod check;
 mod drain;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 mod health;
 mod judge;
 mod policy;
@@ -69,15 +85,23 @@ mod run;
 mod said;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "http")]
+mod service;
 mod status;
 mod time;
 
 pub use answer::{Access, Endpoint, Question, Reply};
 pub use check::Check;
 pub use drain::{Drain, DrainPolicy, Drained, NoTimeLeft, Phase, UnderWay};
+#[cfg(feature = "grpc")]
+pub use grpc::GrpcHealth;
 pub use health::{BuildError, Builder, Health, UnknownStep};
 pub use judge::{Answer, Judge};
 pub use policy::{Policy, PolicyError, Weight};
 #[cfg(feature = "server")]
 pub use server::Server;
+#[cfg(feature = "http")]
+pub use service::HealthService;
+#[cfg(feature = "http")]
+pub use service::draining::{DrainBody, DrainFuture, DrainLayer, DrainService};
 pub use status::{Finding, Status};

@@ -3,3 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod background;
+#[cfg(feature = "grpc")]
+mod grpc;
