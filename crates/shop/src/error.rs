@@ -59,6 +59,15 @@ pub enum ShopError {
     /// A circuit breaker would contradict itself.
     #[error(transparent)]
     Circuit(#[from] evenkeel_resilience::breaker::PolicyError),
+    /// A bulkhead would contradict itself.
+    #[error(transparent)]
+    Bulkhead(#[from] evenkeel_resilience::bulkhead::PolicyError),
+    /// Limits of time would contradict each other.
+    #[error(transparent)]
+    Limits(#[from] evenkeel_resilience::deadline::LimitsError),
+    /// A retry would contradict itself.
+    #[error(transparent)]
+    Retry(#[from] evenkeel_resilience::retry::PolicyError),
     /// The checks of a part contradict themselves.
     #[error(transparent)]
     Health(#[from] evenkeel_health::BuildError),

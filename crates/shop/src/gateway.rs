@@ -21,11 +21,13 @@ mod orders;
 mod page;
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use evenkeel_health::{Builder, Policy, Weight};
 use evenkeel_resilience::StaleCache;
 use evenkeel_units::{Clock, SystemClock};
 use http_body_util::Full;
@@ -44,7 +46,7 @@ use crate::recommendations::SHOWN;
 use crate::serve::{error, raw};
 
 pub(crate) use checkout::IDEMPOTENCY_KEY;
-use neighbour::{Limits, Neighbour};
+use neighbour::{Neighbour, Share};
 use orders::Orders;
 
 /// The process customers talk to.
@@ -66,6 +68,16 @@ pub(crate) struct Gateway {
     instance: u16,
     next_order: AtomicU64,
 }
+
+/// How often the health looks at the breakers, which costs nothing.
+const WATCHED: Policy = Policy {
+    weight: Weight::Degrading,
+    every: Duration::from_millis(500),
+    timeout: Duration::from_millis(500),
+    rise: 1,
+    fall: 1,
+    stale_after: Duration::from_secs(3),
+};
 
 /// Makes the tables and fills the catalogue.
 pub(crate) async fn prepare(folder: &Path) -> Result<(), ShopError> {
@@ -118,21 +130,15 @@ impl Gateway {
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, ShopError> {
         let clock = SystemClock::start();
-        let neighbour = |name: PartName, limits: Option<Limits>| {
+        let neighbour = |name: PartName, share: Option<Share>| {
             let missing = ShopError::NeighbourMissing { name: name.as_str() };
             let via = args.neighbour.iter().find(|it| it.name == name).ok_or(missing)?;
             let address = via.address.clone();
-            Ok::<_, ShopError>(Neighbour::new(
-                name.as_str(),
-                address,
-                limits,
-                clock,
-                Arc::clone(&metrics),
-            )?)
+            Neighbour::new(name.as_str(), address, share, Arc::clone(&metrics))
         };
-        let limits = |deadline_ms, at_once| {
-            let deadline = Duration::from_millis(deadline_ms);
-            (!args.fragile).then_some(Limits { deadline, at_once })
+        let share = |millis, at_once| {
+            let time = Duration::from_millis(millis);
+            (!args.fragile).then_some(Share { time, at_once })
         };
         let orders = Orders::open(&args.data).await?;
         let products = read_catalogue(&orders.database).await?;
@@ -143,9 +149,9 @@ impl Gateway {
             listing: listing.into(),
             orders,
             // Together within the objective of 300 ms: a checkout asks the first two in turn.
-            inventory: neighbour(PartName::Inventory, limits(100, 64))?,
-            payment: neighbour(PartName::Payment, limits(150, 32))?,
-            recommendations: neighbour(PartName::Recommendations, limits(80, 32))?,
+            inventory: neighbour(PartName::Inventory, share(100, 64))?,
+            payment: neighbour(PartName::Payment, share(150, 32))?,
+            recommendations: neighbour(PartName::Recommendations, share(80, 32))?,
             cache: Mutex::new(StaleCache::new(
                 Duration::from_secs(5),
                 Duration::from_mins(10),
@@ -159,10 +165,10 @@ impl Gateway {
             next_order: AtomicU64::new(0),
         });
         if !args.fragile {
-            let patient = Some(Limits { deadline: Duration::from_secs(2), at_once: 64 });
+            let patient = Some(Share { time: Duration::from_secs(2), at_once: 64 });
             tokio::spawn(checkout::work_off(
                 Arc::clone(&gateway),
-                neighbour(PartName::Inventory, patient.clone())?,
+                neighbour(PartName::Inventory, patient)?,
                 neighbour(PartName::Payment, patient)?,
             ));
         }
@@ -262,6 +268,14 @@ impl Part for Gateway {
 
     fn database(&self) -> &Database {
         &self.orders.database
+    }
+
+    fn checks(&self, builder: Builder) -> Builder {
+        let neighbours = [&self.inventory, &self.payment, &self.recommendations];
+        neighbours.into_iter().fold(builder, |builder, it| match it.watched() {
+            Some(found) => builder.check(it.name(), WATCHED, move || ready(found())),
+            None => builder,
+        })
     }
 
     async fn gauges(&self, page: &mut Page) {

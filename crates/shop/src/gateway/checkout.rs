@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Gateway;
-use super::neighbour::{Failed, Neighbour};
+use super::neighbour::{Failed, Failure, Neighbour};
 use super::orders::{Order, Standing};
 use crate::inventory::Reservation;
 use crate::metrics::Event;
@@ -224,7 +224,7 @@ async fn post(
 fn expect_success(neighbour: &Neighbour, status: StatusCode) -> Result<(), (&'static str, Failed)> {
     match status.is_success() {
         true => Ok(()),
-        false => Err((neighbour.name(), Failed::Status(status))),
+        false => Err((neighbour.name(), Failure::Status(status).into())),
     }
 }
 

@@ -1,64 +1,68 @@
 //! A neighbour of the gateway, called with or without protection.
 //!
 //! ```text
-//!  call ─▶ bulkhead ─▶ ┌ breaker ─▶ timeout ─▶ pool ┐ ─▶ answer
-//!          full?       └────◀── retry, if the budget ┘
-//!          give up            and the deadline allow
+//!  call ─▶ total limit ─▶ retry ─▶ breaker ─▶ bulkhead ─▶ limit of the attempt ─▶ pool ─▶ answer
 //! ```
 //!
-//! The deadline covers all attempts together: a retry may use what a quick failure has left of it, and
-//! a slow neighbour is asked once. Every call is idempotent, by nature or by its key.
+//! A retry may use what a quick failure has left of the time, and a slow neighbour is asked once. Every call is idempotent, by nature
+//! or by its key.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_resilience::breaker::{
-    Outcome, Permit, Policy, PolicyError, Rejected, State, Trials, Wait,
-};
-use evenkeel_resilience::retry::{self, Backoff, GaveUp, Idempotency, TRANSIENT, Verdict};
-use evenkeel_resilience::{Breaker, Retry};
-use evenkeel_units::{Clock, SystemClock};
+use evenkeel_health::Finding;
+use evenkeel_resilience::breaker::{self, State, Trials, Wait};
+use evenkeel_resilience::bulkhead;
+use evenkeel_resilience::deadline::Limits;
+use evenkeel_resilience::layer::{BreakerLayer, BulkheadLayer, RetryLayer, TimeoutLayer};
+use evenkeel_resilience::pipeline::Pipeline;
+use evenkeel_resilience::retry::{self, Backoff, Classify, GaveUp, TRANSIENT, Verdict};
+use evenkeel_resilience::{Breaker, Bulkhead, Deadlines, Error, Retry};
 use hyper::body::Bytes;
 use hyper::{Method, Response, StatusCode};
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tower_layer::Identity;
 
 use crate::client::{CallError, Pool, request};
+use crate::error::ShopError;
 use crate::metrics::{Event, Metrics};
 
-/// Why a neighbour has no answer for us.
+/// Why a neighbour that was asked has no answer for us.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failed {
-    #[error(transparent)]
-    Rejected(Rejected),
-    #[error("too many calls are under way")]
-    Full,
-    #[error("no answer in time")]
-    Timeout,
+pub(crate) enum Failure {
     #[error(transparent)]
     Call(CallError),
     #[error("it answered {0}")]
     Status(StatusCode),
 }
 
-impl Failed {
-    fn verdict(&self) -> Verdict {
-        match self {
-            Self::Rejected(_) | Self::Full => Verdict::Permanent,
-            Self::Timeout | Self::Call(CallError::Broken(_)) => TRANSIENT,
-            Self::Call(CallError::Connect(_)) => Verdict::Unsent { retry_after: None },
-            Self::Status(status) => Verdict::of_status(status.as_u16(), None, None),
+/// Why there is no answer, asked or not.
+pub(crate) type Failed = Error<Failure>;
+
+/// What is worth another attempt.
+#[derive(Copy, Clone, Debug)]
+struct Transient;
+
+impl<T> Classify<T, Failure> for Transient {
+    fn classify(&self, result: Result<&T, &Failed>) -> Verdict {
+        match result {
+            Ok(_) => Verdict::Success,
+            Err(Error::Inner(Failure::Call(CallError::Connect(_)))) => {
+                Verdict::Unsent { retry_after: None }
+            }
+            Err(Error::Inner(Failure::Status(it))) => Verdict::of_status(it.as_u16(), None, None),
+            Err(Error::Inner(Failure::Call(CallError::Broken(_))) | Error::Timeout(_)) => TRANSIENT,
+            Err(_) => Verdict::Permanent,
         }
     }
 }
 
 /// How much of our time and capacity a neighbour may have.
-#[derive(Clone, Debug)]
-pub(crate) struct Limits {
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Share {
     /// For all attempts of one call together.
-    pub(crate) deadline: Duration,
+    pub(crate) time: Duration,
     /// Calls under way.
-    pub(crate) at_once: usize,
+    pub(crate) at_once: u32,
 }
 
 /// One neighbour.
@@ -70,25 +74,33 @@ pub(crate) struct Neighbour {
     metrics: Arc<Metrics>,
 }
 
+type Patterns = Pipeline<
+    Identity,
+    Identity,
+    TimeoutLayer,
+    RetryLayer<Transient>,
+    Identity,
+    Identity,
+    Identity,
+    BreakerLayer,
+    BulkheadLayer,
+>;
+
 #[derive(Debug)]
 struct Guard {
-    limits: Limits,
-    bulkhead: Semaphore,
-    retry: Retry,
-    clock: SystemClock,
-    breaker: Breaker,
+    patterns: Patterns,
+    breaker: Arc<Breaker>,
 }
 
 impl Neighbour {
-    /// A neighbour at `address`; without limits it is trusted blindly.
+    /// A neighbour at `address`; without a share it is trusted blindly.
     pub(crate) fn new(
         name: &'static str,
         address: String,
-        limits: Option<Limits>,
-        clock: SystemClock,
+        share: Option<Share>,
         metrics: Arc<Metrics>,
-    ) -> Result<Self, PolicyError> {
-        let guard = limits.map(|it| Guard::new(name, it, clock, &metrics)).transpose()?;
+    ) -> Result<Self, ShopError> {
+        let guard = share.map(|it| Guard::new(name, it, &metrics)).transpose()?;
         Ok(Self { name, pool: Pool::new(address), guard, metrics })
     }
 
@@ -104,10 +116,18 @@ impl Neighbour {
         path: &str,
         body: Bytes,
     ) -> Result<Response<Bytes>, Failed> {
-        match &self.guard {
-            None => self.once(&method, path, &body).await,
-            Some(guard) => self.guarded(guard, &method, path, &body).await,
-        }
+        let Some(guard) = &self.guard else {
+            return Ok(self.once(&method, path, &body).await?);
+        };
+        let answer = guard.patterns.call(|| self.once(&method, path, &body)).await;
+        let event = match &answer {
+            Err(Error::Open { .. }) => Event::BreakerRejection,
+            Err(Error::Full) => Event::BulkheadRejection,
+            Err(Error::Timeout(_)) => Event::Timeout,
+            _ => return answer,
+        };
+        self.metrics.event(event, self.name);
+        answer
     }
 
     /// What the breaker does with calls: 0 lets them through, 1 tries, 2 rejects.
@@ -120,96 +140,69 @@ impl Neighbour {
         })
     }
 
+    /// What its breaker says of it, for as long as it is asked.
+    pub(crate) fn watched(&self) -> Option<impl Fn() -> Finding + Send + Sync + use<>> {
+        let breaker = Arc::clone(&self.guard.as_ref()?.breaker);
+        Some(move || match breaker.state() {
+            State::Closed | State::MetricsOnly | State::Disabled => Finding::pass(),
+            _ => Finding::warn(breaker.explain(evenkeel_resilience::time::now()).to_string()),
+        })
+    }
+
     async fn once(
         &self,
         method: &Method,
         path: &str,
         body: &Bytes,
-    ) -> Result<Response<Bytes>, Failed> {
+    ) -> Result<Response<Bytes>, Failure> {
         let sent = self.pool.send(request(method.clone(), path, body.clone()));
-        let answer = sent.await.map_err(Failed::Call)?;
+        let answer = sent.await.map_err(Failure::Call)?;
         match answer.status().is_server_error() {
-            true => Err(Failed::Status(answer.status())),
+            true => Err(Failure::Status(answer.status())),
             false => Ok(answer),
-        }
-    }
-
-    async fn guarded(
-        &self,
-        guard: &Guard,
-        method: &Method,
-        path: &str,
-        body: &Bytes,
-    ) -> Result<Response<Bytes>, Failed> {
-        let Ok(_place) = guard.bulkhead.try_acquire() else {
-            self.metrics.event(Event::BulkheadRejection, self.name);
-            return Err(Failed::Full);
-        };
-        let deadline = Instant::now() + guard.limits.deadline;
-        let no_later = guard.clock.now() + guard.limits.deadline;
-        let mut course = guard.retry.begin(Idempotency::Safe);
-        loop {
-            let permit = guard.admit().inspect_err(|_| {
-                self.metrics.event(Event::BreakerRejection, self.name);
-            })?;
-            let attempt = tokio::time::timeout_at(deadline, self.once(method, path, body)).await;
-            let result = attempt.unwrap_or_else(|_| {
-                self.metrics.event(Event::Timeout, self.name);
-                Err(Failed::Timeout)
-            });
-            permit.end(Some(Outcome::from_ok(result.is_ok())));
-            let verdict = result.as_ref().map_or_else(Failed::verdict, |_| Verdict::Success);
-            let now = guard.clock.now();
-            match guard.retry.attempted(now, Some(no_later), &mut course, verdict) {
-                None => return result,
-                Some(wait) => tokio::time::sleep(wait).await,
-            }
         }
     }
 }
 
+impl Guard {
+    fn new(name: &'static str, share: Share, metrics: &Arc<Metrics>) -> Result<Self, ShopError> {
+        // An attempt ends before the whole does, so that the breaker hears of it.
+        let attempt = share.time * 4 / 5;
+        let deadlines =
+            Deadlines::try_new(Limits { total: share.time, ..Limits::uniform(attempt) })?;
+        let trials = Trials {
+            permits: 2,
+            // A trial that has not reported after twice the time never will.
+            lease: share.time * 2,
+            max_wait: None,
+        };
+        let wait = Wait::fixed(Duration::from_secs(1));
+        let policy = breaker::Policy::consecutive(5).wait(wait).trials(trials);
+        // Jitter has to differ between instances, not to repeat.
+        let breaker = Arc::new(Breaker::seeded(policy, u64::from(std::process::id()))?);
+        let bulkhead = Bulkhead::new(bulkhead::Policy::at_once(share.at_once))?;
+        let patterns = Pipeline::new()
+            .deadlines(Arc::new(deadlines))
+            .retry(RetryLayer::new(Arc::new(again(name, Arc::clone(metrics))?)))
+            .breaker(BreakerLayer::new(Arc::clone(&breaker)))
+            .bulkhead(BulkheadLayer::new(Arc::new(bulkhead)));
+        Ok(Self { patterns, breaker })
+    }
+}
+
 /// Two more attempts, shortly after, as far as the budget goes.
-fn again(name: &'static str, metrics: Arc<Metrics>) -> Retry {
+fn again(
+    name: &'static str,
+    metrics: Arc<Metrics>,
+) -> Result<Retry<Transient>, retry::PolicyError> {
     let backoff = Backoff::between(Duration::from_millis(10), Duration::from_millis(50));
-    let policy = retry::Policy { backoff, ..retry::Policy::default() };
-    let retry = Retry::try_new(policy).unwrap_or_else(|it| unreachable!("{it}"));
-    retry.listener(Arc::new(move |event| match event {
+    let retry = Retry::try_new(retry::Policy { backoff, ..retry::Policy::default() })?;
+    let heard = retry.listener(Arc::new(move |event| match event {
         retry::Event::Retry { .. } => metrics.event(Event::Retry, name),
         retry::Event::GaveUp { why: GaveUp::Budget, .. } => {
             metrics.event(Event::RetryDenied, name);
         }
         _ => {}
-    }))
-}
-
-impl Guard {
-    fn new(
-        name: &'static str,
-        limits: Limits,
-        clock: SystemClock,
-        metrics: &Arc<Metrics>,
-    ) -> Result<Self, PolicyError> {
-        let trials = Trials {
-            permits: 2,
-            // A trial that has not reported after twice the deadline never will.
-            lease: limits.deadline * 2,
-            max_wait: None,
-        };
-        let policy =
-            Policy::consecutive(5).wait(Wait::fixed(Duration::from_secs(1))).trials(trials);
-        // Jitter has to differ between instances, not to repeat.
-        let seed = u64::from(std::process::id());
-        Ok(Self {
-            bulkhead: Semaphore::new(limits.at_once),
-            retry: again(name, Arc::clone(metrics)),
-            clock,
-            breaker: Breaker::seeded(policy, seed)?,
-            limits,
-        })
-    }
-
-    fn admit(&self) -> Result<Permit<&Breaker, impl Fn() -> evenkeel_units::Moment>, Failed> {
-        let clock = self.clock;
-        Permit::ask(&self.breaker, move || clock.now()).map_err(Failed::Rejected)
-    }
+    }));
+    Ok(heard.classify(Transient))
 }

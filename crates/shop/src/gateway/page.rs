@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Gateway;
-use super::neighbour::{Failed, Neighbour};
+use super::neighbour::{Failed, Failure, Neighbour};
 use crate::metrics::Event;
 use crate::recommendations::SHOWN;
 use crate::serve::{error, reply};
@@ -138,7 +138,8 @@ async fn recommended(
 async fn ask<T: for<'de> Deserialize<'de>>(neighbour: &Neighbour, path: &str) -> Result<T, Failed> {
     let answer = neighbour.call(Method::GET, path, Bytes::new()).await?;
     // What cannot be read is as good as no answer.
-    serde_json::from_slice(answer.body()).map_err(|_| Failed::Status(StatusCode::BAD_GATEWAY))
+    serde_json::from_slice(answer.body())
+        .map_err(|_| Failure::Status(StatusCode::BAD_GATEWAY).into())
 }
 
 fn failed(neighbour: &Neighbour, why: &Failed) -> Response<Full<Bytes>> {
