@@ -66,6 +66,17 @@ impl<E> Error<E> {
         )
     }
 
+    /// The status by which a server of HTTP tells its caller: 429 for too many calls a second, 504 for no answer in time, 502
+    /// for a call that failed, and 503 for one that was not made.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Limited { .. } => 429,
+            Self::Timeout(_) => 504,
+            Self::Inner(_) => 502,
+            Self::Open { .. } | Self::Full | Self::Shed | Self::Unavailable => 503,
+        }
+    }
+
     /// The error of the call itself.
     pub fn into_inner(self) -> Option<E> {
         match self {

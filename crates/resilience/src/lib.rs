@@ -19,6 +19,7 @@
 //! failover     Failover: calls go to the active member; another takes over when it fails, and the way back is said by hand
 //! watch        Watch: asks endpoints in the background, and finds out when one fails or heals
 //! pipeline     Pipeline: all of these around one call, in their order; lint: what is wrong with another
+//! http         Http: which answers are failures, and which requests may be sent again (feature `http`)
 //! ```
 //!
 //! Every `call` takes a future of `Result<T, Error<E>>` and gives the same, so that patterns nest without nesting their errors;
@@ -59,6 +60,8 @@ mod error;
 pub mod failover;
 pub mod fallback;
 pub mod hedge;
+#[cfg(feature = "http")]
+mod http;
 #[cfg(feature = "tower")]
 pub mod layer;
 pub mod limit;
@@ -80,6 +83,8 @@ pub use error::{Error, TimeLimit};
 pub use failover::Failover;
 pub use fallback::Fallback;
 pub use hedge::Hedge;
+#[cfg(feature = "http")]
+pub use http::Http;
 pub use limit::Limiter;
 #[cfg(feature = "tower")]
 pub use pipeline::Pipeline;

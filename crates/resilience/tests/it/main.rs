@@ -12,6 +12,8 @@ mod bulkhead;
 mod failover;
 #[cfg(feature = "tower")]
 mod hedge;
+#[cfg(feature = "http")]
+mod http;
 #[cfg(feature = "tower")]
 mod limit;
 #[cfg(feature = "tower")]
