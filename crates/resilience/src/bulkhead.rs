@@ -18,7 +18,7 @@
 //! are few (a pool of connections, a licence, a disk). One bulkhead for each neighbour, shared by all its callers.
 //!
 //! **When not**: to limit calls *a second* ([the rate limiter's](crate::limit) business: a bulkhead lets a fast neighbour be called
-//! as often as it answers), or where the right number changes by the hour.
+//! as often as it answers), or where the right number changes by the hour ([`adaptive`](crate::adaptive) finds it).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -281,6 +281,11 @@ impl Bulkhead {
         self.change(|word| word.with_free(by));
         drop(queue);
         self.serve(0);
+    }
+
+    /// Calls under way, without the lock: while the limit changes, off by the change.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.word(Ordering::Relaxed).taken_of(self.limit.load(Ordering::Relaxed))
     }
 
     fn wait(&self) -> Duration {

@@ -1,6 +1,7 @@
 //! Layers of tower: the patterns around any `tower_service::Service`, without a box and without a task.
 //!
 //! ```text
+//! adaptive   AdaptiveLayer: a bulkhead that finds its own size
 //! base       Base: the service itself, whose errors become `Error::Inner`
 //! breaker    Breaker: a circuit, which stops calls to what keeps failing
 //! bulkhead   BulkheadService: only so many calls at once, and only so many that wait
@@ -17,6 +18,7 @@
 //! Every layer takes a service that fails with [`Error<E>`](crate::Error) and gives one that fails with the same, so that a
 //! stack of any height has one flat error. [`Base`] stands innermost. What chooses among several services is a service of them.
 
+mod adaptive;
 mod attempt;
 mod base;
 mod breaker;
@@ -30,6 +32,7 @@ mod retry;
 mod shed;
 mod timeout;
 
+pub use adaptive::{AdaptiveLayer, MeasuredFuture, MeasuredService};
 pub use attempt::Attempt;
 pub use base::{Base, BaseFuture, BaseLayer};
 pub use breaker::{BreakerFuture, BreakerLayer, BreakerService};

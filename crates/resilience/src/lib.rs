@@ -9,6 +9,7 @@
 //! breaker      Breaker: stop calling what keeps failing, or is slow, then try again carefully
 //!              Permit: leave to make one call, which gives itself back
 //! bulkhead     Bulkhead: only so many calls at once, and only so many that wait for a place
+//! adaptive     Adaptive: a bulkhead that finds its own size from how long calls take
 //! limit        Limiter: so many calls a second, evenly, with a burst; and that for each key
 //! shed         Shed: under overload, what matters less gives way first
 //! retry        Retry: try again a little later (backoff with jitter), within a budget that the neighbour can bear
@@ -48,11 +49,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Deliberately absent, so far: adaptive concurrency, balancing and failover; policies from YAML; single flight in the
+//! Deliberately absent, so far: balancing and failover; policies from YAML; single flight in the
 //! cache, which still takes `&mut self`.
 //!
 //! [`Moment`]: evenkeel_units::Moment
 
+pub mod adaptive;
 pub mod breaker;
 pub mod bulkhead;
 pub mod deadline;
@@ -76,6 +78,7 @@ pub mod time;
 mod timer;
 pub mod watch;
 
+pub use adaptive::Adaptive;
 pub use breaker::Breaker;
 pub use bulkhead::Bulkhead;
 pub use deadline::{Deadline, Deadlines};

@@ -1,10 +1,8 @@
 //! It: what the patterns promise, from outside, in paused time.
 
-#![cfg_attr(
-    feature = "tower",
-    expect(clippy::unwrap_used, reason = "the helpers of tests are tests, too")
-)]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests, too")]
 
+mod adaptive;
 mod breaker_oracle;
 #[cfg(feature = "tower")]
 mod bulkhead;

@@ -1,0 +1,154 @@
+//! Tests of the machine that finds a limit; what comes of it in the long run is simulated in `tests/it`.
+
+use super::*;
+
+fn at(millis: u64) -> Moment {
+    Moment::at(Duration::from_millis(millis))
+}
+
+fn millis(of: u64) -> Duration {
+    Duration::from_millis(of)
+}
+
+fn adaptive(policy: Policy) -> Adaptive {
+    Adaptive::try_new(policy).unwrap()
+}
+
+/// As many calls at once as there are places, each of which takes so long; from `from` on, to the end of the last.
+fn round(adaptive: &Adaptive, from: Moment, takes: Duration) -> Moment {
+    let permits: Vec<_> = std::iter::from_fn(|| {
+        adaptive.bulkhead().try_enter().ok().map(|it| (adaptive.begin(from), it))
+    })
+    .collect();
+    for (started, permit) in permits {
+        adaptive.end(from + takes, started, Signal::Latency);
+        drop(permit);
+    }
+    from + takes
+}
+
+fn limit(adaptive: &Adaptive) -> u32 {
+    adaptive.snapshot().bulkhead.limit
+}
+
+#[test]
+fn a_window_lasts_until_enough_is_known() {
+    let adaptive = adaptive(Policy { samples_min: 20, ..Policy::default() });
+    for n in 0..19 {
+        let started = adaptive.begin(at(n * 1000));
+        adaptive.end(at(n * 1000 + 100), started, Signal::Latency);
+    }
+    assert_eq!(adaptive.snapshot().latest, Duration::ZERO);
+    let started = adaptive.begin(at(20_000));
+    adaptive.end(at(20_100), started, Signal::Latency);
+    assert_eq!(adaptive.snapshot().latest, millis(100));
+}
+
+#[test]
+fn overloads_alone_lower_the_limit() {
+    let adaptive = adaptive(Policy::default());
+    for n in 0..100 {
+        let started = adaptive.begin(at(n * 100));
+        adaptive.end(at(n * 100 + 1), Started { in_flight: 20, ..started }, Signal::Overload);
+    }
+    assert!(limit(&adaptive) < 20, "{adaptive:?}");
+    assert_eq!(adaptive.snapshot().overloads, 100);
+}
+
+#[test]
+fn a_probe_halves_the_limit_until_calls_are_no_faster_and_measures_what_is_usual() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let ear = Arc::clone(&heard);
+    let adaptive =
+        adaptive(Policy::default()).listener(Arc::new(move |it| ear.lock().unwrap().push(*it)));
+    let mut now = at(1000);
+    while !adaptive.snapshot().is_probing {
+        now = round(&adaptive, now, millis(100));
+    }
+    assert!(now >= at(31_000), "{now}");
+    let half = limit(&adaptive);
+    while limit(&adaptive) == half {
+        now = round(&adaptive, now, millis(70));
+    }
+    assert_eq!(limit(&adaptive), half / 2);
+    while adaptive.snapshot().is_probing {
+        now = round(&adaptive, now, millis(60));
+    }
+    let snapshot = adaptive.snapshot();
+    assert_eq!((snapshot.usual, snapshot.probes), (millis(60), 1));
+    assert_eq!(snapshot.bulkhead.limit / 2, half);
+    let of_probes =
+        heard.lock().unwrap().iter().filter(|it| !matches!(it, Event::Limit { .. })).count();
+    assert_eq!(of_probes, 3);
+}
+
+#[test]
+fn calls_that_began_before_a_probe_say_nothing_in_it() {
+    let adaptive = adaptive(Policy::default());
+    let mut now = at(1000);
+    let before = adaptive.begin(at(1000));
+    while !adaptive.snapshot().is_probing {
+        now = round(&adaptive, now, millis(100));
+    }
+    (0..50).for_each(|_| adaptive.end(now + millis(300), before, Signal::Latency));
+    assert!(adaptive.snapshot().is_probing);
+}
+
+#[test]
+fn a_probe_that_takes_too_long_is_given_up() {
+    let adaptive = adaptive(Policy::default());
+    let mut now = at(1000);
+    while !adaptive.snapshot().is_probing {
+        now = round(&adaptive, now, millis(100));
+    }
+    let started = adaptive.begin(now);
+    adaptive.end(now + Duration::from_secs(11), started, Signal::Latency);
+    let snapshot = adaptive.snapshot();
+    assert_eq!((snapshot.is_probing, snapshot.probes), (false, 0));
+}
+
+#[test]
+fn another_policy_keeps_the_limit_within_its_bounds() {
+    let adaptive = adaptive(Policy::default());
+    let mut now = at(1000);
+    for _ in 0..50 {
+        now = round(&adaptive, now, millis(100));
+    }
+    let grown = limit(&adaptive);
+    assert!(grown > 20);
+    adaptive.reload(Policy { initial: 5, ..Policy::default() }).unwrap();
+    assert_eq!(limit(&adaptive), grown);
+    adaptive.reload(Policy { max: 20, ..Policy::default() }).unwrap();
+    assert_eq!(limit(&adaptive), 20);
+    assert!(adaptive.reload(Policy { min: 0, ..Policy::default() }).is_err());
+    assert_eq!(adaptive.policy().max, 20);
+    assert_eq!(adaptive.snapshot().usual, millis(100));
+}
+
+#[test]
+fn a_policy_that_contradicts_itself_is_refused_with_the_remedy() {
+    use evenkeel_units::Ratio;
+    let policy = Policy::default;
+    let gradient = |it| Policy { algorithm: Algorithm::Gradient(it), ..policy() };
+    let aimd = |it| Policy { algorithm: Algorithm::Aimd(it), ..policy() };
+    let wrong = [
+        Policy { min: 0, ..policy() },
+        Policy { initial: 4, ..policy() },
+        Policy { max: 19, ..policy() },
+        Policy { queue: 1, ..policy() },
+        Policy { window: millis(9), ..policy() },
+        Policy { samples_min: 0, ..policy() },
+        gradient(Gradient { smoothing: Ratio::ZERO, ..Gradient::default() }),
+        gradient(Gradient { headroom: 0, ..Gradient::default() }),
+        gradient(Gradient { long_windows: 0, ..Gradient::default() }),
+        gradient(Gradient { probe_every: millis(2499), ..Gradient::default() }),
+        aimd(Aimd { backoff: Ratio::ONE, ..Aimd::default() }),
+        aimd(Aimd { latency_max: Duration::ZERO, ..Aimd::default() }),
+    ];
+    for policy in wrong {
+        let error = policy.check().unwrap_err().to_string();
+        assert!(error.contains("write"), "{error}");
+    }
+    assert_eq!(policy().check(), Ok(()));
+    assert_eq!(Policy::aimd(millis(1)).check(), Ok(()));
+}
