@@ -10,9 +10,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Attempt, Cloned, Repeat};
-use crate::Error;
 use crate::fallback::{Every, Fallback, Which};
-use crate::retry::{Classify, Errors, Idempotency, Verdict};
+use crate::retry::Idempotency;
+use crate::{Error, TimeLimit};
 
 /// The second way, for requests `R`, answers `T` and errors `E`. A closure `Fn(Error<E>) -> impl Future` is one, which makes an answer
 /// of the error alone; [`Elsewhere`] is another, which sends the request to another service.
@@ -87,10 +87,8 @@ where
         (request, idempotency): Self::Kept,
         why: Error<E>,
     ) -> Result<Self::Future, Error<E>> {
-        let verdict = Errors::elsewhere().classify(Err::<&T, _>(&why));
-        let is_allowed =
-            idempotency == Idempotency::Safe || matches!(verdict, Verdict::Unsent { .. });
-        match request.filter(|_| is_allowed) {
+        let is_unsent = why.is_rejection() || matches!(why, Error::Timeout(TimeLimit::Connect));
+        match request.filter(|_| is_unsent || idempotency == Idempotency::Safe) {
             Some(request) => Ok(Attempt::when_ready(self.service.clone(), request)),
             None => Err(why),
         }
