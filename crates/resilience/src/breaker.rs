@@ -41,8 +41,8 @@
 //! over. The constants are those of resilience4j (a share opens when it is *reached*; a call is slow when it takes
 //! *longer* than the limit; trials begin *after* the wait), which its recorded traces check.
 //!
-//! What it costs: a closed circuit is one load and one short lock a call, whatever the window; nothing is allocated. A
-//! rejection takes no lock.
+//! What it costs: a closed circuit is one load and one short lock a call, whatever the window; nothing is allocated. The clock is
+//! read only where the policy counts slow calls, or calls by time. A rejection takes no lock.
 
 #[cfg(feature = "tower")]
 mod call;
@@ -134,13 +134,18 @@ pub struct Ticket {
     generation: u32,
     /// Which trial it is; 0 of a closed circuit.
     trial: u32,
-    started: Moment,
+    /// `None` where nobody asks how long the call takes.
+    started: Option<Moment>,
     mark: Mark,
 }
 
 impl Ticket {
-    const fn uncounted(generation: u32, started: Moment) -> Self {
-        Self { generation, trial: 0, started, mark: Mark::NOWHERE }
+    const fn untimed(generation: u32) -> Self {
+        Self { generation, trial: 0, started: None, mark: Mark::NOWHERE }
+    }
+
+    fn took(&self, now: Moment) -> Duration {
+        self.started.map_or(Duration::ZERO, |it| now - it)
     }
 }
 
@@ -186,18 +191,30 @@ impl Breaker {
 
     /// Asks to make one call.
     pub fn admit(&self, now: Moment) -> Result<Ticket, Rejected> {
+        self.admit_by(|| now)
+    }
+
+    /// The same, by a clock that is asked only where the time matters: to read it costs more than all else here.
+    fn admit_by(&self, clock: impl Fn() -> Moment) -> Result<Ticket, Rejected> {
         let word = self.shared.word();
         let answer = match word.state {
-            State::Closed | State::MetricsOnly => match self.shared.running.begin(now) {
-                Some(mark) => {
-                    let generation = word.generation;
-                    return Ok(Ticket { generation, trial: 0, started: now, mark });
+            State::Closed | State::MetricsOnly if !word.is_timed => {
+                return Ok(Ticket::untimed(word.generation));
+            }
+            State::Closed | State::MetricsOnly => {
+                let now = clock();
+                match self.shared.running.begin(now) {
+                    Some(mark) => {
+                        let (generation, started) = (word.generation, Some(now));
+                        return Ok(Ticket { generation, trial: 0, started, mark });
+                    }
+                    None => self.change(|core, events| core.admit(&self.shared, now, events)),
                 }
-                None => self.change(|core, events| core.admit(&self.shared, now, events)),
-            },
-            State::Disabled => return Ok(Ticket::uncounted(word.generation, now)),
+            }
+            State::Disabled => return Ok(Ticket::untimed(word.generation)),
             State::ForcedOpen => Err(None),
             State::Open | State::HalfOpen => {
+                let now = clock();
                 let until = self.shared.until();
                 if word.permits == 0 && nanos(now) <= until {
                     Err(Some(Moment::at(Duration::from_nanos(until))))
@@ -214,12 +231,21 @@ impl Breaker {
 
     /// Tells how an admitted call went, that ends now.
     pub fn record(&self, now: Moment, ticket: Ticket, outcome: Outcome) {
-        let took = now - ticket.started;
-        self.record_after(now, ticket, outcome, took);
+        self.record_by(|| now, ticket, outcome);
+    }
+
+    /// The same, by a clock that is asked only where the time matters.
+    fn record_by(&self, clock: impl Fn() -> Moment, ticket: Ticket, outcome: Outcome) {
+        // Not under the lock, where it can be known here that it matters.
+        let now = self.shared.word().is_timed.then(&clock);
+        let took = now.map_or(Duration::ZERO, |it| ticket.took(it));
+        let now = || now.unwrap_or_else(&clock);
+        self.change(|core, events| core.record(&self.shared, now, ticket, outcome, took, events));
     }
 
     /// Tells how an admitted call went, that took so long by somebody else's clock.
     pub fn record_after(&self, now: Moment, ticket: Ticket, outcome: Outcome, took: Duration) {
+        let now = || now;
         self.change(|core, events| core.record(&self.shared, now, ticket, outcome, took, events));
     }
 
@@ -232,9 +258,9 @@ impl Breaker {
     /// Gives back the leave of a call that was cancelled now. One that was slow by then counts as failed and slow; any
     /// other counts as nothing.
     pub fn abandon(&self, now: Moment, ticket: Ticket) {
-        let took = now - ticket.started;
+        let took = ticket.took(now);
         self.change(|core, events| match core.policy().is_slow(took) {
-            true => core.record(&self.shared, now, ticket, Outcome::Failure, took, events),
+            true => core.record(&self.shared, || now, ticket, Outcome::Failure, took, events),
             false => core.release(&self.shared, ticket),
         });
     }
@@ -270,7 +296,7 @@ impl Breaker {
 
     /// Takes another policy, from the next call on. State, generation and the outcomes in the window stay: of the latest
     /// calls as many as the new window has room for, of buckets each at its time. A wait that has begun stays as long as it
-    /// was.
+    /// was. A call that began when nobody asked how long calls take is not slow, however long it takes.
     pub fn reload(&self, now: Moment, policy: Policy) -> Result<(), PolicyError> {
         self.lock().reload(&self.shared, now, policy)
     }
@@ -304,7 +330,7 @@ impl Breaker {
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
-        // Nothing under the lock calls what others wrote, or leaves things half done.
+        // Nothing under the lock calls what others wrote, but for a clock, or leaves things half done.
         self.core.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -1,7 +1,15 @@
 //! Call: a breaker around a future, by tokio's clock.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use evenkeel_units::Moment;
+use pin_project_lite::pin_project;
+
 use super::{Breaker, Errors, Judge, Permit};
 use crate::{Error, time};
+
+type Clock = fn() -> Moment;
 
 impl Breaker {
     /// Asks to make one call, by tokio's clock.
@@ -22,29 +30,77 @@ impl Breaker {
     /// assert!(matches!(answer, Err(Error::Open { retry_after: Some(_) })));
     /// # Ok(()) }
     /// ```
-    pub async fn call<T, E, F>(&self, make: impl FnOnce() -> F) -> Result<T, Error<E>>
+    pub fn call<T, E, F>(
+        &self,
+        make: impl FnOnce() -> F,
+    ) -> impl Future<Output = Result<T, Error<E>>>
     where
         F: Future<Output = Result<T, Error<E>>>,
     {
-        self.call_judged(make, Errors).await
+        self.call_judged(make, Errors)
     }
 
     /// The same, where `judge` says what an answer says of the neighbour.
-    pub async fn call_judged<T, E, F>(
+    pub fn call_judged<T, E, F>(
         &self,
         make: impl FnOnce() -> F,
         judge: impl Judge<T, E>,
-    ) -> Result<T, Error<E>>
+    ) -> impl Future<Output = Result<T, Error<E>>>
     where
         F: Future<Output = Result<T, Error<E>>>,
     {
-        let permit = match self.enter() {
-            Ok(permit) => permit,
-            Err(rejected) => return Err(rejected.into_error(time::now())),
+        Call { breaker: self, make: Some(make), judge, future: None, permit: None }
+    }
+}
+
+pin_project! {
+    /// A call on its way. As it is written out, the permit of one that is answered at once lies on the stack alone: an `async`
+    /// block would carry it through the future, which costs more than the circuit does.
+    struct Call<'a, M, F, J> {
+        breaker: &'a Breaker,
+        make: Option<M>,
+        judge: J,
+        #[pin]
+        future: Option<F>,
+        // After the future: what was cancelled is over before it is counted.
+        permit: Option<Permit<&'a Breaker, Clock>>,
+    }
+}
+
+impl<T, E, M, F, J> Future for Call<'_, M, F, J>
+where
+    M: FnOnce() -> F,
+    F: Future<Output = Result<T, Error<E>>>,
+    J: Judge<T, E>,
+{
+    type Output = Result<T, Error<E>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let permit = match this.make.take() {
+            None => this.permit.take(),
+            Some(make) => match Permit::ask(*this.breaker, time::now as Clock) {
+                Ok(permit) => {
+                    this.future.set(Some(make()));
+                    Some(permit)
+                }
+                Err(rejected) => return Poll::Ready(Err(rejected.into_error(time::now()))),
+            },
         };
-        let answer = make().await;
-        permit.end(judge.judge(&answer));
-        answer
+        let (Some(permit), Some(future)) = (permit, this.future.as_mut().as_pin_mut()) else {
+            unreachable!("a future is not polled after it was ready")
+        };
+        match future.poll(context) {
+            Poll::Ready(answer) => {
+                permit.end(this.judge.judge(&answer));
+                this.future.set(None);
+                Poll::Ready(answer)
+            }
+            Poll::Pending => {
+                *this.permit = Some(permit);
+                Poll::Pending
+            }
+        }
     }
 }
 

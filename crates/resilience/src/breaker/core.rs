@@ -25,7 +25,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(policy: &Policy) -> Self {
         Self {
-            word: AtomicU64::new(Word::CLOSED.pack()),
+            word: AtomicU64::new(Word::closed(policy.is_timed()).pack()),
             until: AtomicU64::new(0),
             running: Running::new(limit_while_running(policy)),
         }
@@ -128,9 +128,10 @@ impl Core {
                     }
                 }
                 let mark = shared.running.begin(now).unwrap_or(Mark::NOWHERE);
-                Ok(Ticket { generation: word.generation, trial: 0, started: now, mark })
+                let started = Some(now);
+                Ok(Ticket { generation: word.generation, trial: 0, started, mark })
             }
-            State::Disabled => Ok(Ticket::uncounted(word.generation, now)),
+            State::Disabled => Ok(Ticket::untimed(word.generation)),
             State::ForcedOpen => Err(None),
             State::Open => {
                 let until = Moment::at(Duration::from_nanos(shared.until()));
@@ -170,7 +171,7 @@ impl Core {
         Ok(Ticket {
             generation: word.generation,
             trial: self.trial,
-            started: now,
+            started: Some(now),
             mark: Mark::NOWHERE,
         })
     }
@@ -187,11 +188,11 @@ impl Core {
         self.policy.trials.max_wait.map(|it| self.since + it)
     }
 
-    /// Takes the outcome of a call.
+    /// Takes the outcome of a call that ends now, which is asked for where it matters.
     pub(super) fn record(
         &mut self,
         shared: &Shared,
-        now: Moment,
+        now: impl Fn() -> Moment,
         ticket: Ticket,
         outcome: Outcome,
         took: Duration,
@@ -200,38 +201,49 @@ impl Core {
         shared.running.end(ticket.mark, &mut self.overdue);
         let word = shared.word();
         let (failed, slow) = (outcome == Outcome::Failure, self.policy.is_slow(took));
-        let is_counted = word.generation == ticket.generation
-            && match word.state {
-                State::Closed | State::MetricsOnly => true,
-                State::HalfOpen => self.take_trial(ticket.trial),
-                State::Disabled | State::Open | State::ForcedOpen => false,
-            };
-        if !is_counted {
-            self.late += u64::from(word.state != State::Disabled);
-            return;
-        }
-        match failed {
-            true => self.failed += 1,
-            false => self.succeeded += 1,
-        }
-        self.slow += u64::from(slow);
-        if word.state == State::HalfOpen {
-            self.tried.add(failed, slow);
-            if let Some(reason) = self.reason_to_open_again(now) {
-                self.open(shared, now, reason, events);
-            } else if self.tried.total >= self.policy.trials_to_decide() {
-                let reason = Reason::Recovered { counts: self.tried };
-                self.enter(shared, State::Closed, 0, now, reason, events);
+        let is_of_now = word.generation == ticket.generation;
+        if !is_of_now || !matches!(word.state, State::Closed | State::MetricsOnly) {
+            let is_trial = is_of_now && word.state == State::HalfOpen;
+            if is_trial && self.take_trial(ticket.trial) {
+                self.record_trial(shared, now(), failed, slow, events);
+            } else {
+                self.late += u64::from(word.state != State::Disabled);
             }
             return;
         }
+        self.count(failed, slow);
         self.consecutive = if failed { self.consecutive.saturating_add(1) } else { 0 };
-        let counts = self.window.record(now, failed, slow);
+        let counts = self.window.record(&now, failed, slow);
         if word.state == State::Closed
             && let Some(reason) = self.reason_to_open(counts)
         {
-            self.open(shared, now, reason, events);
+            self.open(shared, now(), reason, events);
         }
+    }
+
+    #[cold]
+    fn record_trial(
+        &mut self,
+        shared: &Shared,
+        now: Moment,
+        failed: bool,
+        slow: bool,
+        events: &mut Events,
+    ) {
+        self.count(failed, slow);
+        self.tried.add(failed, slow);
+        if let Some(reason) = self.reason_to_open_again(now) {
+            self.open(shared, now, reason, events);
+        } else if self.tried.total >= self.policy.trials_to_decide() {
+            let reason = Reason::Recovered { counts: self.tried };
+            self.enter(shared, State::Closed, 0, now, reason, events);
+        }
+    }
+
+    fn count(&mut self, failed: bool, slow: bool) {
+        self.succeeded += u64::from(!failed);
+        self.failed += u64::from(failed);
+        self.slow += u64::from(slow);
     }
 
     /// Takes back what was handed out for a call that has no outcome.
@@ -286,6 +298,7 @@ impl Core {
     }
 
     /// Gives the end of the wait.
+    #[cold]
     fn open(
         &mut self,
         shared: &Shared,
@@ -313,6 +326,7 @@ impl Core {
         }
     }
 
+    #[cold]
     fn enter(
         &mut self,
         shared: &Shared,
@@ -362,6 +376,7 @@ impl Core {
         }
         let more = (policy.trials.permits as usize).saturating_sub(self.trials.len());
         self.trials.reserve(more);
+        shared.set(Word { is_timed: policy.is_timed(), ..shared.word() });
         self.policy = policy;
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! Guard: a permit that gives itself back.
 
 use std::ops::Deref;
-use std::time::Duration;
 
 use evenkeel_units::Moment;
 
@@ -28,9 +27,9 @@ where
 }
 
 impl<B: Deref<Target = Breaker>, C: Fn() -> Moment> Permit<B, C> {
-    /// Asks a breaker to make one call. `clock` is asked now, and when the call ends.
+    /// Asks a breaker to make one call. `clock` is asked now, and when the call ends, where the time matters.
     pub fn ask(breaker: B, clock: C) -> Result<Self, Rejected> {
-        let ticket = Some(breaker.admit(clock())?);
+        let ticket = Some(breaker.admit_by(&clock)?);
         Ok(Self { breaker, ticket, clock })
     }
 
@@ -53,15 +52,9 @@ impl<B: Deref<Target = Breaker>, C: Fn() -> Moment> Permit<B, C> {
     pub fn end(mut self, outcome: Option<Outcome>) {
         let Some(ticket) = self.ticket.take() else { return };
         match outcome {
-            Some(outcome) => self.breaker.record((self.clock)(), ticket, outcome),
+            Some(outcome) => self.breaker.record_by(&self.clock, ticket, outcome),
             None => self.breaker.release(ticket),
         }
-    }
-
-    /// How long the call runs.
-    pub fn elapsed(&self) -> Duration {
-        let started = self.ticket.as_ref().map(|it| it.started);
-        started.map_or(Duration::ZERO, |it| (self.clock)() - it)
     }
 }
 

@@ -241,6 +241,11 @@ impl Policy {
         self.failures.is_some() || self.slow.is_some()
     }
 
+    /// Whether it matters when calls begin and end.
+    pub(super) fn is_timed(&self) -> bool {
+        self.slow.is_some() || matches!(self.window, Window::Time { .. })
+    }
+
     /// Trials that must have ended to decide.
     pub(super) fn trials_to_decide(&self) -> u32 {
         match self.counts_shares() {

@@ -28,12 +28,15 @@ pub(super) struct Running {
     slots: [AtomicU64; SLOTS],
 }
 
-/// Where a call is counted: the upper half of its slot. Nowhere, if `None`.
+/// Where a call is counted: the upper half of its slot, and which slot that is. Nowhere, if there is no such slot.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mark(Option<(u32, u8)>);
+pub(super) struct Mark {
+    tag: u32,
+    place: u8,
+}
 
 impl Mark {
-    pub(super) const NOWHERE: Self = Self(None);
+    pub(super) const NOWHERE: Self = Self { tag: 0, place: u8::MAX };
 }
 
 impl Running {
@@ -59,7 +62,7 @@ impl Running {
         while found >> 32 == u64::from(tag) {
             match slot.compare_exchange_weak(found, found + 1, Ordering::AcqRel, Ordering::Relaxed)
             {
-                Ok(_) => return Some(Mark(Some((tag, place as u8)))),
+                Ok(_) => return Some(Mark { tag, place: place as u8 }),
                 Err(other) => found = other,
             }
         }
@@ -68,8 +71,8 @@ impl Running {
 
     /// Counts a call that ends. Under the lock of `overdue`.
     pub(super) fn end(&self, mark: Mark, overdue: &mut u32) {
-        let Mark(Some((tag, place))) = mark else { return };
-        let slot = &self.slots[usize::from(place)];
+        let Mark { tag, place } = mark;
+        let Some(slot) = self.slots.get(usize::from(place)) else { return };
         let mut found = slot.load(Ordering::Relaxed);
         while found >> 32 == u64::from(tag) {
             match slot.compare_exchange_weak(

@@ -304,6 +304,40 @@ fn a_panic_counts_as_failed_and_not_as_slow() {
 }
 
 #[test]
+fn a_closed_circuit_asks_for_the_time_only_where_it_matters() {
+    let asked = Cell::new(0);
+    let clock = || {
+        asked.set(asked.get() + 1);
+        at(0)
+    };
+    let by_time = Window::Time { buckets: 2, width: Duration::from_secs(1) };
+    let count = |policy: Policy, outcome: Outcome| {
+        asked.set(0);
+        let breaker = breaker(policy);
+        Permit::ask(&breaker, clock).unwrap().end(Some(outcome));
+        asked.get()
+    };
+    let untimed = Policy { slow: None, ..Policy::default() };
+    assert_eq!(count(untimed.clone(), Outcome::Success), 0);
+    assert_eq!(count(untimed.clone(), Outcome::Failure), 0);
+    assert_eq!(count(Policy::consecutive(1), Outcome::Failure), 1);
+    assert_eq!(count(Policy { window: by_time, ..untimed }, Outcome::Success), 2);
+    assert_eq!(count(Policy::default(), Outcome::Success), 2);
+}
+
+#[test]
+fn a_call_that_began_when_nobody_asked_how_long_calls_take_is_not_slow() {
+    let breaker = breaker(Policy { slow: None, ..Policy::default() });
+    let ticket = breaker.admit(at(0)).unwrap();
+    breaker.reload(at(1), Policy::default()).unwrap();
+    breaker.record(at(100), ticket, Outcome::Success);
+    assert_eq!(breaker.snapshot(at(100)).counts, Counts { total: 1, failed: 0, slow: 0 });
+    let ticket = breaker.admit(at(100)).unwrap();
+    breaker.record(at(200), ticket, Outcome::Success);
+    assert_eq!(breaker.snapshot(at(200)).counts.slow, 1);
+}
+
+#[test]
 fn a_breaker_with_a_window_of_100_calls_takes_less_than_a_kibibyte() {
     let trials = Policy::default().trials.permits as usize * 48;
     assert!(size_of::<Breaker>() + 100usize.div_ceil(32) * 8 + trials <= 1_024);
@@ -401,7 +435,7 @@ proptest! {
                 breaker.release(running.swap_remove(which));
             }
             let older = |than: u64| {
-                running.iter().filter(|it| now - it.started > Duration::from_millis(than)).count()
+                running.iter().filter(|it| it.took(now) > Duration::from_millis(than)).count()
             };
             let found = breaker.snapshot(now).overdue as usize;
             prop_assert!((older(2_500)..=older(2_000)).contains(&found), "{}", found);

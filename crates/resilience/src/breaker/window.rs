@@ -87,23 +87,37 @@ impl Outcomes {
         self.sum
     }
 
-    /// Takes one in, and gives what the window then holds.
-    pub(super) fn record(&mut self, now: Moment, failed: bool, slow: bool) -> Counts {
-        self.advance(now);
+    /// Takes one in, and gives what the window then holds. The time is asked for only where calls are kept by it.
+    pub(super) fn record(
+        &mut self,
+        now: impl FnOnce() -> Moment,
+        failed: bool,
+        slow: bool,
+    ) -> Counts {
+        if matches!(self.kept, Kept::Time { .. }) {
+            self.advance(now());
+        }
         match &mut self.kept {
             Kept::Calls { size, next, bits } => {
-                let (word, shift) = ((*next / 32) as usize, (*next % 32) * 2);
-                let old = bits[word] >> shift & 3;
-                if self.sum.total == *size {
-                    self.sum.take(counts(old));
-                }
-                let new = u64::from(failed) | u64::from(slow) << 1;
-                bits[word] ^= (old ^ new) << shift;
+                let (word, shift) = (&mut bits[(*next / 32) as usize], *next % 32 * 2);
+                let (old, new) = (*word >> shift & 3, u64::from(failed) | u64::from(slow) << 1);
+                *word ^= (old ^ new) << shift;
                 *next = if *next + 1 == *size { 0 } else { *next + 1 };
+                // Not more than the size, a million, so that nothing has to saturate.
+                if self.sum.total == *size {
+                    self.sum.failed -= (old & 1) as u32;
+                    self.sum.slow -= (old >> 1) as u32;
+                } else {
+                    self.sum.total += 1;
+                }
+                self.sum.failed += u32::from(failed);
+                self.sum.slow += u32::from(slow);
             }
-            Kept::Time { place, buckets, .. } => buckets[*place].add(failed, slow),
+            Kept::Time { place, buckets, .. } => {
+                buckets[*place].add(failed, slow);
+                self.sum.add(failed, slow);
+            }
         }
-        self.sum.add(failed, slow);
         self.sum
     }
 
@@ -138,7 +152,7 @@ impl Outcomes {
                 for back in (1..=kept).rev() {
                     let at = (*next + *size - back) % *size;
                     let call = counts(bits[(at / 32) as usize] >> (at % 32 * 2) & 3);
-                    other.record(Moment::START, call.failed > 0, call.slow > 0);
+                    other.record(|| Moment::START, call.failed > 0, call.slow > 0);
                 }
             }
             (Kept::Time { width: old, head, place, buckets }, Kept::Time { .. }) => {
@@ -168,7 +182,8 @@ fn counts(bits: u64) -> Counts {
 
 /// Since the start, in nanoseconds: 584 years of them.
 pub(super) fn nanos(moment: Moment) -> u64 {
-    u64::try_from(moment.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    let elapsed = moment.elapsed();
+    elapsed.as_secs().saturating_mul(1_000_000_000).saturating_add(elapsed.subsec_nanos().into())
 }
 
 #[cfg(test)]
@@ -211,7 +226,7 @@ mod tests {
         fn the_last_calls_count_and_no_others(calls in calls(), size in 1u32..70) {
             let mut window = Outcomes::new(Window::Calls(size));
             for (index, (millis, failed, slow)) in calls.iter().enumerate() {
-                let found = window.record(at(*millis), *failed, *slow);
+                let found = window.record(|| at(*millis), *failed, *slow);
                 let from = (index + 1).saturating_sub(size as usize);
                 prop_assert_eq!(found, naive(calls[from..=index].iter()));
             }
@@ -224,7 +239,7 @@ mod tests {
             let window = Window::Time { buckets, width: Duration::from_millis(width) };
             let mut window = Outcomes::new(window);
             for (index, (millis, failed, slow)) in calls.iter().enumerate() {
-                let found = window.record(at(*millis), *failed, *slow);
+                let found = window.record(|| at(*millis), *failed, *slow);
                 prop_assert_eq!(found, in_time(&calls[..=index], *millis, width, buckets.into()));
             }
             let end = calls.last().map_or(0, |it| it.0) + later;
@@ -235,7 +250,7 @@ mod tests {
         fn another_size_keeps_the_latest_calls(calls in calls(), size in 1u32..70, other in 1u32..70) {
             let mut window = Outcomes::new(Window::Calls(size));
             for it in &calls {
-                window.record(at(it.0), it.1, it.2);
+                window.record(|| at(it.0), it.1, it.2);
             }
             let mut resized = window.resized(Window::Calls(other));
             let from = calls.len().saturating_sub(size.min(other) as usize);
@@ -249,7 +264,7 @@ mod tests {
             let of = |buckets| Window::Time { buckets, width: Duration::from_millis(width) };
             let mut window = Outcomes::new(of(buckets));
             for it in &calls {
-                window.record(at(it.0), it.1, it.2);
+                window.record(|| at(it.0), it.1, it.2);
             }
             let end = calls.last().map_or(0, |it| it.0);
             let found = window.resized(of(other)).counts(at(end));
@@ -260,8 +275,11 @@ mod tests {
     #[test]
     fn a_clock_that_steps_back_counts_in_the_latest_stretch() {
         let mut window = Outcomes::new(Window::Time { buckets: 2, width: Duration::from_secs(1) });
-        window.record(at(5_000), true, false);
-        assert_eq!(window.record(at(1_000), false, true), Counts { total: 2, failed: 1, slow: 1 });
+        window.record(|| at(5_000), true, false);
+        assert_eq!(
+            window.record(|| at(1_000), false, true),
+            Counts { total: 2, failed: 1, slow: 1 }
+        );
         assert_eq!(window.counts(at(7_000)), Counts::default());
     }
 }

@@ -32,10 +32,12 @@ impl State {
     }
 }
 
-/// State in 8 bits, generation in 32, permits in 16.
+/// Whether calls are timed in the highest bits, state in 8, generation in 32, permits in 16.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) state: State,
+    /// Whether the policy asks when calls begin and end.
+    pub(super) is_timed: bool,
     /// Counts the changes of state, so that calls of an earlier one can be told apart. After 4 billion it begins again.
     pub(super) generation: u32,
     /// While half-open: how many calls may still be tried.
@@ -43,10 +45,15 @@ pub(super) struct Word {
 }
 
 impl Word {
-    pub(super) const CLOSED: Self = Self { state: State::Closed, generation: 0, permits: 0 };
+    pub(super) const fn closed(is_timed: bool) -> Self {
+        Self { state: State::Closed, is_timed, generation: 0, permits: 0 }
+    }
 
     pub(super) const fn pack(self) -> u64 {
-        (self.state as u64) << 48 | (self.generation as u64) << 16 | self.permits as u64
+        (self.is_timed as u64) << 56
+            | (self.state as u64) << 48
+            | (self.generation as u64) << 16
+            | self.permits as u64
     }
 
     pub(super) const fn unpack(bits: u64) -> Self {
@@ -58,11 +65,12 @@ impl Word {
             4 => State::HalfOpen,
             _ => State::ForcedOpen,
         };
-        Self { state, generation: (bits >> 16) as u32, permits: bits as u16 }
+        let is_timed = bits >> 56 != 0;
+        Self { state, is_timed, generation: (bits >> 16) as u32, permits: bits as u16 }
     }
 
     /// The word after a change of state.
     pub(super) const fn next(self, state: State, permits: u16) -> Self {
-        Self { state, generation: self.generation.wrapping_add(1), permits }
+        Self { state, generation: self.generation.wrapping_add(1), permits, ..self }
     }
 }
