@@ -1,21 +1,22 @@
-//! Benches: what the load generator, faults, the metric store and a drill cost, against the bars that the project has
-//! set itself.
+//! Benches: what the load generator, faults, the metric store, resilience patterns and a drill cost, against the bars that the
+//! project has set itself.
 //!
 //! A bench is never a test: its numbers belong to a machine and to the quiet around it. Whoever runs one
 //! sees the spread over the rounds and what else the machine did meanwhile.
 //!
 //! ```text
-//! load     the generator, in turns with its peers
-//! faults   the proxy, in turns with its peers, and how strong faults are
-//! metrics  the metric store, in turns with Prometheus and VictoriaMetrics
-//! drill    what conducting a drill costs beside its load
-//! figures  rows of figures, their spread, and their bars
-//! machine  cores, processor time and memory of processes, load and steal
-//! built    programs of the workspace, built for release
-//! cargo    programs of others that Cargo builds
-//! options  how a bench is run
-//! round    what a case measures, again and again
-//! running  programs that run on their cores until they are not needed
+//! load        the generator, in turns with its peers
+//! faults      the proxy, in turns with its peers, and how strong faults are
+//! metrics     the metric store, in turns with Prometheus and VictoriaMetrics
+//! resilience  patterns and health probes, in turns with their peers
+//! drill       what conducting a drill costs beside its load
+//! figures     rows of figures, their spread, and their bars
+//! machine     cores, processor time and memory of processes, load and steal
+//! built       programs of ours, built for release
+//! cargo       programs of others that Cargo builds
+//! options     how a bench is run
+//! round       what a case measures, again and again
+//! running     programs that run on their cores until they are not needed
 //! ```
 
 mod built;
@@ -27,6 +28,7 @@ mod load;
 mod machine;
 mod metrics;
 mod options;
+mod resilience;
 mod round;
 mod running;
 
@@ -44,6 +46,9 @@ use self::options::{Options, Output};
 
 /// The page with the numbers.
 const PAGE: &str = "docs/performance.md";
+
+/// Of which a median means something, unless a bench has more.
+const ROUNDS: usize = 5;
 
 /// What stands around those of a bench in it.
 fn marks(bench: &str) -> [String; 2] {
@@ -63,20 +68,22 @@ struct Found {
 /// Runs a bench; `None` when the arguments mean none. The code is 1 when a bar is missed or open.
 pub(crate) fn run(arguments: &[String]) -> Result<Option<u8>> {
     let Some((which, rest)) = arguments.split_first() else { return Ok(None) };
-    let cases = match which.as_str() {
-        "load" => load::names(),
-        "faults" => faults::names(),
-        "metrics" => metrics::names(),
-        "drill" => Vec::new(),
+    let (cases, rounds) = match which.as_str() {
+        "load" => (load::names(), ROUNDS),
+        "faults" => (faults::names(), ROUNDS),
+        "metrics" => (metrics::names(), ROUNDS),
+        "resilience" => (resilience::names(), resilience::ROUNDS),
+        "drill" => (Vec::new(), ROUNDS),
         _ => return Ok(None),
     };
-    let Some(options) = Options::read(rest, &cases)? else { return Ok(None) };
+    let Some(options) = Options::read(rest, &cases, rounds)? else { return Ok(None) };
     // Before a bench stays on one of them.
     let cores = machine::core_count();
     let found = match which.as_str() {
         "load" => load::run(&options)?,
         "faults" => faults::run(&options)?,
         "metrics" => metrics::run(&options)?,
+        "resilience" => resilience::run(&options)?,
         _ => drill::run()?,
     };
     let text = match options.output {

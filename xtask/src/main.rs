@@ -29,6 +29,8 @@ usage: cargo xtask test [-- ARGUMENTS OF CARGO TEST]   install what the tests ne
                    [--rounds N] [--seconds S] [--quick] [--evenkeel PROGRAM] [--write]
        cargo xtask bench metrics [CASE…]              what samples, queries and objectives cost, and its peers
                    [--rounds N] [--quick] [--evenkeel PROGRAM] [--write]
+       cargo xtask bench resilience [CASE…]           what resilience patterns and probes cost, and their peers
+                   [--rounds N] [--quick] [--write]
        cargo xtask bench drill                        what conducting a drill costs
                    bench takes --output json; its exit code is 1 when a bar is missed";
 

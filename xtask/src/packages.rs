@@ -156,6 +156,12 @@ pub(crate) const VICTORIA_METRICS: &[Package] = &[Package {
     program: "victoria-metrics",
     used_by: "the bench of the metric store, as a peer",
 }];
+/// What counts instructions.
+pub(crate) const VALGRIND: &[Package] = &[Package {
+    name: "valgrind",
+    program: "valgrind",
+    used_by: "the bench of resilience, which counts instructions with its cachegrind",
+}];
 /// What lays faults of packets, and shows them.
 pub(crate) const NETWORK: &[Package] = &[
     Package { name: "iproute2", program: "ip", used_by: "the bench of the faults" },

@@ -22,6 +22,9 @@ use std::path::Path;
 
 use anyhow::Result;
 
+/// What fuzzes, and what has peers to compare with, are workspaces of their own, which take nothing from ours.
+const WORKSPACES_APART: &[&str] = &["benches/", "fuzz/"];
+
 /// A rule does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Violation {
@@ -54,8 +57,8 @@ pub(crate) fn check(root: &Path) -> Result<Vec<Violation>> {
         if Path::new(path).extension().is_some_and(|it| it == "rs") {
             found.extend(source::rules(path, text));
         }
-        // What fuzzes is a workspace of its own.
-        if path.ends_with("Cargo.toml") && path.contains('/') && !path.starts_with("fuzz/") {
+        let is_apart = WORKSPACES_APART.iter().any(|it| path.starts_with(it));
+        if path.ends_with("Cargo.toml") && path.contains('/') && !is_apart {
             found.extend(manifest::rules(path, text));
         }
         if path.starts_with("changes/") {

@@ -22,6 +22,8 @@ pub(super) struct Row {
 pub(super) enum Unit {
     /// A number of things.
     Count,
+    /// Seconds, shown as nanoseconds.
+    Nanos,
     /// Seconds, shown as microseconds.
     Micros,
     /// Seconds, shown as milliseconds.
@@ -114,6 +116,7 @@ impl Unit {
     fn show(self, value: f64) -> String {
         match self {
             Self::Count => format!("{value:.0}"),
+            Self::Nanos => format!("{:.1} ns", value * 1e9),
             Self::Micros => format!("{:.1} µs", value * 1e6),
             Self::Millis => format!("{:.2} ms", value * 1e3),
             Self::Percent => format!("{:.2} %", value * 1e2),

@@ -4,9 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// Of which a median means something.
-const ROUNDS: usize = 5;
-
 /// Of a load, unless a case needs more.
 const SECONDS: u32 = 5;
 
@@ -40,11 +37,16 @@ pub(super) enum Output {
 }
 
 impl Options {
-    /// Reads the arguments behind the name of a bench that has such `cases`; `None` when they mean nothing.
-    pub(super) fn read(arguments: &[String], cases: &[&str]) -> Result<Option<Self>> {
+    /// Reads the arguments behind the name of a bench that has such `cases` and takes so many `rounds` unless told; `None` when
+    /// they mean nothing.
+    pub(super) fn read(
+        arguments: &[String],
+        cases: &[&str],
+        rounds: usize,
+    ) -> Result<Option<Self>> {
         let mut options = Self {
             cases: Vec::new(),
-            rounds: ROUNDS,
+            rounds,
             seconds: SECONDS,
             minutes: None,
             quick: false,
@@ -105,11 +107,11 @@ mod tests {
 
     fn read(line: &str) -> Result<Option<Options>> {
         let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
-        Options::read(&words, &["h1-128", "h2c"])
+        Options::read(&words, &["h1-128", "h2c"], 5)
     }
 
     #[test]
-    fn five_rounds_of_the_usual_cases_and_text_unless_asked_otherwise() {
+    fn the_usual_rounds_of_the_usual_cases_and_text_unless_asked_otherwise() {
         let usual = read("").unwrap().unwrap();
         assert_eq!((usual.rounds, usual.seconds, usual.output), (5, 5, Output::Text));
         assert_eq!((usual.cases.len(), usual.minutes, usual.write), (0, None, false));
@@ -135,6 +137,6 @@ mod tests {
             assert!(read(line).is_err(), "{line}");
         }
         let words = ["h1-128".to_owned()];
-        assert_eq!(Options::read(&words, &[]).unwrap(), None);
+        assert_eq!(Options::read(&words, &[], 5).unwrap(), None);
     }
 }
