@@ -64,7 +64,6 @@ use crate::sync::{Mutex, MutexGuard};
 mod enter;
 #[cfg(feature = "tower")]
 mod pool;
-mod queue;
 mod wait;
 mod word;
 
@@ -74,7 +73,7 @@ pub use enter::Enter;
 pub use pool::Pool;
 pub use wait::Waiter;
 
-use queue::Queue;
+use crate::queue::Queue;
 use word::Word;
 
 /// How many calls, and how many that wait.

@@ -1,18 +1,19 @@
-//! Layers of tower: the patterns around any `tower_service::Service`, without a box and without a task.
+//! Layers of tower: the patterns around any `tower_service::Service`, without a box and without a task but for what the stale cache asks anew.
 //!
 //! ```text
-//! adaptive   AdaptiveLayer: a bulkhead that finds its own size
-//! base       Base: the service itself, whose errors become `Error::Inner`
-//! breaker    Breaker: a circuit, which stops calls to what keeps failing
-//! bulkhead   BulkheadService: only so many calls at once, and only so many that wait
-//! failover   FailoverService: calls go to the active one of several services
-//! fallback   FallbackService: what fails is asked for in a second way
-//! hedge      HedgeService: what takes long is asked for a second time
-//! gate       GateFuture: what those that ask for leave have in common: wait for it, then call
-//! limit      LimitService: so many calls a second, evenly, with a burst
-//! retry      RetryService: what fails is tried again
-//! shed       ShedService: under overload, what matters less gives way first
-//! timeout    TimeoutService: what takes too long ends
+//! base          Base: the service itself, whose errors become `Error::Inner`
+//! adaptive      AdaptiveLayer: a bulkhead that finds its own size
+//! breaker       Breaker: a circuit, which stops calls to what keeps failing
+//! bulkhead      BulkheadService: only so many calls at once, and only so many that wait
+//! failover      FailoverService: calls go to the active one of several services
+//! fallback      FallbackService: what fails is asked for in a second way
+//! gate          GateFuture: what those that ask for leave have in common: wait for it, then call
+//! hedge         HedgeService: what takes long is asked for a second time
+//! limit         LimitService: so many calls a second, evenly, with a burst
+//! retry         RetryService: what fails is tried again
+//! shed          ShedService: under overload, what matters less gives way first
+//! stale_cache   StaleCacheService: what is known is answered, whether or not the service can be asked
+//! timeout       TimeoutService: what takes too long ends
 //! ```
 //!
 //! Every layer takes a service that fails with [`Error<E>`](crate::Error) and gives one that fails with the same, so that a
@@ -30,6 +31,7 @@ mod hedge;
 mod limit;
 mod retry;
 mod shed;
+mod stale_cache;
 mod timeout;
 
 pub use adaptive::{AdaptiveLayer, MeasuredFuture, MeasuredService};
@@ -44,4 +46,5 @@ pub use hedge::{HedgeFuture, HedgeLayer, HedgeService};
 pub use limit::{LimitFuture, LimitLayer, LimitService};
 pub use retry::{Cloned, Repeat, RetryFuture, RetryLayer, RetryService};
 pub use shed::{Never, ShedFuture, ShedLayer, ShedService};
+pub use stale_cache::{StaleCacheFuture, StaleCacheLayer, StaleCacheService};
 pub use timeout::{TimeoutFuture, TimeoutLayer, TimeoutService};

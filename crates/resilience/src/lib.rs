@@ -16,7 +16,7 @@
 //! deadline     Deadlines: how long a call may take, as a whole and in its parts; gather: what came in time
 //! hedge        Hedge: who waits longer than most asks a second time, within a budget
 //! fallback     Fallback: something less good than the answer, and better than none
-//! stale_cache  StaleCache: yesterday's answer is better than none, up to a point
+//! stale_cache  StaleCache: yesterday's answer is better than none, up to a point; many who ask at once are one who asks
 //! failover     Failover: calls go to the active member; another takes over when it fails, and the way back is said by hand
 //! watch        Watch: asks endpoints in the background, and finds out when one fails or heals
 //! pipeline     Pipeline: all of these around one call, in their order; lint: what is wrong with another
@@ -26,31 +26,49 @@
 //! Every `call` takes a future of `Result<T, Error<E>>` and gives the same, so that patterns nest without nesting their errors;
 //! an error of the call itself goes in by `?`, or `map_err(Error::Inner)`.
 //!
-//! A call through three of them, in the order in which they belong:
+//! A call with limits of time, two more attempts where they help, and a circuit that stops them where they do not:
+//!
+//! ```
+//! # #[cfg(feature = "tower")]
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use evenkeel_resilience::layer::{BreakerLayer, RetryLayer};
+//! use evenkeel_resilience::{Breaker, Deadlines, Error, Pipeline, Retry, breaker, deadline, retry};
+//!
+//! let prices = Pipeline::new()
+//!     .deadlines(Arc::new(Deadlines::try_new(deadline::Limits::default())?))
+//!     .retry(RetryLayer::new(Arc::new(Retry::try_new(retry::Policy::default())?)))
+//!     .breaker(BreakerLayer::new(Arc::new(Breaker::try_new(breaker::Policy::consecutive(3))?)));
+//!
+//! let refused = || async { Err::<u32, _>("connection refused") };
+//! assert_eq!(prices.call(refused).await, Err(Error::Inner("connection refused")));
+//! // Three attempts have failed, which is enough for everybody.
+//! assert!(matches!(prices.call(refused).await, Err(Error::Open { .. })));
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "tower"))]
+//! # fn main() {}
+//! ```
+//!
+//! The same machine without a runtime, told the time and what happened:
 //!
 //! ```
 //! use std::time::Duration;
-//! use evenkeel_resilience::{breaker, retry, stale_cache::{Lookup, StaleCache}};
+//! use evenkeel_resilience::breaker::{Breaker, Outcome, Policy};
 //! use evenkeel_units::Moment;
 //!
-//! let mut cache = StaleCache::new(Duration::from_secs(5), Duration::from_secs(600), 1_000);
-//! let breaker = breaker::Breaker::try_new(breaker::Policy::default())?;
-//! let budget = retry::RetryBudget::new(retry::BudgetPolicy::default());
-//!
+//! let breaker = Breaker::try_new(Policy::consecutive(1))?;
 //! let now = Moment::at(Duration::from_secs(1));
-//! if !matches!(cache.look(now, &"alice"), Lookup::Fresh(_)) {
-//!     budget.deposit();
-//!     let ticket = breaker.admit(now)?;
-//!     // … the call itself happens out here, under a timeout …
-//!     breaker.record(now, ticket, breaker::Outcome::Success);
-//!     cache.insert(now, "alice", "a red kettle");
-//! }
-//! assert!(matches!(cache.look(now, &"alice"), Lookup::Fresh(&"a red kettle")));
+//! let ticket = breaker.admit(now)?;
+//! breaker.record(now, ticket, Outcome::Failure);
+//! assert!(breaker.admit(now + Duration::from_secs(1)).is_err());
+//! assert!(breaker.admit(now + Duration::from_secs(6)).is_ok());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Deliberately absent, so far: balancing and failover; policies from YAML; single flight in the
-//! cache, which still takes `&mut self`.
+//! Deliberately absent: state that several processes share, as a circuit is what *one* client has seen; a general cache, which
+//! evicts by more than age and room; discovery of endpoints; faults on purpose, which are the fault engine's.
 //!
 //! [`Moment`]: evenkeel_units::Moment
 
@@ -61,6 +79,7 @@ pub mod deadline;
 mod error;
 pub mod failover;
 pub mod fallback;
+mod flight;
 pub mod hedge;
 #[cfg(feature = "http")]
 mod http;
@@ -68,6 +87,7 @@ mod http;
 pub mod layer;
 pub mod limit;
 pub mod pipeline;
+mod queue;
 pub mod retry;
 pub mod shed;
 pub mod stale_cache;

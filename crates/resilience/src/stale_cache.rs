@@ -1,219 +1,413 @@
-//! Stale cache: yesterday's answer is better than none, up to a point.
+//! Stale cache: yesterday's answer is better than none, up to a point; and many who ask at once are one who asks.
 //!
 //! ```text
-//!  age     0 ────────── ttl ─────────────────── stale ttl ─────────▶
-//!          │   Fresh     │        Stale            │     Missing
-//!          │ use it,     │ ask the owner first;    │ nothing to fall
-//!          │ do not ask  │ use it if that fails    │ back on
+//!  age  0 ──────── ttl ───────── + stale while revalidate ───── + stale if error ─────▶
+//!       │  fresh    │         stale         │        in need         │      over
+//!       │ use it,   │ use it, and one       │ ask; use it            │ ask
+//!       │ don't ask │ caller asks anew      │ if that fails          │
 //! ```
 //!
-//! For answers that age gracefully (recommendations, profiles, prices for display). Not for what must
-//! be right or absent, such as stock at the moment of sale, balances or permissions.
+//! However many callers want the same key at once, one asks, and the others wait for what it gets, answer or error. If the one
+//! who asks is cancelled or panics, the next of them asks. A call that failed is remembered for a while, so that what is broken or
+//! missing is not asked again by each.
 //!
-//! What it holds is bounded: beyond the capacity the entry that was used longest ago makes room. A
-//! slow fetch that began before the entry it would replace does not overwrite it, because the age of
-//! an answer is counted from when it was *asked for*, which is never later than when it was true.
+//! **When to use it.** For answers that age gracefully and are asked for often: recommendations, profiles, prices for display, the
+//! rights of a token where its owner accepts some seconds. It is what keeps reads up while the neighbour is down, and the neighbour
+//! up when all caches are cold.
+//!
+//! **When not.** For what must be right or absent (stock at the moment of sale, balances), for answers that differ by caller unless the
+//! caller is part of the key, and for what is rarely asked for twice.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use evenkeel_resilience::{Error, stale_cache::{Policy, StaleCache}};
+//!
+//! # #[cfg(feature = "tower")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let profiles: Arc<StaleCache<String, Arc<str>>> = Arc::new(StaleCache::try_new(Policy::default())?);
+//!
+//! let asked = profiles.call("alice", || async { Ok(Arc::from("likes kettles")) }).await;
+//! let known = profiles.call("alice", || async { Err(Error::Inner(())) }).await;
+//! assert_eq!(asked, known);
+//! assert_eq!(profiles.snapshot().fresh, 1);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "tower"))]
+//! # fn main() {}
+//! ```
+//!
+//! **Who asks anew.** With [`get_with`](StaleCache::get_with) and in the [layer](crate::layer::StaleCacheLayer), a task that is
+//! spawned on the runtime of the caller; nobody waits for it. With [`call`](StaleCache::call), which borrows what it likes and spawns
+//! nothing, the first caller that finds the answer stale, who waits; all others are served meanwhile. Either way a call ends after
+//! [`call_max`](Policy::call_max) at the latest, and gets no deadline from those who wait for it.
+//!
+//! **Errors.** That of the call, to all who waited for it, if there is no answer that may be used in need. So errors are cloned: put
+//! one that is no `Clone` into an `Arc`, or keep less of it (`E` is `()` if it is not named). Values are cloned under a lock: let them be
+//! small, or an `Arc`.
+//!
+//! **How it works.** Keys are spread by their hash over up to 64 shards with a lock each, which is held for the look-up alone. A fresh
+//! hit hashes the key, takes the lock, compares the key and clones the value; it allocates nothing. The hash is [SipHash-1-3](SipKeys)
+//! with a key of its own, so that nobody who chooses keys can make them collide; [`with_hasher`] takes another where keys are
+//! ours. What it holds is bounded: a full shard gives up what was not used since the hand of its clock came by
+//! last (second chance), which costs a hit one byte and keeps what is used from what is asked for once. As keys spread by
+//! chance, a cache of many shards begins to do so when it is a few per cent short of full.
+//!
+//! A slow call that began before the answer it would replace does not replace it, nor does one that began before its key was
+//! [removed](StaleCache::remove).
+//!
+//! Sources: RFC 5861 (stale-while-revalidate, stale-if-error); [`Policy::early_refresh`] names that of the early refresh.
+//!
+//! [`with_hasher`]: StaleCache::with_hasher
 
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use evenkeel_units::Moment;
+use evenkeel_units::{Moment, Seed};
 
-/// What the cache has under a key.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Lookup<'a, V> {
-    /// Young enough to be used without asking.
-    Fresh(&'a V),
-    /// To be used only if its owner cannot be asked.
+use crate::Error;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
+
+#[cfg(feature = "tower")]
+mod call;
+mod entries;
+mod lead;
+mod policy;
+mod shard;
+mod sip;
+
+#[cfg(feature = "tower")]
+pub(crate) use call::Run;
+pub use lead::{Follower, Lead, Outcome};
+pub use policy::{Policy, PolicyError};
+pub use shard::Snapshot;
+pub use sip::{SipHasher, SipKeys};
+
+use entries::Standing;
+use policy::{Ages, nanos};
+use shard::Shard;
+
+/// An answer, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer<V> {
+    /// What was answered.
+    pub value: V,
+    /// How it was come by.
+    pub origin: Origin,
+    /// How long ago it was asked for.
+    pub age: Duration,
+}
+
+/// How an answer was come by.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Origin {
+    /// It was kept, and is fresh.
+    Fresh,
+    /// It was kept, and is stale, which is good enough.
+    Stale,
+    /// It was kept, and is used as asking failed.
+    StaleIfError,
+    /// It was asked for just now.
+    Asked,
+}
+
+/// What there is under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lookup<V, E = ()> {
+    /// To be used without asking.
+    Fresh(V),
+    /// To be used, but to be asked for anew.
     Stale {
         /// The last known answer.
-        value: &'a V,
-        /// How old it is.
+        value: V,
+        /// How long ago it was asked for.
         age: Duration,
     },
-    /// Nothing, or nothing young enough.
+    /// To be used only if asking fails.
+    StaleIfError {
+        /// The last known answer.
+        value: V,
+        /// How long ago it was asked for.
+        age: Duration,
+    },
+    /// Nothing, and asking just failed.
+    Failed(Error<E>),
+    /// Nothing that could be used.
     Missing,
 }
 
-/// A bounded cache that tells fresh from stale.
+/// What a caller is to do.
+#[must_use = "who is given a lead has to ask"]
 #[derive(Debug)]
-pub struct StaleCache<K, V> {
-    ttl: Duration,
-    stale_ttl: Duration,
-    capacity: usize,
-    entries: BTreeMap<K, Entry<V>>,
-    /// Keys by the number of their last use, the longest unused first.
-    by_use: BTreeMap<u64, K>,
-    uses: u64,
+pub enum Asked<K, V, E, S> {
+    /// Use this.
+    Answer(Answer<V>),
+    /// Use this; and ask anew, for everybody.
+    Refresh(Answer<V>, Lead<K, V, E, S>),
+    /// Ask, for everybody.
+    Lead(Lead<K, V, E, S>),
+    /// Wait for what another caller gets.
+    Wait(Follower<K, V, E, S>),
+    /// Asking just failed, and there is nothing to fall back on.
+    Failed(Error<E>),
 }
 
-#[derive(Debug)]
-struct Entry<V> {
-    value: V,
-    asked_at: Moment,
-    used: u64,
+/// A bounded cache that tells fresh from stale and makes one call of many. Share it by an `Arc`; see the [module](self).
+pub struct StaleCache<K, V, E = (), S = SipKeys> {
+    /// As many as a power of two.
+    shards: Box<[Padded<K, V, E>]>,
+    hasher: S,
+    /// What chance says, by a number.
+    chance: SipKeys,
+    /// How many numbers were drawn.
+    drawn: AtomicU64,
 }
 
-impl<K: Ord + Clone, V> StaleCache<K, V> {
-    /// A cache whose answers are fresh for `ttl` and usable in need for `stale_ttl` (both counted from
-    /// when they were asked for), and that holds at most `capacity` of them.
-    pub fn new(ttl: Duration, stale_ttl: Duration, capacity: usize) -> Self {
-        let stale_ttl = stale_ttl.max(ttl);
-        let (entries, by_use) = (BTreeMap::new(), BTreeMap::new());
-        Self { ttl, stale_ttl, capacity, entries, by_use, uses: 0 }
+/// No two locks share a cache line, nor a pair of them that is fetched together.
+#[repr(align(128))]
+struct Padded<K, V, E>(Mutex<Shard<K, V, E>>);
+
+/// A shard has at least so many entries, so that by chance few of them overflow before the whole is full.
+const SHARD_MIN: usize = 256;
+const SHARDS_MAX: usize = 64;
+
+impl<K, V, E> StaleCache<K, V, E> {
+    /// By a policy.
+    ///
+    /// # Errors
+    /// When its values do not go together.
+    pub fn try_new(policy: Policy) -> Result<Self, PolicyError> {
+        Self::with_hasher(policy, SipKeys::random())
+    }
+}
+
+impl<K, V, E, S: BuildHasher> StaleCache<K, V, E, S> {
+    /// The same with another hasher. One without a key of its own, however good, is for keys that no stranger chooses: all that
+    /// have one hash are compared with each other under a lock.
+    ///
+    /// # Errors
+    /// When the values do not go together.
+    pub fn with_hasher(policy: Policy, hasher: S) -> Result<Self, PolicyError> {
+        // Processes that were started at once are not to refresh at once; the standard library seeds its maps from the system.
+        let seed = Seed(RandomState::new().build_hasher().finish());
+        Self::seeded(policy, hasher, seed)
     }
 
-    /// What there is for `key`.
-    pub fn look(&mut self, now: Moment, key: &K) -> Lookup<'_, V> {
-        let Some(age) = self.entries.get(key).map(|it| now - it.asked_at) else {
-            return Lookup::Missing;
+    /// The same, with early refreshes that repeat for the same seed.
+    ///
+    /// # Errors
+    /// When the values do not go together.
+    pub fn seeded(policy: Policy, hasher: S, seed: Seed) -> Result<Self, PolicyError> {
+        policy.check()?;
+        let shards = (policy.capacity / SHARD_MIN).clamp(1, SHARDS_MAX);
+        // The power of two below.
+        let shards = 1 << shards.ilog2();
+        let shard = |number| {
+            let capacity = share(policy.capacity, shards, number);
+            Padded(Mutex::new(Shard::new(Ages::of(&policy), capacity)))
         };
-        if age >= self.stale_ttl {
-            self.remove(key);
-            return Lookup::Missing;
+        Ok(Self {
+            shards: (0..shards).map(shard).collect(),
+            hasher,
+            chance: SipKeys::of(seed),
+            drawn: AtomicU64::new(0),
+        })
+    }
+}
+
+impl<K, V, E, S> StaleCache<K, V, E, S> {
+    /// Follows another policy from now on. What is kept stays, as far as there is room, and its age counts by the new times. The number
+    /// of shards stays as well: who expects to need far more room later says so in the beginning.
+    ///
+    /// # Errors
+    /// When its values do not go together; nothing has changed then.
+    pub fn reload(&self, now: Moment, policy: &Policy) -> Result<(), PolicyError> {
+        policy.check()?;
+        for (number, shard) in self.shards.iter().enumerate() {
+            let capacity = share(policy.capacity, self.shards.len(), number);
+            let gone = lock(shard).reload(nanos(now.elapsed()), Ages::of(policy), capacity);
+            drop(gone);
         }
-        self.touch(key);
-        match self.entries.get(key) {
-            Some(entry) if age < self.ttl => Lookup::Fresh(&entry.value),
-            Some(entry) => Lookup::Stale { value: &entry.value, age },
-            None => unreachable!("a key that was just touched is there"),
+        Ok(())
+    }
+
+    /// What it is doing and has done.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut sum = Snapshot::default();
+        for shard in &self.shards {
+            lock(shard).add_to(&mut sum);
         }
+        sum
+    }
+
+    fn lock(&self, hash: u64) -> MutexGuard<'_, Shard<K, V, E>> {
+        // Not the bits by which a table finds its places.
+        lock(&self.shards[(hash >> 32) as usize & (self.shards.len() - 1)])
+    }
+
+    /// By how much earlier an answer is due whose call took so long.
+    fn early_by(&self, ages: &Ages, took: u64) -> u64 {
+        match ages.early > 0.0 {
+            true => {
+                let number = self.drawn.fetch_add(1, Ordering::Relaxed);
+                ages.early_by(took, self.chance.hash_one(number))
+            }
+            false => 0,
+        }
+    }
+}
+
+impl<K: Hash + Eq, V, E, S: BuildHasher> StaleCache<K, V, E, S> {
+    /// What there is for `key`. Nobody is counted as a caller by that.
+    pub fn look<Q>(&self, now: Moment, key: &Q) -> Lookup<V, E>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+        V: Clone,
+        E: Clone,
+    {
+        let (hash, now) = (self.hasher.hash_one(key), nanos(now.elapsed()));
+        let mut shard = self.lock(hash);
+        let ages = shard.ages;
+        let Some(entry) = shard.entries.get(hash, key) else { return Lookup::Missing };
+        if let Some(kept) = entry.usable(&ages, now) {
+            let (value, age) = (kept.value.clone(), Duration::from_nanos(kept.age(now)));
+            return match kept.standing(&ages, now) {
+                Standing::Fresh | Standing::Due => Lookup::Fresh(value),
+                Standing::Stale => Lookup::Stale { value, age },
+                Standing::IfError | Standing::Over => Lookup::StaleIfError { value, age },
+            };
+        }
+        entry.failure(now).map_or(Lookup::Missing, |it| Lookup::Failed(it.error.clone()))
     }
 
     /// Keeps an answer that was asked for at `asked_at`, unless a younger one is already here.
-    pub fn insert(&mut self, asked_at: Moment, key: K, value: V) {
-        if self.capacity == 0 || self.entries.get(&key).is_some_and(|it| it.asked_at > asked_at) {
-            return;
-        }
-        self.remove(&key);
-        if self.entries.len() >= self.capacity
-            && let Some((_, oldest)) = self.by_use.pop_first()
-        {
-            self.entries.remove(&oldest);
-        }
-        self.uses += 1;
-        self.by_use.insert(self.uses, key.clone());
-        self.entries.insert(key, Entry { value, asked_at, used: self.uses });
+    pub fn insert(&self, asked_at: Moment, key: K, value: V)
+    where
+        K: Clone,
+    {
+        let (hash, asked_at) = (self.hasher.hash_one(&key), nanos(asked_at.elapsed()));
+        let kept = entries::Kept { value, asked_at, early: 0 };
+        let gone = self.lock(hash).keep(asked_at, hash, &key, kept);
+        drop(gone);
     }
 
-    /// How many answers it holds.
-    pub fn len(&self) -> usize {
-        self.entries.len()
+    /// Forgets a key, as after its owner was changed: what is kept, and what a call that is under way will answer, though those
+    /// who already wait for that still get it. Whether there was something.
+    pub fn remove<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hasher.hash_one(key);
+        let mut shard = self.lock(hash);
+        let gone = (shard.entries.remove(hash, key), shard.forget_call(hash, key));
+        drop(shard);
+        gone.0.is_some() || gone.1.is_some()
     }
 
-    /// Whether it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    fn touch(&mut self, key: &K) {
-        if let Some(entry) = self.entries.get_mut(key) {
-            self.uses += 1;
-            if let Some(key) = self.by_use.remove(&entry.used) {
-                self.by_use.insert(self.uses, key);
-            }
-            entry.used = self.uses;
+    /// What a caller is to do who wants `key`: the machine under [`call`](Self::call), for who drives it by hand.
+    pub fn ask<Q>(self: &Arc<Self>, now: Moment, key: &Q) -> Asked<K, V, E, S>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        V: Clone,
+        E: Clone,
+    {
+        let (hash, now) = (self.hasher.hash_one(key), nanos(now.elapsed()));
+        let mut shard = self.lock(hash);
+        match shard.fresh(hash, key, now).map(|kept| shard::answer(kept, Origin::Fresh, now)) {
+            Some(answer) => Asked::Answer(answer),
+            None => self.ask_owner(shard, hash, now, key),
         }
     }
 
-    fn remove(&mut self, key: &K) {
-        if let Some(entry) = self.entries.remove(key) {
-            self.by_use.remove(&entry.used);
+    /// The same where nobody cares how old a fresh answer is.
+    #[cfg(feature = "tower")]
+    #[inline]
+    pub(crate) fn fresh<Q>(self: &Arc<Self>, now: Moment, key: &Q) -> Result<V, Asked<K, V, E, S>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        V: Clone,
+        E: Clone,
+    {
+        let (hash, now) = (self.hasher.hash_one(key), nanos(now.elapsed()));
+        let mut shard = self.lock(hash);
+        match shard.fresh(hash, key, now) {
+            Some(kept) => Ok(kept.value.clone()),
+            None => Err(self.ask_owner(shard, hash, now, key)),
         }
     }
+
+    #[cold]
+    fn ask_owner<Q>(
+        self: &Arc<Self>,
+        mut shard: MutexGuard<'_, Shard<K, V, E>>,
+        hash: u64,
+        now: u64,
+        key: &Q,
+    ) -> Asked<K, V, E, S>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        V: Clone,
+        E: Clone,
+    {
+        let found = shard.found(hash, key, now);
+        let call_max = shard.ages.call_max;
+        match found {
+            shard::Found::Use(answer) => Asked::Answer(answer),
+            shard::Found::Failed(error) => Asked::Failed(error),
+            shard::Found::Refresh(answer, kept) => match shard.call(hash, key) {
+                Some(_) => Asked::Answer(answer),
+                None => {
+                    let call = shard.begin(hash, key.to_owned(), Some(kept));
+                    shard.counts.refreshes += 1;
+                    drop(shard);
+                    Asked::Refresh(answer, Lead::new(Arc::clone(self), call, now, call_max))
+                }
+            },
+            shard::Found::Ask(kept) => match shard.call(hash, key) {
+                Some(call) => {
+                    shard.counts.waits += 1;
+                    let number = call.flight.join();
+                    drop(shard);
+                    Asked::Wait(Follower::new(Arc::clone(self), call, number))
+                }
+                None => {
+                    shard.counts.misses += 1;
+                    let call = shard.begin(hash, key.to_owned(), kept);
+                    drop(shard);
+                    Asked::Lead(Lead::new(Arc::clone(self), call, now, call_max))
+                }
+            },
+        }
+    }
+}
+
+impl<K, V, E, S> fmt::Debug for StaleCache<K, V, E, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StaleCache").field("snapshot", &self.snapshot()).finish_non_exhaustive()
+    }
+}
+
+/// How much of the capacity is that of one shard, so that all together have just that.
+const fn share(capacity: usize, shards: usize, number: usize) -> usize {
+    capacity / shards + (number < capacity % shards) as usize
+}
+
+fn lock<K, V, E>(shard: &Padded<K, V, E>) -> MutexGuard<'_, Shard<K, V, E>> {
+    // What can panic under the lock is the clone of a value and the comparison of keys, and neither leaves anything half done.
+    shard.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn at(second: u64) -> Moment {
-        Moment::at(Duration::from_secs(second))
-    }
-
-    fn cache(capacity: usize) -> StaleCache<u8, u32> {
-        StaleCache::new(Duration::from_secs(10), Duration::from_mins(1), capacity)
-    }
-
-    /// Plays `script` (`<second> put|look <key>`; a put stores the second) and renders the answers.
-    fn play(capacity: usize, script: &str) -> String {
-        let mut cache = cache(capacity);
-        let mut out = Vec::new();
-        for line in script.lines().map(str::trim) {
-            let words: Vec<_> = line.split(' ').collect();
-            let (second, key): (u64, u8) = (words[0].parse().unwrap(), words[2].parse().unwrap());
-            match words[1] {
-                "put" => cache.insert(at(second), key, u32::try_from(second).unwrap()),
-                _ => out.push(match cache.look(at(second), &key) {
-                    Lookup::Fresh(value) => format!("{second} fresh {value}"),
-                    Lookup::Stale { value, age } => format!("{second} stale {value} of {age:?}"),
-                    Lookup::Missing => format!("{second} missing"),
-                }),
-            }
-        }
-        out.join("\n")
-    }
-
-    #[test]
-    fn an_answer_is_fresh_then_stale_then_gone() {
-        assert_eq!(
-            play(4, "0 look 1\n0 put 1\n9 look 1\n10 look 1\n59 look 1\n60 look 1"),
-            "0 missing\n9 fresh 0\n10 stale 0 of 10s\n59 stale 0 of 59s\n60 missing"
-        );
-    }
-
-    #[test]
-    fn the_answer_unused_for_longest_makes_room() {
-        assert_eq!(
-            play(2, "0 put 1\n1 put 2\n2 look 1\n3 put 3\n4 look 1\n4 look 2\n4 look 3"),
-            "2 fresh 0\n4 fresh 0\n4 missing\n4 fresh 3"
-        );
-    }
-
-    #[test]
-    fn a_slow_fetch_does_not_overwrite_a_younger_answer() {
-        assert_eq!(play(2, "5 put 1\n3 put 1\n6 look 1"), "6 fresh 5");
-    }
-
-    proptest! {
-        #[test]
-        fn agrees_with_a_naive_model_and_stays_within_its_capacity(
-            steps in prop::collection::vec((0u64..6, 0u8..6, any::<bool>()), 1..200),
-            capacity in 0usize..5,
-        ) {
-            let mut cache = cache(capacity);
-            // (key, asked at), most recently used last.
-            let mut naive: Vec<(u8, u64)> = Vec::new();
-            let mut now = 0;
-            for (wait, key, is_put) in steps {
-                now += wait;
-                let known = naive.iter().position(|(it, _)| *it == key).map(|it| naive.remove(it));
-                if is_put {
-                    cache.insert(at(now), key, u32::try_from(now).unwrap());
-                    if capacity > 0 {
-                        if naive.len() >= capacity { naive.remove(0); }
-                        naive.push((key, now));
-                    }
-                } else {
-                    let found = known.filter(|(_, asked)| now - asked < 60);
-                    naive.extend(found);
-                    match (cache.look(at(now), &key), found) {
-                        (Lookup::Missing, None) => {}
-                        (Lookup::Fresh(value), Some((_, asked))) => {
-                            prop_assert!(now - asked < 10);
-                            prop_assert_eq!(u64::from(*value), asked);
-                        }
-                        (Lookup::Stale { value, .. }, Some((_, asked))) => {
-                            prop_assert!(now - asked >= 10);
-                            prop_assert_eq!(u64::from(*value), asked);
-                        }
-                        (got, want) => prop_assert!(false, "{got:?} but {want:?}"),
-                    }
-                }
-                prop_assert!(cache.len() <= capacity);
-                prop_assert_eq!(cache.len(), naive.len());
-            }
-        }
-    }
-}
+#[cfg(not(feature = "loom"))]
+mod tests;

@@ -11,3 +11,5 @@ mod breaker;
 mod bulkhead;
 #[path = "loom/failover.rs"]
 mod failover;
+#[path = "loom/stale_cache.rs"]
+mod stale_cache;

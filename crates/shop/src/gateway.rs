@@ -23,12 +23,12 @@ mod page;
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evenkeel_health::{Builder, Policy, Weight};
-use evenkeel_resilience::StaleCache;
+use evenkeel_resilience::stale_cache::{self, StaleCache};
 use evenkeel_units::{Clock, SystemClock};
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -60,7 +60,8 @@ pub(crate) struct Gateway {
     inventory: Neighbour,
     payment: Neighbour,
     recommendations: Neighbour,
-    cache: Mutex<StaleCache<String, Vec<i64>>>,
+    /// Of recommended products, by the path that they are asked for at.
+    cache: Arc<StaleCache<String, Arc<[i64]>>>,
     metrics: Arc<Metrics>,
     clock: SystemClock,
     workers: Semaphore,
@@ -152,11 +153,7 @@ impl Gateway {
             inventory: neighbour(PartName::Inventory, share(100, 64))?,
             payment: neighbour(PartName::Payment, share(150, 32))?,
             recommendations: neighbour(PartName::Recommendations, share(80, 32))?,
-            cache: Mutex::new(StaleCache::new(
-                Duration::from_secs(5),
-                Duration::from_mins(10),
-                4_096,
-            )),
+            cache: Arc::new(recommended_lately()),
             metrics: Arc::clone(&metrics),
             clock,
             workers: Semaphore::new(args.workers.max(1)),
@@ -231,6 +228,21 @@ impl Gateway {
             Err(it) => broken(&it),
         }
     }
+}
+
+/// Recommendations are good for a while, and in need for ten minutes.
+fn recommended_lately() -> StaleCache<String, Arc<[i64]>> {
+    let policy = stale_cache::Policy {
+        capacity: 4_096,
+        ttl: Duration::from_secs(5),
+        // A page says whether its recommendations are live, so that they are asked for before they are called stale; the breaker
+        // keeps us from asking too often.
+        stale_while_revalidate: Duration::ZERO,
+        stale_if_error: Duration::from_mins(10),
+        negative_ttl: Duration::ZERO,
+        ..stale_cache::Policy::default()
+    };
+    StaleCache::try_new(policy).unwrap_or_else(|it| unreachable!("{it}"))
 }
 
 /// The route a path belongs to, for metrics: their labels must not grow with what is asked.

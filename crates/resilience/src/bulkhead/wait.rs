@@ -6,9 +6,9 @@ use std::task::{Poll, Waker};
 
 use evenkeel_units::Moment;
 
-use super::queue::{Answer, Left};
 use super::word::Word;
 use super::{Bulkhead, Permit, Rejected};
+use crate::queue::{Answer, Left};
 use crate::sync::atomic::Ordering;
 
 /// A call that wants a place. Nothing happens until it is polled; dropped, it leaves the queue and loses nobody's wake-up.

@@ -21,3 +21,5 @@ mod oracle;
 mod pipeline;
 #[cfg(feature = "tower")]
 mod shed;
+#[cfg(feature = "tower")]
+mod stale_cache;

@@ -4,8 +4,10 @@
 //! parts at the same time and does without those that fail, saying so in `degraded`; the fragile way
 //! asks one after the other and fails with the first.
 
-use evenkeel_resilience::stale_cache::Lookup;
-use evenkeel_units::Clock;
+use std::sync::Arc;
+
+use evenkeel_resilience::Error;
+use evenkeel_resilience::stale_cache::Origin;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Method, Response, StatusCode};
@@ -25,7 +27,7 @@ struct Products {
 
 /// Recommended products, and where they come from.
 struct Shown {
-    products: Vec<i64>,
+    products: Arc<[i64]>,
     source: &'static str,
 }
 
@@ -48,7 +50,7 @@ pub(super) async fn product(gateway: &Gateway, id: &str) -> Response<Full<Bytes>
             Err(it) => return failed(&gateway.inventory, &it),
         };
         let similar = match ask::<Products>(&gateway.recommendations, &similar_path).await {
-            Ok(found) => Shown { products: found.products, source: "live" },
+            Ok(found) => Shown { products: found.products.into(), source: "live" },
             Err(it) => return failed(&gateway.recommendations, &it),
         };
         (Ok(stock), similar)
@@ -88,7 +90,7 @@ pub(super) async fn recommendations(gateway: &Gateway, user: &str) -> Response<F
     let path = format!("/users/{user}");
     let shown = if gateway.fragile {
         match ask::<Products>(&gateway.recommendations, &path).await {
-            Ok(found) => Shown { products: found.products, source: "live" },
+            Ok(found) => Shown { products: found.products.into(), source: "live" },
             Err(it) => return failed(&gateway.recommendations, &it),
         }
     } else {
@@ -109,30 +111,24 @@ async fn recommended(
     path: &str,
     instead: impl FnOnce() -> (Vec<i64>, &'static str) + Send,
 ) -> Shown {
-    let key = path.to_owned();
-    let asked_at = gateway.clock.now();
-    let mut stale = None;
-    if let Ok(mut cache) = gateway.cache.lock() {
-        match cache.look(asked_at, &key) {
-            Lookup::Fresh(found) => return Shown { products: found.clone(), source: "cache" },
-            Lookup::Stale { value, .. } => stale = Some(value.clone()),
-            Lookup::Missing => {}
-        }
-    }
-    if let Ok(found) = ask::<Products>(&gateway.recommendations, path).await {
-        if let Ok(mut cache) = gateway.cache.lock() {
-            cache.insert(asked_at, key, found.products.clone());
-        }
-        return Shown { products: found.products, source: "live" };
-    }
-    gateway.metrics.event(Event::Fallback, gateway.recommendations.name());
-    match stale {
-        Some(products) => Shown { products, source: "stale" },
-        None => {
+    let asked = gateway.cache.answer(path, || async {
+        // Why it failed, the neighbour's own counters say.
+        let found = ask::<Products>(&gateway.recommendations, path).await;
+        found.map(|it| it.products.into()).map_err(|_| Error::Inner(()))
+    });
+    let (products, source) = match asked.await {
+        Ok(answer) => match answer.origin {
+            Origin::Asked => return Shown { products: answer.value, source: "live" },
+            Origin::StaleIfError => (answer.value, "stale"),
+            _ => return Shown { products: answer.value, source: "cache" },
+        },
+        Err(_) => {
             let (products, source) = instead();
-            Shown { products, source }
+            (products.into(), source)
         }
-    }
+    };
+    gateway.metrics.event(Event::Fallback, gateway.recommendations.name());
+    Shown { products, source }
 }
 
 async fn ask<T: for<'de> Deserialize<'de>>(neighbour: &Neighbour, path: &str) -> Result<T, Failed> {

@@ -1,0 +1,233 @@
+//! Stale cache layer: what is known is answered, whether or not the service behind can be asked.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use tokio::runtime::Handle;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::Error;
+use crate::stale_cache::{Asked, Follower, Outcome, Run, SipKeys, StaleCache};
+use crate::time::now;
+
+/// Puts a [`StaleCache`] before a service. `F` tells the key of a request, `Fn(&Request) -> Option<K>`; one without a key passes by
+/// the cache. All services that it makes share what is kept.
+///
+/// The service is always ready: a hit is answered although the one behind is not. That is driven to readiness, as a clone, by
+/// the request that needs it; so a limit of time for it belongs behind this layer, or around the answer. What is stale is asked for
+/// anew by a task that is spawned on the runtime of the caller.
+///
+/// ```
+/// use std::sync::Arc;
+/// use evenkeel_resilience::{StaleCache, layer::{BaseLayer, StaleCacheLayer}, stale_cache::Policy};
+/// use tower_layer::Layer;
+///
+/// # #[derive(Clone)] struct Client;
+/// struct Request { path: String, is_read: bool }
+///
+/// let cache: Arc<StaleCache<String, Arc<str>>> = Arc::new(StaleCache::try_new(Policy::default())?);
+/// let key = |request: &Request| request.is_read.then(|| request.path.clone());
+/// let service = StaleCacheLayer::new(cache, key).layer(BaseLayer.layer(Client));
+/// # drop(service); Ok::<(), evenkeel_resilience::stale_cache::PolicyError>(())
+/// ```
+pub struct StaleCacheLayer<K, V, E, F, H = SipKeys> {
+    cache: Arc<StaleCache<K, V, E, H>>,
+    key: F,
+}
+
+impl<K, V, E, F, H> StaleCacheLayer<K, V, E, F, H> {
+    /// With this cache, and keys by this function.
+    pub const fn new(cache: Arc<StaleCache<K, V, E, H>>, key: F) -> Self {
+        Self { cache, key }
+    }
+}
+
+impl<K, V, E, F: Clone, H> Clone for StaleCacheLayer<K, V, E, F, H> {
+    fn clone(&self) -> Self {
+        Self { cache: Arc::clone(&self.cache), key: self.key.clone() }
+    }
+}
+
+impl<S, K, V, E, F: Clone, H> Layer<S> for StaleCacheLayer<K, V, E, F, H> {
+    type Service = StaleCacheService<S, K, V, E, F, H>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        StaleCacheService { inner, cache: Arc::clone(&self.cache), key: self.key.clone() }
+    }
+}
+
+/// A service behind a [`StaleCache`].
+pub struct StaleCacheService<S, K, V, E, F, H = SipKeys> {
+    inner: S,
+    cache: Arc<StaleCache<K, V, E, H>>,
+    key: F,
+}
+
+impl<S: Clone, K, V, E, F: Clone, H> Clone for StaleCacheService<S, K, V, E, F, H> {
+    fn clone(&self) -> Self {
+        let (inner, key) = (self.inner.clone(), self.key.clone());
+        Self { inner, cache: Arc::clone(&self.cache), key }
+    }
+}
+
+impl<S, K, V, E, F, H, Request> Service<Request> for StaleCacheService<S, K, V, E, F, H>
+where
+    S: Service<Request, Response = V, Error = Error<E>> + Clone + Send + 'static,
+    S::Future: Send,
+    Request: Send + 'static,
+    F: Fn(&Request) -> Option<K>,
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    E: Clone + Send + Sync + 'static,
+    H: BuildHasher + Send + Sync + 'static,
+{
+    type Response = V;
+    type Error = Error<E>;
+    type Future = StaleCacheFuture<S, K, V, E, H, Request>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // Nothing was reserved here, so that a clone is as good as the one behind us.
+        let asked = (self.key)(&request).map(|key| self.cache.fresh(now(), &key));
+        let once = || Once::Readying { asks: Some((self.inner.clone(), request)) };
+        let state = match asked {
+            None => State::PassesBy { call: once() },
+            Some(Ok(value)) => State::Known { answer: Some(Ok(value)) },
+            Some(Err(Asked::Answer(answer))) => State::Known { answer: Some(Ok(answer.value)) },
+            Some(Err(Asked::Failed(error))) => State::Known { answer: Some(Err(error)) },
+            Some(Err(Asked::Refresh(answer, lead))) => {
+                let run = lead.run(once());
+                match Handle::try_current() {
+                    Ok(runtime) => {
+                        run.spawn(&runtime);
+                        State::Known { answer: Some(Ok(answer.value)) }
+                    }
+                    // Nobody else could.
+                    Err(_) => State::Leads { run },
+                }
+            }
+            Some(Err(Asked::Lead(lead))) => State::Leads { run: lead.run(once()) },
+            Some(Err(Asked::Wait(follower))) => State::Waits { follower, once: Some(once()) },
+        };
+        StaleCacheFuture { state }
+    }
+}
+
+pin_project! {
+    /// One request to a service that is made ready for it.
+    #[project = OnceProjected]
+    enum Once<S, F, Request> {
+        Readying { asks: Option<(S, Request)> },
+        Calling { #[pin] call: F },
+    }
+}
+
+impl<S: Service<Request>, Request> Future for Once<S, S::Future, Request> {
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match self.as_mut().project() {
+                OnceProjected::Calling { call } => return call.poll(context),
+                OnceProjected::Readying { asks } => {
+                    if let Some((service, _)) = asks {
+                        ready!(service.poll_ready(context))?;
+                    }
+                    let Some((mut service, request)) = asks.take() else {
+                        unreachable!("a future is not polled after it was ready")
+                    };
+                    let call = service.call(request);
+                    self.set(Self::Calling { call });
+                }
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// The answer of a [`StaleCacheService`]. Dropped, it lets another caller ask.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct StaleCacheFuture<S: Service<Request>, K, V, E, H, Request> {
+        #[pin]
+        state: State<S, S::Future, K, V, E, H, Request>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum State<S, F, K, V, E, H, Request> {
+        Known { answer: Option<Result<V, Error<E>>> },
+        PassesBy { #[pin] call: Once<S, F, Request> },
+        Leads { #[pin] run: Run<K, V, E, H, Once<S, F, Request>> },
+        Waits { #[pin] follower: Follower<K, V, E, H>, once: Option<Once<S, F, Request>> },
+    }
+}
+
+impl<S, K, V, E, H, Request> Future for StaleCacheFuture<S, K, V, E, H, Request>
+where
+    S: Service<Request, Response = V, Error = Error<E>>,
+    K: Eq + Clone,
+    V: Clone,
+    E: Clone,
+{
+    type Output = Result<V, Error<E>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            match state.as_mut().project() {
+                Projected::Known { answer } => {
+                    let Some(answer) = answer.take() else {
+                        unreachable!("a future is not polled after it was ready")
+                    };
+                    return Poll::Ready(answer);
+                }
+                Projected::PassesBy { call } => return call.poll(context),
+                Projected::Leads { run } => {
+                    return Poll::Ready(ready!(run.poll(context)).map(|it| it.value));
+                }
+                Projected::Waits { follower, once } => {
+                    let outcome = ready!(Future::poll(follower, context));
+                    let next = match (outcome, once.take()) {
+                        (Outcome::Answer(result), _) => {
+                            State::Known { answer: Some(result.map(|it| it.value)) }
+                        }
+                        (Outcome::Lead(lead), Some(once)) => State::Leads { run: lead.run(once) },
+                        (Outcome::Lead(_), None) => unreachable!("who waits has a request"),
+                    };
+                    state.set(next);
+                }
+            }
+        }
+    }
+}
+
+impl<K, V, E, F, H> fmt::Debug for StaleCacheLayer<K, V, E, F, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StaleCacheLayer").field("cache", &self.cache).finish_non_exhaustive()
+    }
+}
+
+impl<S: fmt::Debug, K, V, E, F, H> fmt::Debug for StaleCacheService<S, K, V, E, F, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut described = f.debug_struct("StaleCacheService");
+        described.field("inner", &self.inner).field("cache", &self.cache).finish_non_exhaustive()
+    }
+}
+
+impl<S, K, V, E, H, Request> fmt::Debug for StaleCacheFuture<S, K, V, E, H, Request>
+where
+    S: Service<Request>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StaleCacheFuture").finish_non_exhaustive()
+    }
+}
