@@ -11,6 +11,7 @@ use tower_service::Service;
 use super::{BulkheadLayer, BulkheadService};
 use crate::Error;
 use crate::adaptive::{Adaptive, Errors, Running, Signals};
+use crate::pipeline::{Stage, Stages};
 
 /// Puts an [`Adaptive`] before a service. All services that it makes share its places, and what it learns.
 ///
@@ -64,6 +65,13 @@ pub struct MeasuredService<S, G = Errors> {
     inner: S,
     adaptive: Arc<Adaptive>,
     signals: G,
+}
+
+impl<S: Stages, G> Stages for MeasuredService<S, G> {
+    fn stages(&self, found: &mut Vec<Stage>) {
+        // The bulkhead around it has said what there is to say.
+        self.inner.stages(found);
+    }
 }
 
 impl<S, G, R, E> Service<R> for MeasuredService<S, G>
@@ -172,6 +180,13 @@ mod tests {
         let snapshot = adaptive.snapshot();
         assert!(snapshot.latest > latest, "{snapshot:?}");
         assert_eq!(snapshot.bulkhead.in_flight, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_takes_the_place_of_a_bulkhead_in_a_pipeline() {
+        let pipeline = crate::pipeline::Pipeline::new().bulkhead(AdaptiveLayer::new(adaptive()));
+        assert_eq!(pipeline.lint(), []);
+        assert_eq!(pipeline.call(|| async { Ok::<_, ()>(1) }).await, Ok(1));
     }
 
     #[tokio::test(start_paused = true)]
