@@ -57,6 +57,8 @@ mod tests;
 mod view;
 mod window;
 mod word;
+#[cfg(feature = "serde")]
+mod written;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};

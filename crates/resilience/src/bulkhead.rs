@@ -78,12 +78,16 @@ use word::Word;
 
 /// How many calls, and how many that wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Policy {
-    /// Calls under way at the same time, from 1 to 2,147,483,647.
+    /// Calls under way at the same time, from 1 to 2,147,483,647. In files also `max_concurrent`.
+    #[cfg_attr(feature = "serde", serde(alias = "max_concurrent"))]
     pub limit: u32,
-    /// Calls that may wait for a place; 0 rejects at once.
+    /// Calls that may wait for a place; 0 rejects at once. In files also `queue_size`.
+    #[cfg_attr(feature = "serde", serde(alias = "queue_size"))]
     pub queue: u32,
     /// For how long each of them may wait. Not zero if there is a queue.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub wait: Duration,
 }
 

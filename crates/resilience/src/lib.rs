@@ -21,6 +21,7 @@
 //! watch        Watch: asks endpoints in the background, and finds out when one fails or heals
 //! pipeline     Pipeline: all of these around one call, in their order; lint: what is wrong with another
 //! http         Http: which answers are failures, and which requests may be sent again (feature `http`)
+//! policies     Policies: what is asked of one neighbour, as it stands in a file (feature `serde`); Machines: what follows it
 //! ```
 //!
 //! Every `call` takes a future of `Result<T, Error<E>>` and gives the same, so that patterns nest without nesting their errors;
@@ -87,11 +88,14 @@ mod http;
 pub mod layer;
 pub mod limit;
 pub mod pipeline;
+pub mod policies;
 mod queue;
 pub mod retry;
 pub mod shed;
 pub mod stale_cache;
 mod sync;
+#[cfg(feature = "serde")]
+mod text;
 #[cfg(feature = "tower")]
 pub mod time;
 #[cfg(feature = "tower")]

@@ -50,14 +50,17 @@ pub use take::Take;
 
 /// How many calls in which time.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Policy {
     /// Calls in each `per`, at least 1.
     pub limit: u32,
     /// The time in which that many are allowed. `per / limit` is the interval: from a microsecond to a year.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub per: Duration,
     /// Calls that may come together after a time of silence, at least 1.
     pub burst: u32,
     /// For how long a call may wait for its turn, where it can; zero refuses at once.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub wait: Duration,
 }
 

@@ -53,6 +53,8 @@ mod budget;
 mod call;
 mod classify;
 mod idempotency;
+#[cfg(feature = "serde")]
+mod written;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -72,6 +74,7 @@ pub use idempotency::{IDEMPOTENCY_KEY, Idempotency, Key};
 
 /// When to try again.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(try_from = "written::Written"))]
 pub struct Policy {
     /// Attempts in all, the first included. 1 means never again.
     pub attempts: u32,

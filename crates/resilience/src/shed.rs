@@ -60,14 +60,18 @@ impl Priority {
 
 /// What is shed when. [`Priority::CriticalPlus`] has all of the capacity.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Policy {
     /// Calls under way at the same time, at least 1.
     pub capacity: u32,
     /// The share of the capacity up to which [`Priority::Critical`] is admitted.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))]
     pub critical: Ratio,
     /// The share of the capacity up to which [`Priority::SheddablePlus`] is admitted.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))]
     pub sheddable_plus: Ratio,
     /// The share of the capacity up to which [`Priority::Sheddable`] is admitted.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))]
     pub sheddable: Ratio,
 }
 

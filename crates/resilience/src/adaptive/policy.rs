@@ -8,6 +8,7 @@ use crate::bulkhead;
 
 /// How the number of calls at once is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Policy {
     /// Calls at once before anything is known.
     pub initial: u32,
@@ -18,8 +19,10 @@ pub struct Policy {
     /// Calls that may wait for a place; 0 rejects at once.
     pub queue: u32,
     /// For how long each of them may wait.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub wait: Duration,
     /// How often the limit is looked at. From 10 ms to an hour.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub window: Duration,
     /// A window lasts until so many calls have ended in it. At least 1.
     pub samples_min: u32,
@@ -47,6 +50,11 @@ impl Default for Policy {
 
 /// The rule by which the limit follows what was seen.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub enum Algorithm {
     /// By how much longer calls take than they usually do: before anything fails.
     Gradient(Gradient),
@@ -56,10 +64,13 @@ pub enum Algorithm {
 
 /// Gradient2 of Netflix: the limit shrinks with `usual latency / latency now`.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Gradient {
     /// By how much calls may take longer than usual before the limit shrinks.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))]
     pub tolerance: Ratio,
     /// How far the limit goes to where it should be, in each window. Not 0 %.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))]
     pub smoothing: Ratio,
     /// By how much it may always grow: so many, or the square root of the limit where that is more. At least 1. Some calls have to
     /// queue at the neighbour, or nobody finds out that it can do more.
@@ -67,6 +78,7 @@ pub struct Gradient {
     /// Over how many windows "usual" is an average.
     pub long_windows: u32,
     /// How often what is usual is measured anew, with few calls at once. From ten windows to a day.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub probe_every: Duration,
 }
 
@@ -86,10 +98,13 @@ impl Default for Gradient {
 
 /// Additive increase, multiplicative decrease.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Aimd {
     /// To which share the limit shrinks. Not 0 %, and less than 100 %.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))]
     pub backoff: Ratio,
     /// The mean latency of a window that is too long. Not zero.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub latency_max: Duration,
 }
 

@@ -8,6 +8,11 @@ use evenkeel_units::Ratio;
 ///
 /// The reasons to open are independent: the first that holds opens the circuit.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(try_from = "super::written::Written")
+)]
 pub struct Policy {
     /// Failures in a row that open the circuit; at least 1. `None` by default.
     pub consecutive: Option<u32>,
@@ -27,10 +32,13 @@ pub struct Policy {
 
 /// When calls are too slow.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Slow {
     /// A call that takes longer than this is slow.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub after: Duration,
     /// The share of slow calls that opens the circuit, when it is reached.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))]
     pub share: Ratio,
     /// Whether a call counts as slow as soon as it is, and not only when it ends: of calls that hang, none ends. It is
     /// then noticed within a quarter of `after`, when the next call comes.
@@ -39,6 +47,11 @@ pub struct Slow {
 
 /// Of which calls the shares are.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub enum Window {
     /// Exactly the last ones; 1 to 1,000,000. Right where calls come at a steady rate, or rarely.
     Calls(u32),
@@ -48,23 +61,29 @@ pub enum Window {
         /// How many; 1 to 10,000.
         buckets: u32,
         /// How long each is; at least 1 ms.
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
         width: Duration,
     },
 }
 
 /// How long an open circuit rejects calls.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Wait {
     /// When it opens for the first time since it was closed. 5 s by default.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub first: Duration,
     /// It doubles each time that trials fail, up to this. 60 s by default; `first` for a wait that stays.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub cap: Duration,
     /// Up to this share of it is taken off by chance, so that many clients do not come back together. 10 % by default.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))]
     pub jitter: Ratio,
 }
 
 /// How calls are tried after the wait.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Trials {
     /// How many are admitted until it is decided; 1 to 1,000. 5 by default. The decision falls by the shares of `Policy`
     /// as soon as as many as these, or [`Policy::min_calls`] if it is less, have ended. Where only failures in a row
@@ -72,8 +91,10 @@ pub struct Trials {
     pub permits: u32,
     /// A trial that has not ended after this gives its place to another, so that lost calls cannot hold all of them for
     /// ever. 10 s by default.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub lease: Duration,
     /// What is not decided after this is decided against: the circuit opens again. A minute by default; `None` for never.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration_option"))]
     pub max_wait: Option<Duration>,
 }
 

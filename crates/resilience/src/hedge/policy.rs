@@ -8,6 +8,7 @@ use crate::retry::BudgetPolicy;
 
 /// When to ask a second time.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Policy {
     /// Attempts in all, the first included: 1 for no hedges, at most [`ATTEMPTS_MAX`].
     pub attempts: u32,
@@ -38,25 +39,37 @@ impl Default for Policy {
 
 /// How long an attempt is waited for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub enum Delay {
     /// Always as long. For a neighbour with a promise on its latency, or that is called rarely.
-    Fixed(Duration),
+    Fixed(
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))] Duration,
+    ),
     /// As long as most calls took of late.
     Percentile(Percentile),
 }
 
 /// What share of the calls of late is to end without a hedge.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Percentile {
     /// The share of calls that took no longer. What is missing to 100 % is the share of calls that are hedged.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))]
     pub share: Ratio,
     /// What "of late" means: latencies of between half this time and all of it count. From 1 s to a day.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub window: Duration,
     /// So many have to be known; until then the delay is `most`. At least 1.
     pub samples_min: u32,
     /// The delay is never shorter.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub least: Duration,
     /// The delay is never longer.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub most: Duration,
 }
 
@@ -76,6 +89,11 @@ impl Default for Percentile {
 
 /// What follows when an attempt fails before its delay is over.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub enum OnFailure {
     /// Nothing: the error stands, unless another attempt is under way. Hedges are against slowness; who wants failures
     /// to be tried again puts a [retry](crate::retry) around, which waits before it does.

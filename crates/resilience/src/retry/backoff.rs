@@ -23,6 +23,11 @@ use rand::Rng;
 /// How waits are spread, so that clients that failed together do not come back together.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub enum Jitter {
     /// Evenly between nothing and the whole wait.
     #[default]
@@ -32,19 +37,22 @@ pub enum Jitter {
     /// Evenly between the base and three times the wait before; the factor is not used.
     Decorrelated,
     /// Evenly around the wait, by this share of it to both sides.
-    PlusMinus(Ratio),
+    PlusMinus(#[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))] Ratio),
     /// None at all.
     None,
 }
 
 /// How long to wait before each further attempt.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Backoff {
     /// The wait before the second attempt, before jitter.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub base: Duration,
     /// What each wait is multiplied by for the next; 1 keeps it as it is.
     pub factor: u32,
     /// No wait is longer than this, jitter included.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub cap: Duration,
     /// How waits are spread.
     pub jitter: Jitter,

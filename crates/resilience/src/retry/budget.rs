@@ -14,8 +14,10 @@ use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// How many retries there may be.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct BudgetPolicy {
     /// Retries that each call earns. Default: 20 %.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))]
     pub share: Ratio,
     /// Retries granted every second whatever the traffic, so that a quiet client may retry too. Default: 10.
     pub floor_per_second: u32,
