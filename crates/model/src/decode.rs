@@ -73,6 +73,12 @@ pub fn decode(root: Node, found: &mut Findings) -> Reading {
     if !is_ours && root.entry(kinds::performance::TESTS).is_some() {
         return kinds::performance::read(&root, found);
     }
+    if !is_ours && root.entry(kinds::load_balancer::KEY).is_some() {
+        return kinds::load_balancer::read(&root, found);
+    }
+    if !is_ours && root.entry(kinds::patroni::KEY).is_some() {
+        return kinds::patroni::read(&root, found);
+    }
     let before = found.count();
     let name = root.at("metadata/name").and_then(Node::text).unwrap_or_default().to_owned();
     let kind = kinds::kind_of(&root, found);

@@ -10,8 +10,8 @@ use evenkeel_units::Seed;
 
 use crate::decode::{Code, Decoded, Findings, MAX_FINDINGS, codes, decode, guess, more};
 use crate::document::{
-    AlertPolicy, ChaosExperiment, Document, Drill, ErrorBudgetPolicy, FileName, GameDay, LoadTest,
-    Service, Sla, Slo,
+    AlertPolicy, ChaosExperiment, Document, Drill, ErrorBudgetPolicy, FileName, GameDay,
+    LoadBalancer, LoadTest, Service, Sla, Slo,
 };
 use crate::yaml::{self, Node, Place, Source};
 use crate::{Diagnostic, Plan, trace};
@@ -303,6 +303,14 @@ impl Library {
     /// The names of the game days, in the order of the files.
     pub fn game_days(&self) -> Vec<&str> {
         self.names("GameDay").collect()
+    }
+
+    /// The load balancers, in the order of the files.
+    pub fn load_balancers(&self) -> impl Iterator<Item = &LoadBalancer> {
+        self.items.iter().filter_map(|it| match it.document() {
+            Document::LoadBalancer(it) => Some(it),
+            _ => None,
+        })
     }
 
     /// A game day.

@@ -8,6 +8,8 @@
 //! monkey      experiments left to chance that could hit nobody
 //! objectives  objectives that promise two things, and alerts that fit them badly
 //! load        requests of another protocol, criteria of nothing, in load tests by themselves
+//! load_balancer  members that nobody asks how they are
+//! patroni     clusters that take longer to find a leader than somebody counts on
 //! safety      limits that are missing, contradict each other, or cannot be met
 //! ```
 //!
@@ -26,8 +28,10 @@ mod faults;
 mod gameday;
 mod judgement;
 mod load;
+mod load_balancer;
 mod monkey;
 mod objectives;
+mod patroni;
 mod references;
 mod safety;
 
@@ -127,6 +131,8 @@ pub fn lint(library: &Library) -> Vec<Diagnostic> {
                 safety::of_document(&mut lint, item);
                 faults::of_experiment(&mut lint, item);
             }
+            Document::Patroni(it) => patroni::of_document(&mut lint, item, it),
+            Document::LoadBalancer(it) => load_balancer::of_document(&mut lint, item, it),
             Document::GameDay(day) => gameday::of_document(&mut lint, item, day),
             Document::Drill(drill) => {
                 if let Some(cast) = Cast::of(library, &drill.name) {

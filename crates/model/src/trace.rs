@@ -44,7 +44,9 @@ pub(crate) fn recall(
         | Document::ErrorBudgetPolicy(_)
         | Document::Sla(_)
         | Document::ChaosExperiment(_)
-        | Document::GameDay(_) => Vec::new(),
+        | Document::GameDay(_)
+        | Document::LoadBalancer(_)
+        | Document::Patroni(_) => Vec::new(),
     };
     let before = found.count();
     for shape in shapes {

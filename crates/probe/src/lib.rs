@@ -13,10 +13,11 @@
 //! ready     ask again and again until a service that was just started answers 2xx
 //! address   what a URL says, and what of it is not spoken here
 //! exchange  one GET on one fresh connection
+//! failover  the members of a `load_balancer:`, asked in the background, and who of them is active
 //! watch     figures of the target's side: of processes, of the host, and by `promql`
 //! ```
 //!
-//! Deliberately absent: schedules (the conductor says when to ask), connection pools (a probe that
+//! Deliberately absent: schedules (the conductor says when to ask, and a `load_balancer:` itself), connection pools (a probe that
 //! reuses a connection misses what a new client meets), TLS, redirects, and the search for
 //! processes: that belongs to the fault hand, and hands are strangers to one another, so the
 //! conductor lends its eyes to [`ask`] as a closure.
@@ -28,6 +29,7 @@ use tokio::net::TcpStream;
 
 mod address;
 mod exchange;
+pub mod failover;
 mod http;
 mod process;
 mod promql;

@@ -26,7 +26,9 @@ pub(super) fn document(document: &Document) -> Option<String> {
         | Document::LoadTest(_)
         | Document::ChaosExperiment(_)
         | Document::Drill(_)
-        | Document::GameDay(_) => return None,
+        | Document::GameDay(_)
+        | Document::LoadBalancer(_)
+        | Document::Patroni(_) => return None,
     };
     Some(whole(kind, name, spec).document())
 }

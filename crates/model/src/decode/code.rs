@@ -98,6 +98,8 @@ codes! {
     EXPRESSION = new("EK-D040", "The query of a rule of Prometheus is no PromQL, or says something that is neither a vector nor a number. The place is that of the query; where in it the mistake is stands in the message.");
     TEMPLATE = new("EK-D041", "Labels and annotations of alerts are texts with `{{ $labels.job }}`, `{{ $value }}` and functions such as `humanize` in them. Of the templates of Go, conditions, loops and queries are not supported.");
     RULE = new("EK-D042", "A rule of Prometheus records series under the name of a metric (`record`), or makes alerts (`alert`), and has the fields of the one or of the other.");
+    MEMBERS = new("EK-D043", "A `load_balancer:` has a primary and a secondary that fail alone: at addresses of their own, one of them enabled at least. Who is not enabled takes over when those who are have failed. It goes back by itself (`failback: automatic`, after `failback_after` of health) only where it went by itself.");
+    PATRONI = new("EK-D044", "The times of Patroni have to fit: `loop_wait` and twice `retry_timeout` are `ttl` at most, as a leader tries for so long to renew its lock before it steps down.");
 
     MISSING = new("EK-L001", "A document refers to another that is in none of the files given. Give the file that has it, or mend the name.");
     TOO_LONG = new("EK-L002", "The phases of the drill take longer than its `duration` allows.");
@@ -141,6 +143,8 @@ codes! {
     NOT_JUDGED = new("EK-W004", "A wish that has no figure, and so could be neither kept nor broken. It is named so that nobody takes its silence for a pass.");
     BURN_WINDOW = new("EK-W005", "An alert fires when the share of bad events is above its factor times what the objective leaves. Where that is more than all events it never fires; below a burn rate of 1 it fires although the budget lasts; and a window longer than the objective's looks at what is forgotten.");
     LOOSE_OBJECTIVE = new("EK-W006", "The agreement owes credit although the objective is kept, so nobody would be warned in time.");
+    NOT_WATCHED = new("EK-W007", "A member of a load balancer has no `health_check`. If it answers, nobody notices that it failed; if it waits, a failover goes there blindly, and a standby that nobody asks has often been broken for weeks. Only one that starts when it is needed (a cold standby) cannot be asked.");
+    SLOW_FAILOVER = new("EK-W008", "The lock of a leader that vanishes lasts for up to `ttl`, and a member that does not hear of its end looks after `loop_wait`: so long may it take until another runs for its place, before it is promoted. That is more than the game day allows, so that the day would fail for a reason that can be read here.");
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ mod error_budget_policy;
 mod faults;
 mod gameday;
 mod load;
+pub(super) mod load_balancer;
+pub(super) mod patroni;
 pub(super) mod performance;
 mod safety;
 mod service;

@@ -15,6 +15,8 @@ mod gameday;
 mod json_path;
 mod limit;
 mod load;
+mod load_balancer;
+mod patroni;
 mod reference;
 mod service;
 mod sla;
@@ -45,6 +47,8 @@ pub use self::load::{
     Shape, Slot, Source, Stage, StatusCheck, Step as LoadStep, Template, Threshold, Tls, Until,
     Watch, WatchSource,
 };
+pub use self::load_balancer::{Backend, Failback, FailoverRules, HealthCheck, LoadBalancer};
+pub use self::patroni::{Patroni, WatchdogMode};
 pub use self::reference::{Reference, ResolveError};
 pub use self::service::{AllowFaults, Dependency, Finder, Instance, Service, Start};
 pub use self::sla::{CreditTier, Sla};
@@ -79,10 +83,14 @@ pub enum Document {
     Drill(Drill),
     /// With the people around it.
     GameDay(GameDay),
+    /// Who answers, and who takes over. It has no envelope.
+    LoadBalancer(LoadBalancer),
+    /// How a cluster of PostgreSQL finds a new leader. It has no envelope.
+    Patroni(Patroni),
 }
 
 impl Document {
-    /// The kind as written in the envelope.
+    /// The kind as written in the envelope, where there is one.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Service(_) => "Service",
@@ -94,6 +102,8 @@ impl Document {
             Self::ChaosExperiment(_) => "ChaosExperiment",
             Self::Drill(_) => "Drill",
             Self::GameDay(_) => "GameDay",
+            Self::LoadBalancer(_) => "LoadBalancer",
+            Self::Patroni(_) => "Patroni",
         }
     }
 
@@ -109,6 +119,8 @@ impl Document {
             Self::ChaosExperiment(it) => &it.name,
             Self::Drill(it) => &it.name,
             Self::GameDay(it) => &it.name,
+            Self::LoadBalancer(it) => &it.name,
+            Self::Patroni(it) => &it.name,
         }
     }
 }

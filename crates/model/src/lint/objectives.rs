@@ -160,7 +160,11 @@ pub(super) fn of_sla(lint: &mut Lint<'_>, item: &Item, sla: &Sla) {
 pub(super) fn stands_alone(document: &Document) -> bool {
     match document {
         Document::Slo(it) => it.series.is_some(),
-        Document::AlertPolicy(_) | Document::ErrorBudgetPolicy(_) | Document::Sla(_) => true,
+        Document::AlertPolicy(_)
+        | Document::ErrorBudgetPolicy(_)
+        | Document::Sla(_)
+        | Document::LoadBalancer(_)
+        | Document::Patroni(_) => true,
         // A load test with a shape is run by itself.
         Document::LoadTest(it) => it.shape.is_some(),
         Document::Service(_)

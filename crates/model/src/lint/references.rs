@@ -48,7 +48,9 @@ pub(super) fn of_document(lint: &mut Lint<'_>, item: &Item) {
         | Document::Sla(_)
         | Document::ChaosExperiment(_)
         | Document::Drill(_)
-        | Document::GameDay(_) => None,
+        | Document::GameDay(_)
+        | Document::LoadBalancer(_)
+        | Document::Patroni(_) => None,
     };
     if let Some(service) = service {
         must_exist(lint, item, "service", "Service", service);

@@ -21,7 +21,9 @@ pub(super) fn of_document(lint: &mut Lint<'_>, item: &Item) {
         | Document::ErrorBudgetPolicy(_)
         | Document::Sla(_)
         | Document::LoadTest(_)
-        | Document::GameDay(_) => return,
+        | Document::GameDay(_)
+        | Document::LoadBalancer(_)
+        | Document::Patroni(_) => return,
     };
     time_zone(lint, item, "safety/timeZone", &safety.time_zone);
     for (n, abort) in safety.abort.iter().enumerate() {

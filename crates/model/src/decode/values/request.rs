@@ -192,6 +192,39 @@ pub(in crate::decode) fn url() -> Word<String> {
     Word { expected: "a URL", takes: Takes::Text, parse, schema }
 }
 
+/// The host of an address.
+pub(in crate::decode) fn host() -> Word<String> {
+    let parse = |text: &str| match authority(text) {
+        Some((_, None)) => Ok(text.to_owned()),
+        _ => {
+            let message = format!("`{}` is not a host", cut(text));
+            let help =
+                "Write a name or an address alone, such as `primary.example.com` or `[::1]`.";
+            Err(Problem::new(codes::ADDRESS, message, help))
+        }
+    };
+    let schema =
+        || json!({"pattern": format!("^{AUTHORITY}$"), "examples": ["primary.example.com"]});
+    Word { expected: "a host", takes: Takes::Text, parse, schema }
+}
+
+/// A path that is asked for as it stands.
+pub(in crate::decode) fn plain_path() -> Word<String> {
+    let parse = |text: &str| {
+        let fits = text.bytes().all(|it| it.is_ascii_graphic() && it != b'#');
+        match text.starts_with('/') && fits {
+            true => Ok(text.to_owned()),
+            false => {
+                let message = format!("`{}` is not a path that can be asked for", cut(text));
+                let help = "Begin with `/`; write blanks and other letters as %20 and the like.";
+                Err(Problem::new(codes::ADDRESS, message, help))
+            }
+        }
+    };
+    let schema = || json!({"pattern": r"^/[!-\x22$-~]*$", "examples": ["/health"]});
+    Word { expected: "a path such as `/health`", takes: Takes::Text, parse, schema }
+}
+
 /// `host:port`.
 pub(in crate::decode) fn address() -> Word<String> {
     let parse = |text: &str| match authority(text) {
