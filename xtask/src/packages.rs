@@ -69,13 +69,13 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     Package {
         name: "nginx",
         program: "nginx",
-        used_by: "the tests that drill a service of another make, in crates/evenkeel/tests",
+        used_by: "the tests that drill a service of another make, in crates/evenkeel/tests, and of probes, in crates/probe/tests",
     },
     Package {
         name: "postgresql",
         // The server itself is on nobody's path.
         program: "pg_ctlcluster",
-        used_by: "the tests of agents that meet in a database, in crates/evenkeel/tests, and of faults of one, in crates/fault/tests",
+        used_by: "the tests of agents that meet in a database, in crates/evenkeel/tests, and of faults and probes of one, in crates/fault/tests and crates/probe/tests",
     },
     Package {
         name: "prometheus",
@@ -95,7 +95,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     Package {
         name: "redis-server",
         program: "redis-server",
-        used_by: "the tests of faults of a Redis, in crates/fault/tests",
+        used_by: "the tests of faults and probes of a Redis, in crates/fault/tests and crates/probe/tests",
     },
 ];
 

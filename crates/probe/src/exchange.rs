@@ -11,6 +11,7 @@ use evenkeel_units::Human;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
+use hyper::header::HeaderMap;
 use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -55,8 +56,8 @@ pub(crate) enum Trouble {
 /// The head of an answer, and the connection over which its body comes.
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
     body: Incoming,
-    deadline: Deadline,
     // Drives the connection, and ends with the answer.
     _line: JoinSet<()>,
 }
@@ -72,23 +73,28 @@ pub(crate) struct Body {
 pub(crate) async fn get<S, F>(
     address: &Address,
     deadline: Deadline,
-    connect: impl FnOnce(String, u16) -> F,
+    connect: impl FnOnce(Address) -> F,
 ) -> Result<Answer, Trouble>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     F: Future<Output = io::Result<S>>,
 {
-    let stream = timeout_at(deadline.at, connect(address.host.clone(), address.port))
+    let stream = timeout_at(deadline.at, connect(address.clone()))
         .await
         .map_err(|_| Trouble::NoConnection(deadline.within))?
         .map_err(|error| Trouble::Broken(in_words(&error)))?;
-    timeout_at(deadline.at, send(stream, address, deadline))
+    timeout_at(deadline.at, send(stream, address, HeaderMap::new()))
         .await
         .map_err(|_| Trouble::NoAnswer(deadline.within))?
         .map_err(|error| Trouble::Broken(broken(&error)))
 }
 
-async fn send<S>(stream: S, address: &Address, deadline: Deadline) -> Result<Answer, hyper::Error>
+/// Asks over a connection, with these headers and, where they say nothing, our own.
+pub(crate) async fn send<S>(
+    stream: S,
+    address: &Address,
+    more: HeaderMap,
+) -> Result<Answer, hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -105,37 +111,41 @@ where
     );
     headers.insert(header::USER_AGENT, header::HeaderValue::from_static("evenkeel-probe"));
     headers.insert(header::ACCEPT, header::HeaderValue::from_static("*/*"));
+    headers.extend(more);
     headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
     let response = sender.send_request(request).await?;
-    let status = response.status().as_u16();
-    Ok(Answer { status, body: response.into_body(), deadline, _line: line })
+    let (head, body) = response.into_parts();
+    Ok(Answer { status: head.status.as_u16(), headers: head.headers, body, _line: line })
 }
 
 impl Answer {
     /// Reads the body, at most [`BODY_BYTES_MAX`] of it.
-    pub(crate) async fn body(mut self) -> Result<Body, Trouble> {
-        let Deadline { within, at } = self.deadline;
-        let status = self.status;
-        let read = async {
-            let mut bytes = Vec::new();
-            while let Some(frame) = self.body.frame().await {
-                let Ok(data) = frame?.into_data() else { continue };
-                let room = BODY_BYTES_MAX - bytes.len();
-                bytes.extend(data.iter().take(room));
-                if data.len() > room {
-                    return Ok(Body { bytes, is_cut: true });
-                }
+    pub(crate) async fn read(&mut self) -> Result<Body, hyper::Error> {
+        let mut bytes = Vec::new();
+        while let Some(frame) = self.body.frame().await {
+            let Ok(data) = frame?.into_data() else { continue };
+            let room = BODY_BYTES_MAX - bytes.len();
+            bytes.extend(data.iter().take(room));
+            if data.len() > room {
+                return Ok(Body { bytes, is_cut: true });
             }
-            Ok(Body { bytes, is_cut: false })
-        };
-        timeout_at(at, read).await.map_err(|_| Trouble::NoEnd { status, within })?.map_err(
-            |error: hyper::Error| Trouble::Broken(format!("{status}, but {}", broken(&error))),
-        )
+        }
+        Ok(Body { bytes, is_cut: false })
+    }
+
+    /// Reads the body in time.
+    pub(crate) async fn body(mut self, deadline: Deadline) -> Result<Body, Trouble> {
+        let Deadline { within, at } = deadline;
+        let status = self.status;
+        timeout_at(at, self.read())
+            .await
+            .map_err(|_| Trouble::NoEnd { status, within })?
+            .map_err(|error| Trouble::Broken(format!("{status}, but {}", broken(&error))))
     }
 }
 
 /// An error of HTTP in words for people.
-fn broken(error: &hyper::Error) -> String {
+pub(crate) fn broken(error: &hyper::Error) -> String {
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     match io {
         Some(io) if io.kind() != io::ErrorKind::UnexpectedEof => in_words(io),

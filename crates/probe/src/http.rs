@@ -30,7 +30,7 @@ pub(crate) async fn ask<S, F>(
     url: &str,
     wanted: Wanted<'_>,
     within: Duration,
-    connect: impl FnOnce(String, u16) -> F,
+    connect: impl FnOnce(Address) -> F,
 ) -> Seen
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -51,15 +51,15 @@ where
 async fn visit<S, F>(
     url: &str,
     deadline: Deadline,
-    connect: impl FnOnce(String, u16) -> F,
+    connect: impl FnOnce(Address) -> F,
 ) -> Result<(u16, Body), Trouble>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     F: Future<Output = io::Result<S>>,
 {
-    let address = Address::parse(url)?;
+    let address = Address::of_document(url)?;
     let answer = exchange::get(&address, deadline, connect).await?;
-    Ok((answer.status, answer.body().await?))
+    Ok((answer.status, answer.body(deadline).await?))
 }
 
 fn judge(status: u16, body: &Body, wanted: Wanted<'_>, took: Duration) -> (bool, String) {
@@ -111,7 +111,7 @@ mod tests {
     async fn asked(wanted: Wanted<'_>, script: &[(u64, &str)], hangs_up: bool) -> Seen {
         let script = script.iter().map(|(ms, part)| (*ms, part.as_bytes().to_vec())).collect();
         let line = server(script, hangs_up);
-        ask("http://shop/", wanted, SECOND, |_, _| async { Ok(line) }).await
+        ask("http://shop/", wanted, SECOND, |_| async { Ok(line) }).await
     }
 
     #[tokio::test(start_paused = true)]
@@ -148,7 +148,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_line_that_never_stands_does_not_hold() {
-        let never = |_, _| std::future::pending::<io::Result<DuplexStream>>();
+        let never = |_| std::future::pending::<io::Result<DuplexStream>>();
         let seen = ask("http://shop/", WANTED, SECOND, never).await;
         assert!(!seen.held && seen.detail == "no connection within 1s", "{seen:?}");
     }
@@ -185,15 +185,15 @@ mod tests {
         let script = vec![(0, head), (0, vec![b'x'; BODY_BYTES_MAX + 1]), (0, b"UP".to_vec())];
         let line = server(script, false);
         let wanted = Wanted { status: 200, contains: Some("UP") };
-        let seen = ask("http://shop/", wanted, SECOND, |_, _| async { Ok(line) }).await;
+        let seen = ask("http://shop/", wanted, SECOND, |_| async { Ok(line) }).await;
         assert!(!seen.held && seen.detail.ends_with("in the first 1 MiB of its body"), "{seen:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_url_that_cannot_be_asked_says_so() {
-        let never = |_, _| std::future::pending::<io::Result<DuplexStream>>();
-        let seen = ask("https://shop/", WANTED, SECOND, never).await;
-        assert!(!seen.held && seen.detail.starts_with("https is not spoken"), "{seen:?}");
+        let never = |_| std::future::pending::<io::Result<DuplexStream>>();
+        let seen = ask("ftp://shop/", WANTED, SECOND, never).await;
+        assert!(!seen.held && seen.detail.starts_with("`ftp` is not spoken"), "{seen:?}");
         assert_eq!(seen.took, Duration::ZERO);
     }
 }

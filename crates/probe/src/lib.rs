@@ -1,24 +1,27 @@
-//! Asks a service how it is: over HTTP, over TCP, by looking for its process, and by what a
-//! Prometheus knows of it.
+//! Asks a service how it is: over HTTP, gRPC, TCP and ICMP, as a client of PostgreSQL or Redis, by looking for its process, and by
+//! what a Prometheus knows of it.
 //!
-//! A question is a [`ProbeKind`] of a document; an answer is a [`Seen`]: whether it held, what was
+//! There are two ways to ask. [`ask`] takes a [`ProbeKind`] of a document and gives a [`Seen`]: whether it held, what was
 //! seen in words for people, and how long it took. A question that cannot even be asked has not
-//! held: an unknown host or a malformed address is a detail, never an error.
+//! held: an unknown host or a malformed address is a detail, never an error. [`Call`] takes an [`Address`], which people write on a
+//! command line, and gives a [`Reading`]: everything that was learned on the way.
 //!
 //! ```text
+//! call      one question of one address, by phases, in the protocol of its URL
 //! http      GET a URL: status, time, and a text in the body
 //! tcp       connect to an address in time
 //! promql    one number of a server that speaks the HTTP API of Prometheus
 //! process   is one of the processes that were found running
 //! ready     ask again and again until a service that was just started answers 2xx
-//! address   what a URL says, and what of it is not spoken here
+//! address   what a URL says, and what of it is spoken here
 //! exchange  one GET on one fresh connection
 //! failover  the members of a `load_balancer:`, asked in the background, and who of them is active
+//! tls       who is trusted, and what a server shows
 //! watch     figures of the target's side: of processes, of the host, and by `promql`
 //! ```
 //!
 //! Deliberately absent: schedules (the conductor says when to ask, and a `load_balancer:` itself), connection pools (a probe that
-//! reuses a connection misses what a new client meets), TLS, redirects, and the search for
+//! reuses a connection misses what a new client meets), redirects, and the search for
 //! processes: that belongs to the fault hand, and hands are strangers to one another, so the
 //! conductor lends its eyes to [`ask`] as a closure.
 
@@ -28,6 +31,8 @@ use evenkeel_model::document::{ErrorBudget, Finder, ProbeKind};
 use tokio::net::TcpStream;
 
 mod address;
+mod call;
+mod certificate;
 mod exchange;
 pub mod failover;
 mod http;
@@ -35,10 +40,17 @@ mod process;
 mod promql;
 mod ready;
 mod tcp;
+mod tls;
 pub mod watch;
 
+pub use address::{Address, AddressError, Scheme};
+pub use call::{
+    Call, Expectation, ExpectationError, HeaderError, Phase, Reading, Series, Verdict, repeat, wait,
+};
+pub use certificate::Certificate;
 pub use process::{ProcessSeen, ProcessState};
 pub use ready::{NotReady, ready};
+pub use tls::{Trust, TrustError};
 
 /// What a probe saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,8 +92,13 @@ pub async fn ask(kind: &ProbeKind, look: impl Fn(&Finder) -> Vec<ProcessSeen>) -
 }
 
 /// Opens a connection over the network; tests pass a pipe in memory instead.
-async fn dial(host: String, port: u16) -> std::io::Result<TcpStream> {
-    TcpStream::connect((host, port)).await
+async fn dial(address: Address) -> std::io::Result<call::Stream> {
+    let stream = TcpStream::connect((&*address.host, address.port)).await?;
+    if !address.scheme.is_secure() {
+        return Ok(Box::new(stream));
+    }
+    let secured = Trust::System.secure(stream, &address.host, &[b"http/1.1"]).await;
+    Ok(Box::new(secured.stream.map_err(std::io::Error::other)?))
 }
 
 /// An IO error in the words that people use for it.

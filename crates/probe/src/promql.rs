@@ -38,18 +38,18 @@ pub(crate) async fn ask<S, F>(
     url: &str,
     query: &str,
     within: Duration,
-    connect: impl FnOnce(String, u16) -> F,
+    connect: impl FnOnce(Address) -> F,
 ) -> Result<f64, String>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     F: Future<Output = io::Result<S>>,
 {
-    let address = Address::parse(&address(url, query)).map_err(|error| error.to_string())?;
+    let address = Address::of_document(&address(url, query)).map_err(|error| error.to_string())?;
     let deadline = Deadline::in_(within);
     let answer =
         exchange::get(&address, deadline, connect).await.map_err(|error| error.to_string())?;
     let status = answer.status;
-    let body = answer.body().await.map_err(|error| error.to_string())?;
+    let body = answer.body(deadline).await.map_err(|error| error.to_string())?;
     value(status, &body)
 }
 
@@ -191,7 +191,7 @@ mod tests {
             String::from_utf8(request).unwrap()
         });
         let within = Duration::from_secs(30);
-        let value = ask("http://prometheus", "up", within, |_, _| async { Ok(ours) }).await;
+        let value = ask("http://prometheus", "up", within, |_| async { Ok(ours) }).await;
         assert_eq!(value, Ok(7.0));
         assert!(server.await.unwrap().starts_with("GET /api/v1/query?query=up HTTP/1.1\r\n"));
     }
@@ -199,8 +199,8 @@ mod tests {
     #[tokio::test]
     async fn a_url_that_cannot_be_asked_says_so() {
         let within = Duration::from_secs(1);
-        let never = |_, _| std::future::pending::<io::Result<tokio::io::DuplexStream>>();
-        let error = ask("https://prometheus", "up", within, never).await.unwrap_err();
-        assert!(error.starts_with("https is not spoken"), "{error}");
+        let never = |_| std::future::pending::<io::Result<tokio::io::DuplexStream>>();
+        let error = ask("ftp://prometheus", "up", within, never).await.unwrap_err();
+        assert!(error.starts_with("`ftp` is not spoken"), "{error}");
     }
 }

@@ -51,13 +51,13 @@ async fn poll<S, F>(
     url: &str,
     timeout: Duration,
     poll_every: Duration,
-    mut connect: impl FnMut(String, u16) -> F,
+    mut connect: impl FnMut(Address) -> F,
 ) -> Result<(), NotReady>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     F: Future<Output = io::Result<S>>,
 {
-    let address = Address::parse(url)?;
+    let address = Address::of_document(url)?;
     // A service that is asked without a pause cannot start for all the questions.
     let poll_every = poll_every.max(Duration::from_millis(1));
     let end = Instant::now() + timeout;
@@ -109,7 +109,7 @@ mod tests {
     async fn a_service_that_starts_becomes_ready() {
         let began = Instant::now();
         let mut attempts = 0;
-        let connect = |_, _| {
+        let connect = |_| {
             attempts += 1;
             let line = match attempts {
                 1 | 2 => refused(),
@@ -125,7 +125,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_service_that_never_starts_is_given_up_in_time_with_the_last_answer() {
         let began = Instant::now();
-        let error = poll("http://shop/", SECOND, POLL, |_, _| async { refused() }).await;
+        let error = poll("http://shop/", SECOND, POLL, |_| async { refused() }).await;
         let text = error.unwrap_err().to_string();
         let expected =
             "http://shop/ was not ready within 1s; the last answer was: connection refused";
@@ -136,7 +136,7 @@ mod tests {
     async fn a_question_that_hangs_is_asked_again() {
         let began = Instant::now();
         let mut attempts = 0;
-        let connect = |_, _| {
+        let connect = |_| {
             attempts += 1;
             let line = line(if attempts == 1 { 0 } else { 200 });
             async { line }
@@ -148,8 +148,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_url_that_cannot_be_asked_is_given_up_at_once() {
         let began = Instant::now();
-        let error = ready("https://shop/", SECOND, POLL).await.unwrap_err();
-        assert!(error.to_string().contains("https is not spoken"), "{error}");
+        let error = ready("ftp://shop/", SECOND, POLL).await.unwrap_err();
+        assert!(error.to_string().contains("`ftp` is not spoken"), "{error}");
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
 }
