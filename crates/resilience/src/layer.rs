@@ -3,6 +3,7 @@
 //! ```text
 //! base          Base: the service itself, whose errors become `Error::Inner`
 //! adaptive      AdaptiveLayer: a bulkhead that finds its own size
+//! balance       BalanceService: several services as one, and those that are unwell get no calls
 //! breaker       Breaker: a circuit, which stops calls to what keeps failing
 //! bulkhead      BulkheadService: only so many calls at once, and only so many that wait
 //! failover      FailoverService: calls go to the active one of several services
@@ -21,6 +22,7 @@
 
 mod adaptive;
 mod attempt;
+mod balance;
 mod base;
 mod breaker;
 mod bulkhead;
@@ -36,6 +38,7 @@ mod timeout;
 
 pub use adaptive::{AdaptiveLayer, MeasuredFuture, MeasuredService};
 pub use attempt::Attempt;
+pub use balance::{BalanceFuture, BalanceService, KeyOf, Unkeyed};
 pub use base::{Base, BaseFuture, BaseLayer};
 pub use breaker::{BreakerFuture, BreakerLayer, BreakerService};
 pub use bulkhead::{BulkheadFuture, BulkheadLayer, BulkheadService};

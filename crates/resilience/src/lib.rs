@@ -17,6 +17,7 @@
 //! hedge        Hedge: who waits longer than most asks a second time, within a budget
 //! fallback     Fallback: something less good than the answer, and better than none
 //! stale_cache  StaleCache: yesterday's answer is better than none, up to a point; many who ask at once are one who asks
+//! balance      Balancer: calls are spread over endpoints, and those that are unwell get none
 //! failover     Failover: calls go to the active member; another takes over when it fails, and the way back is said by hand
 //! watch        Watch: asks endpoints in the background, and finds out when one fails or heals
 //! pipeline     Pipeline: all of these around one call, in their order; lint: what is wrong with another
@@ -74,6 +75,7 @@
 //! [`Moment`]: evenkeel_units::Moment
 
 pub mod adaptive;
+pub mod balance;
 pub mod breaker;
 pub mod bulkhead;
 pub mod deadline;
@@ -103,6 +105,7 @@ mod timer;
 pub mod watch;
 
 pub use adaptive::Adaptive;
+pub use balance::Balancer;
 pub use breaker::Breaker;
 pub use bulkhead::Bulkhead;
 pub use deadline::{Deadline, Deadlines};

@@ -5,6 +5,8 @@
 #![cfg(feature = "loom")]
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests, too")]
 
+#[path = "loom/balance.rs"]
+mod balance;
 #[path = "loom/breaker.rs"]
 mod breaker;
 #[path = "loom/bulkhead.rs"]

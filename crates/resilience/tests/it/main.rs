@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests, too")]
 
 mod adaptive;
+#[cfg(feature = "tower")]
+mod balance;
 mod breaker_oracle;
 #[cfg(feature = "tower")]
 mod bulkhead;
