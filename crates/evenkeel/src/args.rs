@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod chaos;
 pub(crate) mod gameday;
+pub(crate) mod health;
 pub(crate) mod load;
 pub(crate) mod metrics;
 pub(crate) mod proxy;
@@ -96,6 +97,9 @@ pub(crate) enum Verb {
     /// Metrics: a store in this process, with the API of Prometheus.
     #[command(subcommand)]
     Metrics(metrics::Metrics),
+    /// Health: the probes of services.
+    #[command(subcommand)]
+    Health(health::Health),
     /// Say what can be broken on this host, what cannot, and how to get it; changes nothing.
     Doctor,
     /// Start a proxy with the API of Toxiproxy, for tests that were written for it; loopback only.
@@ -189,7 +193,8 @@ pub(crate) struct InitArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct CheckArgs {
-    /// Files, folders (their *.yaml and *.yml), or - for standard input.
+    /// Files, folders (their *.yaml and *.yml), or - for standard input. Beside documents of evenkeel: manifests of Kubernetes, for
+    /// their probes; a prometheus.yml; and rules of Prometheus.
     #[arg(value_name = "PATH", default_value = ".")]
     pub(crate) paths: Vec<PathBuf>,
 }

@@ -96,6 +96,7 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
             on_runtime(verb::metrics::serve(args, screen))
         }
         Verb::Metrics(args::metrics::Metrics::Import(args)) => verb::metrics::import(&args, screen),
+        Verb::Health(args::health::Health::Manifest(args)) => verb::health::manifest(args, screen),
         Verb::Doctor => verb::doctor::run(screen),
         Verb::Proxy(args) => on_runtime(verb::proxy::run(args, screen)),
         Verb::Shop(args) => verb::shop::run(*args),

@@ -13,6 +13,7 @@
 //! server   Server: a port of its own for probes (feature `server`)
 //! service  HealthService: the probes as a service of tower, for axum and hyper; DrainLayer (feature `http`)
 //! grpc     GrpcHealth: grpc.health.v1 as a service of tower, for tonic, axum and hyper (feature `grpc`)
+//! manifest the probes in manifests of Kubernetes, judged and written (feature `manifest`)
 //! drain    Drain: not ready, then closed, then gone: how to end without dropping a request
 //! ```
 //!
@@ -79,6 +80,8 @@ mod drain;
 pub mod grpc;
 mod health;
 mod judge;
+#[cfg(feature = "manifest")]
+pub mod manifest;
 mod policy;
 mod render;
 mod run;

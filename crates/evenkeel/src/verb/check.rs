@@ -1,10 +1,10 @@
 //! `check`: every error of every document in one run.
 //!
 //! ```text
-//! prometheus   files of Prometheus among them
+//! theirs   files of Kubernetes and of Prometheus among them
 //! ```
 
-mod prometheus;
+mod theirs;
 
 use evenkeel_model::{Library, document::Document};
 use evenkeel_units::{Clock, SystemClock};
@@ -17,10 +17,10 @@ use crate::screen::Screen;
 /// Checks documents; exit code 2 when one is wrong.
 pub(crate) fn run(args: &CheckArgs, screen: &Screen) -> Result<Exit, Failure> {
     let mut gathered = gather(&args.paths)?;
-    let (mut theirs, mut found) = ((0, 0), Vec::new());
+    let (mut others, mut found) = ((0, 0), Vec::new());
     gathered.keep(|name, bytes| {
-        let Some((documents, wrong)) = prometheus::check(name, bytes) else { return true };
-        theirs = (theirs.0 + documents, theirs.1 + 1);
+        let Some((documents, wrong)) = theirs::check(name, bytes) else { return true };
+        others = (others.0 + documents, others.1 + 1);
         found.extend(wrong);
         false
     });
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &CheckArgs, screen: &Screen) -> Result<Exit, Failure> {
         text.push_str(&times(&library));
         let documents = library.items().iter().filter(|it| !it.is_inline()).count();
         let (read, found) =
-            (plural(documents + theirs.0, "document"), plural(files + theirs.1, "file"));
+            (plural(documents + others.0, "document"), plural(files + others.1, "file"));
         text.push_str(&match (errors, diagnostics.len() - errors) {
             (0, 0) => format!("{read} in {found}: no errors\n"),
             (0, warnings) => format!("{read} in {found}: {}\n", plural(warnings, "warning")),

@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 mod documents;
 pub(crate) mod drill;
 pub(crate) mod gameday;
+pub(crate) mod health;
 mod import;
 pub(crate) mod init;
 pub(crate) mod load;

@@ -135,3 +135,62 @@ fn what_cannot_be_read_hides_no_other_finding() {
         |name: &str| found.iter().filter(|it| it["file"].as_str().unwrap().ends_with(name)).count();
     assert_eq!([of("wrong.yaml"), of("dangling.yaml"), of("pipe.yaml")], [2, 1, 1], "{found:#?}");
 }
+
+/// The probes of a manifest as most write them.
+const MANIFEST: &str = "\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: shop}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop}
+spec:
+  template:
+    spec:
+      containers:
+        - name: shop
+          ports: [{name: web, containerPort: 8080}]
+          readinessProbe:
+            httpGet: {path: /health/ready, port: http}
+          livenessProbe:
+            httpGet: {path: /health/ready, port: web}
+            sucessThreshold: 1
+";
+
+#[test]
+fn the_probes_of_a_manifest_are_told_at_their_places() {
+    let world = World::new();
+    std::fs::create_dir(world.folder().join("k8s")).unwrap();
+    world.write("k8s/shop.yaml", MANIFEST);
+    let output = world.run(&["check", "k8s", "--output", "json"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let place = |it: &serde_json::Value| {
+        format!("{} {}:{}", it["code"].as_str().unwrap(), it["line"], it["column"])
+    };
+    let places: Vec<_> = found.as_array().unwrap().iter().map(place).collect();
+    let wanted = ["EK-W012 14:11", "EK-L035 15:50", "EK-L037 17:29", "EK-D003 18:13"];
+    assert_eq!(places, wanted);
+    for code in ["EK-W012", "EK-L035", "EK-L037"] {
+        assert!(world.run(&["explain", code]).status.success(), "{code}");
+    }
+}
+
+#[test]
+fn the_manifest_that_is_written_has_nothing_wrong_with_it() {
+    let world = World::new();
+    let output = world.run(&["health", "manifest", "shop", "--grpc", "--longest-request", "1m"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("terminationGracePeriodSeconds: 77"), "{text}");
+    world.write("shop.yaml", &text);
+    let checked = world.run(&["check", "shop.yaml"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
+    assert!(said(&checked).contains("1 document in 1 file: no errors"), "{}", said(&checked));
+    let json = world.run(&["health", "manifest", "shop", "--output", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["kind"], "Deployment");
+    let refused = world.run(&["health", "manifest", "shop", "--out-within", "1m"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+}

@@ -135,7 +135,13 @@ codes! {
     OF_ITSELF = new("EK-L031", "A composite objective is made of others. One that is, by whatever way, made of itself has no value.");
     MIXED_RATES = new("EK-L032", "A share divides one count by another. Counters that are named by a selector are counted by their increase over the window; `rate()` is that divided by the seconds of the window, so that a share of both is wrong by as much.");
     PROMQL = new("EK-L033", "A query of an objective is no PromQL, or says something else than was meant: a ratio of two `rate()` without `sum` divides each series by itself and is always 1, and `histogram_quantile` wants the rate of buckets with their label `le`.");
+    PROBE_REFUSED = new("EK-L034", "The API server of Kubernetes refuses the probe: `successThreshold` of liveness and startup is 1, readiness has no `terminationGracePeriodSeconds` of its own, and init containers that run to their end have no probes.");
+    PROBE_PORT = new("EK-L035", "A probe asks at a port that the container does not have. A name must be one of its `ports`; a number need not, but where others are listed it is more often a slip than a wish.");
     RULE_QUERY = new("EK-L036", "A query of a rule of Prometheus is no PromQL, or says something else than was meant: a ratio of two `rate()` without `sum` divides each series by itself and is always 1, and `histogram_quantile` wants the rate of buckets with their label `le`.");
+    LIVENESS_AS_READINESS = new("EK-L037", "Failing liveness kills the container, failing readiness only takes it out. One that asks for liveness what readiness asks, no later, is killed whenever a dependency is away, on all instances at once; and no restart brings a database back.");
+    PROBE_TIMEOUT = new("EK-L038", "The answer to a probe may take longer than its period. A kubelet asks no probe twice at once, so the period is not kept, and what hangs is noticed later than `periodSeconds` times `failureThreshold` says.");
+    PROBE_HOST = new("EK-L039", "A probe with `host` asks that host and not the pod, so it says nothing of the container. The kubelet asks the pod's address when `host` is left out. `127.0.0.1` is that of the node: it makes sense with `hostNetwork: true` alone.");
+    SHORT_GRACE = new("EK-L040", "`terminationGracePeriodSeconds` counts from the moment the pod is to end: the `preStop` hook, the time for which the service goes on to take requests, what is under way, and the end itself must all fit. What does not is killed.");
 
     UNUSED = new("EK-W001", "No drill uses the document. Check that the drill refers to it by the right name.");
     FEW_CONNECTIONS = new("EK-W002", "Each user of the closed model holds a connection while it waits for its answer. With more users than `connections`, some wait for a connection instead, and the load is that of fewer users.");
@@ -145,6 +151,13 @@ codes! {
     LOOSE_OBJECTIVE = new("EK-W006", "The agreement owes credit although the objective is kept, so nobody would be warned in time.");
     NOT_WATCHED = new("EK-W007", "A member of a load balancer has no `health_check`. If it answers, nobody notices that it failed; if it waits, a failover goes there blindly, and a standby that nobody asks has often been broken for weeks. Only one that starts when it is needed (a cold standby) cannot be asked.");
     SLOW_FAILOVER = new("EK-W008", "The lock of a leader that vanishes lasts for up to `ttl`, and a member that does not hear of its end looks after `loop_wait`: so long may it take until another runs for its place, before it is promoted. That is more than the game day allows, so that the day would fail for a reason that can be read here.");
+    SHARED_PROBE = new("EK-W010", "Liveness asks what readiness asks, only with more patience. Where the answer depends on anything outside of the container, an outage there that lasts longer ends in restarts everywhere at once.");
+    NO_STARTUP_PROBE = new("EK-W011", "A long `initialDelaySeconds` stands for a `startupProbe`: it makes every start as blind as the slowest one, and one that is slower still is killed before it is there.");
+    NO_DRAIN = new("EK-W012", "A pod is told to end at the moment at which balancers are told to send it nothing more, and they hear of it later. A service that stops at once drops what is sent to it meanwhile. It goes on by itself for a while, which the annotation `evenkeel.dev/drain-delay` says, or a `preStop` hook sleeps for it.");
+    SHORT_DRAIN = new("EK-W013", "Balancers that go by the readiness probe stop to send requests `periodSeconds` times `failureThreshold` after the end began. The service goes on to take them for less than that.");
+    NO_READINESS = new("EK-W014", "A container with ports and without a `readinessProbe` counts as ready as soon as its process runs, and remains so whatever happens.");
+    SHELL_PROBE = new("EK-W015", "A probe that runs a shell starts processes in the container for as long as it lives: they count against its limits, and what the shell started may outlive the probe's timeout.");
+    DEFAULT_TIMEOUT = new("EK-W016", "`timeoutSeconds` is 1 unless said otherwise. That is enough for an answer from memory, and little for one that starts a process or asks dependencies: on a busy node such a probe fails although nothing is wrong.");
 }
 
 #[cfg(test)]
