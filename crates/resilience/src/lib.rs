@@ -17,6 +17,7 @@
 //! hedge        Hedge: who waits longer than most asks a second time, within a budget
 //! fallback     Fallback: something less good than the answer, and better than none
 //! stale_cache  StaleCache: yesterday's answer is better than none, up to a point; many who ask at once are one who asks
+//! idempotency  Store: on the side of the server, what is asked for twice under one key is done once
 //! balance      Balancer: calls are spread over endpoints, and those that are unwell get none
 //! failover     Failover: calls go to the active member; another takes over when it fails, and the way back is said by hand
 //! watch        Watch: asks endpoints in the background, and finds out when one fails or heals
@@ -26,7 +27,8 @@
 //! ```
 //!
 //! Every `call` takes a future of `Result<T, Error<E>>` and gives the same, so that patterns nest without nesting their errors;
-//! an error of the call itself goes in by `?`, or `map_err(Error::Inner)`.
+//! an error of the call itself goes in by `?`, or `map_err(Error::Inner)`. That of the idempotency store gives more: it stands on the
+//! other side, around the answer.
 //!
 //! A call with limits of time, two more attempts where they help, and a circuit that stops them where they do not:
 //!
@@ -86,6 +88,7 @@ mod flight;
 pub mod hedge;
 #[cfg(feature = "http")]
 mod http;
+pub mod idempotency;
 #[cfg(feature = "tower")]
 pub mod layer;
 pub mod limit;

@@ -13,5 +13,7 @@ mod breaker;
 mod bulkhead;
 #[path = "loom/failover.rs"]
 mod failover;
+#[path = "loom/idempotency.rs"]
+mod idempotency;
 #[path = "loom/stale_cache.rs"]
 mod stale_cache;

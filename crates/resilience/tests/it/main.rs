@@ -15,6 +15,8 @@ mod hedge;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "tower")]
+mod idempotency;
+#[cfg(feature = "tower")]
 mod limit;
 #[cfg(feature = "tower")]
 mod metastable;
