@@ -48,12 +48,14 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Limited};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::Health;
@@ -68,6 +70,8 @@ pub use body::GrpcBody;
 
 /// Longest request, in bytes: a name and what later versions may add.
 const REQUEST_MAX: usize = 4_096;
+/// How long a request of a few bytes may take to be whole.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Most who listen at once, unless told otherwise.
 const WATCHERS_MAX: usize = 1_024;
 
@@ -85,6 +89,7 @@ enum ServingStatus {
 enum Code {
     Ok = 0,
     InvalidArgument = 3,
+    DeadlineExceeded = 4,
     NotFound = 5,
     ResourceExhausted = 8,
     Unimplemented = 12,
@@ -97,6 +102,7 @@ impl Code {
         match self {
             Self::Ok => "",
             Self::InvalidArgument => "the request is no HealthCheckRequest",
+            Self::DeadlineExceeded => "the request did not end",
             Self::NotFound => "unknown service",
             Self::ResourceExhausted => "the request is too long, or too many watch",
             Self::Unimplemented => "grpc.health.v1 has Check, Watch and List, without compression",
@@ -224,10 +230,11 @@ impl GrpcHealth {
         let Some((_, call)) = call.filter(|it| it.0.strip_prefix('/') == Some(Self::NAME)) else {
             return failed(Code::Unimplemented);
         };
-        let Ok(body) = Limited::new(body, REQUEST_MAX).collect().await else {
-            return failed(Code::ResourceExhausted);
+        let body = match timeout(PATIENCE, Limited::new(body, REQUEST_MAX).collect()).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(_)) => return failed(Code::ResourceExhausted),
+            Err(_) => return failed(Code::DeadlineExceeded),
         };
-        let body = body.to_bytes();
         match self.said(call, &body) {
             Ok(body) => {
                 let mut response = bare(StatusCode::OK);
@@ -359,6 +366,31 @@ mod tests {
         let mut json = call(CHECK, b"{}");
         json.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         assert_eq!(hears(json).await, (415, None));
+    }
+
+    /// A body that never comes.
+    struct Silence;
+
+    impl Body for Silence {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_never_ends_is_given_up() {
+        let health = Health::builder().start().unwrap();
+        let begun = tokio::time::Instant::now();
+        let request = call(CHECK, b"").map(|_| Silence);
+        let response = GrpcHealth::new(health).call(request).await.unwrap();
+        assert_eq!(response.headers()["grpc-status"], "4");
+        assert_eq!(begun.elapsed(), PATIENCE);
     }
 
     #[tokio::test(start_paused = true)]

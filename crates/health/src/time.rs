@@ -1,5 +1,8 @@
 //! Time: where this crate gets the present from.
 //!
+//! `evenkeel-resilience` has the same for its layers. What both could share would be `units`, which knows no runtime; and neither needs
+//! the other for twenty lines.
+//!
 //! From tokio's clock, so that `tokio::time::pause` and `tokio::time::advance` drive every check in a test.
 
 use evenkeel_units::Moment;

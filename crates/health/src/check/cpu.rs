@@ -17,7 +17,17 @@ use crate::{Check, Finding};
 
 /// How busy the processors are that we may use.
 ///
-/// Warns from 80 % on; fails from 95 % on, by default. A busy processor is no outage: give it a weight that degrades.
+/// Warns from 80 % on: from there on a queue grows faster than the load, and a burst is felt. Fails from 95 % on: there is
+/// nothing left for a burst.
+///
+/// **When**: as a sign on the page of the service. **When not**: as critical. Who is busy is not broken; and if each that is busy
+/// leaves the balancer, the others get busier. What is late because of it shows [`Builder::lag`](crate::Builder::lag).
+///
+/// ```
+/// use evenkeel_health::{Health, Policy, check::Cpu};
+///
+/// let health = Health::builder().check("cpu", Policy::default(), Cpu::default());
+/// ```
 #[derive(Debug)]
 pub struct Cpu {
     warn: Ratio,

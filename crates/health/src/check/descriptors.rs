@@ -11,6 +11,9 @@ use crate::{Check, Finding};
 /// The share that is taken of the files and sockets that this process may have open (`ulimit -n`).
 ///
 /// Warns from 80 % on and fails from 95 % on: the connection that cannot be accepted for want of one is next.
+///
+/// **When**: each request holds a connection or more, and a leak would be seen nowhere else. **When not**: as critical, unless a
+/// restart by hand follows: an instance that leaves the balancer keeps what it leaks.
 #[derive(Clone, Debug)]
 pub struct Descriptors {
     warn: Ratio,

@@ -9,6 +9,17 @@ use crate::{Check, Finding};
 /// How much is left of the file system that holds a path, for a process that is not root.
 ///
 /// Fails by default when less than a tenth is left, as the tools of most teams have it; a database or a log needs it earlier.
+///
+/// **When**: the service writes files it cannot do without. **When not**: it reads only, or the file system belongs to the node: then all
+/// instances on it fail at once, and none of them can mend it. Inodes are not counted.
+///
+/// ```
+/// use evenkeel_health::{Health, Policy, check::Disk};
+/// use evenkeel_units::Ratio;
+///
+/// let disk = Disk::of("/var/lib/shop").free_at_least(Ratio::percent(20));
+/// let health = Health::builder().check("disk", Policy::critical(), disk);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Disk {
     path: PathBuf,

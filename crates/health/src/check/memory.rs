@@ -14,7 +14,10 @@ use crate::{Check, Finding};
 /// The share that is taken of the memory that we may use: that of our cgroup if it has a limit (version 2, then 1), else that
 /// of the host.
 ///
-/// Warns from 80 % on and fails from 90 % on.
+/// Warns from 80 % on and fails from 90 % on: the last tenth goes in one burst, and then the kernel kills without a word.
+///
+/// **When**: there is a limit, and some time to act before it. **When not**: as critical where a cache fills what there is, on purpose: an
+/// instance that leaves the balancer for it gives nothing back.
 #[derive(Clone, Debug)]
 pub struct Memory {
     warn: Ratio,

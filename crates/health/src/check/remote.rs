@@ -14,6 +14,9 @@ use crate::{Check, Finding};
 const ANSWER_MAX: usize = 4 * 1_024;
 
 /// Whether somebody accepts connections at an address, `host:port`.
+///
+/// **When**: nothing better is spoken there. **When not**: a proxy or a balancer stands in between, which accepts whether or not
+/// anybody is behind it.
 #[derive(Clone, Debug)]
 pub struct Tcp(String);
 
@@ -31,6 +34,9 @@ impl Check for Tcp {
 }
 
 /// Whether a GET is answered with 200 to 399, what a kubelet takes for success. Plain HTTP; redirects are not followed.
+///
+/// **When**: another service without which this one can do nothing, at a path that costs it little (`/health/live`, and not `/health`).
+/// **When not**: that service asks this one in turn: in a ring, one failure takes out all, and none comes back first.
 #[derive(Clone, Debug)]
 pub struct Http {
     address: String,
@@ -78,6 +84,9 @@ impl Check for Http {
 }
 
 /// Whether a Redis answers `PING`. One that loads its data, or waits for its master, does not.
+///
+/// **When**: there is no pool, or checks must not use it up. **When not**: it is a cache and the policy is critical: without a cache
+/// a service is slower, and without any instance it is gone.
 #[derive(Clone)]
 pub struct Redis {
     address: String,
@@ -138,6 +147,9 @@ impl Check for Redis {
 
 /// Whether a PostgreSQL takes sessions, as `pg_isready` asks: it is greeted, and asks who we are. No password is needed, and no
 /// query is run; for that ask through your pool.
+///
+/// **When**: there is no pool, or checks must not use it up. **When not**: it matters that a query works: a password that expired, a
+/// schema that is gone and a disk that is full go unseen.
 #[derive(Clone, Debug)]
 pub struct Postgres {
     address: String,
