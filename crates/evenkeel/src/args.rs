@@ -6,6 +6,7 @@ pub(crate) mod gameday;
 pub(crate) mod health;
 pub(crate) mod load;
 pub(crate) mod metrics;
+pub(crate) mod probe;
 pub(crate) mod proxy;
 pub(crate) mod slo;
 
@@ -47,6 +48,7 @@ pub(crate) struct Global {
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     /// For people.
+    #[value(alias = "text")]
     Table,
     /// For programs: seconds, ratios (0–1) and bytes, with the unit in the name of the key.
     Json,
@@ -97,6 +99,9 @@ pub(crate) enum Verb {
     /// Metrics: a store in this process, with the API of Prometheus.
     #[command(subcommand)]
     Metrics(metrics::Metrics),
+    /// Ask services how they are: HTTP, TCP, TLS, ping, gRPC, PostgreSQL, Redis; exit code 0 all healthy, 1 one is not, 3 one could
+    /// not be asked.
+    Probe(Box<probe::ProbeArgs>),
     /// Health: the probes of services.
     #[command(subcommand)]
     Health(health::Health),

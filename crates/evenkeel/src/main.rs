@@ -96,6 +96,7 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
             on_runtime(verb::metrics::serve(args, screen))
         }
         Verb::Metrics(args::metrics::Metrics::Import(args)) => verb::metrics::import(&args, screen),
+        Verb::Probe(args) => on_runtime_at_once(verb::probe::run(*args, screen)),
         Verb::Health(args::health::Health::Manifest(args)) => verb::health::manifest(args, screen),
         Verb::Doctor => verb::doctor::run(screen),
         Verb::Proxy(args) => on_runtime(verb::proxy::run(args, screen)),
@@ -108,6 +109,18 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
 
 /// Runs a verb on a runtime of one thread: conducting is waiting, and load has a thread of its own.
 fn on_runtime<T>(verb: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    runtime()?.block_on(verb)
+}
+
+/// As [`on_runtime`], and ends with the verb: the system cannot be told to give up a name that it looks up.
+fn on_runtime_at_once<T>(verb: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(verb);
+    runtime.shutdown_background();
+    ended
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Failure::bug(format!("cannot start: {error}")))?.block_on(verb)
+    runtime.map_err(|error| Failure::bug(format!("cannot start: {error}")))
 }

@@ -89,6 +89,8 @@ pub struct Address {
     pub(crate) user: Option<String>,
     /// What shows that it is them.
     pub(crate) password: Option<String>,
+    /// For people.
+    shown: String,
 }
 
 /// A URL cannot be asked.
@@ -196,6 +198,7 @@ impl Address {
             target: uri.path_and_query().map_or("/", |it| it.as_str()).to_owned(),
             user: user.filter(|it| !it.is_empty()),
             password: password.filter(|it| !it.is_empty()),
+            shown: without_secrets(url, authority.as_str(), login, place),
         };
         match address.parameter("sslmode") {
             _ if scheme != Scheme::Postgres => Ok(address),
@@ -251,26 +254,7 @@ impl Address {
 impl fmt::Display for Address {
     /// As it was written, without what is secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://", self.scheme.name())?;
-        let user = self.user.as_deref().unwrap_or_default();
-        match (user, &self.password) {
-            ("", None) => {}
-            (user, None) => write!(f, "{}@", shown(user))?,
-            (user, Some(_)) => write!(f, "{}:***@", shown(user))?,
-        }
-        f.write_str(&self.authority)?;
-        let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));
-        if path != "/" {
-            f.write_str(path)?;
-        }
-        for (nth, pair) in query.split('&').filter(|it| !it.is_empty()).enumerate() {
-            f.write_str(if nth == 0 { "?" } else { "&" })?;
-            match pair.split_once('=') {
-                Some((name, _)) if is_secret(name) => write!(f, "{name}=***")?,
-                _ => f.write_str(pair)?,
-            }
-        }
-        Ok(())
+        f.write_str(&self.shown)
     }
 }
 
@@ -280,9 +264,28 @@ impl fmt::Debug for Address {
     }
 }
 
-/// A name as a terminal may have it.
-fn shown(user: &str) -> String {
-    user.chars().filter(|it| !it.is_control()).collect()
+/// A URL without what is secret in it: `login` is what stands before the `@` of its authority, and `place` what stands after.
+fn without_secrets(url: &str, authority: &str, login: Option<&str>, place: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let mut shown = format!("{scheme}://");
+    if let Some(login) = login {
+        shown.push_str(&match login.split_once(':') {
+            Some((user, _)) => format!("{user}:***@"),
+            None => format!("{login}@"),
+        });
+    }
+    shown.push_str(place);
+    let rest = rest.strip_prefix(authority).unwrap_or_default();
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    shown.push_str(path);
+    for (nth, pair) in query.split('&').filter(|it| !it.is_empty()).enumerate() {
+        shown.push(if nth == 0 { '?' } else { '&' });
+        match pair.split_once('=') {
+            Some((name, _)) if is_secret(name) => shown.push_str(&format!("{name}=***")),
+            _ => shown.push_str(pair),
+        }
+    }
+    shown
 }
 
 /// Whether a parameter of this name is told to nobody.

@@ -14,6 +14,7 @@ pub(crate) mod init;
 pub(crate) mod load;
 pub(crate) mod metrics;
 pub(crate) mod plan;
+pub(crate) mod probe;
 pub(crate) mod proxy;
 pub(crate) mod runs;
 pub(crate) mod schema;

@@ -38,6 +38,7 @@ mod metrics;
 mod objectives;
 #[path = "../../../fault/tests/it/patience.rs"]
 mod patience;
+mod probe;
 mod proxy;
 mod readme;
 mod schedule;
