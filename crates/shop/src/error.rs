@@ -68,6 +68,18 @@ pub enum ShopError {
     /// A retry would contradict itself.
     #[error(transparent)]
     Retry(#[from] evenkeel_resilience::retry::PolicyError),
+    /// A balancer would contradict itself.
+    #[error(transparent)]
+    Balance(#[from] evenkeel_resilience::balance::PolicyError),
+    /// Two gateways have one address.
+    #[error(transparent)]
+    Member(#[from] evenkeel_resilience::balance::MemberError),
+    /// A hedge would contradict itself.
+    #[error(transparent)]
+    Hedge(#[from] evenkeel_resilience::hedge::PolicyError),
+    /// Gateways cannot be watched so.
+    #[error(transparent)]
+    Watch(#[from] evenkeel_resilience::watch::PolicyError),
     /// The checks of a part contradict themselves.
     #[error(transparent)]
     Health(#[from] evenkeel_health::BuildError),

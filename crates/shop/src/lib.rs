@@ -22,7 +22,7 @@
 //! ```text
 //! args             what the two subcommands take           misbehave   slow, failing, leaking on demand
 //! supervise        starts, restarts and stops the parts    ports       the block of ports they share
-//! balancer         spreads requests; rotation decides whom to trust
+//! balancer         spreads requests over those that are well
 //! part             the shell around each part: health, metrics, stopping
 //! gateway          pages, checkout, the queue of unpaid orders, guarded neighbours
 //! inventory · payment · recommendations                    the three services behind it
@@ -51,7 +51,6 @@ mod part;
 mod payment;
 mod ports;
 mod recommendations;
-mod rotation;
 mod serve;
 mod supervise;
 

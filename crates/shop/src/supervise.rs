@@ -26,12 +26,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::args::{PartName, ShopArgs, Via};
-use crate::balancer::Balancer;
+use crate::balancer::{Balancer, Trust};
 use crate::client::{Pool, is_ready};
 use crate::error::{ShopError, say, warn_operator};
 use crate::part::{prepare, stdin_closed, told_by_signal};
 use crate::ports::{GATEWAYS, Ports};
-use crate::rotation::Trust;
 use crate::serve::serve;
 
 /// How long a dead part stays down: what a process supervisor usually waits.
@@ -88,7 +87,6 @@ async fn run(
     let addresses =
         (1..=GATEWAYS).map(|it| format!("127.0.0.1:{}", ports.of(PartName::Gateway, it)));
     let balancer = Arc::new(Balancer::new(addresses, trust)?);
-    let watching = tokio::spawn(Arc::clone(&balancer).watch());
     say(&format!("shop ready on http://127.0.0.1:{}", ports.balancer()));
     let drain = Drain::new(ENDS)?;
     let end = async {
@@ -96,7 +94,6 @@ async fn run(
         drain.run(balancer.health()).await;
     };
     tokio::join!(serve(listener, Arc::clone(&balancer), &drain), end);
-    watching.abort();
     Ok(())
 }
 
