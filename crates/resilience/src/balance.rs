@@ -55,11 +55,11 @@
 //! ```
 //!
 //! With the feature `tower`, [`Balancer::call`] does it around a future, and
-//! [`BalanceService`](crate::layer::BalanceService) around services.
+//! [`BalanceService`](crate::layer::BalanceService) and [`BalanceLayer`](crate::layer::BalanceLayer) around services.
 //!
 //! # Health
 //!
-//! *Active*: who probes an endpoint says how it is by [`Endpoint::set_healthy`]. *Passive*: [`Outliers`] are ejected by how calls to them
+//! *Active*: who probes an endpoint says how it is by [`Endpoint::set_healthy`]; [`Balancer::watch`] does, for all of them. *Passive*: [`Outliers`] are ejected by how calls to them
 //! end, for longer each time, and come back by themselves; what was held against them is forgotten then. Both must be
 //! well for an endpoint to be called. A call that was not made ([`Error::is_rejection`]) says nothing of an endpoint.
 //! An endpoint that is new or back can come to its full share [slowly](SlowStart). If fewer than a share of them may be called, all are:
@@ -94,6 +94,8 @@ mod set;
 #[cfg(not(feature = "loom"))]
 mod tests;
 mod view;
+#[cfg(feature = "tower")]
+mod watched;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};

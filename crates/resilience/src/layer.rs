@@ -4,6 +4,7 @@
 //! base          Base: the service itself, whose errors become `Error::Inner`
 //! adaptive      AdaptiveLayer: a bulkhead that finds its own size
 //! balance       BalanceService: several services as one, and those that are unwell get no calls
+//!               BalanceLayer: one service that can call every endpoint, told which with each request
 //! breaker       Breaker: a circuit, which stops calls to what keeps failing
 //! bulkhead      BulkheadService: only so many calls at once, and only so many that wait
 //! failover      FailoverService: calls go to the active one of several services
@@ -38,7 +39,9 @@ mod timeout;
 
 pub use adaptive::{AdaptiveLayer, MeasuredFuture, MeasuredService};
 pub use attempt::Attempt;
-pub use balance::{BalanceFuture, BalanceService, KeyOf, Unkeyed};
+pub use balance::{
+    BalanceFuture, BalanceLayer, BalanceService, Balanced, BalancedFuture, KeyOf, Unkeyed,
+};
 pub use base::{Base, BaseFuture, BaseLayer};
 pub use breaker::{BreakerFuture, BreakerLayer, BreakerService};
 pub use bulkhead::{BulkheadFuture, BulkheadLayer, BulkheadService};

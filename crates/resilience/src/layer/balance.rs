@@ -1,5 +1,7 @@
 //! Balance service: a balancer over services, as one service.
 
+mod layer;
+
 use std::fmt;
 use std::mem;
 use std::pin::Pin;
@@ -12,8 +14,11 @@ use tower_service::Service;
 
 use crate::balance::{Balancer, Endpoint, Pick};
 use crate::breaker::{Errors, Judge};
+use crate::pipeline::{Stage, Stages};
 use crate::timer::{self, Until};
 use crate::{Error, time};
+
+pub use self::layer::{BalanceLayer, Balanced, BalancedFuture};
 
 /// Tells the key of a request, for a consistent hash. A closure `Fn(&R) -> u64` is one.
 pub trait KeyOf<R>: Clone {
@@ -139,6 +144,16 @@ impl<S, K, J> fmt::Debug for BalanceService<S, K, J> {
             .field("balancer", &self.balancer)
             .field("reserved", &self.reserved.as_ref().map(|it| it.endpoint.name()))
             .finish_non_exhaustive()
+    }
+}
+
+impl<S: Stages, K, J> Stages for BalanceService<S, K, J> {
+    /// Inside are those of the first endpoint; they are alike.
+    fn stages(&self, found: &mut Vec<Stage>) {
+        found.push(Stage::Balance);
+        if let Some(endpoint) = self.balancer.endpoints().first() {
+            endpoint.value().stages(found);
+        }
     }
 }
 

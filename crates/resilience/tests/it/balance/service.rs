@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use evenkeel_resilience::balance::{Balancer, Member, Outliers, Policy, Strategy};
-use evenkeel_resilience::breaker::Outcome;
-use evenkeel_resilience::layer::{BalanceService, Base, RetryLayer};
+use evenkeel_resilience::balance::{Balancer, Endpoint, Member, Outliers, Policy, Strategy};
+use evenkeel_resilience::breaker::{self, Breaker, Outcome};
+use evenkeel_resilience::layer::{BalanceLayer, BalanceService, Base, BreakerLayer, RetryLayer};
+use evenkeel_resilience::pipeline::Stages as _;
 use evenkeel_resilience::retry::{self, Retry};
-use evenkeel_resilience::{Error, balance, time::now};
+use evenkeel_resilience::{Error, balance, time::now, watch};
 use tower::{Layer as _, Service, ServiceExt as _};
 
 /// What a test does to an instance.
@@ -306,4 +307,55 @@ async fn an_instance_that_is_broken_for_good_counts_as_failed_and_another_is_tak
     assert_eq!(service.oneshot(()).await, Err(Error::Inner("closed")));
     let seen = balancer.snapshot(now());
     assert!(seen.endpoints.iter().all(|it| it.failed_total >= 1), "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_probed_is_called_as_long_as_the_probes_pass() {
+    let ([_, b], balancer) = over(rotating(), ["a", "b"]);
+    let policy = watch::Policy::default();
+    let probe = |it: Arc<Endpoint<Instance>>| async move {
+        if it.state.fails.load(SeqCst) { Err("refused") } else { Ok(()) }
+    };
+    let watch = balancer.watch(policy, probe).unwrap();
+    let service = BalanceService::new(Arc::clone(&balancer));
+    let called = async || [service.clone().oneshot(()).await, service.clone().oneshot(()).await];
+    tokio::time::sleep(policy.interval).await;
+    assert!(called().await.contains(&Ok("b")));
+    b.state.fails.store(true, SeqCst);
+    tokio::time::sleep(policy.detects_within()).await;
+    assert_eq!(called().await, [Ok("a"), Ok("a")]);
+    b.state.fails.store(false, SeqCst);
+    tokio::time::sleep(policy.interval * (policy.healthy_threshold + 1)).await;
+    assert!(called().await.contains(&Ok("b")));
+    drop(watch);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_service_is_told_an_endpoint_with_each_request_and_judged_by_it() {
+    let policy = Policy { outliers: Some(Outliers::consecutive(1)), ..rotating() };
+    let balancer = Arc::new(Balancer::try_new(policy).unwrap());
+    balancer.replace(now(), ["a", "b"].map(|it| Member::new(it, it))).unwrap();
+    let client = tower::service_fn(|(to, ()): (Arc<Endpoint<&'static str>>, ())| async move {
+        if to.name() == "b" { Err(Error::Inner("refused")) } else { Ok(*to.value()) }
+    });
+    let service = BalanceLayer::new(Arc::clone(&balancer)).layer(client);
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        answers.push(service.clone().oneshot(()).await);
+    }
+    assert_eq!(answers, [Ok("a"), Err(Error::Inner("refused")), Ok("a"), Ok("a")]);
+    let keyed = BalanceLayer::new(balancer).keyed(|(): &()| 7).layer(client);
+    assert_eq!(keyed.oneshot(()).await, Ok("a"));
+}
+
+#[test]
+fn a_lint_sees_what_stands_around_the_balancer_and_inside() {
+    let breaker =
+        || BreakerLayer::new(Arc::new(Breaker::try_new(breaker::Policy::default()).unwrap()));
+    let balancer = Arc::new(Balancer::try_new(Policy::default()).unwrap());
+    let inside = breaker().layer(Base::new(Instance::new("a")));
+    balancer.replace(now(), [Member::new("a", inside)]).unwrap();
+    let well = BalanceService::new(balancer);
+    assert_eq!(well.lint(), []);
+    assert_eq!(breaker().layer(well).lint().len(), 1, "one circuit around all endpoints");
 }
