@@ -79,12 +79,15 @@ pub use lease::{Follower, Lease, Outcome};
 
 /// How many answers are kept, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Policy {
     /// Keys, those included whose request is under way. Not 0.
     pub capacity: usize,
     /// For how long an answer is kept, from when it was given. Not zero, and longer than clients go on trying.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub ttl: Duration,
     /// For how long a request waits for another one with its key that is under way. Zero: it is told so at once, as the draft has it.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub wait: Duration,
 }
 

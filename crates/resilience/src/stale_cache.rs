@@ -40,7 +40,8 @@
 //! **Who asks anew.** With [`get_with`](StaleCache::get_with) and in the [layer](crate::layer::StaleCacheLayer), a task that is
 //! spawned on the runtime of the caller; nobody waits for it. With [`call`](StaleCache::call), which borrows what it likes and spawns
 //! nothing, the first caller that finds the answer stale, who waits; all others are served meanwhile. Either way a call ends after
-//! [`call_max`](Policy::call_max) at the latest, and gets no deadline from those who wait for it.
+//! [`call_max`](Policy::call_max) at the latest. It is driven by whoever makes it: a future that is kept and not polled keeps those who
+//! wait for it, until it is dropped.
 //!
 //! **Errors.** That of the call, to all who waited for it, if there is no answer that may be used in need. So errors are cloned: put
 //! one that is no `Clone` into an `Arc`, or keep less of it (`E` is `()` if it is not named). Values are cloned under a lock: let them be

@@ -39,13 +39,14 @@ impl<K: Ord, P, T> Lease<K, P, T> {
         K: Clone,
         T: Clone,
     {
+        // What may panic comes first: the key is free again then.
+        let (kept, key) = (Stage::Done(answer.clone()), self.key.clone());
         self.completed = true;
-        let kept = Stage::Done(answer.clone());
         let mut state = self.store.lock();
         let until = now + state.policy.ttl;
         let before =
             state.entries.get_mut(&self.key).map(|it| std::mem::replace(&mut it.stage, kept));
-        state.ends.push_back((until, self.key.clone()));
+        state.ends.push_back((until, key));
         drop(state);
         drop(before);
         self.flight.land(answer);

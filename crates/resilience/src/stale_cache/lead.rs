@@ -56,7 +56,6 @@ impl<K, V, E, S> Lead<K, V, E, S> {
         V: Clone,
         E: Clone,
     {
-        self.landed = true;
         let (call, now) = (&self.call, nanos(now.elapsed()));
         let mut shard = self.cache.lock(call.hash);
         let ages = shard.ages;
@@ -93,6 +92,8 @@ impl<K, V, E, S> Lead<K, V, E, S> {
         drop(shard);
         drop(gone);
         call.flight.land(result.clone());
+        // Only now: if a value panics when it is cloned, the next caller asks.
+        self.landed = true;
         result
     }
 }

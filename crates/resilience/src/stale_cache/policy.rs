@@ -5,17 +5,22 @@ use std::time::Duration;
 /// How long answers are kept and used. All ages count from when an answer was *asked for*, which is never later than when it was
 /// true.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Policy {
     /// Answers that are kept, at most 2³¹; 0 keeps none, and still makes one call of many at once.
     pub capacity: usize,
     /// For how long an answer is fresh: used without asking.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub ttl: Duration,
     /// For how long after that it is still used at once, while it is asked for anew (RFC 5861, section 3).
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub stale_while_revalidate: Duration,
     /// For how long after its `ttl` it is used if asking fails (RFC 5861, section 4).
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub stale_if_error: Duration,
     /// For how long after a call failed its key is not asked for again: callers get the stale answer, or the error, at once. Calls that
     /// were not made ([`Error::is_rejection`](crate::Error::is_rejection)) are not remembered: to refuse again costs nothing.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub negative_ttl: Duration,
     /// How eagerly an answer is refreshed before its `ttl` is over, so that not all that was filled at once, or by many processes,
     /// is asked for at once: it is due earlier by the time its call took × this × an exponentially distributed number with mean 1,
@@ -23,6 +28,7 @@ pub struct Policy {
     pub early_refresh: f64,
     /// The longest that a call may take which others may wait for; then it has failed with
     /// [`Timeout(Total)`](crate::TimeLimit::Total). Not zero.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub call_max: Duration,
 }
 
@@ -155,6 +161,17 @@ mod tests {
             assert!(told(Policy { early_refresh, ..default() }).starts_with("`early_refresh`"));
         }
         assert!(told(Policy { call_max: Duration::ZERO, ..default() }).starts_with("`call_max`"));
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn it_is_read_from_a_file() {
+        let text = r#"{"ttl": "1m", "stale_if_error": "1h", "early_refresh": 1}"#;
+        let read: Policy = serde_json::from_str(text).unwrap();
+        let (ttl, stale_if_error) = (Duration::from_mins(1), Duration::from_hours(1));
+        assert_eq!(read, Policy { ttl, stale_if_error, early_refresh: 1.0, ..Policy::default() });
+        let unknown = serde_json::from_str::<Policy>(r#"{"fresh": "1m"}"#).unwrap_err();
+        assert!(unknown.to_string().contains("unknown field `fresh`"), "{unknown}");
     }
 
     #[test]

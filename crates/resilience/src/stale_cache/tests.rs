@@ -1,6 +1,7 @@
 //! What the cache promises, told the time.
 
 use std::hash::BuildHasherDefault;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Waker;
 
 use super::*;
@@ -170,6 +171,25 @@ fn a_call_that_everybody_has_left_is_over() {
     drop(waits);
     assert_eq!(cache.snapshot().in_flight, 0);
     drop(lead(cache.ask(at(1), &1)));
+}
+
+#[test]
+fn a_value_that_panics_when_it_is_cloned_keeps_nobody_waiting() {
+    struct Brittle(Arc<AtomicBool>);
+    impl Clone for Brittle {
+        fn clone(&self) -> Self {
+            assert!(!self.0.load(Relaxed), "as it is meant to");
+            Self(Arc::clone(&self.0))
+        }
+    }
+    let cache: Arc<StaleCache<u8, Brittle>> = Arc::new(StaleCache::try_new(policy(4)).unwrap());
+    let Asked::Lead(lead) = cache.ask(at(0), &1) else { panic!("no lead") };
+    let Asked::Wait(mut waits) = cache.ask(at(0), &1) else { panic!("nothing to wait for") };
+    let value = Brittle(Arc::new(AtomicBool::new(true)));
+    let lands = std::panic::AssertUnwindSafe(|| drop(lead.land(at(0), Ok(value))));
+    assert!(std::panic::catch_unwind(lands).is_err());
+    let turn = waits.poll(at(0), Waker::noop());
+    assert!(matches!(turn, std::task::Poll::Ready(Outcome::Lead(_))));
 }
 
 #[test]
