@@ -74,9 +74,10 @@ pub use self::view::{Event, Explanation, Listener, Reason, Snapshot};
 pub use self::window::Counts;
 pub use self::word::State;
 
-use self::core::{Core, Events, Shared};
+use self::core::{Core, Counted, Events, Shared};
 use self::running::Mark;
 use self::window::nanos;
+use self::word::Word;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -197,38 +198,48 @@ impl Breaker {
     }
 
     /// The same, by a clock that is asked only where the time matters: to read it costs more than all else here.
+    #[inline]
     fn admit_by(&self, clock: impl Fn() -> Moment) -> Result<Ticket, Rejected> {
         let word = self.shared.word();
-        let answer = match word.state {
-            State::Closed | State::MetricsOnly if !word.is_timed => {
-                return Ok(Ticket::untimed(word.generation));
-            }
-            State::Closed | State::MetricsOnly => {
-                let now = clock();
-                match self.shared.running.begin(now) {
-                    Some(mark) => {
-                        let (generation, started) = (word.generation, Some(now));
-                        return Ok(Ticket { generation, trial: 0, started, mark });
-                    }
-                    None => self.change(|core, events| core.admit(&self.shared, now, events)),
+        match word.counts() && !word.is_timed() {
+            true => Ok(Ticket::untimed(word.generation())),
+            false => self.admit_timed(word, clock),
+        }
+    }
+
+    #[inline(never)]
+    fn admit_timed(&self, word: Word, clock: impl Fn() -> Moment) -> Result<Ticket, Rejected> {
+        match word.state() {
+            State::Disabled => return Ok(Ticket::untimed(word.generation())),
+            State::ForcedOpen => return Err(self.reject(None)),
+            _ => {}
+        }
+        let now = clock();
+        if word.counts() {
+            return match self.shared.running.begin(now) {
+                Some(mark) => {
+                    let (generation, started) = (word.generation(), Some(now));
+                    Ok(Ticket { generation, trial: 0, started, mark })
                 }
-            }
-            State::Disabled => return Ok(Ticket::untimed(word.generation)),
-            State::ForcedOpen => Err(None),
-            State::Open | State::HalfOpen => {
-                let now = clock();
-                let until = self.shared.until();
-                if word.permits == 0 && nanos(now) <= until {
-                    Err(Some(Moment::at(Duration::from_nanos(until))))
-                } else {
-                    self.change(|core, events| core.admit(&self.shared, now, events))
-                }
-            }
-        };
-        answer.map_err(|until| {
-            self.rejected.fetch_add(1, Ordering::Relaxed);
-            Rejected { until }
-        })
+                None => self.admit_locked(now),
+            };
+        }
+        let until = self.shared.until();
+        match word.permits() == 0 && nanos(now) <= until {
+            true => Err(self.reject(Some(Moment::at(Duration::from_nanos(until))))),
+            false => self.admit_locked(now),
+        }
+    }
+
+    #[cold]
+    fn admit_locked(&self, now: Moment) -> Result<Ticket, Rejected> {
+        let answer = self.change(|core, events| core.admit(&self.shared, now, events));
+        answer.map_err(|until| self.reject(until))
+    }
+
+    fn reject(&self, until: Option<Moment>) -> Rejected {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        Rejected { until }
     }
 
     /// Tells how an admitted call went, that ends now.
@@ -237,18 +248,46 @@ impl Breaker {
     }
 
     /// The same, by a clock that is asked only where the time matters.
+    #[inline]
     fn record_by(&self, clock: impl Fn() -> Moment, ticket: Ticket, outcome: Outcome) {
         // Not under the lock, where it can be known here that it matters.
-        let now = self.shared.word().is_timed.then(&clock);
-        let took = now.map_or(Duration::ZERO, |it| ticket.took(it));
-        let now = || now.unwrap_or_else(&clock);
-        self.change(|core, events| core.record(&self.shared, now, ticket, outcome, took, events));
+        if self.shared.word().is_timed() {
+            let now = clock();
+            let took = ticket.took(now);
+            self.settle(|| now, ticket, outcome, took);
+        } else {
+            self.settle(clock, ticket, outcome, Duration::ZERO);
+        }
     }
 
     /// Tells how an admitted call went, that took so long by somebody else's clock.
     pub fn record_after(&self, now: Moment, ticket: Ticket, outcome: Outcome, took: Duration) {
-        let now = || now;
-        self.change(|core, events| core.record(&self.shared, now, ticket, outcome, took, events));
+        self.settle(|| now, ticket, outcome, took);
+    }
+
+    #[inline]
+    fn settle(&self, now: impl Fn() -> Moment, ticket: Ticket, outcome: Outcome, took: Duration) {
+        let mut core = self.lock();
+        let counted = core.count(&self.shared, &now, &ticket, outcome, took);
+        if counted != Counted::Whole {
+            let now = now();
+            self.settle_rest(core, now, (counted, &ticket), outcome, took);
+        }
+    }
+
+    #[cold]
+    fn settle_rest(
+        &self,
+        mut core: MutexGuard<'_, Core>,
+        now: Moment,
+        counted: (Counted, &Ticket),
+        outcome: Outcome,
+        took: Duration,
+    ) {
+        let mut events = Events::default();
+        core.settle(&self.shared, now, counted, outcome, took, &mut events);
+        drop(core);
+        self.tell_of(&events);
     }
 
     /// Gives back the leave of a call that says nothing of the neighbour: one that was not made after all, or a bad
@@ -261,15 +300,18 @@ impl Breaker {
     /// other counts as nothing.
     pub fn abandon(&self, now: Moment, ticket: Ticket) {
         let took = ticket.took(now);
-        self.change(|core, events| match core.policy().is_slow(took) {
-            true => core.record(&self.shared, || now, ticket, Outcome::Failure, took, events),
-            false => core.release(&self.shared, ticket),
-        });
+        let mut core = self.lock();
+        if core.policy().is_slow(took) {
+            drop(core);
+            self.settle(|| now, ticket, Outcome::Failure, took);
+        } else {
+            core.release(&self.shared, ticket);
+        }
     }
 
     /// What it does with calls. Open stays open, however long the wait is over, until a call comes.
     pub fn state(&self) -> State {
-        self.shared.word().state
+        self.shared.word().state()
     }
 
     /// Rejects every call from now on, until [`Breaker::reset`].
@@ -325,10 +367,14 @@ impl Breaker {
     fn change<T>(&self, by: impl FnOnce(&mut Core, &mut Events) -> T) -> T {
         let mut events = Events::default();
         let answer = by(&mut self.lock(), &mut events);
+        self.tell_of(&events);
+        answer
+    }
+
+    fn tell_of(&self, events: &Events) {
         if let Some(listener) = &self.listener {
             events.iter().for_each(|it| listener(it));
         }
-        answer
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {

@@ -124,3 +124,8 @@ pub use pipeline::Pipeline;
 pub use retry::{Backoff, Retry, RetryBudget};
 pub use shed::Shed;
 pub use stale_cache::StaleCache;
+
+/// What the front page of the package shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -192,7 +192,8 @@ impl Cell {
     #[inline]
     const fn next(self, due: u64, now: u64) -> Result<u64, u64> {
         let start = if due > now { due } else { now };
-        let (next, latest) = (start.saturating_add(self.interval), now.saturating_add(self.ahead));
+        // Neither is more than a year, and no moment is later than `END`.
+        let (next, latest) = (start + self.interval, now + self.ahead);
         if next <= latest { Ok(next) } else { Err(next - latest) }
     }
 
@@ -368,8 +369,15 @@ impl Turn {
     }
 }
 
+/// The latest second that is told from the next: 127 years, so that nothing that is added to it overflows.
+const END: u64 = 4_000_000_000;
+
+#[inline]
 fn nanos(of: Duration) -> u64 {
-    of.as_secs().saturating_mul(1_000_000_000).saturating_add(of.subsec_nanos().into())
+    match of.as_secs() < END {
+        true => of.as_secs() * 1_000_000_000 + u64::from(of.subsec_nanos()),
+        false => END * 1_000_000_000,
+    }
 }
 
 #[cfg(test)]

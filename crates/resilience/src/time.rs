@@ -18,6 +18,7 @@ static ORIGIN: LazyLock<std::time::Instant> = LazyLock::new(|| {
 
 /// The present, as tokio's clock says it: one that stands still while it is paused, and jumps when it is advanced. It never
 /// goes back within a runtime.
+#[inline]
 pub fn now() -> Moment {
     let origin = *ORIGIN;
     Moment::at(tokio::time::Instant::now().into_std().saturating_duration_since(origin))

@@ -9,8 +9,6 @@ use pin_project_lite::pin_project;
 use super::{Breaker, Errors, Judge, Permit};
 use crate::{Error, time};
 
-type Clock = fn() -> Moment;
-
 impl Breaker {
     /// Asks to make one call, by tokio's clock.
     pub fn enter(&self) -> Result<Permit<&Self>, super::Rejected> {
@@ -49,26 +47,32 @@ impl Breaker {
     where
         F: Future<Output = Result<T, Error<E>>>,
     {
-        Call { breaker: self, make: Some(make), judge, future: None, permit: None }
+        let clock = time::now;
+        Call { breaker: self, clock, make: Some(make), judge, future: None, permit: None }
     }
 }
 
 pin_project! {
     /// A call on its way. As it is written out, the permit of one that is answered at once lies on the stack alone: an `async`
     /// block would carry it through the future, which costs more than the circuit does.
-    struct Call<'a, M, F, J> {
+    struct Call<'a, C, M, F, J>
+    where
+        C: Fn() -> Moment,
+    {
         breaker: &'a Breaker,
+        clock: C,
         make: Option<M>,
         judge: J,
         #[pin]
         future: Option<F>,
         // After the future: what was cancelled is over before it is counted.
-        permit: Option<Permit<&'a Breaker, Clock>>,
+        permit: Option<Permit<&'a Breaker, C>>,
     }
 }
 
-impl<T, E, M, F, J> Future for Call<'_, M, F, J>
+impl<T, E, C, M, F, J> Future for Call<'_, C, M, F, J>
 where
+    C: Fn() -> Moment + Copy,
     M: FnOnce() -> F,
     F: Future<Output = Result<T, Error<E>>>,
     J: Judge<T, E>,
@@ -77,22 +81,28 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let permit = match this.make.take() {
-            None => this.permit.take(),
-            Some(make) => match Permit::ask(*this.breaker, time::now as Clock) {
+        let mut permit = if let Some(make) = this.make.take() {
+            match Permit::ask(*this.breaker, *this.clock) {
                 Ok(permit) => {
                     this.future.set(Some(make()));
-                    Some(permit)
+                    permit
                 }
-                Err(rejected) => return Poll::Ready(Err(rejected.into_error(time::now()))),
-            },
+                Err(rejected) => {
+                    return Poll::Ready(Err(rejected.into_error((this.clock)())));
+                }
+            }
+        } else {
+            let Some(permit) = this.permit.take() else {
+                unreachable!("a future is not polled after it was ready")
+            };
+            permit
         };
-        let (Some(permit), Some(future)) = (permit, this.future.as_mut().as_pin_mut()) else {
-            unreachable!("a future is not polled after it was ready")
+        let Some(future) = this.future.as_mut().as_pin_mut() else {
+            unreachable!("who has a permit has made the call")
         };
         match future.poll(context) {
             Poll::Ready(answer) => {
-                permit.end(this.judge.judge(&answer));
+                permit.conclude(this.judge.judge(&answer));
                 this.future.set(None);
                 Poll::Ready(answer)
             }

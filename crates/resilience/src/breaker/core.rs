@@ -25,14 +25,14 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(policy: &Policy) -> Self {
         Self {
-            word: AtomicU64::new(Word::closed(policy.is_timed()).pack()),
+            word: AtomicU64::new(Word::closed(policy.is_timed()).bits()),
             until: AtomicU64::new(0),
             running: Running::new(limit_while_running(policy)),
         }
     }
 
     pub(super) fn word(&self) -> Word {
-        Word::unpack(self.word.load(Ordering::Acquire))
+        Word::of(self.word.load(Ordering::Acquire))
     }
 
     pub(super) fn until(&self) -> u64 {
@@ -40,7 +40,7 @@ impl Shared {
     }
 
     fn set(&self, word: Word) {
-        self.word.store(word.pack(), Ordering::Release);
+        self.word.store(word.bits(), Ordering::Release);
     }
 
     fn set_until(&self, until: u64) {
@@ -85,6 +85,17 @@ struct Trial {
     until: Moment,
 }
 
+/// What counting a call has left to do.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// Nothing.
+    Whole,
+    /// It was counted, and the circuit has to open.
+    Due,
+    /// It was not counted: it is a trial, or of another state.
+    Not,
+}
+
 /// What becomes of a call that asks.
 pub(super) type Answer = Result<Ticket, Option<Moment>>;
 
@@ -118,10 +129,10 @@ impl Core {
     /// Lets a call in, or not, where that takes more than a look.
     pub(super) fn admit(&mut self, shared: &Shared, now: Moment, events: &mut Events) -> Answer {
         let word = shared.word();
-        match word.state {
+        match word.state() {
             State::Closed | State::MetricsOnly => {
                 shared.running.turn(now, &mut self.overdue);
-                if word.state == State::Closed && self.overdue > 0 {
+                if word.state() == State::Closed && self.overdue > 0 {
                     let counts = self.window.counts(now);
                     if let Some(reason) = self.reason_to_open(counts) {
                         return Err(Some(self.open(shared, now, reason, events)));
@@ -129,9 +140,9 @@ impl Core {
                 }
                 let mark = shared.running.begin(now).unwrap_or(Mark::NOWHERE);
                 let started = Some(now);
-                Ok(Ticket { generation: word.generation, trial: 0, started, mark })
+                Ok(Ticket { generation: word.generation(), trial: 0, started, mark })
             }
-            State::Disabled => Ok(Ticket::untimed(word.generation)),
+            State::Disabled => Ok(Ticket::untimed(word.generation())),
             State::ForcedOpen => Err(None),
             State::Open => {
                 let until = Moment::at(Duration::from_nanos(shared.until()));
@@ -156,20 +167,21 @@ impl Core {
         let before = self.trials.len();
         self.trials.retain(|it| now <= it.until);
         let mut word = shared.word();
-        word.permits += (before - self.trials.len()) as u16;
-        if word.permits == 0 {
+        let given_back = (before - self.trials.len()) as u16;
+        word = word.with_permits(word.permits() + given_back);
+        if word.permits() == 0 {
             let until = self.next_look(now);
             shared.set_until(nanos(until));
             return Err(Some(until));
         }
-        word.permits -= 1;
+        word = word.with_permits(word.permits() - 1);
         self.trial = self.trial.wrapping_add(1);
         let until = now + self.policy.trials.lease;
         self.trials.push(Trial { number: self.trial, started: now, until });
         shared.set_until(nanos(self.next_look(now)));
         shared.set(word);
         Ok(Ticket {
-            generation: word.generation,
+            generation: word.generation(),
             trial: self.trial,
             started: Some(now),
             mark: Mark::NOWHERE,
@@ -188,50 +200,68 @@ impl Core {
         self.policy.trials.max_wait.map(|it| self.since + it)
     }
 
-    /// Takes the outcome of a call that ends now, which is asked for where it matters.
-    pub(super) fn record(
+    /// Counts a call that ends, where that is all there is to do: then it is whole, and nothing happens. The time is asked for where
+    /// it matters.
+    #[inline]
+    pub(super) fn count(
         &mut self,
         shared: &Shared,
-        now: impl Fn() -> Moment,
-        ticket: Ticket,
+        now: impl FnOnce() -> Moment,
+        ticket: &Ticket,
+        outcome: Outcome,
+        took: Duration,
+    ) -> Counted {
+        shared.running.end(ticket.mark, &mut self.overdue);
+        let word = shared.word();
+        if word.generation() != ticket.generation || !word.counts() {
+            return Counted::Not;
+        }
+        let (failed, slow) = (outcome == Outcome::Failure, self.policy.is_slow(took));
+        self.add(failed, slow);
+        self.consecutive = if failed { self.consecutive.saturating_add(1) } else { 0 };
+        let counts = self.window.record(now, failed, slow);
+        match word.state() == State::Closed && self.reason_to_open(counts).is_some() {
+            true => Counted::Due,
+            false => Counted::Whole,
+        }
+    }
+
+    /// Does what is left to do for a call.
+    pub(super) fn settle(
+        &mut self,
+        shared: &Shared,
+        now: Moment,
+        (counted, ticket): (Counted, &Ticket),
         outcome: Outcome,
         took: Duration,
         events: &mut Events,
     ) {
-        shared.running.end(ticket.mark, &mut self.overdue);
         let word = shared.word();
-        let (failed, slow) = (outcome == Outcome::Failure, self.policy.is_slow(took));
-        let is_of_now = word.generation == ticket.generation;
-        if !is_of_now || !matches!(word.state, State::Closed | State::MetricsOnly) {
-            let is_trial = is_of_now && word.state == State::HalfOpen;
-            if is_trial && self.take_trial(ticket.trial) {
-                self.record_trial(shared, now(), failed, slow, events);
-            } else {
-                self.late += u64::from(word.state != State::Disabled);
+        let is_of_now = word.generation() == ticket.generation;
+        match counted {
+            Counted::Whole => {}
+            Counted::Due => {
+                let counts = self.window.counts(now);
+                if let Some(reason) = self.reason_to_open(counts) {
+                    self.open(shared, now, reason, events);
+                }
             }
-            return;
-        }
-        self.count(failed, slow);
-        self.consecutive = if failed { self.consecutive.saturating_add(1) } else { 0 };
-        let counts = self.window.record(&now, failed, slow);
-        if word.state == State::Closed
-            && let Some(reason) = self.reason_to_open(counts)
-        {
-            self.open(shared, now(), reason, events);
+            Counted::Not
+                if is_of_now
+                    && word.state() == State::HalfOpen
+                    && self.take_trial(ticket.trial) =>
+            {
+                let (failed, slow) = (outcome == Outcome::Failure, self.policy.is_slow(took));
+                self.add(failed, slow);
+                self.tried.add(failed, slow);
+                self.decide(shared, now, events);
+            }
+            Counted::Not => self.late += u64::from(word.state() != State::Disabled),
         }
     }
 
-    #[cold]
-    fn record_trial(
-        &mut self,
-        shared: &Shared,
-        now: Moment,
-        failed: bool,
-        slow: bool,
-        events: &mut Events,
-    ) {
-        self.count(failed, slow);
-        self.tried.add(failed, slow);
+    /// Whether the trials that have ended are enough to close it, or to open it again.
+    fn decide(&mut self, shared: &Shared, now: Moment, events: &mut Events) {
         if let Some(reason) = self.reason_to_open_again(now) {
             self.open(shared, now, reason, events);
         } else if self.tried.total >= self.policy.trials_to_decide() {
@@ -240,7 +270,7 @@ impl Core {
         }
     }
 
-    fn count(&mut self, failed: bool, slow: bool) {
+    fn add(&mut self, failed: bool, slow: bool) {
         self.succeeded += u64::from(!failed);
         self.failed += u64::from(failed);
         self.slow += u64::from(slow);
@@ -249,14 +279,13 @@ impl Core {
     /// Takes back what was handed out for a call that has no outcome.
     pub(super) fn release(&mut self, shared: &Shared, ticket: Ticket) {
         shared.running.end(ticket.mark, &mut self.overdue);
-        let mut word = shared.word();
+        let word = shared.word();
         self.ignored += 1;
-        if word.generation == ticket.generation
-            && word.state == State::HalfOpen
+        if word.generation() == ticket.generation
+            && word.state() == State::HalfOpen
             && self.take_trial(ticket.trial)
         {
-            word.permits += 1;
-            shared.set(word);
+            shared.set(word.with_permits(word.permits() + 1));
         }
     }
 
@@ -265,6 +294,7 @@ impl Core {
         place.map(|it| self.trials.swap_remove(it)).is_some()
     }
 
+    #[inline]
     fn reason_to_open(&self, counts: Counts) -> Option<Reason> {
         if self.policy.consecutive.is_some_and(|most| self.consecutive >= most) {
             return Some(Reason::Consecutive { failures: self.consecutive });
@@ -283,6 +313,7 @@ impl Core {
         self.reason_by_share(counts, overdue, self.policy.trials_to_decide())
     }
 
+    #[inline]
     fn reason_by_share(&self, counts: Counts, running: u32, min: u32) -> Option<Reason> {
         let Counts { total, failed, slow } = counts;
         if let Some(share) = self.policy.failures
@@ -306,7 +337,7 @@ impl Core {
         reason: Reason,
         events: &mut Events,
     ) -> Moment {
-        let chance = mix(self.seed ^ u64::from(shared.word().generation));
+        let chance = mix(self.seed ^ u64::from(shared.word().generation()));
         let until = now + self.policy.wait.after(self.opened, chance);
         self.opened = self.opened.saturating_add(1);
         shared.set_until(nanos(until));
@@ -321,7 +352,7 @@ impl Core {
 
     /// Changes the state as somebody says.
     pub(super) fn tell(&mut self, shared: &Shared, now: Moment, state: State, events: &mut Events) {
-        if shared.word().state != state || state == State::Closed {
+        if shared.word().state() != state || state == State::Closed {
             self.enter(shared, state, 0, now, Reason::Told, events);
         }
     }
@@ -339,7 +370,7 @@ impl Core {
         let before = shared.word();
         self.trials.clear();
         self.shows_trials =
-            to == State::HalfOpen || (to == State::Open && before.state == State::HalfOpen);
+            to == State::HalfOpen || (to == State::Open && before.state() == State::HalfOpen);
         match to {
             State::HalfOpen => self.tried = Counts::default(),
             State::Closed | State::MetricsOnly | State::Disabled => {
@@ -354,8 +385,8 @@ impl Core {
         (self.since, self.reason) = (at, Some(reason));
         let word = before.next(to, permits);
         shared.set(word);
-        let generation = word.generation;
-        events.add(Event { at, from: before.state, to, reason, generation });
+        let generation = word.generation();
+        events.add(Event { at, from: before.state(), to, reason, generation });
     }
 
     /// Takes another policy. The window keeps what it has, as far as the new one has room.
@@ -376,31 +407,31 @@ impl Core {
         }
         let more = (policy.trials.permits as usize).saturating_sub(self.trials.len());
         self.trials.reserve(more);
-        shared.set(Word { is_timed: policy.is_timed(), ..shared.word() });
+        shared.set(shared.word().timed(policy.is_timed()));
         self.policy = policy;
         Ok(())
     }
 
     pub(super) fn snapshot(&mut self, shared: &Shared, now: Moment, rejected: u64) -> Snapshot {
         let word = shared.word();
-        if matches!(word.state, State::Closed | State::MetricsOnly) {
+        if matches!(word.state(), State::Closed | State::MetricsOnly) {
             shared.running.turn(now, &mut self.overdue);
         }
         let (counts, min) = match self.shows_trials {
             true => (self.tried, self.policy.trials_to_decide()),
             false => (self.window.counts(now), self.policy.min_calls),
         };
-        let is_open = word.state == State::Open;
+        let is_open = word.state() == State::Open;
         Snapshot {
-            state: word.state,
+            state: word.state(),
             since: self.since,
             reason: self.reason,
-            generation: word.generation,
+            generation: word.generation(),
             counts,
             overdue: self.overdue,
             consecutive: self.consecutive,
             is_judged: counts.total >= min,
-            permits: word.permits,
+            permits: word.permits(),
             trials: self.trials.len() as u32,
             until: is_open.then(|| Moment::at(Duration::from_nanos(shared.until()))),
             opened: self.opened,

@@ -28,6 +28,7 @@ where
 
 impl<B: Deref<Target = Breaker>, C: Fn() -> Moment> Permit<B, C> {
     /// Asks a breaker to make one call. `clock` is asked now, and when the call ends, where the time matters.
+    #[inline]
     pub fn ask(breaker: B, clock: C) -> Result<Self, Rejected> {
         let ticket = Some(breaker.admit_by(&clock)?);
         Ok(Self { breaker, ticket, clock })
@@ -49,7 +50,14 @@ impl<B: Deref<Target = Breaker>, C: Fn() -> Moment> Permit<B, C> {
     }
 
     /// The call ended so, and with `None` says nothing of the neighbour.
+    #[inline]
     pub fn end(mut self, outcome: Option<Outcome>) {
+        self.conclude(outcome);
+    }
+
+    /// The same where it lies; it is of no call any more.
+    #[inline]
+    pub(crate) fn conclude(&mut self, outcome: Option<Outcome>) {
         let Some(ticket) = self.ticket.take() else { return };
         match outcome {
             Some(outcome) => self.breaker.record_by(&self.clock, ticket, outcome),

@@ -101,17 +101,17 @@ impl Outcomes {
             Kept::Calls { size, next, bits } => {
                 let (word, shift) = (&mut bits[(*next / 32) as usize], *next % 32 * 2);
                 let (old, new) = (*word >> shift & 3, u64::from(failed) | u64::from(slow) << 1);
-                *word ^= (old ^ new) << shift;
                 *next = if *next + 1 == *size { 0 } else { *next + 1 };
-                // Not more than the size, a million, so that nothing has to saturate.
-                if self.sum.total == *size {
-                    self.sum.failed -= (old & 1) as u32;
-                    self.sum.slow -= (old >> 1) as u32;
-                } else {
-                    self.sum.total += 1;
+                // A full window in which a call takes the place of one that went as well is what it was. Nothing has to saturate: it
+                // has a million calls at most.
+                let is_full = self.sum.total == *size;
+                if old != new || !is_full {
+                    *word ^= (old ^ new) << shift;
+                    let gone = if is_full { counts(old) } else { Counts::default() };
+                    self.sum.total += 1 - gone.total;
+                    self.sum.failed = self.sum.failed - gone.failed + u32::from(failed);
+                    self.sum.slow = self.sum.slow - gone.slow + u32::from(slow);
                 }
-                self.sum.failed += u32::from(failed);
-                self.sum.slow += u32::from(slow);
             }
             Kept::Time { place, buckets, .. } => {
                 buckets[*place].add(failed, slow);

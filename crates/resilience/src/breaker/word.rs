@@ -32,45 +32,66 @@ impl State {
     }
 }
 
-/// Whether calls are timed in the highest bits, state in 8, generation in 32, permits in 16.
+/// Whether calls are timed in the highest 8 bits, state in 8, generation in 32, permits in 16.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) struct Word {
-    pub(super) state: State,
-    /// Whether the policy asks when calls begin and end.
-    pub(super) is_timed: bool,
-    /// Counts the changes of state, so that calls of an earlier one can be told apart. After 4 billion it begins again.
-    pub(super) generation: u32,
-    /// While half-open: how many calls may still be tried.
-    pub(super) permits: u16,
-}
+pub(super) struct Word(u64);
 
 impl Word {
     pub(super) const fn closed(is_timed: bool) -> Self {
-        Self { state: State::Closed, is_timed, generation: 0, permits: 0 }
+        Self((is_timed as u64) << 56)
     }
 
-    pub(super) const fn pack(self) -> u64 {
-        (self.is_timed as u64) << 56
-            | (self.state as u64) << 48
-            | (self.generation as u64) << 16
-            | self.permits as u64
+    pub(super) const fn of(bits: u64) -> Self {
+        Self(bits)
     }
 
-    pub(super) const fn unpack(bits: u64) -> Self {
-        let state = match (bits >> 48) as u8 {
+    pub(super) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    pub(super) const fn state(self) -> State {
+        match (self.0 >> 48) as u8 {
             0 => State::Closed,
             1 => State::MetricsOnly,
             2 => State::Disabled,
             3 => State::Open,
             4 => State::HalfOpen,
             _ => State::ForcedOpen,
-        };
-        let is_timed = bits >> 56 != 0;
-        Self { state, is_timed, generation: (bits >> 16) as u32, permits: bits as u16 }
+        }
+    }
+
+    /// Whether calls go through and are counted.
+    pub(super) const fn counts(self) -> bool {
+        (self.0 >> 48) as u8 <= State::MetricsOnly as u8
+    }
+
+    /// Whether the policy asks when calls begin and end.
+    pub(super) const fn is_timed(self) -> bool {
+        self.0 >> 56 != 0
+    }
+
+    /// Counts the changes of state, so that calls of an earlier one can be told apart. After 4 billion it begins again.
+    pub(super) const fn generation(self) -> u32 {
+        (self.0 >> 16) as u32
+    }
+
+    /// While half-open: how many calls may still be tried.
+    pub(super) const fn permits(self) -> u16 {
+        self.0 as u16
+    }
+
+    pub(super) const fn with_permits(self, permits: u16) -> Self {
+        Self(self.0 & !0xFFFF | permits as u64)
+    }
+
+    pub(super) const fn timed(self, is_timed: bool) -> Self {
+        Self(self.0 << 8 >> 8 | (is_timed as u64) << 56)
     }
 
     /// The word after a change of state.
     pub(super) const fn next(self, state: State, permits: u16) -> Self {
-        Self { state, generation: self.generation.wrapping_add(1), permits, ..self }
+        let generation = self.generation().wrapping_add(1) as u64;
+        let timed = self.0 >> 56 << 56;
+        Self(timed | (state as u64) << 48 | generation << 16 | permits as u64)
     }
 }

@@ -97,21 +97,11 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let permit = Permit::ask(Arc::clone(&self.breaker), time::now as fn() -> _);
-        match permit {
-            Ok(permit) => BreakerFuture {
-                inner: Some(self.inner.call(request)),
-                permit: Some(permit),
-                judge: self.judge.clone(),
-                retry_after: None,
-            },
-            Err(rejected) => BreakerFuture {
-                inner: None,
-                permit: None,
-                judge: self.judge.clone(),
-                retry_after: rejected.retry_after(time::now()),
-            },
-        }
+        let state = match Permit::ask(Arc::clone(&self.breaker), time::now as fn() -> _) {
+            Ok(permit) => State::Calls { call: self.inner.call(request), permit },
+            Err(rejected) => State::Rejected { retry_after: rejected.retry_after(time::now()) },
+        };
+        BreakerFuture { state, judge: self.judge.clone() }
     }
 }
 
@@ -125,19 +115,31 @@ impl<S: Stages, J> Stages for BreakerService<S, J> {
 pin_project! {
     /// The answer of a [`BreakerService`].
     pub struct BreakerFuture<F, J> {
-        // `None` where the call was not made.
         #[pin]
-        inner: Option<F>,
-        permit: Option<Permit<Arc<Breaker>>>,
+        state: State<F>,
         judge: J,
-        retry_after: Option<Duration>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum State<F> {
+        Calls {
+            #[pin]
+            call: F,
+            // After the call: what was cancelled is over before it is counted.
+            permit: Permit<Arc<Breaker>>,
+        },
+        Rejected {
+            retry_after: Option<Duration>,
+        },
     }
 }
 
 impl<F, J> fmt::Debug for BreakerFuture<F, J> {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.debug_struct("BreakerFuture")
-            .field("is_made", &self.inner.is_some())
+            .field("is_made", &matches!(self.state, State::Calls { .. }))
             .finish_non_exhaustive()
     }
 }
@@ -151,14 +153,16 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Some(inner) = this.inner.as_pin_mut() else {
-            return Poll::Ready(Err(Error::Open { retry_after: *this.retry_after }));
-        };
-        let answer = ready!(inner.poll(context));
-        if let Some(permit) = this.permit.take() {
-            permit.end(this.judge.judge(&answer));
+        match this.state.project() {
+            Projected::Rejected { retry_after } => {
+                Poll::Ready(Err(Error::Open { retry_after: *retry_after }))
+            }
+            Projected::Calls { call, permit } => {
+                let answer = ready!(call.poll(context));
+                permit.conclude(this.judge.judge(&answer));
+                Poll::Ready(answer)
+            }
         }
-        Poll::Ready(answer)
     }
 }
 
@@ -168,7 +172,7 @@ mod tests {
 
     use super::*;
     use crate::TimeLimit;
-    use crate::breaker::{Outcome, Policy, State};
+    use crate::breaker::{Outcome, Policy, State as Circuit};
 
     fn circuit() -> Arc<Breaker> {
         Arc::new(Breaker::try_new(Policy::consecutive(1)).unwrap())
@@ -190,11 +194,11 @@ mod tests {
         let layer = BreakerLayer::new(Arc::clone(&breaker));
         let full = service_fn(|()| async { Err::<(), _>(Error::<()>::Full) });
         assert_eq!(layer.layer(full).oneshot(()).await, Err(Error::Full));
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(breaker.state(), Circuit::Closed);
         let late =
             service_fn(|()| async { Err::<(), _>(Error::<()>::Timeout(TimeLimit::Attempt)) });
         assert!(layer.layer(late).oneshot(()).await.is_err());
-        assert_eq!(breaker.state(), State::Open);
+        assert_eq!(breaker.state(), Circuit::Open);
     }
 
     #[tokio::test(start_paused = true)]
@@ -218,6 +222,6 @@ mod tests {
         });
         let unwell = service_fn(|()| async { Ok::<_, Error<()>>(503) });
         assert_eq!(layer.layer(unwell).oneshot(()).await, Ok(503));
-        assert_eq!(breaker.state(), State::Open);
+        assert_eq!(breaker.state(), Circuit::Open);
     }
 }
