@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use evenkeel_resilience::breaker::{Breaker, Outcome, Policy, Wait, Window};
+use evenkeel_resilience::breaker::{Breaker, Outcome, Policy, Slow, Wait, Window};
 use evenkeel_resilience::layer::{BaseLayer, BreakerLayer};
-use evenkeel_resilience::{Error, time};
+use evenkeel_resilience::time;
 use evenkeel_units::Ratio;
 use failsafe::futures::CircuitBreaker as _;
 use failsafe::{FailurePolicy, StateMachine, backoff, failure_policy};
 use tower::Layer as _;
 use tower_resilience::circuitbreaker::CircuitBreakerLayer;
 
-use crate::inner::{AtOnce, Failed, answer, ask};
+use crate::inner::{AtOnce, Failed, answer, answer_as_ours, ask};
 use crate::run::{Expect, Figures, Plan, calls};
 
 pub(crate) const SUBJECTS: &[crate::Subject] = &[
@@ -23,6 +23,7 @@ pub(crate) const SUBJECTS: &[crate::Subject] = &[
     ("breaker/tower-resilience", |plan| tower_resilience(plan, false)),
     ("breaker/failsafe", |plan| failsafe(plan, consecutive())),
     ("slow/ours", |plan| ours(plan, Policy::default(), 0)),
+    ("slow/ours-when-ended", |plan| ours(plan, when_ended(), 0)),
     ("slow/ours-layer", |plan| ours_layer(plan, Policy::default())),
     ("slow/tower-resilience", |plan| tower_resilience(plan, true)),
     ("slow/failsafe", |plan| failsafe(plan, success_rate())),
@@ -39,6 +40,12 @@ pub(crate) const SUBJECTS: &[crate::Subject] = &[
 /// By the share of failures alone, as the peers do.
 pub(crate) fn by_failures(window: Window) -> Policy {
     Policy { slow: None, window, ..Policy::default() }
+}
+
+/// By slow calls too, which are noticed when they end, as the peers do.
+fn when_ended() -> Policy {
+    let slow = Slow { while_running: false, ..Slow::default() };
+    Policy { slow: Some(slow), ..Policy::default() }
 }
 
 fn seconds(buckets: u32) -> Window {
@@ -68,10 +75,7 @@ fn open() -> Result<Arc<Breaker>> {
 fn around(plan: Plan, expect: Expect, breaker: &Arc<Breaker>) -> Result<Figures> {
     calls(plan, expect, || {
         let breaker = Arc::clone(breaker);
-        async move |it| {
-            let made = breaker.call(|| async { answer(it).await.map_err(Error::Inner) });
-            made.await.is_ok()
-        }
+        async move |it| breaker.call(|| answer_as_ours(it)).await.is_ok()
     })
 }
 

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use evenkeel_resilience::Error;
 use evenkeel_resilience::bulkhead::{Bulkhead, Policy};
 use evenkeel_resilience::layer::{BaseLayer, BulkheadLayer};
 use tower::Layer as _;
 use tower::limit::GlobalConcurrencyLimitLayer;
 
-use crate::inner::{AtOnce, answer, ask};
+use crate::inner::{AtOnce, answer_as_ours, ask};
 use crate::run::{Expect, Figures, Plan, calls};
 
 pub(crate) const SUBJECTS: &[crate::Subject] = &[
@@ -26,10 +25,7 @@ fn ours(plan: Plan) -> Result<Figures> {
     let bulkhead = Arc::new(Bulkhead::new(Policy { limit: PLACES, ..Policy::default() })?);
     calls(plan, Expect::Answers, || {
         let bulkhead = Arc::clone(&bulkhead);
-        async move |it| {
-            let made = bulkhead.call(|| async { answer(it).await.map_err(Error::Inner) });
-            made.await.is_ok()
-        }
+        async move |it| bulkhead.call(|| answer_as_ours(it)).await.is_ok()
     })
 }
 

@@ -7,6 +7,7 @@ use std::hint::black_box;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use evenkeel_resilience::Error;
 use tower::Service;
 
 /// How the call would fail, if it did.
@@ -30,6 +31,12 @@ impl From<Infallible> for Failed {
 /// The answer, which is there at once.
 #[inline(never)]
 pub(crate) fn answer(request: u64) -> Ready<Result<u64, Failed>> {
+    ready(Ok(black_box(request)))
+}
+
+/// The same with an error of ours.
+#[inline(never)]
+pub(crate) fn answer_as_ours(request: u64) -> Ready<Result<u64, Error<Failed>>> {
     ready(Ok(black_box(request)))
 }
 

@@ -12,15 +12,17 @@
 //! count      allocations and bytes of this thread
 //! run        calls, again and again, on one thread or several at once
 //! inner      the call that is protected: ready at once, or after having waited once
-//! breaker, bulkhead, limit, stack   ours and the peers'
+//! breaker, bulkhead, limit, stack, balance, cache   ours and the peers'
 //! memory     what circuits take
 //! health     probes over loopback
 //! ```
 //!
 //! Every peer is set up as its documentation says for the same job.
 
+mod balance;
 mod breaker;
 mod bulkhead;
+mod cache;
 mod count;
 mod health;
 mod inner;
@@ -44,6 +46,8 @@ const SUBJECTS: &[&[Subject]] = &[
     bulkhead::SUBJECTS,
     limit::SUBJECTS,
     stack::SUBJECTS,
+    balance::SUBJECTS,
+    cache::SUBJECTS,
     memory::SUBJECTS,
     health::SUBJECTS,
 ];

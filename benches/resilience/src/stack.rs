@@ -8,10 +8,9 @@ use anyhow::Result;
 use evenkeel_resilience::breaker::{Breaker, Window};
 use evenkeel_resilience::bulkhead::Bulkhead;
 use evenkeel_resilience::deadline::{Deadlines, Limits};
-use evenkeel_resilience::layer::{
-    BaseLayer, BreakerLayer, BulkheadLayer, RetryLayer, TimeoutLayer,
-};
-use evenkeel_resilience::{Retry, TimeLimit, retry};
+use evenkeel_resilience::layer::{BreakerLayer, BulkheadLayer, RetryLayer};
+use evenkeel_resilience::pipeline::Pipeline;
+use evenkeel_resilience::{Retry, retry};
 use failsafe::futures::ResponseFuture;
 use failsafe::{Any, backoff, failure_policy};
 use tower::limit::GlobalConcurrencyLimitLayer;
@@ -65,14 +64,12 @@ fn ours(plan: Plan, inner: impl Inner) -> Result<Figures> {
     let retry = Arc::new(Retry::try_new(retry::Policy::default())?);
     let breaker = Arc::new(Breaker::try_new(by_failures(Window::Calls(100)))?);
     let bulkhead = Arc::new(Bulkhead::new(evenkeel_resilience::bulkhead::Policy::default())?);
-    let service = ServiceBuilder::new()
-        .layer(TimeoutLayer::new(Arc::clone(&deadlines), TimeLimit::Total))
-        .layer(RetryLayer::new(retry))
-        .layer(BreakerLayer::new(breaker))
-        .layer(BulkheadLayer::new(bulkhead))
-        .layer(TimeoutLayer::new(deadlines, TimeLimit::Attempt))
-        .layer(BaseLayer)
-        .service(inner);
+    let service = Pipeline::new()
+        .deadlines(deadlines)
+        .retry(RetryLayer::new(retry))
+        .breaker(BreakerLayer::new(breaker))
+        .bulkhead(BulkheadLayer::new(bulkhead))
+        .layer(inner);
     calls(plan, Expect::Answers, || {
         let mut service = service.clone();
         async move |it| ask(&mut service, it).await

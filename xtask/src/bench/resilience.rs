@@ -36,7 +36,8 @@ const PACKAGE: &str = "benches/resilience";
 const PROGRAM: &str = "evenkeel-bench-resilience";
 
 /// Whose versions the reader of the figures has to know.
-const PEERS: &[&str] = &["tower-resilience", "failsafe", "tower", "governor", "axum", "tokio"];
+const PEERS: &[&str] =
+    &["tower-resilience", "failsafe", "tower", "governor", "moka", "axum", "tokio"];
 
 /// Names of all cases, for who has asked for one that is none.
 pub(super) fn names() -> Vec<&'static str> {
