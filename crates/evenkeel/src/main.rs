@@ -4,6 +4,7 @@ mod args;
 mod exit;
 mod live;
 mod loopback;
+mod manifest;
 mod screen;
 mod verb;
 mod web;

@@ -13,7 +13,6 @@
 //! server   Server: a port of its own for probes (feature `server`)
 //! service  HealthService: the probes as a service of tower, for axum and hyper; DrainLayer (feature `http`)
 //! grpc     GrpcHealth: grpc.health.v1 as a service of tower, for tonic, axum and hyper (feature `grpc`)
-//! manifest the probes in manifests of Kubernetes, judged and written (feature `manifest`)
 //! drain    Drain: not ready, then closed, then gone: how to end without dropping a request
 //! ```
 //!
@@ -80,8 +79,6 @@ mod drain;
 pub mod grpc;
 mod health;
 mod judge;
-#[cfg(feature = "manifest")]
-pub mod manifest;
 mod policy;
 mod render;
 mod run;
@@ -108,3 +105,8 @@ pub use service::HealthService;
 #[cfg(feature = "http")]
 pub use service::draining::{DrainBody, DrainFuture, DrainLayer, DrainService};
 pub use status::{Finding, Status};
+
+/// What the front page of the package shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

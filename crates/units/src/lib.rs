@@ -37,3 +37,8 @@ pub use number::UnitError;
 pub use offset::Offset;
 pub use rate::Rate;
 pub use ratio::Ratio;
+
+/// What the front page of the package shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,6 @@
 //! `health`: what belongs to a service that says how it is.
 
-use evenkeel_health::manifest::{Manifest, Over, Wish};
+use crate::manifest::{Manifest, Over, Wish};
 use evenkeel_model::decode::Findings;
 use evenkeel_model::yaml;
 

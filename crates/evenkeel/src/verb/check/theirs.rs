@@ -1,11 +1,12 @@
 //! Theirs: files of other tools among those that are checked: manifests of Kubernetes, a `prometheus.yml`, and rules.
 
-use evenkeel_health::manifest;
 use evenkeel_metrics::config::Config;
 use evenkeel_metrics::rules;
 use evenkeel_model::Diagnostic;
 use evenkeel_model::decode::{API_VERSION, Findings};
 use evenkeel_model::yaml;
+
+use crate::manifest;
 
 /// Keys of which a `prometheus.yml` has one at least.
 const OF_CONFIG: [&str; 4] = ["scrape_configs", "rule_files", "alerting", "remote_write"];

@@ -11,7 +11,7 @@ use evenkeel_units::parse_duration;
 use super::DRAIN_DELAY;
 use super::probe::{Asks, Probe, Purpose};
 use super::workload::{Container, Pod, Role, containers, items};
-use crate::DrainPolicy;
+use evenkeel_health::DrainPolicy;
 
 /// From which wait on a service is one that starts slowly, in seconds.
 const SLOW_START: u64 = 20;

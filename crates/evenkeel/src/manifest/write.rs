@@ -1,46 +1,47 @@
-//! Write: the probes of a service with this crate, as a patch of its workload, with what the numbers add up to.
+//! Write: the probes of a service with `evenkeel-health`, as a patch of its workload, with what the numbers add up to.
 
 use std::time::Duration;
 
 use evenkeel_units::Human;
 
 use super::DRAIN_DELAY;
-use crate::DrainPolicy;
+use evenkeel_health::DrainPolicy;
 
 /// How a kubelet asks.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub enum Over {
+pub(crate) enum Over {
     /// `/health/startup`, `/health/ready` and `/health/live`.
     #[default]
     Http,
-    /// The names `startup`, `ready` and `live` of [`GrpcHealth`](crate::GrpcHealth).
+    /// The names `startup`, `ready` and `live` of [`GrpcHealth`](evenkeel_health::GrpcHealth).
     Grpc,
 }
 
 /// What a service wants of its probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub(crate) struct Wish {
     /// The name of the workload, and of its container.
-    pub name: String,
+    pub(crate) name: String,
     /// Deployment, StatefulSet or DaemonSet.
-    pub kind: String,
+    pub(crate) kind: String,
     /// Where the probes are answered.
-    pub port: u16,
+    pub(crate) port: u16,
     /// How they are asked.
-    pub over: Over,
+    pub(crate) over: Over,
     /// How long a start may take before it is given up. 150 s, as in the usual manifests.
-    pub starts_within: Duration,
+    pub(crate) starts_within: Duration,
     /// Within what time one that is not ready gets no more requests. 10 s: 5 s × 2.
-    pub out_within: Duration,
+    pub(crate) out_within: Duration,
     /// How long the longest request may take. 13 s: what the usual grace of 30 s leaves.
-    pub longest_request: Duration,
+    pub(crate) longest_request: Duration,
     /// For how long it goes on to take requests after SIGTERM: [`DrainPolicy::delay`].
-    pub drain_delay: Duration,
+    pub(crate) drain_delay: Duration,
 }
 
+#[cfg(test)]
 impl Wish {
     /// The defaults, for a Deployment of this name.
-    pub fn of(name: impl Into<String>) -> Self {
+    pub(crate) fn of(name: impl Into<String>) -> Self {
         let DrainPolicy { delay, grace, reserve } = DrainPolicy::default();
         Self {
             name: name.into(),
@@ -58,7 +59,7 @@ impl Wish {
 /// Why a wish cannot be met.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum WishError {
+pub(crate) enum WishError {
     /// It is written as it is, so it must be what Kubernetes takes.
     #[error(
         "`{0}` is no name: use 1 to 63 lowercase letters, digits and `-`, with a letter or digit at both ends"
@@ -131,7 +132,7 @@ const STARTUP_PERIOD: u64 = 5;
 
 /// The probes of a workload, as a patch for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     wish: Wish,
     startup: Times,
     readiness: Times,
@@ -143,7 +144,7 @@ impl Manifest {
     ///
     /// # Errors
     /// What cannot be met, with what to do instead.
-    pub fn try_new(wish: Wish) -> Result<Self, WishError> {
+    pub(crate) fn try_new(wish: Wish) -> Result<Self, WishError> {
         let is_word = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
         let name = wish.name.as_bytes();
         let is_name = name.len() <= 63
@@ -183,14 +184,15 @@ impl Manifest {
         Ok(Self { wish, startup, readiness, grace })
     }
 
+    #[cfg(test)]
     /// How the service must end, so that it is what the manifest says.
-    pub fn drain_policy(&self) -> DrainPolicy {
+    pub(crate) fn drain_policy(&self) -> DrainPolicy {
         let grace = Duration::from_secs(self.grace);
         DrainPolicy { delay: self.wish.drain_delay, grace, ..DrainPolicy::default() }
     }
 
     /// As YAML, with comments.
-    pub fn to_yaml(&self) -> String {
+    pub(crate) fn to_yaml(&self) -> String {
         let Wish { name, kind, port, drain_delay, longest_request, .. } = &self.wish;
         let Self { startup, readiness, grace, .. } = self;
         let (delay, request) = (Human(*drain_delay), Human(*longest_request));

@@ -241,7 +241,7 @@ fn documents_of_others_are_not_taken_for_theirs() {
 fn what_is_written_says_what_it_adds_up_to() {
     let manifest = Manifest::try_new(Wish::of("shop")).unwrap();
     insta::assert_snapshot!(manifest.to_yaml());
-    assert_eq!(manifest.drain_policy(), crate::DrainPolicy::default());
+    assert_eq!(manifest.drain_policy(), evenkeel_health::DrainPolicy::default());
 }
 
 #[test]
@@ -320,7 +320,7 @@ proptest! {
         let root = yaml::read("a", text.clone().into_bytes(), &mut ignored).roots.remove(0);
         let json = root.to_json();
         prop_assert!(jsonschema::is_valid(&schema(), &json), "{}", text);
-        prop_assert!(crate::Drain::new(manifest.drain_policy()).is_ok());
+        prop_assert!(evenkeel_health::Drain::new(manifest.drain_policy()).is_ok());
         let container = &json["spec"]["template"]["spec"]["containers"][0];
         let after = |key: &str| {
             let count = |it: &str| container[key][it].as_u64().unwrap();
