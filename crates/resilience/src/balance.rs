@@ -120,6 +120,8 @@ pub use self::policy::{
 pub use self::view::{EndpointSnapshot, Event, Explanation, Listener, Reason, Snapshot};
 
 use self::alarm::Alarm;
+#[cfg(feature = "tower")]
+pub(crate) use self::alarm::Waiting;
 use self::core::Core;
 use self::latency::{Decay, Said};
 use self::set::Set;

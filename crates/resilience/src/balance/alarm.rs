@@ -4,20 +4,23 @@
 //! *disarms* it first and arms it last, and only if nobody rang meanwhile: so news are seen either by the thought under way or by
 //! the next one, and none is lost. The model in `tests/loom` tries every interleaving.
 
+#[cfg(feature = "tower")]
+mod waiting;
+
 use evenkeel_units::Moment;
 
 use crate::sync::atomic::{AtomicU64, Ordering};
+
 #[cfg(feature = "tower")]
-use crate::sync::{Mutex, MutexGuard};
+pub(crate) use self::waiting::Waiting;
 
 const DISARMED: u64 = u64::MAX;
 
 #[derive(Debug)]
 pub(super) struct Alarm {
     due: AtomicU64,
-    /// Who waits for an endpoint that may be called.
     #[cfg(feature = "tower")]
-    wakers: Mutex<Vec<std::task::Waker>>,
+    waiters: waiting::Waiters,
 }
 
 impl Default for Alarm {
@@ -25,7 +28,7 @@ impl Default for Alarm {
         Self {
             due: AtomicU64::new(DISARMED),
             #[cfg(feature = "tower")]
-            wakers: Mutex::new(Vec::new()),
+            waiters: waiting::Waiters::default(),
         }
     }
 }
@@ -57,28 +60,6 @@ impl Alarm {
             matches!(armed, Ok(_) | Err(0)),
             "only who rings interferes, and stays heard"
         );
-    }
-}
-
-#[cfg(feature = "tower")]
-impl Alarm {
-    /// Wakes all who wait; each of them looks again.
-    pub(super) fn wake(&self) {
-        let wakers = std::mem::take(&mut *self.wakers());
-        wakers.into_iter().for_each(std::task::Waker::wake);
-    }
-
-    /// Wakes `waker` at the next news, once.
-    pub(super) fn wait(&self, waker: &std::task::Waker) {
-        let mut wakers = self.wakers();
-        if !wakers.iter().any(|it| it.will_wake(waker)) {
-            wakers.push(waker.clone());
-        }
-    }
-
-    fn wakers(&self) -> MutexGuard<'_, Vec<std::task::Waker>> {
-        // Nothing that can panic runs under the lock.
-        self.wakers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

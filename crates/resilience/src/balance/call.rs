@@ -5,6 +5,7 @@ use std::task::Waker;
 
 use evenkeel_units::Moment;
 
+use super::alarm::Waiting;
 use super::{Balancer, Endpoint, Pick};
 use crate::breaker::{Errors, Judge};
 use crate::{Error, time};
@@ -92,9 +93,10 @@ impl<T> Balancer<T> {
         self.set().has(endpoint)
     }
 
-    /// Wakes `waker` once when others may be called; gives the moment at which one may be by itself, where there is one.
-    pub(crate) fn wait(&self, waker: &Waker) -> Option<Moment> {
-        self.alarm.wait(waker);
-        self.lock().readmission()
+    /// Wakes `waker` once when others may be called, as long as the answer is held; gives also the moment at which one may be by
+    /// itself, where there is one.
+    pub(crate) fn wait(&self, waker: &Waker) -> (Waiting, Option<Moment>) {
+        let waiting = self.alarm.wait(waker);
+        (waiting, self.lock().readmission())
     }
 }

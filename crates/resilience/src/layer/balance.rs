@@ -12,7 +12,7 @@ use evenkeel_units::Moment;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::balance::{Balancer, Endpoint, Pick};
+use crate::balance::{Balancer, Endpoint, Pick, Waiting};
 use crate::breaker::{Errors, Judge};
 use crate::pipeline::{Stage, Stages};
 use crate::timer::{self, Until};
@@ -86,6 +86,8 @@ pub struct BalanceService<S, K = Unkeyed, J = Errors> {
     reserved: Option<Candidate<S>>,
     /// Those that were asked and are not ready yet.
     waiting: Vec<Candidate<S>>,
+    /// That others may be called, while nobody is ready.
+    news: Option<Waiting>,
     /// Until one may come back, while nobody is ready.
     timer: Option<Pin<Box<Until>>>,
 }
@@ -106,8 +108,7 @@ impl<S: Clone> Candidate<S> {
 impl<S> BalanceService<S> {
     /// Over the services of a balancer.
     pub const fn new(balancer: Arc<Balancer<S>>) -> Self {
-        let waiting = Vec::new();
-        Self { balancer, key_of: Unkeyed, judge: Errors, reserved: None, waiting, timer: None }
+        Self::of(balancer, Unkeyed, Errors)
     }
 }
 
@@ -128,7 +129,15 @@ impl<S, K, J> BalanceService<S, K, J> {
     }
 
     const fn of(balancer: Arc<Balancer<S>>, key_of: K, judge: J) -> Self {
-        Self { balancer, key_of, judge, reserved: None, waiting: Vec::new(), timer: None }
+        Self {
+            balancer,
+            key_of,
+            judge,
+            reserved: None,
+            waiting: Vec::new(),
+            news: None,
+            timer: None,
+        }
     }
 }
 
@@ -202,7 +211,8 @@ impl<S: Clone, K, J> BalanceService<S, K, J> {
         }
         if self.reserved.is_none() {
             // Before they are looked at, so that who comes meanwhile is not missed.
-            let back = self.balancer.wait(context.waker());
+            let (news, back) = self.balancer.wait(context.waker());
+            self.news = Some(news);
             self.timer = back.map(|at| Box::pin(timer::until(at)));
             for endpoint in self.balancer.round() {
                 let is_asked = self.waiting.iter().any(|it| Arc::ptr_eq(&it.endpoint, &endpoint));
@@ -215,7 +225,7 @@ impl<S: Clone, K, J> BalanceService<S, K, J> {
             (Some(_), _) => {
                 // Who waits for nothing must not hold a place that somebody else waits for.
                 self.waiting.clear();
-                self.timer = None;
+                (self.news, self.timer) = (None, None);
                 Some(Ok(()))
             }
             (None, false) => None,
