@@ -50,6 +50,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Members may be anything that is called: addresses, clients, services of tower
+//! ([`FailoverService`](crate::layer::FailoverService)), or a balancer for each site. What a rank of several does is round robin;
+//! who wants more lets each rank be one balancer, of which [`Error::Unavailable`](crate::Error::Unavailable) counts as a refusal.
+//!
 //! # What is promised
 //!
 //! - **One rank is active**, always: rank and epoch are one atomic word, so that whoever picks sees the old one or the new one and
@@ -64,7 +68,8 @@
 //!   and leave nobody knowing what was done. A time limit around the call bounds how long that is; a retry around the
 //!   failover goes to the new member.
 //! - **Nobody left is no reason to refuse.** If all members are unhealthy, calls still go to the active rank, as that
-//!   may be an error of the probes; [`Event::Stuck`] tells, and the first member that is healthy takes over.
+//!   may be an error of the probes, unless the policy says otherwise ([`WhenLost`]); [`Event::Stuck`] tells, and the first
+//!   member that is healthy takes over.
 //! - **It does not flap**: after an automatic change, the next one comes [`Policy::hold`] later at the earliest. Back it goes by hand,
 //!   or after the better member was healthy for long enough ([`Failback::Automatic`]); what an operator chose stays until it fails.
 
@@ -85,7 +90,7 @@ use evenkeel_units::Moment;
 
 #[cfg(feature = "tower")]
 pub use self::call::Silent;
-pub use self::policy::{Failback, Member, Policy, PolicyError};
+pub use self::policy::{Failback, Member, Policy, PolicyError, WhenLost};
 pub use self::view::{
     Event, Evidence, Explanation, Listener, MemberSnapshot, Refused, Snapshot, Stuck, Switch, Why,
 };
@@ -116,6 +121,7 @@ pub struct Pick<'a, M> {
     member: &'a Member<M>,
     index: usize,
     epoch: u32,
+    is_refused: bool,
 }
 
 impl<'a, M> Pick<'a, M> {
@@ -132,6 +138,11 @@ impl<'a, M> Pick<'a, M> {
     /// Counts the changes of the active rank. After 4 billion it begins again.
     pub const fn epoch(&self) -> u32 {
         self.epoch
+    }
+
+    /// Whether the member is unhealthy, nobody takes over, and the policy says to make no call then: [`WhenLost::Refuse`].
+    pub const fn is_refused(&self) -> bool {
+        self.is_refused
     }
 }
 
@@ -193,14 +204,15 @@ impl<M> Failover<M> {
         &self.members
     }
 
-    /// Where a call goes that is made now. Always somewhere.
+    /// Where a call goes that is made now. Always somewhere, and whether it should be made says [`Pick::is_refused`].
     pub fn pick(&self, now: Moment) -> Pick<'_, M> {
         if self.shared.is_due(now) {
             self.change(|core, events| core.settle(&self.shared, now, events));
         }
         let Word { epoch, rank } = self.shared.word();
         let index = self.shared.turn(rank);
-        Pick { member: &self.members[index], index, epoch }
+        let is_refused = self.shared.refuses(index);
+        Pick { member: &self.members[index], index, epoch, is_refused }
     }
 
     /// Tells how a probe of a member ended, by its number; of none there is, nothing happens.

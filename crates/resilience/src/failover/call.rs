@@ -21,6 +21,7 @@ impl<T, E> Judge<T, E> for Silent {
 
 impl<M> Failover<M> {
     /// Calls the active member. What it answers says nothing of it: for that, there is [`call_judged`](Self::call_judged).
+    /// [`Error::Unavailable`] if the policy refuses calls while all are unhealthy; all other errors are those of the call.
     ///
     /// ```
     /// use evenkeel_resilience::{Error, failover::{Failover, Policy}};
@@ -73,6 +74,9 @@ impl<M> Failover<M> {
         F: Future<Output = Result<T, Error<E>>>,
     {
         let pick = self.pick(time::now());
+        if pick.is_refused() {
+            return Err(Error::Unavailable);
+        }
         let answer = make(&pick.member().value).await;
         self.heard(pick.index(), judge.judge(&answer));
         answer

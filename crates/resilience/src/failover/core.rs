@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use evenkeel_units::Moment;
 
-use super::policy::{Failback, Member, Policy};
+use super::policy::{Failback, Member, Policy, WhenLost};
 use super::view::{Event, Evidence, MemberSnapshot, Refused, Snapshot, Stuck, Switch, Why};
 use super::word::Word;
-use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::watch::{Health, Watched};
 
 /// Nothing changes by time alone.
@@ -27,6 +27,8 @@ pub(super) struct Shared {
     due: AtomicU64,
     /// From how many refusals in a row on the lock is worth taking; 0 for never.
     refusals: AtomicU32,
+    /// Whether a pick of an unhealthy member is refused.
+    refuses: AtomicBool,
     /// Whose turn it is in a rank of several.
     turn: AtomicUsize,
     /// The members of each rank.
@@ -63,6 +65,7 @@ impl Shared {
             word: AtomicU64::new(Word::FIRST.pack()),
             due: AtomicU64::new(NEVER),
             refusals: AtomicU32::new(policy.refusals.unwrap_or(0)),
+            refuses: AtomicBool::new(policy.when_lost == WhenLost::Refuse),
             turn: AtomicUsize::new(0),
             labels: ranks.iter().map(label).collect(),
             ranks: ranks.into(),
@@ -90,7 +93,12 @@ impl Shared {
         self.ranks[usize::from(rank)].clone()
     }
 
-    fn is_unhealthy(&self, member: usize) -> bool {
+    /// Whether a call to a member that was picked is to be refused.
+    pub(super) fn refuses(&self, member: usize) -> bool {
+        self.refuses.load(Ordering::Relaxed) && self.is_unhealthy(member)
+    }
+
+    pub(super) fn is_unhealthy(&self, member: usize) -> bool {
         self.seen[member].health.load(Ordering::Relaxed) == Health::Unhealthy as u8
     }
 
@@ -407,6 +415,7 @@ impl Core {
         events: &mut Vec<Event>,
     ) {
         shared.refusals.store(policy.refusals.unwrap_or(0), Ordering::Relaxed);
+        shared.refuses.store(policy.when_lost == WhenLost::Refuse, Ordering::Relaxed);
         self.policy = policy;
         self.settle(shared, now, events);
     }

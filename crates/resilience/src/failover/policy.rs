@@ -52,6 +52,17 @@ pub enum Failback {
     },
 }
 
+/// What becomes of calls while the active rank is unhealthy and nobody takes over.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum WhenLost {
+    /// They are made. The default: probes can be wrong, and a call that fails costs little more than one that is refused.
+    #[default]
+    Call,
+    /// They are refused at once, by [`Error::Unavailable`](crate::Error::Unavailable): where calls fail slowly, and there is something
+    /// to fall back to.
+    Refuse,
+}
+
 /// When another member takes over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -67,6 +78,8 @@ pub struct Policy {
     /// After so many calls in a row that could not reach a member it is unhealthy, without waiting for probes; `None` for never.
     /// 3 by default, as probes. Counts only where calls say so: [`Failover::refused`](super::Failover::refused).
     pub refusals: Option<u32>,
+    /// What becomes of calls while the active rank is unhealthy and nobody takes over. They are made, by default.
+    pub when_lost: WhenLost,
 }
 
 impl Default for Policy {
@@ -76,6 +89,7 @@ impl Default for Policy {
             failback: Failback::Manual,
             hold: Duration::from_secs(10),
             refusals: Some(3),
+            when_lost: WhenLost::Call,
         }
     }
 }

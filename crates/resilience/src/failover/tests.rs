@@ -263,6 +263,18 @@ fn all_members_of_a_rank_are_called_when_all_are_unhealthy_and_nobody_is_left() 
 }
 
 #[test]
+fn with_nobody_left_calls_are_refused_where_the_policy_says_so() {
+    let refuse = Policy { when_lost: WhenLost::Refuse, ..Policy::default() };
+    let failover = hasty(&[("a", 0), ("b", 0)], refuse);
+    fail(&failover, [1], 0);
+    assert!(!failover.pick(at(1)).is_refused());
+    fail(&failover, [2], 1);
+    assert!(failover.pick(at(2)).is_refused());
+    failover.reload(at(3), Policy::default()).unwrap();
+    assert!(!failover.pick(at(3)).is_refused());
+}
+
+#[test]
 fn a_new_policy_keeps_who_is_active_and_how_members_are() {
     let failover = pair(Policy { automatic: false, ..Policy::default() });
     fail(&failover, [5, 10, 15], 0);

@@ -59,12 +59,16 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let pick = self.failover.pick(time::now());
-        let (member, service) = (pick.index(), pick.member().value.clone());
+        let state = match pick.is_refused() {
+            true => State::Refused,
+            false => State::Waits { service: pick.member().value.clone(), request: Some(request) },
+        };
+        let member = pick.index();
         FailoverFuture {
             failover: Arc::clone(&self.failover),
             member,
             judge: self.judge.clone(),
-            state: State::Waits { service, request: Some(request) },
+            state,
         }
     }
 }
@@ -84,6 +88,7 @@ pin_project! {
 pin_project! {
     #[project = Projected]
     enum State<S, F, Request> {
+        Refused,
         Waits { service: S, request: Option<Request> },
         UnderWay {
             #[pin]
@@ -103,6 +108,7 @@ where
         let mut this = self.project();
         let answer = loop {
             match this.state.as_mut().project() {
+                Projected::Refused => return Poll::Ready(Err(Error::Unavailable)),
                 Projected::UnderWay { call } => break ready!(call.poll(context)),
                 Projected::Waits { service, request } => {
                     if let Err(error) = ready!(service.poll_ready(context)) {

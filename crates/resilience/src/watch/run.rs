@@ -2,14 +2,14 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use evenkeel_units::Moment;
+use evenkeel_units::{Moment, locked};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Policy, PolicyError};
+use super::{Health, Policy, PolicyError, Watched};
 use crate::time;
 
 /// Who is told how each probe ended: a [`Failover`](crate::Failover), or any `Fn(Moment, usize, bool)`.
@@ -112,6 +112,58 @@ impl Watch {
     }
 }
 
+impl Watch {
+    /// The same for endpoints that are numbered from 0 and judged here: `told` hears only of changes. So a balancer is told who is
+    /// not to be called.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use std::time::Duration;
+    /// use evenkeel_resilience::watch::{Health, Policy, Watch};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let is_called = [true, true].map(AtomicBool::new);
+    /// let is_called = Arc::new(is_called);
+    /// let tell = Arc::clone(&is_called);
+    /// let ask = |endpoint| async move {
+    ///     if endpoint == 0 { Ok(()) } else { Err("connection refused") }
+    /// };
+    /// let watch = Watch::judged([Policy::default(); 2], ask, move |_, endpoint, health| {
+    ///     tell[endpoint].store(health != Health::Unhealthy, Ordering::Relaxed);
+    /// })?;
+    /// tokio::time::sleep(Duration::from_secs(17)).await;
+    /// assert!(is_called[0].load(Ordering::Relaxed) && !is_called[1].load(Ordering::Relaxed));
+    /// # drop(watch);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`start`](Self::start).
+    ///
+    /// # Panics
+    /// As of [`start`](Self::start).
+    pub fn judged<P, F, T, E>(
+        endpoints: impl IntoIterator<Item = Policy>,
+        probe: P,
+        told: impl Fn(Moment, usize, Health) + Send + Sync + 'static,
+    ) -> Result<Self, PolicyError>
+    where
+        P: Fn(usize) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let endpoints: Vec<_> = endpoints.into_iter().collect();
+        let watched: Vec<_> = endpoints.iter().map(|it| Mutex::new(Watched::new(it))).collect();
+        let judge = move |now: Moment, endpoint: usize, passed: bool| {
+            let watched = watched.get(endpoint).map(|it| locked(it).probed(now, passed));
+            if let Some(health) = watched.flatten() {
+                told(now, endpoint, health);
+            }
+        };
+        Self::start(endpoints.into_iter().enumerate(), probe, Arc::new(judge))
+    }
+}
+
 impl Drop for Watch {
     fn drop(&mut self) {
         self.tasks.iter().for_each(AbortHandle::abort);
@@ -166,7 +218,6 @@ impl Drop for Run {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
-    use std::sync::Mutex;
 
     use super::*;
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use evenkeel_resilience::breaker::Outcome;
-use evenkeel_resilience::failover::{Event, Failover, Member, Policy, Switch, Why};
+use evenkeel_resilience::failover::{Event, Failover, Member, Policy, Switch, WhenLost, Why};
 use evenkeel_resilience::layer::{Base, FailoverService};
 use evenkeel_resilience::{Error, time, watch};
 use evenkeel_units::Moment;
@@ -228,4 +228,19 @@ async fn an_outage_is_as_long_as_its_detection_and_the_way_back_loses_no_call() 
     assert!(lost.len() >= 10, "{lost:?}");
     let seen = failover.snapshot();
     assert_eq!((seen.failovers_total, seen.failbacks_total, seen.epoch), (1, 1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_nobody_left_a_policy_may_refuse_calls_at_once() {
+    let backend = |name| Base::new(Backend { name, is_broken: Arc::default() });
+    let members = [("a", backend("a")), ("b", backend("b"))];
+    let policy = Policy { when_lost: WhenLost::Refuse, ..Policy::default() };
+    let failover = Arc::new(Failover::active_passive(members, policy).unwrap());
+    (0..6).for_each(|it| failover.probed(time::now(), it % 2, false));
+    let mut service = FailoverService::new(Arc::clone(&failover));
+    assert_eq!(service.call(()).await, Err(Error::Unavailable));
+    let answer = failover.call(|_| async { Ok::<(), Error<()>>(()) }).await;
+    assert_eq!(answer, Err(Error::Unavailable));
+    (0..2).for_each(|_| failover.probed(time::now(), 1, true));
+    assert_eq!(service.call(()).await, Ok("b"));
 }
