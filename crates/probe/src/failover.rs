@@ -17,8 +17,10 @@
 
 use std::sync::Arc;
 
-use evenkeel_model::document::{Backend, Failback, HealthCheck, LoadBalancer};
-use evenkeel_resilience::failover::{self, Failover, Member, Policy, PolicyError};
+use evenkeel_model::document;
+use evenkeel_resilience::failover::{
+    Backend, Failback, Failover, HealthCheck, LoadBalancer, Policy, PolicyError,
+};
 use evenkeel_resilience::watch::{self, Watch};
 
 use crate::{dial, http};
@@ -28,27 +30,32 @@ use crate::{dial, http};
 ///
 /// # Errors
 /// Of a document that was not read from a file, as reading refuses all of these.
-pub fn of(document: &LoadBalancer) -> Result<Failover<Backend>, PolicyError> {
-    let member = |(name, backend): (&'static str, &Backend)| {
-        let watch = backend.health_check.as_ref().map(asked);
-        Member::new(name, backend.clone()).rank(u16::from(!backend.enabled)).watched(watch)
-    };
+pub fn of(document: &document::LoadBalancer) -> Result<Failover<Backend>, PolicyError> {
     let rules = &document.failover;
     let failback = match rules.failback {
-        Failback::Manual => failover::Failback::Manual,
-        Failback::Automatic { after } => failover::Failback::Automatic { after },
+        document::Failback::Manual => Failback::Manual,
+        document::Failback::Automatic { after } => Failback::Automatic { after },
     };
-    let policy =
+    let failover =
         Policy { automatic: rules.automatic, failback, hold: rules.hold, ..Policy::default() };
-    Failover::try_new(document.backends().map(member), policy)
+    let (primary, secondary) = (backend(&document.primary), backend(&document.secondary));
+    LoadBalancer { primary, secondary, failover }.failover()
 }
 
-fn asked(check: &HealthCheck) -> watch::Policy {
-    watch::Policy {
-        interval: check.interval,
-        timeout: check.timeout,
-        unhealthy_threshold: check.unhealthy_threshold,
-        healthy_threshold: check.healthy_threshold,
+fn backend(it: &document::Backend) -> Backend {
+    let check = |it: &document::HealthCheck| HealthCheck {
+        endpoint: it.endpoint.clone(),
+        watch: watch::Policy {
+            interval: it.interval,
+            timeout: it.timeout,
+            unhealthy_threshold: it.unhealthy_threshold,
+            healthy_threshold: it.healthy_threshold,
+        },
+    };
+    Backend {
+        enabled: Some(it.enabled),
+        health_check: it.health_check.as_ref().map(check),
+        ..Backend::new(it.host.clone(), it.port)
     }
 }
 
@@ -60,7 +67,7 @@ pub fn watch(failover: &Arc<Failover<Backend>>) -> Watch {
     failover.watch(|member| {
         let backend = &member.value;
         let question = backend.health_check.as_ref().map(|check| {
-            (format!("http://{}{}", backend.authority(), check.endpoint), check.timeout)
+            (format!("http://{}{}", backend.authority(), check.endpoint), check.watch.timeout)
         });
         async move {
             // Who has no check is not asked; if it were, nothing would be known.
@@ -85,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> LoadBalancer {
+    fn read(text: &str) -> document::LoadBalancer {
         let (library, found) = Library::check([("it.yaml".to_owned(), text.into())]);
         assert!(found.iter().all(|it| !it.is_error()), "{found:?}");
         library.load_balancers().next().unwrap().clone()

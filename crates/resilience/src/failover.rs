@@ -54,6 +54,8 @@
 //! ([`FailoverService`](crate::layer::FailoverService)), or a balancer for each site. What a rank of several does is round robin;
 //! who wants more lets each rank be one balancer, of which [`Error::Unavailable`](crate::Error::Unavailable) counts as a refusal.
 //!
+//! A [`LoadBalancer`] is a pair as it stands in files that are in use elsewhere, and makes such a failover.
+//!
 //! # What is promised
 //!
 //! - **One rank is active**, always: rank and epoch are one atomic word, so that whoever picks sees the old one or the new one and
@@ -76,6 +78,7 @@
 #[cfg(feature = "tower")]
 mod call;
 mod core;
+mod load_balancer;
 mod policy;
 #[cfg(test)]
 mod tests;
@@ -90,6 +93,7 @@ use evenkeel_units::Moment;
 
 #[cfg(feature = "tower")]
 pub use self::call::Silent;
+pub use self::load_balancer::{Backend, Document, HealthCheck, LoadBalancer};
 pub use self::policy::{Failback, Member, Policy, PolicyError, WhenLost};
 pub use self::view::{
     Event, Evidence, Explanation, Listener, MemberSnapshot, Refused, Snapshot, Stuck, Switch, Why,

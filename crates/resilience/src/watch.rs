@@ -53,11 +53,14 @@ pub use self::run::{Told, Watch};
 
 /// How an endpoint is asked, and what its answers mean.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Policy {
     /// From the start of one probe to that of the next. 5 s by default: often enough for people to wait, and seldom enough for
     /// a hundred clients to cost their endpoint 20 requests a second.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub interval: Duration,
     /// What takes longer than this has failed; not longer than `interval`, so that probes never pile up. 2 s by default.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub timeout: Duration,
     /// So many probes in a row must fail before the endpoint is unhealthy. 3 by default, as in HAProxy and a kubelet: one lost
     /// packet and one slow answer are no outage.

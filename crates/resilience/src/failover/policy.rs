@@ -41,6 +41,11 @@ impl<M> Member<M> {
 
 /// How the first rank gets its place back.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub enum Failback {
     /// When an operator says so. The default: why it failed is seldom known when it answers again, its data may be behind, and each
     /// change costs connections and warm caches; so somebody should look first.
@@ -48,12 +53,14 @@ pub enum Failback {
     /// By itself, if it left by itself: as soon as a better rank was healthy for so long.
     Automatic {
         /// How long. Well above an interval of its watch: what restarts for ever is healthy in between.
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
         after: Duration,
     },
 }
 
 /// What becomes of calls while the active rank is unhealthy and nobody takes over.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum WhenLost {
     /// They are made. The default: probes can be wrong, and a call that fails costs little more than one that is refused.
     #[default]
@@ -65,6 +72,7 @@ pub enum WhenLost {
 
 /// When another member takes over.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Policy {
     /// Whether another takes over by itself. Yes by default; without it, an operator switches, and
     /// [`Event::Stuck`](super::Event::Stuck) tells when there is need.
@@ -74,6 +82,7 @@ pub struct Policy {
     /// After an automatic change, the next one comes so much later at the earliest. 10 s by default: less than the default watch
     /// takes to find out that the new one fails too, so that it costs nothing there, and enough to calm members that
     /// refuse calls in turn.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub hold: Duration,
     /// After so many calls in a row that could not reach a member it is unhealthy, without waiting for probes; `None` for never.
     /// 3 by default, as probes. Counts only where calls say so: [`Failover::refused`](super::Failover::refused).
