@@ -12,10 +12,12 @@ use serde_json::Value as Json;
 mod anchored;
 mod bounded;
 mod read;
+mod serde;
 mod source;
 
 pub use self::bounded::read_bounded;
 pub use self::read::{Text, read};
+pub use self::serde::read_into;
 pub use self::source::Source;
 
 /// The largest file that is read, in bytes.

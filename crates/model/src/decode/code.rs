@@ -100,6 +100,9 @@ codes! {
     RULE = new("EK-D042", "A rule of Prometheus records series under the name of a metric (`record`), or makes alerts (`alert`), and has the fields of the one or of the other.");
     MEMBERS = new("EK-D043", "A `load_balancer:` has a primary and a secondary that fail alone: at addresses of their own, one of them enabled at least. Who is not enabled takes over when those who are have failed. It goes back by itself (`failback: automatic`, after `failback_after` of health) only where it went by itself.");
     PATRONI = new("EK-D044", "The times of Patroni have to fit: `loop_wait` and twice `retry_timeout` are `ttl` at most, as a leader tries for so long to renew its lock before it steps down.");
+    POLICY = new("EK-D047", "The fields of a policy of resilience contradict each other, or ask for what cannot be. The message names the field, as it stands in the library `evenkeel-resilience`, and says what to write instead.");
+    NO_POLICY = new("EK-D048", "A pattern without a policy, as in `retry:` with nothing behind it, may be meant as one with the defaults or as none. Write `{}` for the defaults, or take the line out.");
+    STACK = new("EK-D049", "Policies of one service contradict each other around one call: a limit of time that another always reaches first, waits that outlast it, attempts that do not fit in. The patterns stand in the order of the library's pipeline.");
 
     MISSING = new("EK-L001", "A document refers to another that is in none of the files given. Give the file that has it, or mend the name.");
     TOO_LONG = new("EK-L002", "The phases of the drill take longer than its `duration` allows.");
@@ -158,6 +161,7 @@ codes! {
     NO_READINESS = new("EK-W014", "A container with ports and without a `readinessProbe` counts as ready as soon as its process runs, and remains so whatever happens.");
     SHELL_PROBE = new("EK-W015", "A probe that runs a shell starts processes in the container for as long as it lives: they count against its limits, and what the shell started may outlive the probe's timeout.");
     DEFAULT_TIMEOUT = new("EK-W016", "`timeoutSeconds` is 1 unless said otherwise. That is enough for an answer from memory, and little for one that starts a process or asks dependencies: on a busy node such a probe fails although nothing is wrong.");
+    LOOSE_STACK = new("EK-W020", "Policies of one service work around one call, but less well than one may believe; the message says why.");
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ impl Findings {
     }
 
     /// Whether no more are kept.
-    pub(super) const fn is_full(&self) -> bool {
+    pub(crate) const fn is_full(&self) -> bool {
         self.list.len() >= MAX_FINDINGS
     }
 
