@@ -211,8 +211,12 @@ impl Policies {
     /// What of them contradicts the others, as durations do that can never be reached; each with the pattern that it is about.
     pub fn lint(&self) -> Vec<(&'static str, Finding)> {
         let (names, stages) = self.stages();
-        let innermost = |it: &Finding| it.places.last().and_then(|it| names.get(*it)).copied();
-        lint(&stages).into_iter().map(|it| (innermost(&it).unwrap_or("deadlines"), it)).collect()
+        let about = |it: &Finding| {
+            // The limit of time is what most of them are about as well.
+            let mut names = it.places.iter().rev().filter_map(|it| names.get(*it)).copied();
+            names.find(|it| *it != "deadlines").unwrap_or("deadlines")
+        };
+        lint(&stages).into_iter().map(|it| (about(&it), it)).collect()
     }
 }
 
