@@ -167,7 +167,7 @@ impl Neighbour {
 impl Guard {
     fn new(name: &'static str, share: Share, metrics: &Arc<Metrics>) -> Result<Self, ShopError> {
         // An attempt ends before the whole does, so that the breaker hears of it.
-        let attempt = share.time * 4 / 5;
+        let attempt = share.time * 19 / 20;
         let deadlines =
             Deadlines::try_new(Limits { total: share.time, ..Limits::uniform(attempt) })?;
         let trials = Trials {
