@@ -2,28 +2,8 @@
 
 use std::sync::Arc;
 
-use evenkeel_units::Moment;
-
 use super::{Balancer, Endpoint};
-use crate::sync::Mutex;
-use crate::watch::{Health, Policy, PolicyError, Told, Watch, Watched};
-
-/// Endpoints, and what their probes said so far.
-struct Probed<T> {
-    of: Vec<(Arc<Endpoint<T>>, Mutex<Watched>)>,
-}
-
-impl<T: Send + Sync> Told for Probed<T> {
-    fn probed(&self, now: Moment, endpoint: usize, passed: bool) {
-        let Some((endpoint, watched)) = self.of.get(endpoint) else { return };
-        let mut watched = watched.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match watched.probed(now, passed) {
-            Some(Health::Healthy) => endpoint.set_healthy(true),
-            Some(Health::Unhealthy) => endpoint.set_healthy(false),
-            _ => {}
-        }
-    }
-}
+use crate::watch::{Health, Policy, PolicyError, Watch};
 
 impl<T: Send + Sync + 'static> Balancer<T> {
     /// Asks all endpoints that there are now how they are, for as long as the answer is held: `probe` makes a probe of one, and what
@@ -59,9 +39,11 @@ impl<T: Send + Sync + 'static> Balancer<T> {
         F: Future<Output = Result<R, E>> + Send + 'static,
     {
         let endpoints = self.endpoints();
-        let of = endpoints.iter().map(|it| (Arc::clone(it), Mutex::new(Watched::new(&policy))));
-        let told = Arc::new(Probed { of: of.collect() });
-        let numbers = (0..endpoints.len()).map(|it| (it, policy));
-        Watch::start(numbers, move |number| probe(Arc::clone(&endpoints[number])), told)
+        let told = endpoints.clone();
+        Watch::judged(
+            endpoints.iter().map(|_| policy).collect::<Vec<_>>(),
+            move |number| probe(Arc::clone(&endpoints[number])),
+            move |_, number, health| told[number].set_healthy(health == Health::Healthy),
+        )
     }
 }
