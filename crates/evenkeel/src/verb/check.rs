@@ -9,7 +9,7 @@ mod resilience;
 mod theirs;
 
 use evenkeel_model::{Library, document::Document};
-use evenkeel_units::{Clock, SystemClock};
+use evenkeel_units::{Clock, Human, SystemClock};
 
 use super::documents::{Found, gather, plural, read};
 use crate::args::CheckArgs;
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &CheckArgs, screen: &Screen) -> Result<Exit, Failure> {
     let errors = diagnostics.iter().filter(|it| it.is_error()).count();
     screen.show(&diagnostics, || {
         let mut text = evenkeel_model::render(&diagnostics, screen.color);
-        text.push_str(&times(&library));
+        text.push_str(&facts(&library));
         let documents = library.items().iter().filter(|it| !it.is_inline()).count();
         let (read, found) =
             (plural(documents + others.0, "document"), plural(files + others.1, "file"));
@@ -49,14 +49,25 @@ pub(crate) fn run(args: &CheckArgs, screen: &Screen) -> Result<Exit, Failure> {
     Ok(if errors == 0 { Exit::OK } else { Exit::USAGE })
 }
 
-/// When each experiment runs that has times, a line each.
-fn times(library: &Library) -> String {
+/// What follows from documents and stands in none: when each experiment runs that has times, and how long a failover takes.
+fn facts(library: &Library) -> String {
     let now = SystemClock::start().wall();
     let line = |it: &evenkeel_model::library::Item| match it.document() {
         Document::ChaosExperiment(it) => {
             let times = it.schedule.clone()?.in_zone(&it.safety.time_zone);
             let next = times.shown(times.next(now)?);
             Some(format!("{} runs at {times}, next {next}\n", it.name))
+        }
+        Document::LoadBalancer(it) => {
+            let within = Human(it.fails_over_within()?);
+            Some(format!("when {} fails, another answers within {within}\n", it.name))
+        }
+        Document::Patroni(it) => {
+            let within = Human(it.elects_within());
+            Some(format!(
+                "when the leader of {} vanishes, another is elected within {within}\n",
+                it.name
+            ))
         }
         _ => None,
     };

@@ -1,5 +1,5 @@
-//! Seeds: every block about objectives, budgets, alerts and Prometheus in the five source documents loads, or is refused with
-//! the reason.
+//! Seeds: every block about objectives, budgets, alerts, Prometheus and high availability in the five source documents loads, or
+//! is refused with the reason.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -58,7 +58,7 @@ const BEGINNINGS: [&str; 5] =
 /// Whether a block is about what this test is about.
 fn is_meant(block: &str) -> bool {
     let block = block.to_lowercase();
-    ["slo", "_sli", "alert", "error_budget", "errorbudget", "prometheus"]
+    ["slo", "_sli", "alert", "error_budget", "errorbudget", "prometheus", "failover"]
         .iter()
         .any(|it| block.contains(it))
 }
@@ -93,7 +93,31 @@ const EXPECTED: [(&str, &[Expected]); 5] = [
     ),
     ("001", TOOLS),
     ("002", TOOLS),
-    ("003", &[]),
+    (
+        "003",
+        &[
+            (
+                "load_balancer:",
+                Reader::Check,
+                0,
+                &[
+                    "when primary.example.com:8080 fails, another answers within 17s",
+                    "nobody asks `secondary` how it is",
+                    "1 document in 1 file: 1 warning",
+                ],
+            ),
+            (
+                "patroni:",
+                Reader::Check,
+                0,
+                &[
+                    "when the leader of postgres-cluster/postgres-1 vanishes, another is elected within 40s",
+                    "Patroni does not read `checks`",
+                    "1 document in 1 file: 1 warning",
+                ],
+            ),
+        ],
+    ),
     (
         "004",
         &[
@@ -185,7 +209,7 @@ fn read(world: &World, reader: Reader, block: &str) -> (Option<i32>, String) {
 }
 
 #[test]
-fn every_block_about_objectives_loads_or_is_refused_with_the_reason() {
+fn every_block_about_objectives_and_availability_loads_or_is_refused_with_the_reason() {
     let Some(folder) = folder() else { return };
     let world = World::new();
     for (document, expected) in EXPECTED {
