@@ -241,6 +241,13 @@ impl Deadlines {
         Duration::from_nanos(self.limits[limit as usize].load(Relaxed))
     }
 
+    /// One of the limits, in nanoseconds.
+    #[cfg(feature = "tower")]
+    #[inline]
+    pub(crate) fn nanos(&self, limit: TimeLimit) -> u64 {
+        self.limits[limit as usize].load(Relaxed)
+    }
+
     /// When what begins now has to have ended.
     pub fn deadline(&self, now: Moment, limit: TimeLimit) -> Deadline {
         Deadline::after(now, self.limit(limit))

@@ -43,14 +43,14 @@ pub use balance::{
     BalanceFuture, BalanceLayer, BalanceService, Balanced, BalancedFuture, KeyOf, Unkeyed,
 };
 pub use base::{Base, BaseFuture, BaseLayer};
-pub use breaker::{BreakerFuture, BreakerLayer, BreakerService};
+pub use breaker::{BreakerFuture, BreakerLayer, BreakerService, Judged};
 pub use bulkhead::{BulkheadFuture, BulkheadLayer, BulkheadService};
 pub use failover::{FailoverFuture, FailoverService};
 pub use fallback::{Elsewhere, FallbackFuture, FallbackLayer, FallbackService, Second};
-pub use gate::{GateFuture, Wait};
+pub use gate::{GateFuture, Leave, Never, Wait};
 pub use hedge::{HedgeFuture, HedgeLayer, HedgeService};
 pub use limit::{LimitFuture, LimitLayer, LimitService};
 pub use retry::{Cloned, Repeat, RetryFuture, RetryLayer, RetryService};
-pub use shed::{Never, ShedFuture, ShedLayer, ShedService};
+pub use shed::{ShedFuture, ShedLayer, ShedService};
 pub use stale_cache::{StaleCacheFuture, StaleCacheLayer, StaleCacheService};
 pub use timeout::{TimeoutFuture, TimeoutLayer, TimeoutService};

@@ -50,10 +50,14 @@
 //! # drop(client); Ok(()) }
 //! ```
 //!
+//! **With several endpoints**, what guards one of them stands behind the choice: a pipeline of breaker, bulkhead and attempt limit
+//! around each, the choice over them ([`FailoverService`](crate::layer::FailoverService), say), and [`Pipeline::over`] that
+//! the patterns of the whole call. The lint looks through the choice.
+//!
 //! **Errors.** Those of its patterns: see [`Error`](crate::Error).
 //!
-//! **What it costs.** What its patterns cost, and no allocation. They share one reading of the clock where a call begins, and one
-//! timer, which is armed when there is something to wait for.
+//! **What it costs.** What its patterns cost, and no allocation. They share one timer, which is armed when there is something to wait
+//! for; limits of time ask for the clock only then.
 
 #[cfg(feature = "tower")]
 mod build;

@@ -21,79 +21,133 @@ use tokio::time::{Sleep, sleep_until};
 
 use crate::time::{instant, now};
 
-/// Later than any process lives, so that it need not be waited for: ten years.
-pub(crate) const NEVER: Moment = Moment::at(Duration::from_hours(87_600));
+/// Later than any process lives, so that it need not be waited for: ten years. Moments are nanoseconds here, which are
+/// compared and kept for a fraction of what a [`Moment`] takes.
+pub(crate) const NEVER: u64 = 10 * 365 * 86_400 * 1_000_000_000;
+
+/// A moment, or a duration, in nanoseconds. More than 584 years are 584 years.
+#[inline]
+pub(crate) fn nanos(of: Duration) -> u64 {
+    let parts = of.as_secs().saturating_mul(1_000_000_000);
+    parts.saturating_add(of.subsec_nanos().into())
+}
+
+pub(crate) const fn moment(nanos: u64) -> Moment {
+    Moment::at(Duration::from_nanos(nanos))
+}
 
 thread_local! {
-    static SCOPE: Cell<Option<Scope>> = const { Cell::new(None) };
+    static SCOPE: Cells = const { Cells::none() };
 }
 
 /// What whoever is polled now has to know of what stands around it.
-#[derive(Copy, Clone)]
-struct Scope {
+struct Cells {
     /// When all of it ends.
-    deadline: Moment,
+    deadline: Cell<u64>,
     /// What ends so long after it begins to wait, but has not begun to.
-    allowed: Duration,
+    allowed: Cell<u64>,
     /// The earliest moment somebody inside waits for.
-    wake: Moment,
+    wake: Cell<u64>,
     /// The moment that has come, if the timer has fired.
-    fired: Moment,
+    fired: Cell<u64>,
     /// The waker of who opened it, to be compared, never to be used.
-    waker: (*const (), *const RawWakerVTable),
+    waker: Cell<(*const (), *const RawWakerVTable)>,
 }
 
-impl Scope {
+impl Cells {
+    const fn none() -> Self {
+        Self {
+            deadline: Cell::new(NEVER),
+            allowed: Cell::new(u64::MAX),
+            wake: Cell::new(NEVER),
+            fired: Cell::new(0),
+            waker: Cell::new((ptr::null(), ptr::null())),
+        }
+    }
+
+    #[inline]
     fn is_of(&self, waker: &Waker) -> bool {
-        let (data, vtable) = self.waker;
+        let (data, vtable) = self.waker.get();
         ptr::eq(data, waker.data()) && ptr::eq(vtable, waker.vtable())
     }
 }
 
-/// The scope before, which comes back whatever happens inside.
-struct Restored(Option<Scope>);
+/// For as long as it lives, what is polled is inside a limit. Dropped, also by a panic, it leaves what was before.
+pub(crate) struct Scope {
+    deadline: u64,
+    allowed: u64,
+    wake: u64,
+    fired: u64,
+    waker: (*const (), *const RawWakerVTable),
+}
 
-impl Drop for Restored {
-    fn drop(&mut self) {
-        SCOPE.set(self.0);
+impl Scope {
+    /// One that ends at `deadline`, or `allowed` from when it waits, but not later than the one around. `fired` is what
+    /// has come.
+    #[inline]
+    pub(crate) fn open(waker: &Waker, deadline: u64, allowed: u64, fired: u64) -> Self {
+        SCOPE.with(|it| Self {
+            deadline: it.deadline.replace(deadline.min(it.deadline.get())),
+            allowed: it.allowed.replace(allowed.min(it.allowed.get())),
+            wake: it.wake.replace(NEVER),
+            fired: it.fired.replace(fired),
+            waker: it.waker.replace((waker.data(), ptr::from_ref(waker.vtable()))),
+        })
+    }
+
+    /// Closes it, and says the earliest moment that was waited for.
+    pub(crate) fn close(self) -> u64 {
+        let wake = SCOPE.with(|it| it.wake.get());
+        drop(self);
+        wake
     }
 }
 
-/// Does `work` in a scope that ends at `deadline`, or `allowed` from when it waits, but not later than the one around. Says also
-/// the earliest moment that was waited for.
-pub(crate) fn scoped<T>(
-    waker: &Waker,
-    deadline: Moment,
-    allowed: Duration,
-    fired: Moment,
-    work: impl FnOnce() -> T,
-) -> (T, Moment) {
-    let outer = Restored(SCOPE.get());
-    let (deadline, allowed) = match outer.0 {
-        Some(it) => (deadline.min(it.deadline), allowed.min(it.allowed)),
-        None => (deadline, allowed),
-    };
-    let waker = (waker.data(), ptr::from_ref(waker.vtable()));
-    SCOPE.set(Some(Scope { deadline, allowed, wake: NEVER, fired, waker }));
-    let done = work();
-    let wake = SCOPE.get().map_or(NEVER, |it| it.wake);
-    drop(outer);
-    (done, wake)
+impl Drop for Scope {
+    #[inline]
+    fn drop(&mut self) {
+        SCOPE.with(|it| {
+            it.deadline.set(self.deadline);
+            it.allowed.set(self.allowed);
+            it.wake.set(self.wake);
+            it.fired.set(self.fired);
+            it.waker.set(self.waker);
+        });
+    }
+}
+
+/// For as long as it lives, what is made may take so long from when it waits. Nothing waits meanwhile.
+pub(crate) struct Allowed(u64);
+
+impl Allowed {
+    #[inline]
+    pub(crate) fn set(nanos: u64) -> Self {
+        SCOPE.with(|it| Self(it.allowed.replace(nanos.min(it.allowed.get()))))
+    }
+}
+
+impl Drop for Allowed {
+    #[inline]
+    fn drop(&mut self) {
+        SCOPE.with(|it| it.allowed.set(self.0));
+    }
 }
 
 /// When what is polled now has to have ended, if it has to.
 pub(crate) fn deadline() -> Option<Moment> {
-    let scope = SCOPE.get()?;
-    let until = match scope.allowed {
-        Duration::MAX => scope.deadline,
-        allowed => scope.deadline.min(now() + allowed),
-    };
-    (until < NEVER).then_some(until)
+    SCOPE.with(|it| {
+        let until = match it.allowed.get() {
+            u64::MAX => it.deadline.get(),
+            allowed => it.deadline.get().min(nanos(now().elapsed()).saturating_add(allowed)),
+        };
+        (until < NEVER).then(|| moment(until))
+    })
 }
 
 /// The moment that has come in the scope around, if its timer has fired.
-pub(crate) fn fired(waker: &Waker) -> Moment {
-    SCOPE.get().filter(|it| it.is_of(waker)).map_or(Moment::START, |it| it.fired)
+#[inline]
+pub(crate) fn fired(waker: &Waker) -> u64 {
+    SCOPE.with(|it| if it.is_of(waker) { it.fired.get() } else { 0 })
 }
 
 /// Ends at a moment.
@@ -124,7 +178,7 @@ pin_project! {
     /// A timer that may never be armed.
     #[derive(Debug)]
     pub(crate) struct Timer {
-        armed: Moment,
+        armed: u64,
         #[pin]
         sleep: Option<Sleep>,
     }
@@ -133,7 +187,7 @@ pin_project! {
 impl Timer {
     /// One that is not armed.
     pub(crate) const fn new() -> Self {
-        Self { armed: Moment::START, sleep: None }
+        Self { armed: 0, sleep: None }
     }
 
     #[cfg(test)]
@@ -147,12 +201,22 @@ impl Timer {
         context: &mut Context<'_>,
         at: Moment,
     ) -> Poll<Moment> {
-        if let Some(scope) = SCOPE.get().filter(|it| it.is_of(context.waker())) {
-            if scope.fired >= at {
-                return Poll::Ready(scope.fired);
-            }
-            SCOPE.set(Some(Scope { wake: scope.wake.min(at), ..scope }));
-            return Poll::Pending;
+        self.poll(context, nanos(at.elapsed())).map(moment)
+    }
+
+    /// The same in nanoseconds.
+    pub(crate) fn poll(self: Pin<&mut Self>, context: &mut Context<'_>, at: u64) -> Poll<u64> {
+        let in_scope = SCOPE.with(|it| {
+            it.is_of(context.waker()).then(|| {
+                if it.fired.get() >= at {
+                    return Poll::Ready(it.fired.get());
+                }
+                it.wake.set(at.min(it.wake.get()));
+                Poll::Pending
+            })
+        });
+        if let Some(poll) = in_scope {
+            return poll;
         }
         if at >= NEVER {
             return Poll::Pending;
@@ -161,21 +225,21 @@ impl Timer {
         loop {
             match this.sleep.as_mut().as_pin_mut() {
                 None => {
-                    this.sleep.set(Some(sleep_until(instant(at))));
+                    this.sleep.set(Some(sleep_until(instant(moment(at)))));
                     *this.armed = at;
                 }
                 Some(mut sleep) => {
                     // One that fires too early is cheaper than one that is set anew each time.
                     if at < *this.armed {
-                        sleep.as_mut().reset(instant(at));
+                        sleep.as_mut().reset(instant(moment(at)));
                         *this.armed = at;
                     }
                     ready!(sleep.as_mut().poll(context));
-                    let present = now().max(*this.armed);
+                    let present = nanos(now().elapsed()).max(*this.armed);
                     if present >= at {
                         return Poll::Ready(present);
                     }
-                    sleep.reset(instant(at));
+                    sleep.reset(instant(moment(at)));
                     *this.armed = at;
                 }
             }

@@ -65,13 +65,12 @@ mod future {
     use std::task::{Context, Poll, ready};
     use std::time::Duration;
 
-    use evenkeel_units::Moment;
     use pin_project_lite::pin_project;
 
     use super::{Branch, Gathered};
     use crate::Error;
     use crate::time::now;
-    use crate::timer::{self, Timer};
+    use crate::timer::{self, Scope, Timer, nanos};
 
     /// Asks all `branches` at once, for at most `time` from now, or until the deadline that stands around.
     ///
@@ -95,7 +94,8 @@ mod future {
         F: Future<Output = Result<T, Error<E>>>,
     {
         let branches: Vec<_> = branches.into_iter().map(|it| Under::Way(Box::pin(it))).collect();
-        Gather { until: now() + time, enough: branches.len(), timer: Timer::new(), branches }
+        let until = nanos((now() + time).elapsed());
+        Gather { until, enough: branches.len(), timer: Timer::new(), branches }
     }
 
     enum Under<F, T, E> {
@@ -107,7 +107,7 @@ mod future {
         /// Many answers, or as many as came in time.
         #[must_use = "a future does nothing unless it is awaited"]
         pub struct Gather<F, T, E> {
-            until: Moment,
+            until: u64,
             enough: usize,
             branches: Vec<Under<F, T, E>>,
             #[pin]
@@ -131,15 +131,13 @@ mod future {
         fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Gathered<T, E>> {
             let mut this = self.project();
             if let Some(around) = timer::deadline() {
-                *this.until = around.min(*this.until);
+                *this.until = nanos(around.elapsed()).min(*this.until);
             }
-            let waker = context.waker();
-            let mut fired = timer::fired(waker);
+            let mut fired = timer::fired(context.waker());
             loop {
-                let branches = &mut *this.branches;
-                let (rest, wake) = timer::scoped(waker, *this.until, Duration::MAX, fired, || {
-                    poll_all(branches, *this.enough, context)
-                });
+                let scope = Scope::open(context.waker(), *this.until, u64::MAX, fired);
+                let rest = poll_all(this.branches, *this.enough, context);
+                let wake = scope.close();
                 if let Some(rest) = rest {
                     return Poll::Ready(ended(this.branches, rest));
                 }
@@ -147,7 +145,7 @@ mod future {
                     return Poll::Ready(ended(this.branches, Rest::Late));
                 }
                 let until = wake.min(*this.until);
-                fired = ready!(this.timer.as_mut().poll_until(context, until));
+                fired = ready!(this.timer.as_mut().poll(context, until));
             }
         }
     }

@@ -4,23 +4,22 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use evenkeel_units::Moment;
 use pin_project_lite::pin_project;
 
 use super::{Deadline, Deadlines};
 use crate::time::now;
-use crate::timer::{self, NEVER, Timer};
+use crate::timer::{self, NEVER, Scope, Timer, nanos};
 use crate::{Error, TimeLimit};
 
 /// `future`, for at most `time` from when it first has to wait; then it is dropped with whoever drops this one, and the answer is
 /// [`Error::Timeout`] of `limit`.
 pub fn within<F>(limit: TimeLimit, time: Duration, future: F) -> Within<F> {
-    Within { limit, ends: Ends::After { time }, timer: Timer::new(), future }
+    Within::after(limit, nanos(time), future)
 }
 
 /// `future` until a deadline. It is not even begun when that is over.
 pub fn until<F>(limit: TimeLimit, deadline: Deadline, future: F) -> Within<F> {
-    let at = deadline.moment();
+    let at = nanos(deadline.moment().elapsed());
     let ends = if deadline.is_over(now()) { Ends::Over } else { Ends::At { at } };
     Within { limit, ends, timer: Timer::new(), future }
 }
@@ -29,10 +28,10 @@ pub fn until<F>(limit: TimeLimit, deadline: Deadline, future: F) -> Within<F> {
 enum Ends {
     /// So long after it first waits; an answer that is there at once asks no clock.
     After {
-        time: Duration,
+        time: u64,
     },
     At {
-        at: Moment,
+        at: u64,
     },
     Over,
 }
@@ -52,6 +51,12 @@ pin_project! {
 }
 
 impl<F> Within<F> {
+    /// For so many nanoseconds.
+    #[inline]
+    pub(crate) const fn after(limit: TimeLimit, time: u64, future: F) -> Self {
+        Self { limit, ends: Ends::After { time }, timer: Timer::new(), future }
+    }
+
     /// Whether it ended because of its limit.
     pub(crate) const fn has_expired(&self) -> bool {
         matches!(self.ends, Ends::Over)
@@ -69,23 +74,24 @@ where
 {
     type Output = F::Output;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
         let mut fired = timer::fired(context.waker());
         loop {
             let (at, allowed) = match *this.ends {
                 Ends::After { time } => (NEVER, time),
-                Ends::At { at } => (at, Duration::MAX),
+                Ends::At { at } => (at, u64::MAX),
                 Ends::Over => return Poll::Ready(Err(Error::Timeout(*this.limit))),
             };
-            let waker = context.waker();
-            let future = this.future.as_mut();
-            let (polled, wake) = timer::scoped(waker, at, allowed, fired, || future.poll(context));
+            let scope = Scope::open(context.waker(), at, allowed, fired);
+            let polled = this.future.as_mut().poll(context);
             if polled.is_ready() {
                 return polled;
             }
+            let wake = scope.close();
             let at = match *this.ends {
-                Ends::After { time } => now() + time,
+                Ends::After { time } => nanos(now().elapsed()).saturating_add(time),
                 _ => at,
             };
             *this.ends = Ends::At { at };
@@ -93,7 +99,7 @@ where
                 *this.ends = Ends::Over;
                 continue;
             }
-            fired = ready!(this.timer.as_mut().poll_until(context, at.min(wake)));
+            fired = ready!(this.timer.as_mut().poll(context, at.min(wake)));
         }
     }
 }

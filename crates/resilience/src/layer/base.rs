@@ -44,6 +44,7 @@ impl<S: Service<Request>, Request> Service<Request> for Base<S> {
         self.inner.poll_ready(context).map_err(Error::Inner)
     }
 
+    #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
         BaseFuture { inner: self.inner.call(request) }
     }
@@ -66,6 +67,7 @@ pin_project! {
 impl<F: Future<Output = Result<T, E>>, T, E> Future for BaseFuture<F> {
     type Output = Result<T, Error<E>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(ready!(self.project().inner.poll(context)).map_err(Error::Inner))
     }

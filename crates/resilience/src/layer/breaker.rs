@@ -1,15 +1,13 @@
 //! Breaker layer: a circuit around a service.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::gate::{GateFuture, Leave, Never};
 use crate::breaker::{Breaker, Errors, Judge, Permit};
 use crate::pipeline::{Stage, Stages};
 use crate::{Error, time};
@@ -90,18 +88,44 @@ where
 {
     type Response = S::Response;
     type Error = Error<E>;
-    type Future = BreakerFuture<S::Future, J>;
+    type Future = BreakerFuture<S, Request, J>;
 
+    #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)
     }
 
+    #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        let state = match Permit::ask(Arc::clone(&self.breaker), time::now as fn() -> _) {
-            Ok(permit) => State::Calls { call: self.inner.call(request), permit },
-            Err(rejected) => State::Rejected { retry_after: rejected.retry_after(time::now()) },
-        };
-        BreakerFuture { state, judge: self.judge.clone() }
+        match Permit::ask(Arc::clone(&self.breaker), time::now as fn() -> _) {
+            Ok(permit) => {
+                let judge = self.judge.clone();
+                GateFuture::calls(&mut self.inner, request, Judged { permit, judge })
+            }
+            Err(rejected) => GateFuture::refused(rejected.into_error(time::now())),
+        }
+    }
+}
+
+/// The answer of a [`BreakerService`]. Dropped, it is a call that was cancelled.
+pub type BreakerFuture<S, Request, J> = GateFuture<Never<Judged<J>>, S, Request>;
+
+/// Leave to make a call, whose answer is judged.
+pub struct Judged<J> {
+    permit: Permit<Arc<Breaker>>,
+    judge: J,
+}
+
+impl<T, E, J: Judge<T, E>> Leave<T, E> for Judged<J> {
+    #[inline]
+    fn end(&mut self, answer: &Result<T, Error<E>>) {
+        self.permit.conclude(self.judge.judge(answer));
+    }
+}
+
+impl<J> fmt::Debug for Judged<J> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("Judged").field("permit", &self.permit).finish_non_exhaustive()
     }
 }
 
@@ -112,67 +136,15 @@ impl<S: Stages, J> Stages for BreakerService<S, J> {
     }
 }
 
-pin_project! {
-    /// The answer of a [`BreakerService`].
-    pub struct BreakerFuture<F, J> {
-        #[pin]
-        state: State<F>,
-        judge: J,
-    }
-}
-
-pin_project! {
-    #[project = Projected]
-    enum State<F> {
-        Calls {
-            #[pin]
-            call: F,
-            // After the call: what was cancelled is over before it is counted.
-            permit: Permit<Arc<Breaker>>,
-        },
-        Rejected {
-            retry_after: Option<Duration>,
-        },
-    }
-}
-
-impl<F, J> fmt::Debug for BreakerFuture<F, J> {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.debug_struct("BreakerFuture")
-            .field("is_made", &matches!(self.state, State::Calls { .. }))
-            .finish_non_exhaustive()
-    }
-}
-
-impl<F, J, T, E> Future for BreakerFuture<F, J>
-where
-    F: Future<Output = Result<T, Error<E>>>,
-    J: Judge<T, E>,
-{
-    type Output = Result<T, Error<E>>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        match this.state.project() {
-            Projected::Rejected { retry_after } => {
-                Poll::Ready(Err(Error::Open { retry_after: *retry_after }))
-            }
-            Projected::Calls { call, permit } => {
-                let answer = ready!(call.poll(context));
-                permit.conclude(this.judge.judge(&answer));
-                Poll::Ready(answer)
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tower::{ServiceExt as _, service_fn};
 
     use super::*;
     use crate::TimeLimit;
-    use crate::breaker::{Outcome, Policy, State as Circuit};
+    use crate::breaker::{Outcome, Policy, State};
 
     fn circuit() -> Arc<Breaker> {
         Arc::new(Breaker::try_new(Policy::consecutive(1)).unwrap())
@@ -194,11 +166,11 @@ mod tests {
         let layer = BreakerLayer::new(Arc::clone(&breaker));
         let full = service_fn(|()| async { Err::<(), _>(Error::<()>::Full) });
         assert_eq!(layer.layer(full).oneshot(()).await, Err(Error::Full));
-        assert_eq!(breaker.state(), Circuit::Closed);
+        assert_eq!(breaker.state(), State::Closed);
         let late =
             service_fn(|()| async { Err::<(), _>(Error::<()>::Timeout(TimeLimit::Attempt)) });
         assert!(layer.layer(late).oneshot(()).await.is_err());
-        assert_eq!(breaker.state(), Circuit::Open);
+        assert_eq!(breaker.state(), State::Open);
     }
 
     #[tokio::test(start_paused = true)]
@@ -222,6 +194,6 @@ mod tests {
         });
         let unwell = service_fn(|()| async { Ok::<_, Error<()>>(503) });
         assert_eq!(layer.layer(unwell).oneshot(()).await, Ok(503));
-        assert_eq!(breaker.state(), Circuit::Open);
+        assert_eq!(breaker.state(), State::Open);
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::gate::{GateFuture, Wait};
+use super::gate::{GateFuture, Leave, Wait};
 use crate::Error;
 use crate::bulkhead::{Bulkhead, Enter, Permit, Rejected};
 use crate::pipeline::{Stage, Stages};
@@ -66,6 +66,10 @@ where
 
 /// The answer of a [`BulkheadService`]. Dropped, it gives its place back, or leaves the queue.
 pub type BulkheadFuture<S, Request> = GateFuture<Enter<Arc<Bulkhead>>, S, Request>;
+
+impl<T, E> Leave<T, E> for Permit<Arc<Bulkhead>> {
+    fn end(&mut self, _: &Result<T, Error<E>>) {}
+}
 
 impl Wait for Enter<Arc<Bulkhead>> {
     type Leave = Permit<Arc<Bulkhead>>;

@@ -10,6 +10,7 @@ use tower_service::Service;
 use crate::Error;
 use crate::breaker::Judge;
 use crate::failover::{Failover, Silent};
+use crate::pipeline::{Stage, Stages};
 use crate::time;
 
 /// A service that calls the active member of a [`Failover`], whose members are services. Clones share it.
@@ -69,6 +70,16 @@ where
             member,
             judge: self.judge.clone(),
             state,
+        }
+    }
+}
+
+/// Inside are those of its first member: all are of one type.
+impl<S: Stages, J> Stages for FailoverService<S, J> {
+    fn stages(&self, found: &mut Vec<Stage>) {
+        found.push(Stage::Balance);
+        if let Some(member) = self.failover.members().first() {
+            member.value.stages(found);
         }
     }
 }

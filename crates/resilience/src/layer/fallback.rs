@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use super::{Attempt, Cloned, Repeat};
 use crate::fallback::{Every, Fallback, Which};
+use crate::pipeline::{Stage, Stages};
 use crate::retry::Idempotency;
 use crate::{Error, TimeLimit};
 
@@ -195,6 +196,13 @@ where
             }
         };
         FallbackFuture { state: State::First { first, kept: Some(kept) }, link: self.link.clone() }
+    }
+}
+
+impl<S: Stages, N, W> Stages for FallbackService<S, N, W> {
+    fn stages(&self, found: &mut Vec<Stage>) {
+        found.push(Stage::Fallback);
+        self.inner.stages(found);
     }
 }
 

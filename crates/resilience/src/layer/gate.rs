@@ -1,6 +1,8 @@
-//! Gate: waits for leave, then calls: what the layers of a bulkhead and of a rate limit have in common.
+//! Gate: waits for leave, then calls: what the layers that guard a service have in common.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::marker::PhantomData;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,6 +11,17 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::Error;
+
+/// Leave to make one call, which ends with its answer. Dropped, it gives itself back.
+pub trait Leave<T, E> {
+    /// The call is over.
+    fn end(&mut self, answer: &Result<T, Error<E>>);
+}
+
+/// For who needs none.
+impl<T, E> Leave<T, E> for () {
+    fn end(&mut self, _: &Result<T, Error<E>>) {}
+}
 
 /// The wait for leave to make one call. Dropped, it waits no more, and gives back what it was promised.
 pub trait Wait {
@@ -20,6 +33,21 @@ pub trait Wait {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Result<Self::Leave, Error<E>>>;
+}
+
+/// The wait of those who are admitted at once or not at all: there is none.
+#[derive(Debug)]
+pub struct Never<L> {
+    never: Infallible,
+    leave: PhantomData<L>,
+}
+
+impl<L> Wait for Never<L> {
+    type Leave = L;
+
+    fn poll_leave<E>(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<L, Error<E>>> {
+        match self.never {}
+    }
 }
 
 pin_project! {
@@ -43,7 +71,7 @@ pin_project! {
             #[pin]
             call: F,
             // After the call, so that there is room when the call is gone.
-            _leave: L,
+            leave: L,
         },
         Refused {
             why: Option<E>,
@@ -56,7 +84,7 @@ impl<W: Wait, S: Service<Request>, Request> GateFuture<W, S, Request> {
     /// Has leave, and makes the call.
     #[inline]
     pub(super) fn calls(service: &mut S, request: Request, leave: W::Leave) -> Self {
-        Self { state: State::Calls { call: service.call(request), _leave: leave } }
+        Self { state: State::Calls { call: service.call(request), leave } }
     }
 
     /// Waits for leave. The service that is ready goes with the request; a clone takes its place.
@@ -80,6 +108,7 @@ impl<W: Wait, S: Service<Request>, Request> GateFuture<W, S, Request> {
 impl<W, S, Request, E> Future for GateFuture<W, S, Request>
 where
     W: Wait,
+    W::Leave: Leave<S::Response, E>,
     S: Service<Request, Error = Error<E>>,
 {
     type Output = Result<S::Response, Error<E>>;
@@ -89,14 +118,18 @@ where
         let mut state = self.project().state;
         loop {
             let answer = match state.as_mut().project() {
-                Projected::Calls { call, .. } => ready!(call.poll(context)),
+                Projected::Calls { call, leave } => {
+                    let answer = ready!(call.poll(context));
+                    leave.end(&answer);
+                    answer
+                }
                 Projected::Waits { wait, waiting } => match ready!(wait.poll_leave(context)) {
                     Ok(leave) => {
                         let Some((mut service, request)) = waiting.take() else {
                             unreachable!("who waits has a request")
                         };
                         let call = service.call(request);
-                        state.set(State::Calls { call, _leave: leave });
+                        state.set(State::Calls { call, leave });
                         continue;
                     }
                     Err(why) => Err(why),

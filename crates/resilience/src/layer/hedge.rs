@@ -10,7 +10,8 @@ use tower_service::Service;
 
 use super::{Attempt, Cloned, Repeat};
 use crate::Error;
-use crate::hedge::{Another, Hedge, Race, Running};
+use crate::hedge::{Another, Delay, Hedge, Race, Running};
+use crate::pipeline::{Stage, Stages};
 use crate::retry::{Classify, Errors, Idempotency};
 
 /// Makes a [`HedgeService`] of a service.
@@ -106,6 +107,18 @@ where
         let first = Attempt::made(self.inner.call(request));
         let (classify, repeat) = (self.classify.clone(), self.repeat.clone());
         HedgeFuture { race: Race::new(running, first), service, next, classify, repeat }
+    }
+}
+
+impl<S: Stages, C, P> Stages for HedgeService<S, C, P> {
+    fn stages(&self, found: &mut Vec<Stage>) {
+        // As short as it may become: what is too long then always is.
+        let delay = match self.hedge.policy().delay {
+            Delay::Fixed(delay) => delay,
+            Delay::Percentile(percentile) => percentile.least,
+        };
+        found.push(Stage::Hedge { delay });
+        self.inner.stages(found);
     }
 }
 

@@ -1,6 +1,5 @@
 //! The layer of [`Retry`].
 
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -117,15 +116,14 @@ where
         self.inner.poll_ready(context)
     }
 
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
         let (next, idempotency) = self.repeat.repeat(&request);
         let course = self.retry.begin(idempotency);
-        // The one that is ready makes the call, and the further ones; a clone has reserved nothing.
-        let clone = self.inner.clone();
-        let mut service = mem::replace(&mut self.inner, clone);
-        let state = State::Calling { call: service.call(request) };
+        // The one that is ready makes the call; a clone makes the further ones, when it is.
+        let state = State::Calling { call: self.inner.call(request) };
         let (retry, repeat) = (Arc::clone(&self.retry), self.repeat.clone());
-        RetryFuture { service, retry, repeat, next, course, state }
+        RetryFuture { service: self.inner.clone(), retry, repeat, next, course, state }
     }
 }
 
@@ -170,6 +168,7 @@ where
 {
     type Output = Result<S::Response, Error<E>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {

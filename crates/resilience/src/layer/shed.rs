@@ -1,13 +1,12 @@
 //! Load shedding layer: a request is admitted by what it is worth, or refused at once.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::gate::{GateFuture, Wait};
+use super::gate::{GateFuture, Leave, Never};
 use crate::Error;
 use crate::pipeline::{Stage, Stages};
 use crate::shed::{Permit, Priority, Shed};
@@ -65,21 +64,10 @@ where
 }
 
 /// The answer of a [`ShedService`]. Dropped, it makes room.
-pub type ShedFuture<S, Request> = GateFuture<Never, S, Request>;
+pub type ShedFuture<S, Request> = GateFuture<Never<Permit<Arc<Shed>>>, S, Request>;
 
-/// Nobody waits: who is not admitted at once is shed.
-#[derive(Copy, Clone, Debug)]
-pub enum Never {}
-
-impl Wait for Never {
-    type Leave = Permit<Arc<Shed>>;
-
-    fn poll_leave<E>(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Result<Self::Leave, Error<E>>> {
-        match *self {}
-    }
+impl<T, E> Leave<T, E> for Permit<Arc<Shed>> {
+    fn end(&mut self, _: &Result<T, Error<E>>) {}
 }
 
 impl<S: Stages, F> Stages for ShedService<S, F> {

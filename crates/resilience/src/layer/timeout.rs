@@ -2,22 +2,19 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
-use evenkeel_units::Moment;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::deadline::{Deadlines, Within, until, within};
+use crate::deadline::{Deadlines, Within};
 use crate::pipeline::{Stage, Stages};
-use crate::time::now;
-use crate::timer::{self, NEVER};
+use crate::timer::Allowed;
 use crate::{Error, TimeLimit};
 
-/// Makes a [`TimeoutService`] of a service, for one of the limits. The total stands outside of retries, and is counted from the
-/// call; every other limit stands inside, and is counted from when there is something to wait for.
+/// Makes a [`TimeoutService`] of a service, for one of the limits. The total stands outside of retries, every other limit inside. Each
+/// is counted from when the call first has something to wait for: an answer that is there at once asks for no clock.
 ///
 /// What a service waits for *before* the call, in `poll_ready`, is not counted: bound it where it waits.
 ///
@@ -73,22 +70,16 @@ where
         self.inner.poll_ready(context)
     }
 
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        let (limit, time) = (self.limit, self.deadlines.limit(self.limit));
-        let total = (limit == TimeLimit::Total).then(|| self.deadlines.deadline(now(), limit));
+        let time = self.deadlines.nanos(self.limit);
         // What is made inside the call may already ask for the deadline, to send it on.
-        let (at, allowed) = match total {
-            Some(deadline) => (deadline.moment(), Duration::MAX),
-            None => (NEVER, time),
-        };
-        let inner = &mut self.inner;
-        let (future, _) =
-            timer::scoped(Waker::noop(), at, allowed, Moment::START, || inner.call(request));
-        let within = match total {
-            Some(deadline) => until(limit, deadline, future),
-            None => within(limit, time, future),
-        };
-        TimeoutFuture { within, deadlines: Arc::clone(&self.deadlines) }
+        let _allowed = Allowed::set(time);
+        let deadlines = Arc::clone(&self.deadlines);
+        TimeoutFuture {
+            within: Within::after(self.limit, time, self.inner.call(request)),
+            deadlines,
+        }
     }
 }
 
@@ -115,6 +106,7 @@ where
 {
     type Output = F::Output;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
         let result = ready!(this.within.as_mut().poll(context));

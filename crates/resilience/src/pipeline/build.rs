@@ -17,8 +17,8 @@ use crate::{Deadlines, Error, TimeLimit};
 /// as failures, which requests a [retry](crate::layer::RetryLayer) may send again. Clones, and the services that are made
 /// of a pipeline, share its machines.
 ///
-/// The parameters are what is in the places, from the outermost: fallback, cache, time limits, retry, hedge, rate limit,
-/// balancer, breaker and bulkhead.
+/// The parameters are what is in the places, from the outermost: fallback, cache, total time limit, retry, hedge, rate limit,
+/// breaker, bulkhead and attempt time limit.
 #[derive(Clone, Debug, Default)]
 pub struct Pipeline<
     F = Identity,
@@ -27,9 +27,9 @@ pub struct Pipeline<
     R = Identity,
     H = Identity,
     L = Identity,
-    E = Identity,
     B = Identity,
     P = Identity,
+    A = Identity,
 > {
     fallback: F,
     cache: C,
@@ -37,10 +37,9 @@ pub struct Pipeline<
     retry: R,
     hedge: H,
     limit: L,
-    balance: E,
     breaker: B,
     bulkhead: P,
-    attempt: T,
+    attempt: A,
 }
 
 impl Pipeline {
@@ -57,55 +56,86 @@ macro_rules! filled {
     };
 }
 
-impl<F, C, T, R, H, L, E, B, P> Pipeline<F, C, T, R, H, L, E, B, P> {
+impl<F, C, T, R, H, L, B, P, A> Pipeline<F, C, T, R, H, L, B, P, A> {
     /// The same with something less good, for when all else has failed.
-    pub fn fallback<N>(self, fallback: N) -> Pipeline<N, C, T, R, H, L, E, B, P> {
-        filled!(self, fallback = fallback; cache total retry hedge limit balance breaker bulkhead attempt)
+    pub fn fallback<N>(self, fallback: N) -> Pipeline<N, C, T, R, H, L, B, P, A> {
+        filled!(self, fallback = fallback; cache total retry hedge limit breaker bulkhead attempt)
     }
 
     /// The same with a cache of answers.
-    pub fn cache<N>(self, cache: N) -> Pipeline<F, N, T, R, H, L, E, B, P> {
-        filled!(self, cache = cache; fallback total retry hedge limit balance breaker bulkhead attempt)
+    pub fn cache<N>(self, cache: N) -> Pipeline<F, N, T, R, H, L, B, P, A> {
+        filled!(self, cache = cache; fallback total retry hedge limit breaker bulkhead attempt)
     }
 
-    /// The same with limits of time: the total around all attempts, and that of one attempt around the call alone.
-    pub fn deadlines(
+    /// The same with a limit of time around all attempts.
+    pub fn total(
         self,
         deadlines: Arc<Deadlines>,
-    ) -> Pipeline<F, C, TimeoutLayer, R, H, L, E, B, P> {
-        let total = TimeoutLayer::new(Arc::clone(&deadlines), TimeLimit::Total);
-        let attempt = TimeoutLayer::new(deadlines, TimeLimit::Attempt);
-        filled!(self, total = total, attempt = attempt; fallback cache retry hedge limit balance breaker bulkhead)
+    ) -> Pipeline<F, C, TimeoutLayer, R, H, L, B, P, A> {
+        let total = TimeoutLayer::new(deadlines, TimeLimit::Total);
+        filled!(self, total = total; fallback cache retry hedge limit breaker bulkhead attempt)
     }
 
     /// The same with a retry of what fails.
-    pub fn retry<N>(self, retry: N) -> Pipeline<F, C, T, N, H, L, E, B, P> {
-        filled!(self, retry = retry; fallback cache total hedge limit balance breaker bulkhead attempt)
+    pub fn retry<N>(self, retry: N) -> Pipeline<F, C, T, N, H, L, B, P, A> {
+        filled!(self, retry = retry; fallback cache total hedge limit breaker bulkhead attempt)
     }
 
     /// The same with a second call for when the first is slow.
-    pub fn hedge<N>(self, hedge: N) -> Pipeline<F, C, T, R, N, L, E, B, P> {
-        filled!(self, hedge = hedge; fallback cache total retry limit balance breaker bulkhead attempt)
+    pub fn hedge<N>(self, hedge: N) -> Pipeline<F, C, T, R, N, L, B, P, A> {
+        filled!(self, hedge = hedge; fallback cache total retry limit breaker bulkhead attempt)
     }
 
     /// The same with a limit of calls a second.
-    pub fn limit<N>(self, limit: N) -> Pipeline<F, C, T, R, H, N, E, B, P> {
-        filled!(self, limit = limit; fallback cache total retry hedge balance breaker bulkhead attempt)
-    }
-
-    /// The same with a choice among endpoints.
-    pub fn balance<N>(self, balance: N) -> Pipeline<F, C, T, R, H, L, N, B, P> {
-        filled!(self, balance = balance; fallback cache total retry hedge limit breaker bulkhead attempt)
+    pub fn limit<N>(self, limit: N) -> Pipeline<F, C, T, R, H, N, B, P, A> {
+        filled!(self, limit = limit; fallback cache total retry hedge breaker bulkhead attempt)
     }
 
     /// The same with a circuit.
-    pub fn breaker<N>(self, breaker: N) -> Pipeline<F, C, T, R, H, L, E, N, P> {
-        filled!(self, breaker = breaker; fallback cache total retry hedge limit balance bulkhead attempt)
+    pub fn breaker<N>(self, breaker: N) -> Pipeline<F, C, T, R, H, L, N, P, A> {
+        filled!(self, breaker = breaker; fallback cache total retry hedge limit bulkhead attempt)
     }
 
     /// The same with a limit of calls at once.
-    pub fn bulkhead<N>(self, bulkhead: N) -> Pipeline<F, C, T, R, H, L, E, B, N> {
-        filled!(self, bulkhead = bulkhead; fallback cache total retry hedge limit balance breaker attempt)
+    pub fn bulkhead<N>(self, bulkhead: N) -> Pipeline<F, C, T, R, H, L, B, N, A> {
+        filled!(self, bulkhead = bulkhead; fallback cache total retry hedge limit breaker attempt)
+    }
+
+    /// The same with a limit of time around each attempt.
+    pub fn attempt(
+        self,
+        deadlines: Arc<Deadlines>,
+    ) -> Pipeline<F, C, T, R, H, L, B, P, TimeoutLayer> {
+        let attempt = TimeoutLayer::new(deadlines, TimeLimit::Attempt);
+        filled!(self, attempt = attempt; fallback cache total retry hedge limit breaker bulkhead)
+    }
+
+    /// The same with both limits of time, of all attempts and of each.
+    pub fn deadlines(
+        self,
+        deadlines: Arc<Deadlines>,
+    ) -> Pipeline<F, C, TimeoutLayer, R, H, L, B, P, TimeoutLayer> {
+        self.total(Arc::clone(&deadlines)).attempt(deadlines)
+    }
+
+    /// A service behind these patterns that already fails with our [`Error`]: a choice among several services behind pipelines of
+    /// their own. For any other, use it as a layer.
+    pub fn over<S>(&self, service: S) -> F::Service
+    where
+        A: Layer<S>,
+        P: Layer<A::Service>,
+        B: Layer<P::Service>,
+        L: Layer<B::Service>,
+        H: Layer<L::Service>,
+        R: Layer<H::Service>,
+        T: Layer<R::Service>,
+        C: Layer<T::Service>,
+        F: Layer<C::Service>,
+    {
+        let call = self.bulkhead.layer(self.attempt.layer(service));
+        let attempts =
+            self.retry.layer(self.hedge.layer(self.limit.layer(self.breaker.layer(call))));
+        self.fallback.layer(self.cache.layer(self.total.layer(attempts)))
     }
 
     /// What is wrong with it, although its order is right: durations that contradict each other.
@@ -134,26 +164,23 @@ impl<F, C, T, R, H, L, E, B, P> Pipeline<F, C, T, R, H, L, E, B, P> {
     }
 }
 
-impl<S, F, C, T, R, H, L, E, B, P> Layer<S> for Pipeline<F, C, T, R, H, L, E, B, P>
+/// Around any service: its errors become [`Error::Inner`].
+impl<S, F, C, T, R, H, L, B, P, A> Layer<S> for Pipeline<F, C, T, R, H, L, B, P, A>
 where
-    T: Layer<Base<S>>,
-    P: Layer<<T as Layer<Base<S>>>::Service>,
+    A: Layer<Base<S>>,
+    P: Layer<A::Service>,
     B: Layer<P::Service>,
-    E: Layer<B::Service>,
-    L: Layer<E::Service>,
+    L: Layer<B::Service>,
     H: Layer<L::Service>,
     R: Layer<H::Service>,
     T: Layer<R::Service>,
-    C: Layer<<T as Layer<R::Service>>::Service>,
+    C: Layer<T::Service>,
     F: Layer<C::Service>,
 {
     type Service = F::Service;
 
     fn layer(&self, service: S) -> F::Service {
-        let call = self.attempt.layer(Base::new(service));
-        let guarded = self.balance.layer(self.breaker.layer(self.bulkhead.layer(call)));
-        let attempts = self.retry.layer(self.hedge.layer(self.limit.layer(guarded)));
-        self.fallback.layer(self.cache.layer(self.total.layer(attempts)))
+        self.over(Base::new(service))
     }
 }
 

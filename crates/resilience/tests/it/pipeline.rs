@@ -7,8 +7,11 @@ use std::time::Duration;
 use evenkeel_resilience::breaker::{Breaker, State};
 use evenkeel_resilience::bulkhead::{self, Bulkhead};
 use evenkeel_resilience::deadline::{Deadlines, Limits};
+use evenkeel_resilience::failover::{self, Failover};
+use evenkeel_resilience::hedge::{self, Hedge};
 use evenkeel_resilience::layer::{
-    BaseLayer, BreakerLayer, BulkheadLayer, LimitLayer, RetryLayer, TimeoutLayer,
+    BaseLayer, BreakerLayer, BulkheadLayer, FailoverService, FallbackLayer, HedgeLayer, LimitLayer,
+    RetryLayer, TimeoutLayer,
 };
 use evenkeel_resilience::limit::{self, Limiter};
 use evenkeel_resilience::pipeline::{Severity, Stage, Stages};
@@ -55,9 +58,9 @@ impl World {
         RetryLayer,
         tower_layer::Identity,
         LimitLayer,
-        tower_layer::Identity,
         BreakerLayer,
         BulkheadLayer,
+        TimeoutLayer,
     > {
         Pipeline::new()
             .breaker(BreakerLayer::new(Arc::clone(&self.breaker)))
@@ -164,4 +167,62 @@ fn a_stack_of_ones_own_is_linted_as_it_stands() {
         errors.iter().map(|it| &it.places[..]).collect::<Vec<_>>(),
         [[0, 2], [1, 2], [1, 3], [2, 3]].map(|it| it.to_vec())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_endpoint_has_a_pipeline_and_one_stands_over_the_choice() {
+    let circuits = [world().breaker, world().breaker];
+    let member = |at: usize| {
+        let guards = Pipeline::new()
+            .breaker(BreakerLayer::new(Arc::clone(&circuits[at])))
+            .attempt(world().deadlines);
+        let answer = move |()| async move { if at == 0 { Err("refused") } else { Ok(at) } };
+        (["primary", "secondary"][at], guards.layer(service_fn(answer)))
+    };
+    let failover = Failover::active_passive([member(0), member(1)], failover::Policy::default());
+    let failover = Arc::new(failover.unwrap());
+    let World { deadlines, retry, .. } = world();
+    let links = [Arc::default(), Arc::default()];
+    let pipeline = Pipeline::new()
+        .total(deadlines)
+        .retry(RetryLayer::new(retry))
+        .fallback(FallbackLayer::new(Arc::clone(&links[0]), |_| async { Ok::<_, Error<&str>>(7) }));
+    let service = pipeline.over(FailoverService::new(Arc::clone(&failover)));
+    assert_eq!(service.clone().oneshot(()).await, Ok(7));
+    assert_eq!(circuits[0].state(), State::Open);
+    failover.force_to(time::now(), "secondary").unwrap();
+    assert_eq!(service.clone().oneshot(()).await, Ok(1));
+    assert_eq!((links[0].snapshot().used, links[0].snapshot().first), (1, 1));
+    assert_eq!(service.lint(), []);
+    let mut stages = Vec::new();
+    service.stages(&mut stages);
+    let names: Vec<_> = stages.iter().map(Stage::name).collect();
+    let wanted =
+        ["fallback", "total time limit", "retry", "balancer", "breaker", "attempt time limit"];
+    assert_eq!(names, wanted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_stands_between_the_attempts_and_what_counts_them() {
+    let world = world();
+    let hedge = Arc::new(Hedge::try_new(hedge::Policy::after(ms(30))).unwrap());
+    let pipeline = world.pipeline().hedge(HedgeLayer::new(Arc::clone(&hedge)));
+    world.bulkhead.reload(&bulkhead::Policy::at_once(2)).unwrap();
+    assert_eq!(pipeline.lint(), []);
+    let made = Cell::new(0);
+    let answer = pipeline.call(|| {
+        made.set(made.get() + 1);
+        let takes = if made.get() == 1 { 90 } else { 10 };
+        async move {
+            sleep(ms(takes)).await;
+            Ok::<_, ()>(takes)
+        }
+    });
+    assert_eq!(answer.await, Ok(10));
+    assert_eq!((hedge.snapshot(time::now()).won, world.bulkhead.snapshot().admitted), (1, 2));
+    world
+        .deadlines
+        .reload(Limits { connect: ms(20), read: ms(20), attempt: ms(30), total: ms(1_000) })
+        .unwrap();
+    assert!(pipeline.lint()[0].problem.contains("there never is a second call"));
 }

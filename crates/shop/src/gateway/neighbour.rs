@@ -81,9 +81,9 @@ type Patterns = Pipeline<
     RetryLayer<Transient>,
     Identity,
     Identity,
-    Identity,
     BreakerLayer,
     BulkheadLayer,
+    TimeoutLayer,
 >;
 
 #[derive(Debug)]

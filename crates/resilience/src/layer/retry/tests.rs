@@ -1,6 +1,7 @@
 //! Tests of the async call and of the layer of retry.
 
 use std::future::poll_fn;
+use std::mem;
 use std::sync::Mutex;
 use std::time::Duration;
 

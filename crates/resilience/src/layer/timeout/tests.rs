@@ -1,11 +1,13 @@
 //! Tests of the layer of deadlines, around retries and inside of them.
 
 use std::future::poll_fn;
+use std::time::Duration;
 
 use super::*;
 use crate::deadline::{Deadline, Limits};
 use crate::layer::RetryLayer;
 use crate::retry::{Backoff, Jitter, Policy, Retry};
+use crate::time::now;
 use evenkeel_units::Seed;
 
 const fn ms(millis: u64) -> Duration {
