@@ -53,7 +53,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::Error;
@@ -167,6 +167,20 @@ impl Rejected {
     }
 }
 
+/// What happened, for a listener.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A call got no place.
+    Rejected {
+        /// Why.
+        why: Rejected,
+    },
+}
+
+/// Who is told, on the thread of the call, without a lock. It must be quick.
+pub type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
+
 /// What a dashboard wants to know. Each number is exact; they are read one after the other while calls go on.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -203,6 +217,7 @@ pub struct Bulkhead {
     rejected_full: AtomicU64,
     rejected_waited: AtomicU64,
     cancelled: AtomicU64,
+    listener: Option<Listener>,
 }
 
 impl Bulkhead {
@@ -223,7 +238,13 @@ impl Bulkhead {
             rejected_full: AtomicU64::new(0),
             rejected_waited: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
+            listener: None,
         })
+    }
+
+    /// The same with somebody who is told of calls that got no place.
+    pub fn listener(self, listener: Listener) -> Self {
+        Self { listener: Some(listener), ..self }
     }
 
     /// A place, if one is free and nobody waits for it.
@@ -348,6 +369,20 @@ impl Bulkhead {
         }
     }
 
+    /// Counts a call that got no place, and tells.
+    #[cold]
+    fn reject(&self, why: Rejected) -> Rejected {
+        let count = match why {
+            Rejected::Full => &self.rejected_full,
+            Rejected::Waited => &self.rejected_waited,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        if let Some(listener) = &self.listener {
+            listener(&Event::Rejected { why });
+        }
+        why
+    }
+
     #[inline]
     fn swap(&self, from: Word, to: Word) -> Result<(), Word> {
         self.word
@@ -399,10 +434,7 @@ impl<H: Deref<Target = Bulkhead>> Permit<H> {
     /// [`Rejected::Full`], at once.
     #[inline]
     pub fn try_new(bulkhead: H) -> Result<Self, Rejected> {
-        Self::try_now(bulkhead).map_err(|bulkhead| {
-            bulkhead.rejected_full.fetch_add(1, Ordering::Relaxed);
-            Rejected::Full
-        })
+        Self::try_now(bulkhead).map_err(|bulkhead| bulkhead.reject(Rejected::Full))
     }
 
     /// The same for who will wait otherwise: the handle back, and no rejection counted.

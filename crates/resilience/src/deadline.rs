@@ -43,6 +43,8 @@ mod header;
 #[cfg(feature = "tower")]
 mod within;
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_units::Moment;
@@ -212,12 +214,32 @@ pub struct Snapshot {
     pub read: u64,
 }
 
+/// What happened, for a listener.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Something took too long.
+    Exceeded {
+        /// Which limit it ran into.
+        limit: TimeLimit,
+    },
+}
+
+/// Who is told, on the thread of the call, without a lock. It must be quick.
+pub type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
+
 /// The limits of the calls to one dependency, and how often they were reached. Shared by all its calls.
-#[derive(Debug)]
 pub struct Deadlines {
     /// In nanoseconds, in the order of [`LIMITS`].
     limits: [AtomicU64; 4],
     reached: [AtomicU64; 4],
+    listener: Option<Listener>,
+}
+
+impl fmt::Debug for Deadlines {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("Deadlines").field("snapshot", &self.snapshot()).finish_non_exhaustive()
+    }
 }
 
 const LIMITS: [TimeLimit; 4] =
@@ -233,7 +255,13 @@ impl Deadlines {
         Ok(Self {
             limits: LIMITS.map(|it| AtomicU64::new(nanos(limits.of(it)))),
             reached: LIMITS.map(|_| AtomicU64::new(0)),
+            listener: None,
         })
+    }
+
+    /// The same with somebody who is told of limits that were reached.
+    pub fn listener(self, listener: Listener) -> Self {
+        Self { listener: Some(listener), ..self }
     }
 
     /// One of the limits.
@@ -256,6 +284,9 @@ impl Deadlines {
     /// Tells that a limit was reached.
     pub fn reached(&self, limit: TimeLimit) {
         self.reached[limit as usize].fetch_add(1, Relaxed);
+        if let Some(listener) = &self.listener {
+            listener(&Event::Exceeded { limit });
+        }
     }
 
     /// Goes on by other limits, for calls that begin from now on.

@@ -28,6 +28,9 @@
 //!
 //! **Errors.** That of the last way that was taken.
 
+use std::fmt;
+use std::sync::Arc;
+
 use crate::Error;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -44,6 +47,19 @@ pub struct Snapshot {
     /// Calls whose error was none to fall back from.
     pub stood: u64,
 }
+
+/// What happened, for a listener.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The second way answered.
+    Used,
+    /// The second way failed, too.
+    Failed,
+}
+
+/// Who is told, on the thread of the call, without a lock. It must be quick.
+pub type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// Tells which errors of the first way lead to the second. A closure `Fn(&Error<E>) -> bool` is one.
 pub trait Which<E> {
@@ -68,15 +84,27 @@ impl<E, F: Fn(&Error<E>) -> bool> Which<E> for F {
 }
 
 /// One link of a chain: a way, and what is done when it fails. Shared by all calls that take it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Fallback {
     first: AtomicU64,
     used: AtomicU64,
     failed: AtomicU64,
     stood: AtomicU64,
+    listener: Option<Listener>,
+}
+
+impl fmt::Debug for Fallback {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("Fallback").field("snapshot", &self.snapshot()).finish_non_exhaustive()
+    }
 }
 
 impl Fallback {
+    /// The same with somebody who is told when the second way was taken.
+    pub fn listener(self, listener: Listener) -> Self {
+        Self { listener: Some(listener), ..self }
+    }
+
     /// Takes the first way, and the second if that fails; the second is told why.
     ///
     /// # Errors
@@ -118,8 +146,12 @@ impl Fallback {
     }
 
     pub(crate) fn second_ended(&self, is_ok: bool) {
-        let count = if is_ok { &self.used } else { &self.failed };
+        let (count, event) =
+            if is_ok { (&self.used, Event::Used) } else { (&self.failed, Event::Failed) };
         count.fetch_add(1, Relaxed);
+        if let Some(listener) = &self.listener {
+            listener(&event);
+        }
     }
 
     /// What was done so far.

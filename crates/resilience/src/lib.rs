@@ -22,6 +22,7 @@
 //! failover     Failover: calls go to the active member; another takes over when it fails, and the way back is said by hand
 //! watch        Watch: asks endpoints in the background, and finds out when one fails or heals
 //! pipeline     Pipeline: all of these around one call, in their order; lint: what is wrong with another
+//! observe      Registry: the numbers of all machines for Prometheus and OpenTelemetry; Events: what happens, for logs
 //! http         Http: which answers are failures, and which requests may be sent again (feature `http`)
 //! policies     Policies: what is asked of one neighbour, as it stands in a file (feature `serde`); Machines: what follows it
 //! ```
@@ -92,6 +93,7 @@ pub mod idempotency;
 #[cfg(feature = "tower")]
 pub mod layer;
 pub mod limit;
+pub mod observe;
 pub mod pipeline;
 pub mod policies;
 mod queue;

@@ -34,6 +34,8 @@
 //!
 //! Source: ITU-T I.371 (2004), annex A, the virtual scheduling algorithm.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_units::Moment;
@@ -158,6 +160,20 @@ impl Limited {
     }
 }
 
+/// What happened, for a listener.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A call was refused.
+    Limited {
+        /// When it would conform, if no other comes first.
+        retry_after: Duration,
+    },
+}
+
+/// Who is told, on the thread of the call, without a lock. It must be quick.
+pub type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
+
 /// What a dashboard wants to know.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -204,7 +220,6 @@ impl Cell {
 }
 
 /// Limits calls in time. Share it by an `Arc`; see the [module](self).
-#[derive(Debug)]
 pub struct Limiter {
     /// When the next call is due, were calls to come as fast as allowed; in nanoseconds.
     due: AtomicU64,
@@ -215,6 +230,13 @@ pub struct Limiter {
     delayed: AtomicU64,
     given_back: AtomicU64,
     limited: AtomicU64,
+    listener: Option<Listener>,
+}
+
+impl fmt::Debug for Limiter {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("Limiter").field("policy", &self.policy()).finish_non_exhaustive()
+    }
 }
 
 impl Limiter {
@@ -234,7 +256,13 @@ impl Limiter {
             delayed: AtomicU64::new(0),
             given_back: AtomicU64::new(0),
             limited: AtomicU64::new(0),
+            listener: None,
         })
+    }
+
+    /// The same with somebody who is told of calls that were refused.
+    pub fn listener(self, listener: Listener) -> Self {
+        Self { listener: Some(listener), ..self }
     }
 
     /// Lets one call through, if it conforms.
@@ -350,7 +378,11 @@ impl Limiter {
     #[cold]
     fn refuse(&self, short: u64) -> Limited {
         self.limited.fetch_add(1, Ordering::Relaxed);
-        Limited { retry_after: Duration::from_nanos(short) }
+        let retry_after = Duration::from_nanos(short);
+        if let Some(listener) = &self.listener {
+            listener(&Event::Limited { retry_after });
+        }
+        Limited { retry_after }
     }
 }
 

@@ -166,6 +166,19 @@ pub enum GaveUp {
     Budget,
 }
 
+impl fmt::Display for GaveUp {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Permanent => "it would fail again",
+            Self::Unsafe => "it must not happen twice",
+            Self::Attempts => "all attempts were made",
+            Self::RetryAfter => "we were asked to wait for longer than we do",
+            Self::Deadline => "there is no time for another",
+            Self::Budget => "the retry budget is empty",
+        })
+    }
+}
+
 /// What happened, for a listener.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -32,6 +32,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use evenkeel_units::Ratio;
 
@@ -56,6 +57,16 @@ impl Priority {
     /// All, the most important first.
     pub const ALL: [Self; 4] =
         [Self::CriticalPlus, Self::Critical, Self::SheddablePlus, Self::Sheddable];
+
+    /// As in metrics and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CriticalPlus => "critical_plus",
+            Self::Critical => "critical",
+            Self::SheddablePlus => "sheddable_plus",
+            Self::Sheddable => "sheddable",
+        }
+    }
 }
 
 /// What is shed when. [`Priority::CriticalPlus`] has all of the capacity.
@@ -149,6 +160,20 @@ impl Rejected {
     }
 }
 
+/// What happened, for a listener.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A call gave way.
+    Shed {
+        /// What it is worth.
+        priority: Priority,
+    },
+}
+
+/// Who is told, on the thread of the call, without a lock. It must be quick.
+pub type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
+
 /// What became of the calls of one priority.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -178,6 +203,7 @@ pub struct Shed {
     places: [AtomicU32; 4],
     admitted: [AtomicU64; 4],
     refused: [AtomicU64; 4],
+    listener: Option<Listener>,
 }
 
 impl Shed {
@@ -192,7 +218,13 @@ impl Shed {
             places: policy.places().map(AtomicU32::new),
             admitted: [0; 4].map(AtomicU64::new),
             refused: [0; 4].map(AtomicU64::new),
+            listener: None,
         })
+    }
+
+    /// The same with somebody who is told of calls that give way.
+    pub fn listener(self, listener: Listener) -> Self {
+        Self { listener: Some(listener), ..self }
     }
 
     /// Admits a call, if its priority has its turn now.
@@ -265,8 +297,16 @@ impl Shed {
                 Err(now) => taken = now,
             }
         }
-        self.refused[priority as usize].fetch_add(1, Ordering::Relaxed);
+        self.refuse(priority);
         false
+    }
+
+    #[cold]
+    fn refuse(&self, priority: Priority) {
+        self.refused[priority as usize].fetch_add(1, Ordering::Relaxed);
+        if let Some(listener) = &self.listener {
+            listener(&Event::Shed { priority });
+        }
     }
 }
 

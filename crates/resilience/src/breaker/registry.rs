@@ -112,11 +112,13 @@ impl<K: Ord + Clone> Registry<K> {
 
     /// All numbers of all circuits, by endpoint.
     pub fn snapshots(&self, now: Moment) -> Vec<(K, Snapshot)> {
-        let all: Vec<_> = {
-            let state = self.lock();
-            state.by_key.iter().map(|(key, it)| (key.clone(), Arc::clone(&it.breaker))).collect()
-        };
-        all.into_iter().map(|(key, breaker)| (key, breaker.snapshot(now))).collect()
+        self.circuits().into_iter().map(|(key, breaker)| (key, breaker.snapshot(now))).collect()
+    }
+
+    /// All circuits, by endpoint.
+    pub(crate) fn circuits(&self) -> Vec<(K, Arc<Breaker>)> {
+        let state = self.lock();
+        state.by_key.iter().map(|(key, it)| (key.clone(), Arc::clone(&it.breaker))).collect()
     }
 
     /// Gives all circuits another policy, and those to come. The windows stay.

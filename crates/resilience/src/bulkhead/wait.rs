@@ -65,9 +65,9 @@ impl<H: Deref<Target = Bulkhead>> Waiter<H> {
                     Poll::Pending
                 }
                 Entry::Full => {
-                    bulkhead.rejected_full.fetch_add(1, Ordering::Relaxed);
+                    let why = bulkhead.reject(Rejected::Full);
                     self.bulkhead = None;
-                    Poll::Ready(Err(Rejected::Full))
+                    Poll::Ready(Err(why))
                 }
             },
             Some(Queued { number, until }) if now < until => {
@@ -81,9 +81,9 @@ impl<H: Deref<Target = Bulkhead>> Waiter<H> {
             Some(Queued { number, .. }) => match leave(bulkhead, number) {
                 Left::Place => Poll::Ready(Ok(self.granted())),
                 Left::Queue(_) => {
-                    bulkhead.rejected_waited.fetch_add(1, Ordering::Relaxed);
+                    let why = bulkhead.reject(Rejected::Waited);
                     (self.bulkhead, self.queued) = (None, None);
-                    Poll::Ready(Err(Rejected::Waited))
+                    Poll::Ready(Err(why))
                 }
             },
         }

@@ -12,6 +12,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::Error;
+use crate::pipeline::{Stage, Stages};
 use crate::stale_cache::{Asked, Follower, Outcome, Run, SipKeys, StaleCache};
 use crate::time::now;
 
@@ -72,6 +73,13 @@ impl<S: Clone, K, V, E, F: Clone, H> Clone for StaleCacheService<S, K, V, E, F, 
     fn clone(&self) -> Self {
         let (inner, key) = (self.inner.clone(), self.key.clone());
         Self { inner, cache: Arc::clone(&self.cache), key }
+    }
+}
+
+impl<S: Stages, K, V, E, F, H> Stages for StaleCacheService<S, K, V, E, F, H> {
+    fn stages(&self, found: &mut Vec<Stage>) {
+        found.push(Stage::Cache);
+        self.inner.stages(found);
     }
 }
 

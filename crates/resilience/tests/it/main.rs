@@ -20,6 +20,8 @@ mod idempotency;
 mod limit;
 #[cfg(feature = "tower")]
 mod metastable;
+#[cfg(feature = "tower")]
+mod observe;
 mod oracle;
 #[cfg(feature = "tower")]
 mod pipeline;
