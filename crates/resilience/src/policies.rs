@@ -383,4 +383,40 @@ mod tests {
         let policies: Policies = serde_json::from_value(aimd).unwrap();
         assert_eq!(policies.adaptive, Some(adaptive::Policy::aimd(Duration::from_secs(1))));
     }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn balancers_failovers_watches_and_caches_are_read_from_files_as_well() {
+        use crate::{balance, failover, stale_cache, watch};
+        let json = serde_json::json!({
+            "strategy": {"peak_ewma": {"decay": "5s"}}, "panic": "30%",
+            "outliers": {"failure_share": {"share": "90%"}, "success_rate": null},
+            "slow_start": {"window": "30s", "aggression": 1, "least": "10%"},
+        });
+        let policy: balance::Policy = serde_json::from_value(json).unwrap();
+        let decay = Duration::from_secs(5);
+        let ewma = balance::PeakEwma { decay, ..balance::PeakEwma::default() };
+        assert_eq!(policy.strategy, balance::Strategy::PeakEwma(ewma));
+        assert_eq!(policy.slow_start, Some(balance::SlowStart::over(Duration::from_secs(30))));
+        let json = serde_json::json!({"strategy": "round_robin"});
+        let policy: balance::Policy = serde_json::from_value(json).unwrap();
+        assert_eq!(policy, balance::Policy::of(balance::Strategy::RoundRobin));
+
+        let json = serde_json::json!({"failback": {"automatic": {"after": "1m"}}});
+        let policy: failover::Policy = serde_json::from_value(json).unwrap();
+        assert_eq!(
+            policy.failback,
+            failover::Failback::Automatic { after: Duration::from_mins(1) }
+        );
+        let json = serde_json::json!({"failback": "manual", "hold": "1s"});
+        assert!(serde_json::from_value::<failover::Policy>(json).is_ok());
+        let watch: watch::Policy =
+            serde_json::from_value(serde_json::json!({"interval": "10s"})).unwrap();
+        assert_eq!((watch.interval.as_secs(), watch.unhealthy_threshold), (10, 3));
+        let cache: stale_cache::Policy =
+            serde_json::from_value(serde_json::json!({"ttl": "1m", "capacity": 10})).unwrap();
+        assert_eq!((cache.ttl.as_secs(), cache.capacity), (60, 10));
+        let wrong = serde_json::json!({"tlt": "1m"});
+        assert!(serde_json::from_value::<stale_cache::Policy>(wrong).is_err());
+    }
 }

@@ -8,6 +8,7 @@ use super::maglev;
 
 /// Who is called next, and who is not called for a while.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Policy {
     /// How the next endpoint is chosen among those that may be called.
     pub strategy: Strategy,
@@ -20,6 +21,7 @@ pub struct Policy {
     /// While fewer than this share of the endpoints may be called, all are: 50 % by default, as in Envoy. If most of them look
     /// unwell, it is likelier that the look is wrong than that they are, and the few that are left could not bear the load
     /// of all. Zero for never.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))]
     pub panic: Ratio,
 }
 
@@ -71,6 +73,11 @@ impl Policy {
 /// How the next endpoint is chosen. The [module](super) says which is for what.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub enum Strategy {
     /// One after the other; with weights that differ, each as often in a cycle as its weight says, as evenly spread as
     /// can be (the *smooth weighted round robin* of nginx).
@@ -138,12 +145,15 @@ impl Strategy {
 /// the estimate stands still while calls are under way that do not end; a failure raises it and never lowers it;
 /// and an endpoint of which nothing is known is given one call at a time.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct PeakEwma {
     /// After this long, an old latency counts for a third (1/e) any more; at least 10 ms. 10 s by default, as in Finagle and
     /// tower: an endpoint that was slow once is asked again after some of these.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub decay: Duration,
     /// What an endpoint without an answer so far is taken to need, once a call to it is under way. 1 s by default, as in
     /// tower: longer than most answers, so that it is not flooded before the first.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub first: Duration,
 }
 
@@ -160,6 +170,7 @@ impl Default for PeakEwma {
 
 /// A table of Maglev: keys keep their endpoint when others come and go.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct ConsistentHash {
     /// Places in the table: a prime from 101 to 1,000,003, and best a hundred times as many as endpoints, so that shares
     /// are within a percent. 65,537 by default (128 KiB), as in Envoy.
@@ -179,6 +190,7 @@ impl Default for ConsistentHash {
 
 /// When an endpoint is put aside because of how calls to it end: *passive* health, as Envoy's outlier detection.
 #[derive(Copy, Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Outliers {
     /// Failures in a row that eject an endpoint; `None` for never. 5 by default, as in Envoy.
     pub consecutive: Option<u32>,
@@ -188,14 +200,18 @@ pub struct Outliers {
     /// them is broken, all of them fail.
     pub failure_share: Option<FailureShare>,
     /// How often shares are judged, each time by the calls since the last; at least 1 ms. 10 s by default, as in Envoy.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub interval: Duration,
     /// How long an ejection lasts, times how often it happened; at least 1 ms. 30 s by default, as in Envoy. What happened is forgotten by one
     /// ejection for each interval in which the endpoint may be called.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub ejection: Duration,
     /// The longest that it lasts; at least `ejection`. 5 minutes by default, as in Envoy.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub ejection_max: Duration,
     /// The largest share of the endpoints that may be ejected at a time; of two and more at least one may. 50 % by default: half of them is what
     /// a service that is provisioned for the loss of one zone of two can do without. (Envoy: 10 %.)
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))]
     pub share_max: Ratio,
 }
 
@@ -262,6 +278,7 @@ impl Outliers {
 
 /// Ejects an endpoint whose share of successes in an interval is below the mean of all by more than some standard deviations.
 #[derive(Copy, Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct SuccessRate {
     /// How many standard deviations. 1.9 by default, as in Envoy.
     pub deviations: f64,
@@ -279,8 +296,10 @@ impl Default for SuccessRate {
 
 /// Ejects an endpoint whose share of failures in an interval is too large.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct FailureShare {
     /// The share that ejects, when it is reached; not zero. 85 % by default, as in Envoy.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))]
     pub share: Ratio,
     /// Fewer calls in an interval say nothing of an endpoint. 50 by default, as in Envoy.
     pub min_calls: u32,
@@ -297,12 +316,15 @@ impl Default for FailureShare {
 /// How an endpoint that is new, or back, comes to its full share: its weight counts for `(time ÷ window)^(1 ÷ aggression)`
 /// of itself, and for `least` at the least. (The formula is Envoy's.) A consistent hash has none, as keys would move all the while.
 #[derive(Copy, Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(deny_unknown_fields))]
 pub struct SlowStart {
     /// How long it takes; not zero.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub window: Duration,
     /// 1 for a straight line; more is faster in the beginning, less is slower. Positive.
     pub aggression: f64,
     /// The share of its weight that an endpoint has at the least; 10 % is usual.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))]
     pub least: Ratio,
 }
 
