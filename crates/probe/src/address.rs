@@ -52,6 +52,9 @@ const SCHEMES: [(&str, Scheme, Option<u16>); 11] = [
 /// What `sslmode` of a PostgreSQL may be.
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
+/// What is shorter is found by chance in any text.
+const SECRET_BYTES_MIN: usize = 4;
+
 impl Scheme {
     /// As a URL has it.
     pub fn name(self) -> &'static str {
@@ -236,6 +239,11 @@ impl Address {
         Self { user: self.user.or(user), password: self.password.or(password), ..self }
     }
 
+    /// As it is shown, without this text, which came from where secrets are kept. Texts too short for one are left.
+    pub fn hiding(self, secret: &str) -> Self {
+        Self { shown: hidden(&self.shown, secret), ..self }
+    }
+
     /// What the query says of a name.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
@@ -286,6 +294,14 @@ fn without_secrets(url: &str, authority: &str, login: Option<&str>, place: &str)
         }
     }
     shown
+}
+
+/// A text without a secret that it may repeat.
+pub(crate) fn hidden(text: &str, secret: &str) -> String {
+    match secret.len() < SECRET_BYTES_MIN {
+        true => text.to_owned(),
+        false => text.replace(secret, "***"),
+    }
 }
 
 /// Whether a parameter of this name is told to nobody.
@@ -356,6 +372,13 @@ mod tests {
             assert_eq!(address.to_string(), is_shown);
             assert!(!format!("{address:?}").contains("s3cret"));
         }
+    }
+
+    #[test]
+    fn what_came_from_where_secrets_are_kept_is_not_shown() {
+        let address = Address::parse("http://shop/by/s3cret?x=s3cret").unwrap();
+        assert_eq!(address.clone().hiding("s3cret").to_string(), "http://shop/by/***?x=***");
+        assert_eq!(address.hiding("p").to_string(), "http://shop/by/s3cret?x=s3cret");
     }
 
     #[test]

@@ -36,7 +36,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::address::{Address, Scheme};
+use crate::address::{Address, Scheme, hidden};
 use crate::certificate::Certificate;
 use crate::tls::Trust;
 
@@ -49,6 +49,8 @@ use notes::Notes;
 
 /// No more of what a server says is repeated in a line for people.
 const SHOWN_CHARS_MAX: usize = 200;
+/// No detail is longer, whatever it is made of.
+const DETAIL_CHARS_MAX: usize = 500;
 
 /// How addresses are asked.
 #[derive(Clone, Debug)]
@@ -193,6 +195,9 @@ impl Call {
             Err(Trouble::Unhealthy(why)) => (Verdict::Unhealthy, why),
             Err(Trouble::Unasked(why)) => (Verdict::Unasked, why),
         };
+        // A server may repeat what it was told.
+        let detail = hidden(&detail, address.password.as_deref().unwrap_or_default());
+        let detail = cut(&detail, DETAIL_CHARS_MAX);
         let mut warnings = notes.warnings;
         if matches!(self.trust, Trust::Anybody) && notes.certificate.is_some() {
             warnings.push("nobody vouches for the certificate: any would do".to_owned());
@@ -265,9 +270,13 @@ pub enum HeaderError {
 
 /// What a server says, as a line for people may have it: without control characters, and not for ever.
 fn short(text: &str) -> String {
+    cut(text, SHOWN_CHARS_MAX)
+}
+
+fn cut(text: &str, chars_max: usize) -> String {
     let mut shown: String =
-        text.chars().filter(|it| !it.is_control()).take(SHOWN_CHARS_MAX + 1).collect();
-    if shown.chars().count() > SHOWN_CHARS_MAX {
+        text.chars().filter(|it| !it.is_control()).take(chars_max + 1).collect();
+    if shown.chars().count() > chars_max {
         shown.pop();
         shown.push('…');
     }

@@ -6,12 +6,13 @@
 
 mod shown;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evenkeel_model::document::{Part, Reference, Template};
 use evenkeel_probe::{Address, Call, Scheme, Series, Trust, Verdict, repeat, wait};
-use evenkeel_units::Ratio;
+use evenkeel_units::{Ratio, locked};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::task::JoinSet;
 
@@ -27,45 +28,60 @@ pub(crate) async fn run(args: ProbeArgs, screen: &Screen) -> Result<Exit, Failur
         screen.warn("--insecure: any certificate will do, so nothing says who answers");
     }
     call.prepare(addresses.iter());
+    let found: Arc<Mutex<BTreeMap<usize, Series>>> = Arc::default();
     let mut asked = JoinSet::new();
     for (nth, address) in addresses.iter().cloned().enumerate() {
-        let (call, screen) = (Arc::clone(&call), screen.clone());
+        let (call, screen, found) = (Arc::clone(&call), screen.clone(), Arc::clone(&found));
         let (count, limit, interval) = (args.count, args.wait, args.interval);
         asked.spawn(async move {
             let mut before = String::new();
-            let mut on = |all: &Series| {
+            let on = |all: &Series| {
                 if let Some(line) = progress(&address, all, limit, count, &mut before) {
                     screen.say(&line);
                 }
+                locked(&found).insert(nth, all.clone());
             };
-            let series = match limit {
-                Some(limit) => wait(&call, &address, (limit, interval), &mut on).await,
-                None => repeat(&call, &address, (count, interval), &mut on).await,
-            };
-            (nth, series)
+            match limit {
+                Some(limit) => wait(&call, &address, (limit, interval), on).await,
+                None => repeat(&call, &address, (count, interval), on).await,
+            }
         });
     }
-    let mut found: Vec<(usize, Series)> = Vec::new();
-    while let Some(ended) = asked.join_next().await {
-        found.push(ended.map_err(|it| Failure::bug(it.to_string()))?);
-    }
-    found.sort_by_key(|it| it.0);
-    let rows: Vec<_> = addresses
-        .iter()
-        .zip(found)
-        .map(|(address, (_, series))| {
+    // Whoever ends it early is told what it has come to so far.
+    let is_interrupted = tokio::select! {
+        ended = ended(asked) => {
+            ended?;
+            false
+        }
+        signal = tokio::signal::ctrl_c() => {
+            signal.map_err(|it| Failure::could_not_run(format!("cannot watch for signals: {it}")))?;
+            true
+        }
+    };
+    let found = std::mem::take(&mut *locked(&found));
+    let rows: Vec<_> = found
+        .into_iter()
+        .filter_map(|(nth, series)| {
             let verdict = verdict(&series, args.wait, args.allow_loss);
-            shown::Row::new(address, series, verdict)
+            Some(shown::Row::new(addresses.get(nth)?, series, verdict))
         })
         .collect();
     let is = |wanted| rows.iter().any(|it| it.verdict == wanted);
     let exit = match (is(Verdict::Unhealthy), is(Verdict::Unasked)) {
+        _ if is_interrupted => Exit::INTERRUPTED,
         (true, _) => Exit::FAILED,
         (false, true) => Exit::COULD_NOT_RUN,
         (false, false) => Exit::OK,
     };
     screen.show(&shown::json(&rows, exit == Exit::OK), || shown::text(&rows, screen.color))?;
     Ok(exit)
+}
+
+async fn ended(mut asked: JoinSet<Series>) -> Result<(), Failure> {
+    while let Some(ended) = asked.join_next().await {
+        ended.map_err(|it| Failure::bug(it.to_string()))?;
+    }
+    Ok(())
 }
 
 /// Of several questions so many may be lost; of those that waited the last one counts.
@@ -100,8 +116,7 @@ fn progress(
 fn addresses(urls: &[String]) -> Result<Vec<Address>, Failure> {
     let (mut found, mut wrong) = (Vec::new(), Vec::new());
     for url in urls {
-        let read = filled(url, |it| utf8_percent_encode(&it, NON_ALPHANUMERIC).to_string());
-        match read.and_then(|it| Address::parse(&it).map_err(|error| error.to_string())) {
+        match address(url) {
             Ok(address) => found.push(with_login(address)),
             Err(why) => wrong.push(why),
         }
@@ -109,6 +124,29 @@ fn addresses(urls: &[String]) -> Result<Vec<Address>, Failure> {
     match wrong.as_slice() {
         [] => Ok(found),
         all => Err(Failure::usage(all.join("\n  "))),
+    }
+}
+
+/// What is kept elsewhere is part of a URL, and escaped as one, or all of it.
+fn address(url: &str) -> Result<Address, String> {
+    let template = Template::parse(url)?;
+    let is_whole = template.parts.len() == 1;
+    let mut secrets = Vec::new();
+    let filled = filled(template, |it| {
+        if is_whole {
+            return it;
+        }
+        let escaped = utf8_percent_encode(&it, NON_ALPHANUMERIC).to_string();
+        secrets.push(escaped.clone());
+        escaped
+    })?;
+    match Address::parse(&filled) {
+        Ok(address) => Ok(secrets.iter().fold(address, |it, secret| it.hiding(secret))),
+        // In the words of what was written: what was filled in is told to nobody.
+        Err(_) => Err(match Address::parse(url) {
+            Err(error) => error.to_string(),
+            Ok(address) => format!("`{address}` is no URL once it is filled in"),
+        }),
     }
 }
 
@@ -155,15 +193,15 @@ fn call(args: &ProbeArgs, addresses: &[Address]) -> Result<Call, Failure> {
         call.query.clone_from(query);
     }
     for it in &args.headers {
-        let filled = filled(it, |it| it).map_err(|error| wrong(&error))?;
+        let template = Template::parse(it).map_err(|error| wrong(&error))?;
+        let filled = filled(template, |it| it).map_err(|error| wrong(&error))?;
         call = call.with_header(&filled).map_err(|error| wrong(&error))?;
     }
     Ok(call)
 }
 
 /// With what is kept elsewhere in the place of each reference.
-fn filled(text: &str, written: impl Fn(String) -> String) -> Result<String, String> {
-    let template = Template::parse(text)?;
+fn filled(template: Template, mut written: impl FnMut(String) -> String) -> Result<String, String> {
     let mut filled = String::new();
     for part in template.parts {
         match part {

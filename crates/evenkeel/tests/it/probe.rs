@@ -1,9 +1,11 @@
 //! `probe`: exit codes, the contract for scripts, secrets, waiting, and ping in a network of its own.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use evenkeel_units::{Clock as _, SystemClock};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::drill::Nginx;
@@ -101,8 +103,11 @@ fn a_password_comes_from_the_environment_and_is_shown_nowhere() {
             format!("redis://:${{env:SECRET}}@127.0.0.1:{nobody}"),
             format!("postgres://app:hush@127.0.0.1:{nobody}/shop?sslmode=disable"),
             format!("http://me:hush@127.0.0.1:{nobody}/?token=hush"),
+            format!("http://127.0.0.1:{nobody}/of/${{env:SECRET}}"),
+            "${env:CACHE_URL}".to_owned(),
         ]);
-        let output = command.env("SECRET", "hush/@").output().unwrap();
+        let whole = format!("redis://:hush@127.0.0.1:{nobody}/7");
+        let output = command.env("SECRET", "hush/@").env("CACHE_URL", whole).output().unwrap();
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(!text.contains("hush"), "{text}");
@@ -110,10 +115,24 @@ fn a_password_comes_from_the_environment_and_is_shown_nowhere() {
             format!("redis://:***@127.0.0.1:{nobody}"),
             format!("postgres://app:***@127.0.0.1:{nobody}/shop?sslmode=disable"),
             format!("http://me:***@127.0.0.1:{nobody}/?token=***"),
+            format!("http://127.0.0.1:{nobody}/of/***"),
+            format!("redis://:***@127.0.0.1:{nobody}/7"),
         ] {
             assert!(text.contains(&target), "{target} in {text}");
         }
     }
+}
+
+#[test]
+fn what_is_wrong_with_a_url_from_the_environment_is_told_without_it() {
+    let world = World::new();
+    let mut command = world.evenkeel(&["probe", "${env:WHOLE}", "http://shop:${env:PART}/"]);
+    let output = command.env("WHOLE", "hush").env("PART", "hush").output().unwrap();
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("`${env:WHOLE}` is not an absolute URL"), "{text}");
+    assert!(text.contains("`http://shop:${env:PART}/` is not an absolute URL"), "{text}");
+    assert!(!text.contains("hush"), "{text}");
 }
 
 #[test]
@@ -129,6 +148,26 @@ fn it_waits_until_a_service_is_there_and_no_longer_than_it_was_told() {
     let _nginx = Nginx::start(&world, world.port());
     let output = waits.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+}
+
+#[test]
+fn whoever_ends_it_early_is_told_what_it_has_come_to() {
+    let world = World::new();
+    let _nginx = Nginx::start(&world, world.port());
+    let page = format!("http://127.0.0.1:{}/", world.port());
+    let arguments = ["probe", &page, "-c", "100000", "-i", "10ms", "--output", "json"];
+    let mut command = world.evenkeel(&arguments);
+    let mut asks = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(asks.stderr.as_mut().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.contains("1/100000: 200 in "), "{first}");
+    kill_process(Pid::from_child(&asks), Signal::INT).unwrap();
+    drop(asks.stderr.take());
+    let output = asks.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", said(&output));
+    let found = json(&output);
+    assert!(found["probes"][0]["asked"].as_u64() >= Some(1), "{found:#}");
+    assert_eq!((&found["healthy"], &found["probes"][0]["healthy"]), (&false.into(), &true.into()));
 }
 
 #[test]
