@@ -111,7 +111,7 @@ const EXPECTED: [(&str, &[Expected]); 5] = [
                 Reader::Check,
                 0,
                 &[
-                    "when the leader of postgres-cluster/postgres-1 vanishes, another is elected within 40s",
+                    "when the leader of postgres-cluster.postgres-1 vanishes, another is elected within 40s",
                     "Patroni does not read `checks`",
                     "1 document in 1 file: 1 warning",
                 ],

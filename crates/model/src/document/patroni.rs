@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// What a member of a cluster of Patroni does when its leader is gone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Patroni {
-    /// Cluster and member, as `scope/name` says both.
+    /// Cluster and member, as `scope.name` says both.
     pub name: String,
     /// How long the leader's lock lasts without being renewed. Default 30 s.
     #[serde(rename = "ttl_seconds", with = "seconds")]

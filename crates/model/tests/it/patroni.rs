@@ -59,7 +59,7 @@ fn a_cluster_is_read_as_it_stands() {
     let it = read(CLUSTER);
     assert_eq!(
         (it.name.as_str(), it.watchdog),
-        ("postgres-cluster/postgres-1", WatchdogMode::Automatic)
+        ("postgres-cluster.postgres-1", WatchdogMode::Automatic)
     );
     assert_eq!((it.ttl, it.maximum_lag.0), (Duration::from_secs(30), 1 << 20));
     assert_eq!(it.elects_within(), Duration::from_secs(40));

@@ -114,7 +114,7 @@ fn patroni(f: &mut Fields<'_>) -> Option<Patroni> {
         f.refuse("bootstrap/dcs/ttl", codes::PATRONI, message, help);
     }
     Some(Patroni {
-        name: format!("{}/{}", scope?, name?),
+        name: format!("{}.{}", scope?, name?),
         ttl,
         loop_wait,
         retry_timeout,
