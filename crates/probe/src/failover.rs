@@ -26,7 +26,7 @@ use evenkeel_resilience::watch::{self, Watch};
 use crate::{dial, http};
 
 /// What a document describes: its members, called `primary` and `secondary`, of which those that are enabled are active first.
-/// Nobody is asked yet: that does [`watch`].
+/// Nobody is asked yet: that does [`watch()`].
 ///
 /// # Errors
 /// Of a document that was not read from a file, as reading refuses all of these.
