@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use evenkeel_units::{Clock as _, Moment, SystemClock};
+use evenkeel_units::{Clock as _, Moment, SystemClock, locked};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -354,7 +354,7 @@ impl Shared {
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.board)
     }
 
     /// Takes in an answer of a check.
@@ -377,7 +377,7 @@ impl Shared {
     }
 
     pub(crate) fn keep(&self, task: AbortHandle) {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        locked(&self.tasks).push(task);
     }
 
     /// Under the lock of the board, so that what is younger is never overwritten by what is older.

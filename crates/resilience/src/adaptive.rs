@@ -59,14 +59,14 @@ mod probe;
 mod window;
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_units::Moment;
 
 use crate::bulkhead::{self, Bulkhead};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, locked};
 use crate::{Error, TimeLimit};
 
 #[cfg(feature = "tower")]
@@ -398,7 +398,7 @@ impl Adaptive {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Numbers cannot be left half done, whoever panicked.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 
     fn tell(&self, event: &Event) {

@@ -108,7 +108,7 @@ use evenkeel_units::{Choices, Moment, Seed};
 use crate::Error;
 use crate::breaker::Outcome;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use crate::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use crate::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, locked};
 
 pub use self::core::MemberError;
 pub use self::endpoint::{Endpoint, Member, Ticket};
@@ -395,7 +395,7 @@ impl<T> Balancer<T> {
 
     fn lock(&self) -> MutexGuard<'_, Core<T>> {
         // Nothing under the lock calls what others wrote, or leaves things half done.
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.core)
     }
 
     fn decay(&self) -> Decay {

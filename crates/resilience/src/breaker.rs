@@ -79,7 +79,7 @@ use self::running::Mark;
 use self::window::nanos;
 use self::word::Word;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, locked};
 
 /// What became of an admitted call.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -379,7 +379,7 @@ impl Breaker {
 
     fn lock(&self) -> MutexGuard<'_, Core> {
         // Nothing under the lock calls what others wrote, but for a clock, or leaves things half done.
-        self.core.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        locked(&self.core)
     }
 }
 

@@ -53,12 +53,12 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Error;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, locked};
 
 #[cfg(feature = "tower")]
 mod enter;
@@ -410,7 +410,7 @@ impl Bulkhead {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // Nothing that can panic runs under the lock, so that what it guards is whole in any case.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.queue)
     }
 }
 

@@ -101,7 +101,7 @@ pub use self::view::{
 
 use self::core::{Core, Shared};
 use self::word::Word;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, locked};
 
 /// Members of which one rank is active. To be shared: every method takes `&self`.
 pub struct Failover<M> {
@@ -304,6 +304,6 @@ impl<M> Failover<M> {
 
     fn lock(&self) -> MutexGuard<'_, Core> {
         // Nothing under the lock calls what others wrote, or leaves things half done.
-        self.core.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        locked(&self.core)
     }
 }

@@ -3,11 +3,10 @@
 //! A machine for whoever keeps flights by key. Who leads either lands it, and everybody has the answer; or gives the lead up
 //! (dropped, cancelled, panicked), and who waited longest leads next.
 
-use std::sync::PoisonError;
 use std::task::Waker;
 
 use crate::queue::{Answer, Left, Queue};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, locked};
 
 /// One call under way. It begins with a leader.
 #[derive(Debug)]
@@ -91,6 +90,6 @@ impl<T> Flight<T> {
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         // Of what runs under the lock only the clone of an answer can panic, and that changes nothing.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }

@@ -59,14 +59,14 @@ mod policy;
 mod race;
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_units::{Moment, Ratio};
 
 use crate::retry::{BudgetSnapshot, Idempotency, RetryBudget, Verdict};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, locked};
 
 pub use policy::{ATTEMPTS_MAX, Delay, OnFailure, Percentile, Policy, PolicyError};
 #[cfg(feature = "tower")]
@@ -356,7 +356,7 @@ impl Hedge {
 
     fn lock(&self) -> MutexGuard<'_, Policy> {
         // A copy cannot be left half done, whoever panicked.
-        self.policy.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.policy)
     }
 
     fn tell(&self, event: &Event) {

@@ -59,13 +59,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_units::Moment;
 
 use crate::flight::Flight;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, locked};
 
 #[cfg(feature = "tower")]
 mod call;
@@ -229,7 +229,7 @@ impl<K, P, T> Store<K, P, T> {
 
     fn lock(&self) -> MutexGuard<'_, State<K, P, T>> {
         // What can panic under the lock is the comparison of keys and the clone of an answer, and neither leaves anything half done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }
 

@@ -63,8 +63,8 @@ use std::time::Duration;
 
 use evenkeel_units::{Choices, Moment, Seed};
 
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{Mutex, locked};
 
 pub use after::parse_retry_after;
 pub use backoff::{Backoff, Jitter};
@@ -399,7 +399,7 @@ impl<C> Retry<C> {
     /// The policy now.
     pub fn policy(&self) -> Policy {
         // A copy cannot be left half done, whoever panicked.
-        *self.policy.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *locked(&self.policy)
     }
 
     /// Goes on by another policy; counts, and what the budget has saved, stay.
@@ -411,7 +411,7 @@ impl<C> Retry<C> {
         if let Some(budget) = policy.budget {
             self.budget.reload(now, budget);
         }
-        *self.policy.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = policy;
+        *locked(&self.policy) = policy;
         Ok(())
     }
 

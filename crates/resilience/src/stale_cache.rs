@@ -64,14 +64,14 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_units::{Moment, Seed};
 
 use crate::Error;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, locked};
 
 #[cfg(feature = "tower")]
 mod call;
@@ -406,7 +406,7 @@ const fn share(capacity: usize, shards: usize, number: usize) -> usize {
 
 fn lock<K, V, E>(shard: &Padded<K, V, E>) -> MutexGuard<'_, Shard<K, V, E>> {
     // What can panic under the lock is the clone of a value and the comparison of keys, and neither leaves anything half done.
-    shard.0.lock().unwrap_or_else(PoisonError::into_inner)
+    locked(&shard.0)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use evenkeel_units::Ratio;
+use evenkeel_units::{Ratio, locked};
 use tokio::time::Instant;
 
 use super::judge_share;
@@ -53,7 +53,7 @@ impl Check for Cpu {
         let Some(reading) = Reading::read(Path::new("/"), Instant::now()) else {
             return Finding::fail("/proc/stat cannot be read, so nobody knows");
         };
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = locked(&self.last);
         let busy = last.replace(reading).and_then(|it| reading.since(it));
         match busy {
             Some((busy, of)) => judge_share(busy, self.warn.get(), self.fail.get(), of),

@@ -4,7 +4,7 @@
 //! but for the counts of the endpoints.
 
 use std::cmp::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use evenkeel_units::Moment;
 
@@ -12,7 +12,7 @@ use super::endpoint::Endpoint;
 use super::latency::Decay;
 use super::maglev;
 use super::policy::{ConsistentHash, SlowStart, Strategy};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, locked};
 
 /// One endpoint in a set.
 pub(super) struct Slot<T> {
@@ -178,7 +178,7 @@ impl<T> Set<T> {
 
     /// Smooth weighted round robin, as in nginx: each saves up its weight, who has most is called and pays the weights of all.
     fn rotate(&self, now: Moment, warming: Option<&Warming>) -> usize {
-        let mut saved = self.rotation.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut saved = locked(&self.rotation);
         let (mut total, mut best, mut most) = (0, 0, i64::MIN);
         for (nth, (saved, index)) in saved.iter_mut().zip(&self.usable).enumerate() {
             let slot = &self.slots[usize::from(*index)];

@@ -7,7 +7,7 @@ use std::time::Duration;
 use evenkeel_units::Moment;
 
 use super::{Breaker, Policy, PolicyError, Snapshot, State};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, locked};
 
 /// Circuits by endpoint, made when they are first asked for.
 ///
@@ -133,7 +133,7 @@ impl<K: Ord + Clone> Registry<K> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Circuits<K>> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        locked(&self.state)
     }
 }
 

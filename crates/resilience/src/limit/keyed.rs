@@ -22,14 +22,13 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use evenkeel_units::Moment;
 
 use super::{Cell, Limited, Policy, PolicyError, nanos};
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, locked};
 
 /// Keys in a set on the average when all are in use; twice as many fit, so that few sets overflow (by the Poisson distribution
 /// four in a thousand).
@@ -127,7 +126,7 @@ impl<K, S: BuildHasher> Limiter<K, S> {
         let now = nanos(now.elapsed());
         let hash = self.hasher.hash_one(key);
         let set = &self.sets[hash as usize & (self.sets.len() - 1)];
-        let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut set = locked(set);
         let known =
             set.iter_mut().find(|it| it.hash == hash && Borrow::<Q>::borrow(&it.key) == key);
         let taken = match known {

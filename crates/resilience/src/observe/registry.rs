@@ -7,7 +7,7 @@ use std::sync::Arc;
 use evenkeel_units::Moment;
 
 use super::{Format, Machine, Measures, Sample, text};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, locked};
 
 /// Machines by name. A machine is added once; a call then costs what it did before, since its counters are its own, and are
 /// read when somebody asks. The lock here is taken to add and to ask, never by a call.
@@ -109,7 +109,7 @@ impl Registry {
 
     fn lock(&self) -> MutexGuard<'_, Machines> {
         // A map of shared machines is whole after each change.
-        self.machines.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        locked(&self.machines)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::mem;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::Waker;
 
 use super::Alarm;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, locked};
 
 /// Wakers of all who wait, by a number for each.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(super) struct Waiters {
 impl Waiters {
     fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Waker>)> {
         // Nothing that can panic runs under the lock.
-        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.wakers)
     }
 }
 
