@@ -62,7 +62,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_units::Moment;
+use evenkeel_units::{Moment, nanos};
 
 use crate::bulkhead::{self, Bulkhead};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -415,10 +415,6 @@ impl fmt::Debug for Adaptive {
 }
 
 const NEVER: Moment = Moment::at(Duration::MAX);
-
-fn nanos(of: Duration) -> u64 {
-    u64::try_from(of.as_nanos()).unwrap_or(u64::MAX)
-}
 
 #[cfg(test)]
 #[cfg(not(feature = "loom"))]

@@ -64,7 +64,7 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-use evenkeel_units::Moment;
+use evenkeel_units::{Moment, nanos};
 
 pub use self::guard::Permit;
 pub use self::judge::{Errors, Judge};
@@ -76,7 +76,6 @@ pub use self::word::State;
 
 use self::core::{Core, Counted, Events, Shared};
 use self::running::Mark;
-use self::window::nanos;
 use self::word::Word;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, locked};
@@ -225,7 +224,7 @@ impl Breaker {
             };
         }
         let until = self.shared.until();
-        match word.permits() == 0 && nanos(now) <= until {
+        match word.permits() == 0 && nanos(now.elapsed()) <= until {
             true => Err(self.reject(Some(Moment::at(Duration::from_nanos(until))))),
             false => self.admit_locked(now),
         }

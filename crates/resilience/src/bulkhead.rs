@@ -57,6 +57,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Error;
+use evenkeel_units::nanos;
+
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, locked};
 
@@ -449,10 +451,6 @@ impl<H: Deref<Target = Bulkhead>> Drop for Permit<H> {
     fn drop(&mut self) {
         self.bulkhead.leave();
     }
-}
-
-fn nanos(of: Duration) -> u64 {
-    u64::try_from(of.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

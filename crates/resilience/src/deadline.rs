@@ -47,7 +47,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_units::Moment;
+use evenkeel_units::{Moment, nanos};
 
 use crate::TimeLimit;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -309,11 +309,6 @@ impl Deadlines {
             LIMITS.map(|it| self.reached[it as usize].load(Relaxed));
         Snapshot { limits, total, attempt, connect, read }
     }
-}
-
-/// More than 584 years are 584 years.
-fn nanos(of: Duration) -> u64 {
-    u64::try_from(of.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_units::{Moment, Ratio};
+use evenkeel_units::{Moment, Ratio, nanos};
 
 use crate::retry::{BudgetSnapshot, Idempotency, RetryBudget, Verdict};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -384,10 +384,6 @@ fn first_delay(policy: &Policy) -> (u64, u64) {
         Delay::Fixed(delay) => (nanos(delay), NEVER),
         Delay::Percentile(Percentile { most, .. }) => (nanos(most), 0),
     }
-}
-
-fn nanos(of: Duration) -> u64 {
-    u64::try_from(of.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

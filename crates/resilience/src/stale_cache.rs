@@ -67,7 +67,7 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_units::{Moment, Seed};
+use evenkeel_units::{Moment, Seed, nanos};
 
 use crate::Error;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -89,7 +89,7 @@ pub use shard::Snapshot;
 pub use sip::{SipHasher, SipKeys};
 
 use entries::Standing;
-use policy::{Ages, nanos};
+use policy::Ages;
 use shard::Shard;
 
 /// An answer, and where it comes from.

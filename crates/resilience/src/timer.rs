@@ -15,7 +15,7 @@ use std::ptr;
 use std::task::{Context, Poll, RawWakerVTable, Waker, ready};
 use std::time::Duration;
 
-use evenkeel_units::Moment;
+use evenkeel_units::{Moment, nanos};
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 
@@ -24,13 +24,6 @@ use crate::time::{instant, now};
 /// Later than any process lives, so that it need not be waited for: ten years. Moments are nanoseconds here, which are
 /// compared and kept for a fraction of what a [`Moment`] takes.
 pub(crate) const NEVER: u64 = 10 * 365 * 86_400 * 1_000_000_000;
-
-/// A moment, or a duration, in nanoseconds. More than 584 years are 584 years.
-#[inline]
-pub(crate) fn nanos(of: Duration) -> u64 {
-    let parts = of.as_secs().saturating_mul(1_000_000_000);
-    parts.saturating_add(of.subsec_nanos().into())
-}
 
 pub(crate) const fn moment(nanos: u64) -> Moment {
     Moment::at(Duration::from_nanos(nanos))

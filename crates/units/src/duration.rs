@@ -16,6 +16,12 @@ const UNITS: [(&str, f64); 8] = [
     ("d", 86_400.0),
 ];
 
+/// In whole nanoseconds: one number, which an atomic can hold. More than 584 years are 584 years.
+#[inline]
+pub const fn nanos(of: Duration) -> u64 {
+    of.as_secs().saturating_mul(1_000_000_000).saturating_add(of.subsec_nanos() as u64)
+}
+
 /// Reads `250ms`, `30s`, `1m30s`, `2h`, `30d` (a day is 24 hours).
 ///
 /// # Errors

@@ -31,7 +31,7 @@ pub mod ratio;
 pub use bytes::Bytes;
 pub use chance::{Choices, Seed};
 pub use clock::{Clock, Moment, SystemClock};
-pub use duration::{Human, parse_duration};
+pub use duration::{Human, nanos, parse_duration};
 pub use lock::locked;
 pub use number::UnitError;
 pub use offset::Offset;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_units::Moment;
+use evenkeel_units::{Moment, nanos};
 
 use super::estimate::Seen;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -25,7 +25,7 @@ impl Window {
     /// A call took so long.
     pub(super) fn add(&self, latency: Duration, in_flight: u32) {
         // An hour is as bad as a day, and sums do not overflow.
-        self.latencies.fetch_add(super::nanos(latency.min(LATENCY_MAX)), Relaxed);
+        self.latencies.fetch_add(nanos(latency.min(LATENCY_MAX)), Relaxed);
         self.in_flight_max.fetch_max(in_flight, Relaxed);
         self.samples.fetch_add(1, Relaxed);
     }
@@ -45,7 +45,7 @@ impl Window {
 
     /// Ends it, and begins the next.
     pub(super) fn turn(&self, now: Moment) -> Seen {
-        self.began.store(super::nanos(now.elapsed()), Relaxed);
+        self.began.store(nanos(now.elapsed()), Relaxed);
         let samples = self.samples.swap(0, Relaxed);
         let latencies = self.latencies.swap(0, Relaxed);
         Seen {

@@ -64,5 +64,5 @@ impl Alarm {
 }
 
 fn nanos(of: Moment) -> u64 {
-    u64::try_from(of.elapsed().as_nanos()).unwrap_or(DISARMED - 1)
+    evenkeel_units::nanos(of.elapsed()).min(DISARMED - 1)
 }

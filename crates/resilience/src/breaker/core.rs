@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use evenkeel_units::Moment;
+use evenkeel_units::{Moment, nanos};
 
 use super::policy::{Policy, PolicyError};
 use super::running::{Mark, Running};
 use super::view::{Event, Reason, Snapshot};
-use super::window::{Counts, Outcomes, nanos, reaches};
+use super::window::{Counts, Outcomes, reaches};
 use super::word::{State, Word};
 use super::{Outcome, Ticket};
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -171,14 +171,14 @@ impl Core {
         word = word.with_permits(word.permits() + given_back);
         if word.permits() == 0 {
             let until = self.next_look(now);
-            shared.set_until(nanos(until));
+            shared.set_until(nanos(until.elapsed()));
             return Err(Some(until));
         }
         word = word.with_permits(word.permits() - 1);
         self.trial = self.trial.wrapping_add(1);
         let until = now + self.policy.trials.lease;
         self.trials.push(Trial { number: self.trial, started: now, until });
-        shared.set_until(nanos(self.next_look(now)));
+        shared.set_until(nanos(self.next_look(now).elapsed()));
         shared.set(word);
         Ok(Ticket {
             generation: word.generation(),
@@ -340,7 +340,7 @@ impl Core {
         let chance = mix(self.seed ^ u64::from(shared.word().generation()));
         let until = now + self.policy.wait.after(self.opened, chance);
         self.opened = self.opened.saturating_add(1);
-        shared.set_until(nanos(until));
+        shared.set_until(nanos(until.elapsed()));
         self.enter(shared, State::Open, 0, now, reason, events);
         until
     }

@@ -6,9 +6,8 @@
 
 use std::time::Duration;
 
-use evenkeel_units::Moment;
+use evenkeel_units::{Moment, nanos};
 
-use super::window::nanos;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Slices of the limit.
@@ -54,7 +53,7 @@ impl Running {
         if width == 0 {
             return Some(Mark::NOWHERE);
         }
-        let slice = nanos(now) / width;
+        let slice = nanos(now.elapsed()) / width;
         let place = slice as usize % SLOTS;
         let tag = tag(timing >> 52, slice);
         let slot = &self.slots[place];
@@ -99,7 +98,7 @@ impl Running {
         if width == 0 {
             return;
         }
-        let present = nanos(now) / width;
+        let present = nanos(now.elapsed()) / width;
         for back in 0..SLOTS as u64 {
             let Some(slice) = present.checked_sub(back) else { break };
             let slot = &self.slots[slice as usize % SLOTS];

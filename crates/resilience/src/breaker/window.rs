@@ -1,6 +1,6 @@
 //! Window: the outcomes of calls of which the shares are.
 
-use evenkeel_units::{Moment, Ratio};
+use evenkeel_units::{Moment, Ratio, nanos};
 
 use super::policy::Window;
 
@@ -124,7 +124,7 @@ impl Outcomes {
     /// Drops the stretches that are over. A clock that steps back moves nothing.
     fn advance(&mut self, now: Moment) {
         let Kept::Time { width, head, place, buckets } = &mut self.kept else { return };
-        let stretch = nanos(now) / *width;
+        let stretch = nanos(now.elapsed()) / *width;
         if stretch <= *head {
             return;
         }
@@ -178,12 +178,6 @@ impl Outcomes {
 /// Of two bits, what they say of one call.
 fn counts(bits: u64) -> Counts {
     Counts { total: 1, failed: (bits & 1) as u32, slow: (bits >> 1) as u32 }
-}
-
-/// Since the start, in nanoseconds: 584 years of them.
-pub(super) fn nanos(moment: Moment) -> u64 {
-    let elapsed = moment.elapsed();
-    elapsed.as_secs().saturating_mul(1_000_000_000).saturating_add(elapsed.subsec_nanos().into())
 }
 
 #[cfg(test)]

@@ -70,7 +70,9 @@ mod future {
     use super::{Branch, Gathered};
     use crate::Error;
     use crate::time::now;
-    use crate::timer::{self, Scope, Timer, nanos};
+    use evenkeel_units::nanos;
+
+    use crate::timer::{self, Scope, Timer};
 
     /// Asks all `branches` at once, for at most `time` from now, or until the deadline that stands around.
     ///

@@ -8,7 +8,9 @@ use pin_project_lite::pin_project;
 
 use super::{Deadline, Deadlines};
 use crate::time::now;
-use crate::timer::{self, NEVER, Scope, Timer, nanos};
+use evenkeel_units::nanos;
+
+use crate::timer::{self, NEVER, Scope, Timer};
 use crate::{Error, TimeLimit};
 
 /// `future`, for at most `time` from when it first has to wait; then it is dropped with whoever drops this one, and the answer is

@@ -15,7 +15,7 @@ use crate::watch::{Health, Watched};
 const NEVER: u64 = u64::MAX;
 
 fn nanos(of: Moment) -> u64 {
-    u64::try_from(of.elapsed().as_nanos()).unwrap_or(NEVER - 1)
+    evenkeel_units::nanos(of.elapsed()).min(NEVER - 1)
 }
 
 /// What is read without the lock.

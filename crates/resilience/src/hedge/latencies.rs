@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use evenkeel_units::{Moment, Ratio};
+use evenkeel_units::{Moment, Ratio, nanos};
 
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -55,7 +55,7 @@ impl Latencies {
             // Nobody came for so long that both are old.
             clear(turns);
         }
-        self.turned_at.store(super::nanos(now.elapsed()), Relaxed);
+        self.turned_at.store(nanos(now.elapsed()), Relaxed);
         self.turns.store(turns.wrapping_add(1), Relaxed);
     }
 

@@ -17,7 +17,7 @@
 
 use std::time::Duration;
 
-use evenkeel_units::Ratio;
+use evenkeel_units::{Ratio, nanos};
 use rand::Rng;
 
 /// How waits are spread, so that clients that failed together do not come back together.
@@ -118,11 +118,6 @@ impl Backoff {
         let factor = u64::from(self.factor).saturating_pow(made.saturating_sub(1));
         Duration::from_nanos(nanos(self.base).saturating_mul(factor)).min(self.cap)
     }
-}
-
-/// In whole nanoseconds; more than 584 years are 584 years.
-fn nanos(of: Duration) -> u64 {
-    u64::try_from(of.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn part(of: Duration, share: Ratio) -> Duration {

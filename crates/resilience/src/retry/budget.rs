@@ -8,7 +8,7 @@
 //!
 //! One budget belongs to one dependency: share it (`Arc`) between everything that calls it.
 
-use evenkeel_units::{Moment, Ratio};
+use evenkeel_units::{Moment, Ratio, nanos};
 
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -146,7 +146,7 @@ impl RetryBudget {
     }
 
     fn fill(&self, now: Moment) {
-        let now = u64::try_from(now.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let now = nanos(now.elapsed());
         let mut filled_at = self.filled_at.load(Relaxed);
         while now > filled_at {
             match self.filled_at.compare_exchange_weak(filled_at, now, Relaxed, Relaxed) {

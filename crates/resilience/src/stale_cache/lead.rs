@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use evenkeel_units::Moment;
+use evenkeel_units::{Moment, nanos};
 
 use super::entries::Kept;
-use super::policy::nanos;
 use super::shard::{Call, answer};
 use super::{Answer, Origin, StaleCache};
 use crate::Error;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use evenkeel_units::nanos;
+
 /// How long answers are kept and used. All ages count from when an answer was *asked for*, which is never later than when it was
 /// true.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,12 +141,6 @@ impl Ages {
         let early = took as f64 * self.early * -share.ln();
         (early as u64).min(self.fresh / 2)
     }
-}
-
-/// In nanoseconds, the longest if it is longer than can be counted (584 years).
-#[inline]
-pub(super) fn nanos(of: Duration) -> u64 {
-    of.as_secs().saturating_mul(1_000_000_000).saturating_add(of.subsec_nanos().into())
 }
 
 #[cfg(test)]
