@@ -39,10 +39,7 @@ impl Choices {
     /// 64 random bits for choice `n`: SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom
     /// number generators", OOPSLA 2014).
     pub const fn bits(self, n: u64) -> u64 {
-        let mut z = self.key.wrapping_add(n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        mix(self.key.wrapping_add(n.wrapping_add(1).wrapping_mul(GOLDEN)))
     }
 
     /// A number below `limit` for choice `n`, each within 2⁻⁶⁴ of its share; 0 when `limit` is 0.
@@ -56,9 +53,28 @@ impl Choices {
     }
 }
 
-/// Scales 64 random bits to a number below `limit`, which a remainder would do less evenly.
-const fn scale(bits: u64, limit: u64) -> u64 {
+/// 2⁶⁴ by the golden ratio: multiples of it are far from one another.
+pub const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Spreads a number over all bits, so that those of neighbours say nothing of each other: the finisher of SplitMix64. Every number
+/// has one of its own, and 0 has 0.
+#[inline]
+pub const fn mix(of: u64) -> u64 {
+    let of = (of ^ (of >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let of = (of ^ (of >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    of ^ (of >> 31)
+}
+
+/// Scales 64 random bits to a number below `limit`, which a remainder would do less evenly; 0 when `limit` is 0.
+#[inline]
+pub const fn scale(bits: u64, limit: u64) -> u64 {
     ((bits as u128 * limit as u128) >> 64) as u64
+}
+
+/// 64 random bits as a number from 0 to below 1, in steps of 2⁻⁵³.
+#[inline]
+pub const fn part(bits: u64) -> f64 {
+    (bits >> 11) as f64 / (1u64 << 53) as f64
 }
 
 impl fmt::Display for Seed {

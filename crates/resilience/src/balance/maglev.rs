@@ -5,6 +5,8 @@
 //! the same endpoints agree, whatever order they know them in. (D. Eisenbud et al., *Maglev: A Fast and Reliable Software
 //! Network Load Balancer*, 2016, section 3.4; weights as turns are Envoy's.)
 
+use evenkeel_units::chance::mix;
+
 pub(super) const TABLE_MIN: u32 = 101;
 pub(super) const TABLE_MAX: u32 = 1_000_003;
 
@@ -13,13 +15,6 @@ pub(super) fn hash(bytes: &[u8]) -> u64 {
     mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     }))
-}
-
-/// Spreads a number over all bits: the finalizer of SplitMix64.
-pub(super) const fn mix(of: u64) -> u64 {
-    let of = (of ^ (of >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let of = (of ^ (of >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    of ^ (of >> 31)
 }
 
 /// By trial: there are few divisors below the root of the largest table.

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use evenkeel_units::Moment;
+use evenkeel_units::chance::{mix, part, scale};
 
 use super::endpoint::Endpoint;
 use super::latency::Decay;
@@ -207,7 +208,7 @@ impl<T> Set<T> {
             let weight = u64::from(slot.weight);
             let factor = warming.map_or(1.0, |it| it.factor(slot, now));
             if factor < 1.0 {
-                chance = maglev::mix(chance.wrapping_add(1));
+                chance = mix(chance.wrapping_add(1));
                 let takes_part =
                     part(chance) * (self.all_weights() as f64) < factor * weight as f64;
                 if takes_part && guest.is_none_or(|it| load.cmp(it.1).is_lt()) {
@@ -219,7 +220,7 @@ impl<T> Set<T> {
                 Ordering::Less => (best, equals) = (Some((*index, load)), weight),
                 Ordering::Equal => {
                     equals += weight;
-                    chance = maglev::mix(chance.wrapping_add(1));
+                    chance = mix(chance.wrapping_add(1));
                     if scale(chance, equals) < weight {
                         best = Some((*index, load));
                     }
@@ -256,7 +257,7 @@ impl<T> Set<T> {
         let (one, other) = (&self.slots[first], &self.slots[second]);
         if !self.sums.is_empty() || warming.is_some() {
             let weights = (self.weight_in(one, now, warming), self.weight_in(other, now, warming));
-            if scale(maglev::mix(chance), weights.0) >= weights.1 {
+            if scale(mix(chance), weights.0) >= weights.1 {
                 return first;
             }
         }
@@ -275,7 +276,7 @@ impl<T> Set<T> {
         let mut chance = chance;
         let mut drawn = 0;
         for _ in 0..PASSED_MAX {
-            chance = maglev::mix(chance.wrapping_add(1));
+            chance = mix(chance.wrapping_add(1));
             drawn = match self.sums.last() {
                 None => scale(chance, self.usable.len() as u64) as usize,
                 Some(all) => {
@@ -284,7 +285,7 @@ impl<T> Set<T> {
                 }
             };
             let Some(warming) = warming else { break };
-            chance = maglev::mix(chance.wrapping_add(1));
+            chance = mix(chance.wrapping_add(1));
             if part(chance) < warming.factor(&self.slots[usize::from(self.usable[drawn])], now) {
                 break;
             }
@@ -295,7 +296,7 @@ impl<T> Set<T> {
     /// Whom the key belongs to, or whom it likes best of those that may be called and have room.
     fn owner(&self, key: u64, policy: ConsistentHash) -> usize {
         // The upper bits choose, so they have to be good whatever the key.
-        let key = maglev::mix(key);
+        let key = mix(key);
         let owner = self.table.get(scale(key, self.table.len() as u64) as usize).copied();
         let room = policy.load_max_percent.map(|it| self.room(it));
         let has_room = |slot: &Slot<T>| room.is_none_or(|it| it.has(slot));
@@ -356,15 +357,4 @@ impl Room {
         let most = (self.calls * u128::from(slot.weight)).div_ceil(self.weights.max(1));
         u128::from(slot.in_flight()) < most
     }
-}
-
-/// Scales 64 random bits to a number below `limit`.
-#[inline]
-const fn scale(bits: u64, limit: u64) -> u64 {
-    ((bits as u128 * limit as u128) >> 64) as u64
-}
-
-/// Random bits as a number from 0 to below 1.
-fn part(bits: u64) -> f64 {
-    (bits >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use evenkeel_units::chance::{GOLDEN, mix};
 use evenkeel_units::{Moment, nanos};
 
 use super::policy::{Policy, PolicyError};
@@ -337,7 +338,8 @@ impl Core {
         reason: Reason,
         events: &mut Events,
     ) -> Moment {
-        let chance = mix(self.seed ^ u64::from(shared.word().generation()));
+        let seed = self.seed ^ u64::from(shared.word().generation());
+        let chance = mix(seed.wrapping_add(GOLDEN));
         let until = now + self.policy.wait.after(self.opened, chance);
         self.opened = self.opened.saturating_add(1);
         shared.set_until(nanos(until.elapsed()));
@@ -458,12 +460,4 @@ impl Events {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Event> {
         self.0.iter().flatten()
     }
-}
-
-/// SplitMix64's finish: numbers of which one says nothing of the next.
-fn mix(of: u64) -> u64 {
-    let mut it = of.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    it = (it ^ it >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    it = (it ^ it >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-    it ^ it >> 31
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use evenkeel_units::Ratio;
+use evenkeel_units::chance::part;
 
 /// When a circuit opens, for how long, and what closes it again.
 ///
@@ -143,9 +144,7 @@ impl Wait {
         if self.jitter == Ratio::ZERO {
             return wait;
         }
-        // The upper 53 bits make a number in [0, 1) without bias a person could notice.
-        let part = (chance >> 11) as f64 / (1u64 << 53) as f64;
-        wait.saturating_sub(wait.mul_f64(part * self.jitter.get()))
+        wait.saturating_sub(wait.mul_f64(part(chance) * self.jitter.get()))
     }
 }
 

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use evenkeel_units::chance::{GOLDEN, mix, part};
 use evenkeel_units::{Moment, locked};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -172,11 +173,7 @@ impl Drop for Watch {
 
 /// A share of an interval, at least 0 and less than 1, that differs from endpoint to endpoint.
 fn share(seed: u64, endpoint: usize) -> f64 {
-    // The finisher of splitmix64: neighbours in, strangers out.
-    let mut it = seed.wrapping_add((endpoint as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    it = (it ^ it >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    it = (it ^ it >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((it ^ it >> 31) >> 11) as f64 / (1u64 << 53) as f64
+    part(mix(seed.wrapping_add((endpoint as u64).wrapping_mul(GOLDEN))))
 }
 
 /// Asks one endpoint for ever.

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use evenkeel_model::document::{FileError, FileOperation};
+use evenkeel_units::chance::part;
 use evenkeel_units::{Choices, Clock, Moment, Ratio, SystemClock};
 use rustix::io::Errno;
 
@@ -100,7 +101,7 @@ impl Meddler {
         }
         let number = self.seen.fetch_add(1, Ordering::Relaxed);
         // 53 bits are a number from 0 to 1 without rounding.
-        let chance = (self.choices.bits(number) >> 11) as f64 / (1u64 << 53) as f64;
+        let chance = part(self.choices.bits(number));
         if chance >= self.share.get() {
             return Verdict::Pass;
         }
