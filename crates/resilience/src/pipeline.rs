@@ -56,7 +56,7 @@
 //!
 //! **Errors.** Those of its patterns: see [`Error`](crate::Error).
 //!
-//! **What it costs.** What its patterns cost, and no allocation. They share one timer, which is armed when there is something to wait
+//! **What it costs.** What its patterns cost. They share one timer, which is armed, and allocated, when there is something to wait
 //! for; limits of time ask for the clock only then.
 
 #[cfg(feature = "tower")]

@@ -16,7 +16,6 @@ use std::task::{Context, Poll, RawWakerVTable, Waker, ready};
 use std::time::Duration;
 
 use evenkeel_units::{Moment, nanos};
-use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 
 use crate::time::{instant, now};
@@ -30,48 +29,57 @@ pub(crate) const fn moment(nanos: u64) -> Moment {
 }
 
 thread_local! {
-    static SCOPE: Cells = const { Cells::none() };
-}
-
-/// What whoever is polled now has to know of what stands around it.
-struct Cells {
-    /// When all of it ends.
-    deadline: Cell<u64>,
+    static SCOPE: Cell<Frame> = const { Cell::new(Frame::NONE) };
     /// What ends so long after it begins to wait, but has not begun to.
-    allowed: Cell<u64>,
-    /// The earliest moment somebody inside waits for.
-    wake: Cell<u64>,
-    /// The moment that has come, if the timer has fired.
-    fired: Cell<u64>,
-    /// The waker of who opened it, to be compared, never to be used.
-    waker: Cell<(*const (), *const RawWakerVTable)>,
+    static ALLOWED: Cell<u64> = const { Cell::new(u64::MAX) };
 }
 
-impl Cells {
-    const fn none() -> Self {
-        Self {
-            deadline: Cell::new(NEVER),
-            allowed: Cell::new(u64::MAX),
-            wake: Cell::new(NEVER),
-            fired: Cell::new(0),
-            waker: Cell::new((ptr::null(), ptr::null())),
-        }
+/// What whoever is polled now has to know of what stands around it. It is kept, and put back, as a whole.
+#[derive(Copy, Clone)]
+struct Frame {
+    /// When all of it ends.
+    deadline: u64,
+    /// The earliest moment somebody inside waits for.
+    wake: u64,
+    /// The moment that has come, if the timer has fired.
+    fired: u64,
+    /// The present, if somebody inside has asked the clock; else 0.
+    present: u64,
+    waker: Identity,
+}
+
+/// Which waker a scope was opened with, to be compared, never to be used.
+type Identity = (*const (), *const RawWakerVTable);
+
+fn identity(waker: &Waker) -> Identity {
+    (waker.data(), ptr::from_ref(waker.vtable()))
+}
+
+impl Frame {
+    const NONE: Self = Self {
+        deadline: NEVER,
+        wake: NEVER,
+        fired: 0,
+        present: 0,
+        waker: (ptr::null(), ptr::null()),
+    };
+
+    #[inline]
+    fn now() -> Self {
+        SCOPE.with(Cell::get)
     }
 
     #[inline]
     fn is_of(&self, waker: &Waker) -> bool {
-        let (data, vtable) = self.waker.get();
-        ptr::eq(data, waker.data()) && ptr::eq(vtable, waker.vtable())
+        let (data, vtable) = identity(waker);
+        ptr::eq(self.waker.0, data) && ptr::eq(self.waker.1, vtable)
     }
 }
 
 /// For as long as it lives, what is polled is inside a limit. Dropped, also by a panic, it leaves what was before.
 pub(crate) struct Scope {
-    deadline: u64,
-    allowed: u64,
-    wake: u64,
-    fired: u64,
-    waker: (*const (), *const RawWakerVTable),
+    around: Frame,
+    _allowed: Allowed,
 }
 
 impl Scope {
@@ -79,34 +87,42 @@ impl Scope {
     /// has come.
     #[inline]
     pub(crate) fn open(waker: &Waker, deadline: u64, allowed: u64, fired: u64) -> Self {
-        SCOPE.with(|it| Self {
-            deadline: it.deadline.replace(deadline.min(it.deadline.get())),
-            allowed: it.allowed.replace(allowed.min(it.allowed.get())),
-            wake: it.wake.replace(NEVER),
-            fired: it.fired.replace(fired),
-            waker: it.waker.replace((waker.data(), ptr::from_ref(waker.vtable()))),
+        SCOPE.with(|it| {
+            let around = it.get();
+            it.set(Frame {
+                deadline: deadline.min(around.deadline),
+                wake: NEVER,
+                fired,
+                present: 0,
+                waker: identity(waker),
+            });
+            Self { around, _allowed: Allowed::set(allowed) }
         })
     }
 
-    /// Closes it, and says the earliest moment that was waited for.
-    pub(crate) fn close(self) -> u64 {
-        let wake = SCOPE.with(|it| it.wake.get());
+    /// Closes it, and says the earliest moment that was waited for, and the present if it is known: who waits inside has just
+    /// asked the clock, which costs more than the rest.
+    #[inline]
+    pub(crate) fn close(self) -> (u64, Option<u64>) {
+        let Frame { wake, present, .. } = Frame::now();
         drop(self);
-        wake
+        (wake, (present > 0).then_some(present))
     }
 }
 
 impl Drop for Scope {
     #[inline]
     fn drop(&mut self) {
-        SCOPE.with(|it| {
-            it.deadline.set(self.deadline);
-            it.allowed.set(self.allowed);
-            it.wake.set(self.wake);
-            it.fired.set(self.fired);
-            it.waker.set(self.waker);
-        });
+        SCOPE.set(self.around);
     }
+}
+
+/// The present, for this scope and those around.
+#[inline]
+pub(crate) fn present(known: Option<u64>) -> u64 {
+    let present = known.unwrap_or_else(|| nanos(now().elapsed()));
+    SCOPE.set(Frame { present, ..Frame::now() });
+    present
 }
 
 /// For as long as it lives, what is made may take so long from when it waits. Nothing waits meanwhile.
@@ -115,32 +131,32 @@ pub(crate) struct Allowed(u64);
 impl Allowed {
     #[inline]
     pub(crate) fn set(nanos: u64) -> Self {
-        SCOPE.with(|it| Self(it.allowed.replace(nanos.min(it.allowed.get()))))
+        Self(ALLOWED.replace(nanos.min(ALLOWED.get())))
     }
 }
 
 impl Drop for Allowed {
     #[inline]
     fn drop(&mut self) {
-        SCOPE.with(|it| it.allowed.set(self.0));
+        ALLOWED.set(self.0);
     }
 }
 
 /// When what is polled now has to have ended, if it has to.
 pub(crate) fn deadline() -> Option<Moment> {
-    SCOPE.with(|it| {
-        let until = match it.allowed.get() {
-            u64::MAX => it.deadline.get(),
-            allowed => it.deadline.get().min(nanos(now().elapsed()).saturating_add(allowed)),
-        };
-        (until < NEVER).then(|| moment(until))
-    })
+    let Frame { deadline, .. } = Frame::now();
+    let until = match ALLOWED.get() {
+        u64::MAX => deadline,
+        allowed => deadline.min(nanos(now().elapsed()).saturating_add(allowed)),
+    };
+    (until < NEVER).then(|| moment(until))
 }
 
 /// The moment that has come in the scope around, if its timer has fired.
 #[inline]
 pub(crate) fn fired(waker: &Waker) -> u64 {
-    SCOPE.with(|it| if it.is_of(waker) { it.fired.get() } else { 0 })
+    let frame = Frame::now();
+    if frame.is_of(waker) { frame.fired } else { 0 }
 }
 
 /// Ends at a moment.
@@ -148,94 +164,69 @@ pub(crate) fn until(at: Moment) -> Until {
     Until { at, timer: Timer::new() }
 }
 
-pin_project! {
-    /// The wait until a moment.
-    #[derive(Debug)]
-    pub(crate) struct Until {
-        at: Moment,
-        #[pin]
-        timer: Timer,
-    }
+/// The wait until a moment.
+#[derive(Debug)]
+pub(crate) struct Until {
+    at: Moment,
+    timer: Timer,
 }
 
 impl Future for Until {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        this.timer.poll_until(context, *this.at).map(|_| ())
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let at = self.at;
+        self.timer.poll_until(context, at).map(|_| ())
     }
 }
 
-pin_project! {
-    /// A timer that may never be armed.
-    #[derive(Debug)]
-    pub(crate) struct Timer {
-        armed: u64,
-        #[pin]
-        sleep: Option<Sleep>,
-    }
-}
+/// A timer that may never be armed. Few of those that stand around a call ever are, and one that is takes a hundred bytes: it
+/// lies on the heap from then on, so that futures stay small and are cheap to move.
+#[derive(Debug)]
+pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
 
 impl Timer {
     /// One that is not armed.
     pub(crate) const fn new() -> Self {
-        Self { armed: 0, sleep: None }
+        Self(None)
     }
 
     #[cfg(test)]
     pub(crate) const fn is_armed(&self) -> bool {
-        self.sleep.is_some()
+        self.0.is_some()
     }
 
     /// Ready, with the present, when `at` has come. Once it is pending, the task is woken then.
-    pub(crate) fn poll_until(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        at: Moment,
-    ) -> Poll<Moment> {
+    pub(crate) fn poll_until(&mut self, context: &mut Context<'_>, at: Moment) -> Poll<Moment> {
         self.poll(context, nanos(at.elapsed())).map(moment)
     }
 
     /// The same in nanoseconds.
-    pub(crate) fn poll(self: Pin<&mut Self>, context: &mut Context<'_>, at: u64) -> Poll<u64> {
-        let in_scope = SCOPE.with(|it| {
-            it.is_of(context.waker()).then(|| {
-                if it.fired.get() >= at {
-                    return Poll::Ready(it.fired.get());
-                }
-                it.wake.set(at.min(it.wake.get()));
-                Poll::Pending
-            })
-        });
-        if let Some(poll) = in_scope {
-            return poll;
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>, at: u64) -> Poll<u64> {
+        let frame = Frame::now();
+        if frame.is_of(context.waker()) {
+            if frame.fired >= at {
+                return Poll::Ready(frame.fired);
+            }
+            SCOPE.set(Frame { wake: at.min(frame.wake), ..frame });
+            return Poll::Pending;
         }
         if at >= NEVER {
             return Poll::Pending;
         }
-        let mut this = self.project();
+        let end = instant(moment(at));
+        let mut sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(end))).as_mut();
+        // One that fires too early is cheaper than one that is set anew each time.
+        if end < sleep.deadline() {
+            sleep.as_mut().reset(end);
+        }
         loop {
-            match this.sleep.as_mut().as_pin_mut() {
-                None => {
-                    this.sleep.set(Some(sleep_until(instant(moment(at)))));
-                    *this.armed = at;
-                }
-                Some(mut sleep) => {
-                    // One that fires too early is cheaper than one that is set anew each time.
-                    if at < *this.armed {
-                        sleep.as_mut().reset(instant(moment(at)));
-                        *this.armed = at;
-                    }
-                    ready!(sleep.as_mut().poll(context));
-                    let present = nanos(now().elapsed()).max(*this.armed);
-                    if present >= at {
-                        return Poll::Ready(present);
-                    }
-                    sleep.reset(instant(moment(at)));
-                    *this.armed = at;
-                }
+            ready!(sleep.as_mut().poll(context));
+            let present = nanos(now().elapsed());
+            if present >= at {
+                return Poll::Ready(present);
             }
+            sleep.as_mut().reset(end);
         }
     }
 }

@@ -21,7 +21,10 @@ impl Bulkhead {
     where
         F: Future<Output = Result<T, Error<E>>>,
     {
-        let permit = self.enter().await.map_err(Rejected::into_error)?;
+        let permit = match Permit::try_now(self) {
+            Ok(permit) => permit,
+            Err(_) => self.enter().await.map_err(Rejected::into_error)?,
+        };
         let answer = call().await;
         drop(permit);
         answer
@@ -51,7 +54,6 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Enter<H: Deref<Target = Bulkhead>> {
         waiter: Waiter<H>,
-        #[pin]
         timer: Timer,
     }
 }
@@ -67,7 +69,7 @@ impl<H: Deref<Target = Bulkhead>> Future for Enter<H> {
     type Output = Result<Permit<H>, Rejected>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let this = self.project();
         // Who finds a free place needs no clock.
         if let Some(permit) = this.waiter.try_now() {
             return Poll::Ready(Ok(permit));
@@ -75,11 +77,11 @@ impl<H: Deref<Target = Bulkhead>> Future for Enter<H> {
         let mut now = time::now();
         loop {
             if let Poll::Ready(entered) = this.waiter.poll(now, context.waker()) {
-                this.timer.set(Timer::new());
+                *this.timer = Timer::new();
                 return Poll::Ready(entered);
             }
             let Some(deadline) = this.waiter.deadline() else { return Poll::Pending };
-            now = ready!(this.timer.as_mut().poll_until(context, deadline));
+            now = ready!(this.timer.poll_until(context, deadline));
         }
     }
 }

@@ -112,7 +112,6 @@ mod future {
             until: u64,
             enough: usize,
             branches: Vec<Under<F, T, E>>,
-            #[pin]
             timer: Timer,
         }
     }
@@ -131,7 +130,7 @@ mod future {
         type Output = Gathered<T, E>;
 
         fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Gathered<T, E>> {
-            let mut this = self.project();
+            let this = self.project();
             if let Some(around) = timer::deadline() {
                 *this.until = nanos(around.elapsed()).min(*this.until);
             }
@@ -139,7 +138,7 @@ mod future {
             loop {
                 let scope = Scope::open(context.waker(), *this.until, u64::MAX, fired);
                 let rest = poll_all(this.branches, *this.enough, context);
-                let wake = scope.close();
+                let (wake, _) = scope.close();
                 if let Some(rest) = rest {
                     return Poll::Ready(ended(this.branches, rest));
                 }
@@ -147,7 +146,7 @@ mod future {
                     return Poll::Ready(ended(this.branches, Rest::Late));
                 }
                 let until = wake.min(*this.until);
-                fired = ready!(this.timer.as_mut().poll(context, until));
+                fired = ready!(this.timer.poll(context, until));
             }
         }
     }

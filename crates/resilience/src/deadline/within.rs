@@ -45,7 +45,6 @@ pin_project! {
     pub struct Within<F> {
         limit: TimeLimit,
         ends: Ends,
-        #[pin]
         timer: Timer,
         #[pin]
         future: F,
@@ -91,9 +90,9 @@ where
             if polled.is_ready() {
                 return polled;
             }
-            let wake = scope.close();
+            let (wake, present) = scope.close();
             let at = match *this.ends {
-                Ends::After { time } => nanos(now().elapsed()).saturating_add(time),
+                Ends::After { time } => timer::present(present).saturating_add(time),
                 _ => at,
             };
             *this.ends = Ends::At { at };
@@ -101,7 +100,7 @@ where
                 *this.ends = Ends::Over;
                 continue;
             }
-            fired = ready!(this.timer.as_mut().poll(context, at.min(wake)));
+            fired = ready!(this.timer.poll(context, at.min(wake)));
         }
     }
 }

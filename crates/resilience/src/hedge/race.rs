@@ -99,7 +99,6 @@ pin_project! {
         second: Option<F>,
         #[pin]
         third: Option<F>,
-        #[pin]
         timer: Timer,
         // The last one, while others are under way or to come.
         failure: Option<A>,
@@ -124,7 +123,7 @@ impl<H: Deref<Target = Hedge>, F, A> Race<H, F, A> {
         F: Future<Output = A>,
         A: Answer<T, E>,
     {
-        let mut this = self.project();
+        let this = self.project();
         let mut attempts = [this.first, this.second, this.third];
         let mut present = Moment::START;
         loop {
@@ -143,7 +142,7 @@ impl<H: Deref<Target = Hedge>, F, A> Race<H, F, A> {
             }
             let Some(at) = this.running.course.next() else { return Poll::Pending };
             if at > present {
-                present = ready!(this.timer.as_mut().poll_until(context, at));
+                present = ready!(this.timer.poll_until(context, at));
             }
             if this.running.start(present) {
                 let Another { attempt, is_last } = again(this.running.course.left == 0);

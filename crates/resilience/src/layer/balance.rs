@@ -89,7 +89,7 @@ pub struct BalanceService<S, K = Unkeyed, J = Errors> {
     /// That others may be called, while nobody is ready.
     news: Option<Waiting>,
     /// Until one may come back, while nobody is ready.
-    timer: Option<Pin<Box<Until>>>,
+    timer: Option<Until>,
 }
 
 /// An endpoint, and its service for one call.
@@ -213,7 +213,7 @@ impl<S: Clone, K, J> BalanceService<S, K, J> {
             // Before they are looked at, so that who comes meanwhile is not missed.
             let (news, back) = self.balancer.wait(context.waker());
             self.news = Some(news);
-            self.timer = back.map(|at| Box::pin(timer::until(at)));
+            self.timer = back.map(timer::until);
             for endpoint in self.balancer.round() {
                 let is_asked = self.waiting.iter().any(|it| Arc::ptr_eq(&it.endpoint, &endpoint));
                 if self.reserved.is_none() && !is_asked {
@@ -253,7 +253,7 @@ where
                 return Poll::Ready(answer);
             }
             match &mut self.timer {
-                Some(timer) => ready!(timer.as_mut().poll(context)),
+                Some(timer) => ready!(Pin::new(timer).poll(context)),
                 None => return Poll::Pending,
             }
         }

@@ -139,7 +139,7 @@ pin_project! {
     #[derive(Debug)]
     enum State<F> {
         Calling { #[pin] call: F },
-        Waiting { at: Moment, #[pin] timer: Timer },
+        Waiting { at: Moment, timer: Timer },
         Readying,
     }
 }

@@ -39,7 +39,6 @@ pin_project! {
     pub struct Take<H: Deref<Target = Limiter>> {
         limiter: H,
         turn: Option<Turn>,
-        #[pin]
         timer: Timer,
     }
 
