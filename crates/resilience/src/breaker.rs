@@ -27,7 +27,7 @@
 //!     breaker.record(now, ticket, Outcome::Failure);
 //! }
 //! assert_eq!(breaker.state(), State::Open);
-//! assert_eq!(breaker.admit(now).unwrap_err().retry_after(now), Some(Duration::from_secs(10)));
+//! assert_eq!(breaker.admit(now).unwrap_err().retry_after, Some(Duration::from_secs(10)));
 //! assert_eq!(
 //!     breaker.explain(now).to_string(),
 //!     "open since +1s, because 2 calls failed in a row; for 10s more, every call is rejected; \
@@ -41,8 +41,9 @@
 //! over. The constants are those of resilience4j (a share opens when it is *reached*; a call is slow when it takes
 //! *longer* than the limit; trials begin *after* the wait), which its recorded traces check.
 //!
-//! What it costs: a closed circuit is one load and one short lock a call, whatever the window; nothing is allocated. The clock is
-//! read only where the policy counts slow calls, or calls by time. A rejection takes no lock.
+//! What it costs: a closed circuit is one load when a call begins. When it ends, it is one addition as long as all calls in the
+//! window went well, and else one short lock, whatever the window; nothing is allocated. The clock is read only where the policy
+//! counts slow calls, or calls by time. A rejection takes no lock.
 
 #[cfg(feature = "tower")]
 mod call;
@@ -52,6 +53,8 @@ mod judge;
 mod policy;
 mod registry;
 mod running;
+mod shared;
+mod stopwatch;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -70,12 +73,14 @@ pub use self::guard::Permit;
 pub use self::judge::{Errors, Judge};
 pub use self::policy::{Policy, PolicyError, Slow, Trials, Wait, Window};
 pub use self::registry::Registry;
+pub use self::stopwatch::Stopwatch;
 pub use self::view::{Event, Explanation, Listener, Reason, Snapshot};
 pub use self::window::Counts;
 pub use self::word::State;
 
-use self::core::{Core, Counted, Events, Shared};
+use self::core::{Core, Counted, Events};
 use self::running::Mark;
+use self::shared::Shared;
 use self::word::Word;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, locked};
@@ -102,17 +107,14 @@ pub struct Rejected {
     /// The last moment at which calls are rejected for sure, unless a trial under way ends earlier; `None` if somebody
     /// keeps it open.
     pub until: Option<Moment>,
+    /// How long to wait before there is a point in asking again, if that is known.
+    pub retry_after: Option<Duration>,
 }
 
 impl Rejected {
-    /// How long to wait before there is a point in asking again.
-    pub fn retry_after(&self, now: Moment) -> Option<Duration> {
-        self.until.map(|it| it - now).filter(|it| !it.is_zero())
-    }
-
     /// As the error of a call.
-    pub fn into_error<E>(self, now: Moment) -> crate::Error<E> {
-        crate::Error::Open { retry_after: self.retry_after(now) }
+    pub const fn into_error<E>(self) -> crate::Error<E> {
+        crate::Error::Open { retry_after: self.retry_after }
     }
 }
 
@@ -133,21 +135,29 @@ impl std::error::Error for Rejected {}
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "an outcome that is never recorded cannot open the circuit"]
 pub struct Ticket {
-    generation: u32,
-    /// Which trial it is; 0 of a closed circuit.
-    trial: u32,
+    pass: Pass,
     /// `None` where nobody asks how long the call takes.
     started: Option<Moment>,
-    mark: Mark,
 }
 
 impl Ticket {
-    const fn untimed(generation: u32) -> Self {
-        Self { generation, trial: 0, started: None, mark: Mark::NOWHERE }
-    }
-
     fn took(&self, now: Moment) -> Duration {
         self.started.map_or(Duration::ZERO, |it| now - it)
+    }
+}
+
+/// What a circuit knows of a call that it let in.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+struct Pass {
+    generation: u32,
+    /// Which trial it is; 0 of a closed circuit.
+    trial: u32,
+    mark: Mark,
+}
+
+impl Pass {
+    const fn of(generation: u32) -> Self {
+        Self { generation, trial: 0, mark: Mark::NOWHERE }
     }
 }
 
@@ -193,84 +203,118 @@ impl Breaker {
 
     /// Asks to make one call.
     pub fn admit(&self, now: Moment) -> Result<Ticket, Rejected> {
-        self.admit_by(|| now)
+        let (pass, started) = self.admit_seen(&|| now)?;
+        Ok(Ticket { pass, started })
     }
 
-    /// The same, by a clock that is asked only where the time matters: to read it costs more than all else here.
+    /// The same, by a clock that is read only where the time matters, and what it showed.
+    fn admit_seen<W: Stopwatch>(&self, clock: &W) -> Result<(Pass, Option<W::Reading>), Rejected> {
+        let (mut pass, started) = self.admit_by(clock)?;
+        if let Some(at) = started
+            && pass.mark == Mark::LATER
+        {
+            let now = clock.moment(at);
+            match self.shared.running.begin(now) {
+                Some(mark) => pass.mark = mark,
+                None => pass = self.admit_locked(now)?,
+            }
+        }
+        Ok((pass, started))
+    }
+
+    /// The same for a call that may be over at once: one that is timed is seen while it runs from [`Breaker::linger`] on. To read
+    /// the clock costs more than all else here.
     #[inline]
-    fn admit_by(&self, clock: impl Fn() -> Moment) -> Result<Ticket, Rejected> {
+    fn admit_by<W: Stopwatch>(&self, clock: &W) -> Result<(Pass, Option<W::Reading>), Rejected> {
         let word = self.shared.word();
-        match word.counts() && !word.is_timed() {
-            true => Ok(Ticket::untimed(word.generation())),
-            false => self.admit_timed(word, clock),
+        let pass = Pass::of(word.generation());
+        match (word.counts(), word.is_timed()) {
+            (true, false) => Ok((pass, None)),
+            (true, true) => Ok((Pass { mark: Mark::LATER, ..pass }, Some(clock.read()))),
+            (false, _) => self.admit_rest(word, clock),
         }
     }
 
     #[inline(never)]
-    fn admit_timed(&self, word: Word, clock: impl Fn() -> Moment) -> Result<Ticket, Rejected> {
+    fn admit_rest<W: Stopwatch>(
+        &self,
+        word: Word,
+        clock: &W,
+    ) -> Result<(Pass, Option<W::Reading>), Rejected> {
         match word.state() {
-            State::Disabled => return Ok(Ticket::untimed(word.generation())),
-            State::ForcedOpen => return Err(self.reject(None)),
+            State::Disabled => return Ok((Pass::of(word.generation()), None)),
+            State::ForcedOpen => return Err(self.reject(Moment::START, None)),
             _ => {}
         }
-        let now = clock();
-        if word.counts() {
-            return match self.shared.running.begin(now) {
-                Some(mark) => {
-                    let (generation, started) = (word.generation(), Some(now));
-                    Ok(Ticket { generation, trial: 0, started, mark })
-                }
-                None => self.admit_locked(now),
-            };
-        }
-        let until = self.shared.until();
+        let at = clock.read();
+        let (now, until) = (clock.moment(at), self.shared.until());
         match word.permits() == 0 && nanos(now.elapsed()) <= until {
-            true => Err(self.reject(Some(Moment::at(Duration::from_nanos(until))))),
-            false => self.admit_locked(now),
+            true => Err(self.reject(now, Some(Moment::at(Duration::from_nanos(until))))),
+            false => Ok((self.admit_locked(now)?, Some(at))),
         }
     }
 
     #[cold]
-    fn admit_locked(&self, now: Moment) -> Result<Ticket, Rejected> {
+    fn admit_locked(&self, now: Moment) -> Result<Pass, Rejected> {
         let answer = self.change(|core, events| core.admit(&self.shared, now, events));
-        answer.map_err(|until| self.reject(until))
+        answer.map_err(|until| self.reject(now, until))
     }
 
-    fn reject(&self, until: Option<Moment>) -> Rejected {
+    fn reject(&self, now: Moment, until: Option<Moment>) -> Rejected {
         self.rejected.fetch_add(1, Ordering::Relaxed);
-        Rejected { until }
+        Rejected { until, retry_after: until.map(|it| it - now).filter(|it| !it.is_zero()) }
+    }
+
+    /// A call that began then is not over at once: from now on it is seen while it runs.
+    #[cold]
+    fn linger(&self, pass: &mut Pass, started: Moment) {
+        pass.mark = self.shared.running.begin(started).unwrap_or_else(|| {
+            self.change(|core, events| core.linger(&self.shared, started, events))
+        });
     }
 
     /// Tells how an admitted call went, that ends now.
     pub fn record(&self, now: Moment, ticket: Ticket, outcome: Outcome) {
-        self.record_by(|| now, ticket, outcome);
-    }
-
-    /// The same, by a clock that is asked only where the time matters.
-    #[inline]
-    fn record_by(&self, clock: impl Fn() -> Moment, ticket: Ticket, outcome: Outcome) {
-        // Not under the lock, where it can be known here that it matters.
-        if self.shared.word().is_timed() {
-            let now = clock();
-            let took = ticket.took(now);
-            self.settle(|| now, ticket, outcome, took);
-        } else {
-            self.settle(clock, ticket, outcome, Duration::ZERO);
-        }
+        self.settle(|| now, ticket.pass, outcome, ticket.took(now));
     }
 
     /// Tells how an admitted call went, that took so long by somebody else's clock.
     pub fn record_after(&self, now: Moment, ticket: Ticket, outcome: Outcome, took: Duration) {
-        self.settle(|| now, ticket, outcome, took);
+        self.settle(|| now, ticket.pass, outcome, took);
+    }
+
+    /// Tells how a call went that began then, by a clock that is read only where the time matters.
+    #[inline]
+    fn record_by<W: Stopwatch>(
+        &self,
+        clock: &W,
+        (pass, started): (Pass, Option<W::Reading>),
+        outcome: Outcome,
+    ) {
+        // Not under the lock, where it can be known here that it matters.
+        if self.shared.word().is_timed() {
+            let end = clock.read();
+            let took = started.map_or(Duration::ZERO, |begin| clock.between(begin, end));
+            self.settle(|| clock.moment(end), pass, outcome, took);
+        } else {
+            self.settle(|| clock.moment(clock.read()), pass, outcome, Duration::ZERO);
+        }
     }
 
     #[inline]
-    fn settle(&self, now: impl Fn() -> Moment, ticket: Ticket, outcome: Outcome, took: Duration) {
+    fn settle(&self, now: impl Fn() -> Moment, pass: Pass, outcome: Outcome, took: Duration) {
+        let is_slow = self.shared.is_slow(took);
+        if !self.shared.count(pass, outcome, is_slow) {
+            self.settle_locked(now, pass, outcome, is_slow);
+        }
+    }
+
+    #[inline(never)]
+    fn settle_locked(&self, now: impl Fn() -> Moment, pass: Pass, outcome: Outcome, is_slow: bool) {
         let mut core = self.lock();
-        let counted = core.count(&self.shared, &now, &ticket, outcome, took);
+        let counted = core.count(&self.shared, &now, pass, outcome, is_slow);
         if counted != Counted::Whole {
-            let now = now();
-            self.settle_rest(core, now, (counted, &ticket), outcome, took);
+            self.settle_rest(core, now(), (counted, pass), outcome, is_slow);
         }
     }
 
@@ -279,12 +323,12 @@ impl Breaker {
         &self,
         mut core: MutexGuard<'_, Core>,
         now: Moment,
-        counted: (Counted, &Ticket),
+        counted: (Counted, Pass),
         outcome: Outcome,
-        took: Duration,
+        is_slow: bool,
     ) {
         let mut events = Events::default();
-        core.settle(&self.shared, now, counted, outcome, took, &mut events);
+        core.settle(&self.shared, now, counted, outcome, is_slow, &mut events);
         drop(core);
         self.tell_of(&events);
     }
@@ -292,19 +336,23 @@ impl Breaker {
     /// Gives back the leave of a call that says nothing of the neighbour: one that was not made after all, or a bad
     /// request.
     pub fn release(&self, ticket: Ticket) {
-        self.lock().release(&self.shared, ticket);
+        self.give_back(ticket.pass);
+    }
+
+    fn give_back(&self, pass: Pass) {
+        self.lock().release(&self.shared, pass);
     }
 
     /// Gives back the leave of a call that was cancelled now. One that was slow by then counts as failed and slow; any
     /// other counts as nothing.
     pub fn abandon(&self, now: Moment, ticket: Ticket) {
-        let took = ticket.took(now);
-        let mut core = self.lock();
-        if core.policy().is_slow(took) {
-            drop(core);
-            self.settle(|| now, ticket, Outcome::Failure, took);
-        } else {
-            core.release(&self.shared, ticket);
+        self.cut_off(now, ticket.pass, ticket.took(now));
+    }
+
+    fn cut_off(&self, now: Moment, pass: Pass, took: Duration) {
+        match self.shared.is_slow(took) {
+            true => self.settle(|| now, pass, Outcome::Failure, took),
+            false => self.give_back(pass),
         }
     }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use evenkeel_units::Moment;
 
+use crate::breaker::Stopwatch;
+
 /// From here on all moments are counted: a day before the first question, as the clock of a runtime that was paused then
 /// stands earlier, and what is before the origin cannot be told apart.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads a clock")]
@@ -20,8 +22,30 @@ static ORIGIN: LazyLock<std::time::Instant> = LazyLock::new(|| {
 /// goes back within a runtime.
 #[inline]
 pub fn now() -> Moment {
-    let origin = *ORIGIN;
-    Moment::at(tokio::time::Instant::now().into_std().saturating_duration_since(origin))
+    TokioClock.moment(TokioClock.read())
+}
+
+/// Tokio's clock, of which [`now`] is the present, to time calls with.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct TokioClock;
+
+impl Stopwatch for TokioClock {
+    type Reading = tokio::time::Instant;
+
+    #[inline]
+    fn read(&self) -> tokio::time::Instant {
+        tokio::time::Instant::now()
+    }
+
+    #[inline]
+    fn moment(&self, reading: tokio::time::Instant) -> Moment {
+        Moment::at(reading.into_std().saturating_duration_since(*ORIGIN))
+    }
+
+    #[inline]
+    fn between(&self, begin: tokio::time::Instant, end: tokio::time::Instant) -> Duration {
+        end.saturating_duration_since(begin)
+    }
 }
 
 /// When a moment of [`now`] is, for the timers of tokio.

@@ -3,16 +3,16 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use evenkeel_units::Moment;
 use pin_project_lite::pin_project;
 
 use super::{Breaker, Errors, Judge, Permit};
-use crate::{Error, time};
+use crate::Error;
+use crate::time::TokioClock;
 
 impl Breaker {
     /// Asks to make one call, by tokio's clock.
-    pub fn enter(&self) -> Result<Permit<&Self>, super::Rejected> {
-        Permit::ask(self, time::now)
+    pub fn enter(&self) -> Result<Permit<&Self, TokioClock>, super::Rejected> {
+        Permit::ask(self, TokioClock)
     }
 
     /// Makes a call, if the circuit lets it: an error of the call counts as a failure, one of a pattern inside that refused it does not. `make` is not called where it does not.
@@ -47,32 +47,26 @@ impl Breaker {
     where
         F: Future<Output = Result<T, Error<E>>>,
     {
-        let clock = time::now;
-        Call { breaker: self, clock, make: Some(make), judge, future: None, permit: None }
+        Call { breaker: self, make: Some(make), judge, future: None, permit: None }
     }
 }
 
 pin_project! {
     /// A call on its way. As it is written out, the permit of one that is answered at once lies on the stack alone: an `async`
     /// block would carry it through the future, which costs more than the circuit does.
-    struct Call<'a, C, M, F, J>
-    where
-        C: Fn() -> Moment,
-    {
+    struct Call<'a, M, F, J> {
         breaker: &'a Breaker,
-        clock: C,
         make: Option<M>,
         judge: J,
         #[pin]
         future: Option<F>,
         // After the future: what was cancelled is over before it is counted.
-        permit: Option<Permit<&'a Breaker, C>>,
+        permit: Option<Permit<&'a Breaker, TokioClock>>,
     }
 }
 
-impl<T, E, C, M, F, J> Future for Call<'_, C, M, F, J>
+impl<T, E, M, F, J> Future for Call<'_, M, F, J>
 where
-    C: Fn() -> Moment + Copy,
     M: FnOnce() -> F,
     F: Future<Output = Result<T, Error<E>>>,
     J: Judge<T, E>,
@@ -82,14 +76,12 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let mut permit = if let Some(make) = this.make.take() {
-            match Permit::ask(*this.breaker, *this.clock) {
+            match Permit::begin(*this.breaker, TokioClock) {
                 Ok(permit) => {
                     this.future.set(Some(make()));
                     permit
                 }
-                Err(rejected) => {
-                    return Poll::Ready(Err(rejected.into_error((this.clock)())));
-                }
+                Err(rejected) => return Poll::Ready(Err(rejected.into_error())),
             }
         } else {
             let Some(permit) = this.permit.take() else {
@@ -107,6 +99,7 @@ where
                 Poll::Ready(answer)
             }
             Poll::Pending => {
+                permit.linger();
                 *this.permit = Some(permit);
                 Poll::Pending
             }

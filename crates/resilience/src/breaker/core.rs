@@ -6,52 +6,12 @@ use evenkeel_units::chance::{GOLDEN, mix};
 use evenkeel_units::{Moment, nanos};
 
 use super::policy::{Policy, PolicyError};
-use super::running::{Mark, Running};
+use super::running::Mark;
+use super::shared::{Shared, limit_while_running};
 use super::view::{Event, Reason, Snapshot};
 use super::window::{Counts, Outcomes, reaches};
-use super::word::{State, Word};
-use super::{Outcome, Ticket};
-use crate::sync::atomic::{AtomicU64, Ordering};
-
-/// What is read without the lock, and written under it.
-#[derive(Debug)]
-pub(super) struct Shared {
-    word: AtomicU64,
-    /// Until when, included, the lock is not worth taking to ask for admission while there is no permit: nanoseconds.
-    /// Written before `word`.
-    until: AtomicU64,
-    pub(super) running: Running,
-}
-
-impl Shared {
-    pub(super) fn new(policy: &Policy) -> Self {
-        Self {
-            word: AtomicU64::new(Word::closed(policy.is_timed()).bits()),
-            until: AtomicU64::new(0),
-            running: Running::new(limit_while_running(policy)),
-        }
-    }
-
-    pub(super) fn word(&self) -> Word {
-        Word::of(self.word.load(Ordering::Acquire))
-    }
-
-    pub(super) fn until(&self) -> u64 {
-        self.until.load(Ordering::Acquire)
-    }
-
-    fn set(&self, word: Word) {
-        self.word.store(word.bits(), Ordering::Release);
-    }
-
-    fn set_until(&self, until: u64) {
-        self.until.store(until, Ordering::Release);
-    }
-}
-
-fn limit_while_running(policy: &Policy) -> Option<Duration> {
-    policy.slow.filter(|it| it.while_running).map(|it| it.after)
-}
+use super::word::State;
+use super::{Outcome, Pass};
 
 /// What is behind the lock.
 #[derive(Debug)]
@@ -72,7 +32,6 @@ pub(super) struct Core {
     reason: Option<Reason>,
     /// How often it opened since it was closed.
     opened: u32,
-    succeeded: u64,
     failed: u64,
     slow: u64,
     ignored: u64,
@@ -98,7 +57,7 @@ pub(super) enum Counted {
 }
 
 /// What becomes of a call that asks.
-pub(super) type Answer = Result<Ticket, Option<Moment>>;
+pub(super) type Answer = Result<Pass, Option<Moment>>;
 
 impl Core {
     pub(super) fn new(policy: Policy, seed: u64) -> Self {
@@ -115,7 +74,6 @@ impl Core {
             since: Moment::START,
             reason: None,
             opened: 0,
-            succeeded: 0,
             failed: 0,
             slow: 0,
             ignored: 0,
@@ -132,18 +90,13 @@ impl Core {
         let word = shared.word();
         match word.state() {
             State::Closed | State::MetricsOnly => {
-                shared.running.turn(now, &mut self.overdue);
-                if word.state() == State::Closed && self.overdue > 0 {
-                    let counts = self.window.counts(now);
-                    if let Some(reason) = self.reason_to_open(counts) {
-                        return Err(Some(self.open(shared, now, reason, events)));
-                    }
+                if let Some(until) = self.turn(shared, now, events) {
+                    return Err(Some(until));
                 }
                 let mark = shared.running.begin(now).unwrap_or(Mark::NOWHERE);
-                let started = Some(now);
-                Ok(Ticket { generation: word.generation(), trial: 0, started, mark })
+                Ok(Pass { mark, ..Pass::of(word.generation()) })
             }
-            State::Disabled => Ok(Ticket::untimed(word.generation())),
+            State::Disabled => Ok(Pass::of(word.generation())),
             State::ForcedOpen => Err(None),
             State::Open => {
                 let until = Moment::at(Duration::from_nanos(shared.until()));
@@ -155,6 +108,24 @@ impl Core {
             }
             State::HalfOpen => self.admit_trial(shared, now, events),
         }
+    }
+
+    /// Counts the calls that are overdue by now; until when it opens, if they are too many.
+    fn turn(&mut self, shared: &Shared, now: Moment, events: &mut Events) -> Option<Moment> {
+        shared.running.turn(now, &mut self.overdue);
+        self.look(shared);
+        if shared.word().state() != State::Closed || self.overdue == 0 {
+            return None;
+        }
+        let counts = self.window.counts(now);
+        self.reason_to_open(counts).map(|it| self.open(shared, now, it, events))
+    }
+
+    /// Sees a call that began then while it runs, although that is the first of its time.
+    #[cold]
+    pub(super) fn linger(&mut self, shared: &Shared, started: Moment, events: &mut Events) -> Mark {
+        self.turn(shared, started, events);
+        shared.running.begin(started).unwrap_or(Mark::NOWHERE)
     }
 
     fn admit_trial(&mut self, shared: &Shared, now: Moment, events: &mut Events) -> Answer {
@@ -181,12 +152,7 @@ impl Core {
         self.trials.push(Trial { number: self.trial, started: now, until });
         shared.set_until(nanos(self.next_look(now).elapsed()));
         shared.set(word);
-        Ok(Ticket {
-            generation: word.generation(),
-            trial: self.trial,
-            started: Some(now),
-            mark: Mark::NOWHERE,
-        })
+        Ok(Pass { trial: self.trial, ..Pass::of(word.generation()) })
     }
 
     /// When the next thing happens to the trials by the mere passing of time.
@@ -208,19 +174,20 @@ impl Core {
         &mut self,
         shared: &Shared,
         now: impl FnOnce() -> Moment,
-        ticket: &Ticket,
+        pass: Pass,
         outcome: Outcome,
-        took: Duration,
+        is_slow: bool,
     ) -> Counted {
-        shared.running.end(ticket.mark, &mut self.overdue);
+        shared.running.end(pass.mark, &mut self.overdue);
         let word = shared.word();
-        if word.generation() != ticket.generation || !word.counts() {
+        if word.generation() != pass.generation || !word.counts() {
             return Counted::Not;
         }
-        let (failed, slow) = (outcome == Outcome::Failure, self.policy.is_slow(took));
-        self.add(failed, slow);
+        let failed = outcome == Outcome::Failure;
+        self.add(shared, failed, is_slow);
         self.consecutive = if failed { self.consecutive.saturating_add(1) } else { 0 };
-        let counts = self.window.record(now, failed, slow);
+        let counts = self.window.record(now, failed, is_slow);
+        self.look(shared);
         match word.state() == State::Closed && self.reason_to_open(counts).is_some() {
             true => Counted::Due,
             false => Counted::Whole,
@@ -232,13 +199,13 @@ impl Core {
         &mut self,
         shared: &Shared,
         now: Moment,
-        (counted, ticket): (Counted, &Ticket),
+        (counted, pass): (Counted, Pass),
         outcome: Outcome,
-        took: Duration,
+        is_slow: bool,
         events: &mut Events,
     ) {
         let word = shared.word();
-        let is_of_now = word.generation() == ticket.generation;
+        let is_of_now = word.generation() == pass.generation;
         match counted {
             Counted::Whole => {}
             Counted::Due => {
@@ -248,13 +215,11 @@ impl Core {
                 }
             }
             Counted::Not
-                if is_of_now
-                    && word.state() == State::HalfOpen
-                    && self.take_trial(ticket.trial) =>
+                if is_of_now && word.state() == State::HalfOpen && self.take_trial(pass.trial) =>
             {
-                let (failed, slow) = (outcome == Outcome::Failure, self.policy.is_slow(took));
-                self.add(failed, slow);
-                self.tried.add(failed, slow);
+                let failed = outcome == Outcome::Failure;
+                self.add(shared, failed, is_slow);
+                self.tried.add(failed, is_slow);
                 self.decide(shared, now, events);
             }
             Counted::Not => self.late += u64::from(word.state() != State::Disabled),
@@ -271,20 +236,30 @@ impl Core {
         }
     }
 
-    fn add(&mut self, failed: bool, slow: bool) {
-        self.succeeded += u64::from(!failed);
+    /// Says whether what goes well from now on has to be counted here.
+    #[inline]
+    fn look(&self, shared: &Shared) {
+        let word = shared.word();
+        let is_spotless = word.counts() && self.overdue == 0 && self.window.is_spotless();
+        if is_spotless != word.is_spotless() {
+            shared.set(word.spotless(is_spotless));
+        }
+    }
+
+    fn add(&mut self, shared: &Shared, failed: bool, slow: bool) {
+        shared.add_succeeded(u64::from(!failed));
         self.failed += u64::from(failed);
         self.slow += u64::from(slow);
     }
 
     /// Takes back what was handed out for a call that has no outcome.
-    pub(super) fn release(&mut self, shared: &Shared, ticket: Ticket) {
-        shared.running.end(ticket.mark, &mut self.overdue);
+    pub(super) fn release(&mut self, shared: &Shared, pass: Pass) {
+        shared.running.end(pass.mark, &mut self.overdue);
         let word = shared.word();
         self.ignored += 1;
-        if word.generation() == ticket.generation
+        if word.generation() == pass.generation
             && word.state() == State::HalfOpen
-            && self.take_trial(ticket.trial)
+            && self.take_trial(pass.trial)
         {
             shared.set(word.with_permits(word.permits() + 1));
         }
@@ -409,8 +384,9 @@ impl Core {
         }
         let more = (policy.trials.permits as usize).saturating_sub(self.trials.len());
         self.trials.reserve(more);
-        shared.set(shared.word().timed(policy.is_timed()));
+        shared.follow(&policy);
         self.policy = policy;
+        self.look(shared);
         Ok(())
     }
 
@@ -418,6 +394,7 @@ impl Core {
         let word = shared.word();
         if matches!(word.state(), State::Closed | State::MetricsOnly) {
             shared.running.turn(now, &mut self.overdue);
+            self.look(shared);
         }
         let (counts, min) = match self.shows_trials {
             true => (self.tried, self.policy.trials_to_decide()),
@@ -437,7 +414,7 @@ impl Core {
             trials: self.trials.len() as u32,
             until: is_open.then(|| Moment::at(Duration::from_nanos(shared.until()))),
             opened: self.opened,
-            succeeded_total: self.succeeded,
+            succeeded_total: shared.succeeded(),
             failed_total: self.failed,
             slow_total: self.slow,
             ignored_total: self.ignored,

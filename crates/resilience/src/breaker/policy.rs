@@ -273,11 +273,6 @@ impl Policy {
             false => self.trials.permits,
         }
     }
-
-    /// Whether a call of this duration is slow.
-    pub(super) fn is_slow(&self, took: Duration) -> bool {
-        self.slow.is_some_and(|slow| took > slow.after)
-    }
 }
 
 const DURATION_MAX: Duration = Duration::from_hours(168);

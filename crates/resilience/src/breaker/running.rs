@@ -27,15 +27,26 @@ pub(super) struct Running {
     slots: [AtomicU64; SLOTS],
 }
 
-/// Where a call is counted: the upper half of its slot, and which slot that is. Nowhere, if there is no such slot.
+/// Where a call is counted: the upper half of its slot, and which slot that is.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     tag: u32,
+    /// Beyond the slots, there is none.
     place: u8,
 }
 
 impl Mark {
     pub(super) const NOWHERE: Self = Self { tag: 0, place: u8::MAX };
+    /// It will be counted, if it is not over at once.
+    pub(super) const LATER: Self = Self { tag: 1, place: u8::MAX };
+
+    const fn of(tag: u32, slot: usize) -> Self {
+        Self { tag, place: slot as u8 }
+    }
+
+    fn slot(self) -> usize {
+        usize::from(self.place)
+    }
 }
 
 impl Running {
@@ -61,31 +72,39 @@ impl Running {
         while found >> 32 == u64::from(tag) {
             match slot.compare_exchange_weak(found, found + 1, Ordering::AcqRel, Ordering::Relaxed)
             {
-                Ok(_) => return Some(Mark { tag, place: place as u8 }),
+                Ok(_) => return Some(Mark::of(tag, place)),
                 Err(other) => found = other,
             }
         }
         None
     }
 
-    /// Counts a call that ends. Under the lock of `overdue`.
-    pub(super) fn end(&self, mark: Mark, overdue: &mut u32) {
-        let Mark { tag, place } = mark;
-        let Some(slot) = self.slots.get(usize::from(place)) else { return };
+    /// Counts a call that ends, if it is none of those that may be overdue.
+    #[inline]
+    pub(super) fn end_in_time(&self, mark: Mark) -> bool {
+        let Some(slot) = self.slots.get(mark.slot()) else { return true };
         let mut found = slot.load(Ordering::Relaxed);
-        while found >> 32 == u64::from(tag) {
+        while found >> 32 == u64::from(mark.tag) {
             match slot.compare_exchange_weak(
                 found,
                 found.saturating_sub(1),
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return,
+                Ok(_) => return true,
                 Err(other) => found = other,
             }
         }
+        false
+    }
+
+    /// Counts a call that ends. Under the lock of `overdue`.
+    pub(super) fn end(&self, mark: Mark, overdue: &mut u32) {
+        if self.end_in_time(mark) {
+            return;
+        }
         // Its slice is over. Of another ring, it was forgotten.
-        if u64::from(tag >> 20) == self.timing.load(Ordering::Relaxed) >> 52 {
+        if u64::from(mark.tag >> 20) == self.timing.load(Ordering::Relaxed) >> 52 {
             *overdue = overdue.saturating_sub(1);
         }
     }

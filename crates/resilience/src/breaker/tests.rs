@@ -1,5 +1,7 @@
 //! Tests: what a circuit promises.
 
+mod spotless;
+
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -196,7 +198,7 @@ fn trials_that_are_not_decided_in_time_open_the_circuit_again() {
 fn what_somebody_says_holds_until_it_is_reset() {
     let breaker = breaker(simple());
     breaker.force_open(at(0));
-    assert_eq!(breaker.admit(at(10_000)), Err(Rejected { until: None }));
+    assert_eq!(breaker.admit(at(10_000)), Err(Rejected { until: None, retry_after: None }));
     breaker.metrics_only(at(0));
     fail(&breaker, 9);
     assert_eq!(breaker.state(), State::MetricsOnly);

@@ -81,6 +81,12 @@ impl Outcomes {
         }
     }
 
+    /// Whether another call that went well would leave it as it is: it is full of such calls.
+    pub(super) fn is_spotless(&self) -> bool {
+        let Counts { total, failed, slow } = self.sum;
+        matches!(self.kept, Kept::Calls { size, .. } if total == size) && failed == 0 && slow == 0
+    }
+
     /// What the window holds.
     pub(super) fn counts(&mut self, now: Moment) -> Counts {
         self.advance(now);

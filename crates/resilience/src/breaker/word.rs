@@ -32,13 +32,16 @@ impl State {
     }
 }
 
-/// Whether calls are timed in the highest 8 bits, state in 8, generation in 32, permits in 16.
+/// In the highest 8 bits whether calls are timed, and whether the window is spotless; state in 8, generation in 32, permits in 16.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word(u64);
 
 impl Word {
+    const TIMED: u64 = 1 << 56;
+    const SPOTLESS: u64 = 1 << 57;
+
     pub(super) const fn closed(is_timed: bool) -> Self {
-        Self((is_timed as u64) << 56)
+        Self(0).timed(is_timed)
     }
 
     pub(super) const fn of(bits: u64) -> Self {
@@ -67,7 +70,12 @@ impl Word {
 
     /// Whether the policy asks when calls begin and end.
     pub(super) const fn is_timed(self) -> bool {
-        self.0 >> 56 != 0
+        self.0 & Self::TIMED != 0
+    }
+
+    /// Whether a call that goes well changes nothing but what was counted since the beginning.
+    pub(super) const fn is_spotless(self) -> bool {
+        self.0 & Self::SPOTLESS != 0
     }
 
     /// Counts the changes of state, so that calls of an earlier one can be told apart. After 4 billion it begins again.
@@ -85,13 +93,17 @@ impl Word {
     }
 
     pub(super) const fn timed(self, is_timed: bool) -> Self {
-        Self(self.0 << 8 >> 8 | (is_timed as u64) << 56)
+        Self(if is_timed { self.0 | Self::TIMED } else { self.0 & !Self::TIMED })
+    }
+
+    pub(super) const fn spotless(self, is_spotless: bool) -> Self {
+        Self(if is_spotless { self.0 | Self::SPOTLESS } else { self.0 & !Self::SPOTLESS })
     }
 
     /// The word after a change of state.
     pub(super) const fn next(self, state: State, permits: u16) -> Self {
         let generation = self.generation().wrapping_add(1) as u64;
-        let timed = self.0 >> 56 << 56;
+        let timed = self.0 & Self::TIMED;
         Self(timed | (state as u64) << 48 | generation << 16 | permits as u64)
     }
 }

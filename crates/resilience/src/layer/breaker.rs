@@ -8,9 +8,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::gate::{GateFuture, Leave, Never};
+use crate::Error;
 use crate::breaker::{Breaker, Errors, Judge, Permit};
 use crate::pipeline::{Stage, Stages};
-use crate::{Error, time};
+use crate::time::TokioClock;
 
 /// Makes a [`BreakerService`] of a service. All that are made of one layer share its circuit.
 ///
@@ -97,12 +98,12 @@ where
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        match Permit::ask(Arc::clone(&self.breaker), time::now as fn() -> _) {
+        match Permit::begin(Arc::clone(&self.breaker), TokioClock) {
             Ok(permit) => {
                 let judge = self.judge.clone();
                 GateFuture::calls(&mut self.inner, request, Judged { permit, judge })
             }
-            Err(rejected) => GateFuture::refused(rejected.into_error(time::now())),
+            Err(rejected) => GateFuture::refused(rejected.into_error()),
         }
     }
 }
@@ -112,11 +113,16 @@ pub type BreakerFuture<S, Request, J> = GateFuture<Never<Judged<J>>, S, Request>
 
 /// Leave to make a call, whose answer is judged.
 pub struct Judged<J> {
-    permit: Permit<Arc<Breaker>>,
+    permit: Permit<Arc<Breaker>, TokioClock>,
     judge: J,
 }
 
 impl<T, E, J: Judge<T, E>> Leave<T, E> for Judged<J> {
+    #[inline]
+    fn linger(&mut self) {
+        self.permit.linger();
+    }
+
     #[inline]
     fn end(&mut self, answer: &Result<T, Error<E>>) {
         self.permit.conclude(self.judge.judge(answer));
@@ -145,6 +151,7 @@ mod tests {
     use super::*;
     use crate::TimeLimit;
     use crate::breaker::{Outcome, Policy, State};
+    use crate::time;
 
     fn circuit() -> Arc<Breaker> {
         Arc::new(Breaker::try_new(Policy::consecutive(1)).unwrap())

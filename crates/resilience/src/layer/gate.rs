@@ -14,6 +14,9 @@ use crate::Error;
 
 /// Leave to make one call, which ends with its answer. Dropped, it gives itself back.
 pub trait Leave<T, E> {
+    /// The call is not over at once. Told each time it goes on.
+    fn linger(&mut self) {}
+
     /// The call is over.
     fn end(&mut self, answer: &Result<T, Error<E>>);
 }
@@ -119,7 +122,10 @@ where
         loop {
             let answer = match state.as_mut().project() {
                 Projected::Calls { call, leave } => {
-                    let answer = ready!(call.poll(context));
+                    let Poll::Ready(answer) = call.poll(context) else {
+                        leave.linger();
+                        return Poll::Pending;
+                    };
                     leave.end(&answer);
                     answer
                 }

@@ -127,3 +127,22 @@ fn calls_that_begin_and_end_while_a_slice_of_time_begins_are_none_too_many() {
         assert_eq!(breaker.snapshot(at(100)).overdue, 0);
     });
 }
+
+#[test]
+fn a_good_call_that_needs_no_lock_is_counted_once_beside_one_that_fails() {
+    loom::model(|| {
+        let breaker = breaker(Policy { window: Window::Calls(1), min_calls: 1, ..policy(1) });
+        let good = breaker.admit(at(0)).unwrap();
+        breaker.record(at(0), good, Outcome::Success);
+        let (one, other) = (breaker.admit(at(1)).unwrap(), breaker.admit(at(1)).unwrap());
+        both(
+            &breaker,
+            move |it| it.record(at(1), one, Outcome::Success),
+            move |it| it.record(at(1), other, Outcome::Failure),
+        );
+        let seen = breaker.snapshot(at(1));
+        assert_eq!((seen.succeeded_total, seen.failed_total), (2, 1));
+        // Whichever came last is in the window.
+        assert_eq!((seen.counts.total, seen.consecutive), (1, seen.counts.failed));
+    });
+}
