@@ -387,9 +387,9 @@ impl Breaker {
 
     /// Takes another policy, from the next call on. State, generation and the outcomes in the window stay: of the latest
     /// calls as many as the new window has room for, of buckets each at its time. A wait that has begun stays as long as it
-    /// was. A call that began when nobody asked how long calls take is not slow, however long it takes.
+    /// was; trials that have ended count by the new policy. A call that began when nobody asked how long calls take is not slow, however long it takes.
     pub fn reload(&self, now: Moment, policy: Policy) -> Result<(), PolicyError> {
-        self.lock().reload(&self.shared, now, policy)
+        self.change(|core, events| core.reload(&self.shared, now, policy, events))
     }
 
     /// The policy now.

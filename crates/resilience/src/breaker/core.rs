@@ -6,7 +6,7 @@ use evenkeel_units::chance::{GOLDEN, mix};
 use evenkeel_units::{Moment, nanos};
 
 use super::policy::{Policy, PolicyError};
-use super::running::Mark;
+use super::running::{Mark, Overdue};
 use super::shared::{Shared, limit_while_running};
 use super::view::{Event, Reason, Snapshot};
 use super::window::{Counts, Outcomes, reaches};
@@ -19,8 +19,7 @@ pub(super) struct Core {
     policy: Policy,
     seed: u64,
     window: Outcomes,
-    /// Calls of this generation that run for longer than is good.
-    overdue: u32,
+    overdue: Overdue,
     consecutive: u32,
     /// Trials under way, and how those that ended went.
     trials: Vec<Trial>,
@@ -66,7 +65,7 @@ impl Core {
             trials: Vec::with_capacity(policy.trials.permits as usize),
             policy,
             seed,
-            overdue: 0,
+            overdue: Overdue::default(),
             consecutive: 0,
             tried: Counts::default(),
             shows_trials: false,
@@ -114,7 +113,7 @@ impl Core {
     fn turn(&mut self, shared: &Shared, now: Moment, events: &mut Events) -> Option<Moment> {
         shared.running.turn(now, &mut self.overdue);
         self.look(shared);
-        if shared.word().state() != State::Closed || self.overdue == 0 {
+        if shared.word().state() != State::Closed || self.overdue.calls == 0 {
             return None;
         }
         let counts = self.window.counts(now);
@@ -240,7 +239,7 @@ impl Core {
     #[inline]
     fn look(&self, shared: &Shared) {
         let word = shared.word();
-        let is_spotless = word.counts() && self.overdue == 0 && self.window.is_spotless();
+        let is_spotless = word.counts() && self.overdue.calls == 0 && self.window.is_spotless();
         if is_spotless != word.is_spotless() {
             shared.set(word.spotless(is_spotless));
         }
@@ -275,7 +274,7 @@ impl Core {
         if self.policy.consecutive.is_some_and(|most| self.consecutive >= most) {
             return Some(Reason::Consecutive { failures: self.consecutive });
         }
-        self.reason_by_share(counts, self.overdue, self.policy.min_calls)
+        self.reason_by_share(counts, self.overdue.calls, self.policy.min_calls)
     }
 
     fn reason_to_open_again(&self, now: Moment) -> Option<Reason> {
@@ -372,6 +371,7 @@ impl Core {
         shared: &Shared,
         now: Moment,
         policy: Policy,
+        events: &mut Events,
     ) -> Result<(), PolicyError> {
         policy.check()?;
         if policy.window != self.policy.window {
@@ -387,6 +387,14 @@ impl Core {
         shared.follow(&policy);
         self.policy = policy;
         self.look(shared);
+        let word = shared.word();
+        if word.state() == State::HalfOpen {
+            // As many trials as there may be now, less those that were: or nobody would be left who decides.
+            let were = self.tried.total.saturating_add(self.trials.len() as u32);
+            let permits = self.policy.trials.permits.saturating_sub(were);
+            shared.set(word.with_permits(permits as u16));
+            self.decide(shared, now, events);
+        }
         Ok(())
     }
 
@@ -407,7 +415,7 @@ impl Core {
             reason: self.reason,
             generation: word.generation(),
             counts,
-            overdue: self.overdue,
+            overdue: self.overdue.calls,
             consecutive: self.consecutive,
             is_judged: counts.total >= min,
             permits: word.permits(),

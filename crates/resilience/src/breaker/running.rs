@@ -27,6 +27,15 @@ pub(super) struct Running {
     slots: [AtomicU64; SLOTS],
 }
 
+/// What is counted under a lock.
+#[derive(Debug, Default)]
+pub(super) struct Overdue {
+    /// Calls of this ring that run for longer than is good.
+    pub(super) calls: u32,
+    /// The first slice that was not turned to: whole, as slots tell slices apart only among 2^20 of them.
+    next: u64,
+}
+
 /// Where a call is counted: the upper half of its slot, and which slot that is.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
@@ -52,7 +61,8 @@ impl Mark {
 impl Running {
     pub(super) fn new(limit: Option<Duration>) -> Self {
         Self {
-            timing: AtomicU64::new(width(limit)),
+            // From the second ring on, so that no slot is of a slice before that was turned to.
+            timing: AtomicU64::new(1 << 52 | width(limit)),
             slots: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
@@ -99,45 +109,40 @@ impl Running {
     }
 
     /// Counts a call that ends. Under the lock of `overdue`.
-    pub(super) fn end(&self, mark: Mark, overdue: &mut u32) {
+    pub(super) fn end(&self, mark: Mark, overdue: &mut Overdue) {
         if self.end_in_time(mark) {
             return;
         }
         // Its slice is over. Of another ring, it was forgotten.
         if u64::from(mark.tag >> 20) == self.timing.load(Ordering::Relaxed) >> 52 {
-            *overdue = overdue.saturating_sub(1);
+            overdue.calls = overdue.calls.saturating_sub(1);
         }
     }
 
     /// Makes every slot whose slice is out of the ring one of the present: what is left in it is overdue. Under the lock of
-    /// `overdue`. A `now` that lags behind finds slots of slices to come, and leaves them.
-    pub(super) fn turn(&self, now: Moment, overdue: &mut u32) {
+    /// `overdue`. A `now` that lags behind finds the slots of slices to come, and leaves them.
+    pub(super) fn turn(&self, now: Moment, overdue: &mut Overdue) {
         let timing = self.timing.load(Ordering::Relaxed);
         let (ring, width) = (timing >> 52, timing & WIDTH);
         if width == 0 {
             return;
         }
         let present = nanos(now.elapsed()) / width;
-        for back in 0..SLOTS as u64 {
-            let Some(slice) = present.checked_sub(back) else { break };
-            let slot = &self.slots[slice as usize % SLOTS];
-            let wanted = u64::from(tag(ring, slice)) << 32;
-            let found = slot.load(Ordering::Relaxed) >> 32;
-            let ahead = found >> 20 == ring && is_ahead(found & SLICE, slice & SLICE);
-            if found == wanted >> 32 || ahead {
-                continue;
-            }
-            let left = slot.swap(wanted, Ordering::AcqRel);
+        let first = (present + 1).saturating_sub(SLOTS as u64).max(overdue.next);
+        for slice in first..=present {
+            let begun = u64::from(tag(ring, slice)) << 32;
+            let left = self.slots[slice as usize % SLOTS].swap(begun, Ordering::AcqRel);
             if left >> 52 == ring {
-                *overdue = overdue.saturating_add(left as u32);
+                overdue.calls = overdue.calls.saturating_add(left as u32);
             }
         }
+        overdue.next = overdue.next.max(present + 1);
     }
 
     /// Forgets all that runs, and counts by this limit from now on. Under the lock of `overdue`.
-    pub(super) fn restart(&self, limit: Option<Duration>, overdue: &mut u32) {
+    pub(super) fn restart(&self, limit: Option<Duration>, overdue: &mut Overdue) {
         let ring = ((self.timing.load(Ordering::Relaxed) >> 52) + 1) & RING;
-        *overdue = 0;
+        *overdue = Overdue::default();
         self.timing.store(ring << 52 | width(limit), Ordering::Release);
     }
 }
@@ -151,10 +156,4 @@ fn width(limit: Option<Duration>) -> u64 {
 
 fn tag(ring: u64, slice: u64) -> u32 {
     (ring << 20 | slice & SLICE) as u32
-}
-
-/// Whether a slice is later than another, where both begin again after 2^20.
-fn is_ahead(slice: u64, of: u64) -> bool {
-    let distance = slice.wrapping_sub(of) & SLICE;
-    distance != 0 && distance < SLICE / 2
 }

@@ -174,6 +174,23 @@ fn calls_that_hang_open_the_circuit_though_none_of_them_ends() {
 }
 
 #[test]
+fn calls_that_hang_are_noticed_whatever_the_clock_says_and_however_long_nobody_called() {
+    let policy = Policy { consecutive: None, ..slow_policy() };
+    // Slices are half a second here, and the numbers of 2^20 of them begin again after six days.
+    for day in [0, 1, 2, 4, 5, 7, 10, 1_000] {
+        let fresh = breaker(policy.clone());
+        let rested = breaker(policy.clone());
+        rested.release(rested.admit(at(0)).unwrap());
+        for breaker in [fresh, rested] {
+            let now = day * 86_400;
+            let _hanging: Vec<_> = (0..4).map(|_| breaker.admit(at(now)).unwrap()).collect();
+            assert_eq!(breaker.snapshot(at(now)).overdue, 0, "day {day}");
+            assert!(breaker.admit(at(now + 3)).is_err(), "day {day}");
+        }
+    }
+}
+
+#[test]
 fn a_trial_that_hangs_opens_the_circuit_again() {
     let breaker = opened(slow_policy());
     let _hanging = breaker.admit(at(12)).unwrap();
@@ -221,6 +238,38 @@ fn another_policy_finds_the_calls_that_were_there_before() {
     assert_eq!(breaker.snapshot(at(10)).counts.failed, 10);
     fail(&breaker, 1);
     assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
+fn more_trials_in_another_policy_may_come_and_fewer_are_enough() {
+    let succeed = |breaker: &Breaker| {
+        let trial = breaker.admit(at(12)).unwrap();
+        breaker.record(at(12), trial, Outcome::Success);
+    };
+    let breaker = opened(simple().trials(trials(2)));
+    succeed(&breaker);
+    let under_way = breaker.admit(at(12)).unwrap();
+    breaker.reload(at(12), simple().trials(trials(3))).unwrap();
+    breaker.record(at(12), under_way, Outcome::Success);
+    assert_eq!(breaker.state(), State::HalfOpen);
+    succeed(&breaker);
+    assert_eq!(breaker.state(), State::Closed);
+
+    let breaker = opened(simple().trials(trials(3)));
+    succeed(&breaker);
+    succeed(&breaker);
+    breaker.reload(at(12), simple().trials(trials(2))).unwrap();
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn what_hangs_counts_among_the_calls_that_are_needed() {
+    let breaker = breaker(Policy { consecutive: None, ..slow_policy() });
+    let _hanging: Vec<_> = (0..3).map(|_| breaker.admit(at(0)).unwrap()).collect();
+    assert_eq!(
+        breaker.explain(at(3)).to_string(),
+        "closed; it cannot open by a share: 0 calls are in the window, 3 run for more than 2s, and 1 more are needed"
+    );
 }
 
 #[test]

@@ -83,7 +83,8 @@ pub struct Event {
     pub generation: u32,
 }
 
-/// Who is told of changes of state: on the thread of the call that caused them, after the fact, without a lock.
+/// Who is told of changes of state: on the thread of the call that caused them, after the fact, without a lock. Where two threads
+/// change it one after the other, the later may be told first: [`Event::generation`] says their order.
 pub type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// All numbers of a circuit, at one moment.
@@ -200,18 +201,21 @@ impl Explanation {
         if policy.failures.is_none() && policy.slow.is_none() {
             return Ok(());
         }
-        if !snapshot.is_judged {
-            let missing = policy.min_calls.saturating_sub(total);
-            write!(
-                to,
-                "; it cannot open by a share: {total} calls are in the window, and {missing} more are needed"
-            )?;
+        // What hangs counts where slowness does.
+        let running = policy.slow.map(|limit| (limit, snapshot.overdue)).filter(|it| it.1 > 0);
+        let all = total.saturating_add(running.map_or(0, |it| it.1));
+        if all < policy.min_calls {
+            write!(to, "; it cannot open by a share: {total} calls are in the window, ")?;
+            if let Some((limit, overdue)) = running {
+                write!(to, "{overdue} run for more than {}, ", short(limit.after))?;
+            }
+            write!(to, "and {} more are needed", policy.min_calls - all)?;
             return match policy.window {
                 Window::Time { buckets, width } => write!(to, " within {}", short(width * buckets)),
                 Window::Calls(_) => Ok(()),
             };
         }
-        if let Some(share) = policy.failures {
+        if let Some(share) = policy.failures.filter(|_| snapshot.is_judged) {
             write!(to, "; {failed} of {total} calls failed, it opens at {share}")?;
         }
         if let Some(limit) = policy.slow {

@@ -51,7 +51,7 @@ pub(super) struct Outcomes {
 enum Kept {
     /// Two bits a call, failed and slow, 32 calls a word. `next` is where the next call goes.
     Calls { size: u32, next: u32, bits: Box<[u64]> },
-    /// A ring of buckets; that of stretch `s` is at `s % len`. `head` is the latest stretch, and stands at `place`.
+    /// A ring of buckets. `head` is the latest stretch, and stands at `place`; the one before it at the place before.
     Time { width: u64, head: u64, place: usize, buckets: Box<[Counts]> },
 }
 
