@@ -59,7 +59,7 @@ mod probe;
 mod window;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, TryLockError};
 use std::time::Duration;
 
 use evenkeel_units::{Moment, nanos};
@@ -294,8 +294,12 @@ impl Adaptive {
     /// Looks at what a window says.
     #[cold]
     fn look(&self, now: Moment) {
-        // One does it, and the others go on.
-        let Ok(mut state) = self.state.try_lock() else { return };
+        // One does it, and the others go on. Who panicked there before left whole numbers: see `lock`.
+        let mut state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(state)) => state.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
         if !self.is_over(now) {
             return;
         }

@@ -1,6 +1,9 @@
 //! Tests of the machine that finds a limit; what comes of it in the long run is simulated in `tests/it`.
 
+use std::task::Wake;
+
 use super::*;
+use crate::bulkhead::Waiter;
 
 fn at(millis: u64) -> Moment {
     Moment::at(Duration::from_millis(millis))
@@ -80,6 +83,39 @@ fn a_probe_halves_the_limit_until_calls_are_no_faster_and_measures_what_is_usual
     let of_probes =
         heard.lock().unwrap().iter().filter(|it| !matches!(it, Event::Limit { .. })).count();
     assert_eq!(of_probes, 3);
+}
+
+/// Panics when it is woken, as no waker should.
+struct Broken;
+
+impl Wake for Broken {
+    fn wake(self: Arc<Self>) {
+        panic!("in a waker");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_does_not_stop_the_limit() {
+    let policy = Policy { queue: 1, wait: millis(60_000), ..Policy::default() };
+    let adaptive = adaptive(policy);
+    let mut now = round(&adaptive, at(1000), millis(100));
+    let permits: Vec<_> = std::iter::from_fn(|| adaptive.bulkhead().try_enter().ok()).collect();
+    let mut waiter = Waiter::new(adaptive.bulkhead().as_ref());
+    assert!(waiter.poll(now, &Arc::new(Broken).into()).is_pending());
+    let raised = || {
+        for _ in 0..100 {
+            let started = adaptive.begin(now);
+            adaptive.end(now + millis(100), started, Signal::Latency);
+            now = now + millis(100);
+        }
+    };
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(raised)).is_err());
+    drop((permits, waiter));
+    let before = limit(&adaptive);
+    for _ in 0..20 {
+        now = round(&adaptive, now, millis(100));
+    }
+    assert!(limit(&adaptive) > before, "{before}");
 }
 
 #[test]

@@ -94,6 +94,22 @@ fn one_that_waits_too_long_is_rejected_at_its_deadline_and_not_before() {
 }
 
 #[test]
+fn a_listener_that_panics_costs_nobody_a_place_and_gives_none_away() {
+    let bulkhead = bulkhead(1, 1).listener(Arc::new(|_| panic!("in the listener")));
+    let permit = bulkhead.try_enter().unwrap();
+    let mut waiter = Waiter::new(&bulkhead);
+    assert!(waiter.poll(at(0), Waker::noop()).is_pending());
+    let late = std::panic::AssertUnwindSafe(move || waiter.poll(at(100), Waker::noop()).is_ready());
+    assert!(std::panic::catch_unwind(late).is_err());
+    assert_eq!((bulkhead.snapshot().in_flight, bulkhead.snapshot().waiting), (1, 0));
+    let mut next = Waiter::new(&bulkhead);
+    assert!(next.poll(at(100), Waker::noop()).is_pending());
+    drop(permit);
+    assert!(matches!(next.poll(at(100), Waker::noop()), Poll::Ready(Ok(_))));
+    assert_eq!(bulkhead.snapshot().in_flight, 0);
+}
+
+#[test]
 fn a_place_that_comes_with_the_deadline_is_taken() {
     let bulkhead = bulkhead(1, 1);
     let permit = bulkhead.try_enter().unwrap();

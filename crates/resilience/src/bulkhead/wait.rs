@@ -81,8 +81,10 @@ impl<H: Deref<Target = Bulkhead>> Waiter<H> {
             Some(Queued { number, .. }) => match leave(bulkhead, number) {
                 Left::Place => Poll::Ready(Ok(self.granted())),
                 Left::Queue(_) => {
+                    // It is out of the queue, also if who listens panics.
+                    self.queued = None;
                     let why = bulkhead.reject(Rejected::Waited);
-                    (self.bulkhead, self.queued) = (None, None);
+                    self.bulkhead = None;
                     Poll::Ready(Err(why))
                 }
             },
