@@ -247,11 +247,20 @@ impl Breaker {
             _ => {}
         }
         let at = clock.read();
-        let (now, until) = (clock.moment(at), self.shared.until());
-        match word.permits() == 0 && nanos(now.elapsed()) <= until {
-            true => Err(self.reject(now, Some(Moment::at(Duration::from_nanos(until))))),
-            false => Ok((self.admit_locked(now)?, Some(at))),
+        let now = clock.moment(at);
+        match self.shut_until(now) {
+            Some(until) => Err(self.reject(now, Some(until))),
+            None => Ok((self.admit_locked(now)?, Some(at))),
         }
+    }
+
+    /// Until when no call is let in for sure, where that is known without the lock.
+    fn shut_until(&self, now: Moment) -> Option<Moment> {
+        // Read before the word, as it is written before it: or the end of the first trial's lease would be taken for that of the
+        // wait, and a call be rejected that there is a place for.
+        let until = self.shared.until();
+        let is_shut = self.shared.word().is_shut() && nanos(now.elapsed()) <= until;
+        is_shut.then(|| Moment::at(Duration::from_nanos(until)))
     }
 
     #[cold]

@@ -17,3 +17,16 @@ mod failover;
 mod idempotency;
 #[path = "loom/stale_cache.rs"]
 mod stale_cache;
+
+/// Tries every interleaving in which a thread is interrupted three times at most.
+fn model(of: impl Fn() + Send + Sync + 'static) {
+    interrupted(3, of);
+}
+
+/// The same for so many times. Faults need few (M. Musuvathi and S. Qadeer, "Iterative Context Bounding for Systematic Testing of
+/// Multithreaded Programs", PLDI 2007), and each makes a model take some ten times as long.
+fn interrupted(times: usize, of: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(times);
+    builder.check(of);
+}

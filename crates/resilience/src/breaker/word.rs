@@ -68,6 +68,11 @@ impl Word {
         (self.0 >> 48) as u8 <= State::MetricsOnly as u8
     }
 
+    /// Whether no call goes through until some time has passed.
+    pub(super) fn is_shut(self) -> bool {
+        matches!(self.state(), State::Open | State::HalfOpen) && self.permits() == 0
+    }
+
     /// Whether the policy asks when calls begin and end.
     pub(super) const fn is_timed(self) -> bool {
         self.0 & Self::TIMED != 0

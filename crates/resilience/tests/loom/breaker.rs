@@ -10,6 +10,8 @@ use evenkeel_units::{Moment, Ratio};
 use loom::sync::Arc;
 use loom::thread;
 
+use crate::{interrupted, model};
+
 fn at(second: u64) -> Moment {
     Moment::at(Duration::from_secs(second))
 }
@@ -34,36 +36,38 @@ fn fail(breaker: &Breaker, times: u64) {
     }
 }
 
-/// Does two things on a thread each, and gives what came of them.
-fn both<A: 'static, B: 'static>(
+/// Does three things at the same time, and gives what came of them.
+fn at_once<A: 'static, B: 'static, C>(
     breaker: &Arc<Breaker>,
     one: impl FnOnce(&Breaker) -> A + 'static,
     other: impl FnOnce(&Breaker) -> B + 'static,
-) -> (A, B) {
+    third: impl FnOnce(&Breaker) -> C,
+) -> (A, B, C) {
     let its = Arc::clone(breaker);
     let one = thread::spawn(move || one(&its));
     let its = Arc::clone(breaker);
     let other = thread::spawn(move || other(&its));
-    (one.join().unwrap(), other.join().unwrap())
+    let third = third(breaker);
+    (one.join().unwrap(), other.join().unwrap(), third)
 }
 
 #[test]
 fn threads_that_ask_when_the_wait_is_over_get_as_many_trials_as_there_are() {
-    loom::model(|| {
-        let breaker = breaker(policy(1));
+    interrupted(2, || {
+        let breaker = breaker(policy(2));
         fail(&breaker, 2);
         let ask = |it: &Breaker| it.admit(at(12)).ok();
-        let (one, other) = both(&breaker, ask, ask);
-        let third = breaker.admit(at(12)).ok();
+        let (one, other, third) = at_once(&breaker, ask, ask, ask);
         let admitted: Vec<Ticket> = [one, other, third].into_iter().flatten().collect();
-        assert_eq!(admitted.len(), 1);
-        assert_eq!(breaker.snapshot(at(12)).generation, 2);
+        assert_eq!(admitted.len(), 2);
+        let seen = breaker.snapshot(at(12));
+        assert_eq!((seen.generation, seen.permits, seen.trials), (2, 0, 2));
     });
 }
 
 #[test]
 fn threads_that_record_across_the_threshold_open_it_once() {
-    loom::model(|| {
+    model(|| {
         let told = std::sync::Arc::new(AtomicUsize::new(0));
         let to = std::sync::Arc::clone(&told);
         let policy = Policy { failures: Some(Ratio::ONE), min_calls: 2, ..policy(1) };
@@ -77,52 +81,80 @@ fn threads_that_record_across_the_threshold_open_it_once() {
                 it.record(at(1), ticket, Outcome::Failure);
             }
         };
-        both(&breaker, fails, fails);
+        at_once(&breaker, fails, fails, fails);
         let seen = breaker.snapshot(at(1));
         assert_eq!((seen.state, seen.generation, seen.counts.total), (State::Open, 1, 2));
         assert_eq!(told.load(Ordering::Relaxed), 1);
-        assert_eq!(seen.late_total + seen.rejected_total, 1);
+        assert_eq!(seen.late_total + seen.rejected_total, 2);
     });
 }
 
 #[test]
-fn a_trial_that_is_given_back_when_its_lease_ends_frees_one_place_and_not_two() {
-    loom::model(|| {
+fn a_trial_that_is_dropped_when_its_lease_ends_frees_one_place_and_not_two() {
+    model(|| {
         let breaker = breaker(policy(1));
         fail(&breaker, 2);
         let late = breaker.admit(at(12)).unwrap();
-        let (next, ()) = both(&breaker, |it| it.admit(at(18)).ok(), move |it| it.release(late));
-        let another = breaker.admit(at(18)).ok();
-        assert!(next.is_some() && another.is_none());
-        assert_eq!(breaker.snapshot(at(18)).trials, 1);
+        let ask = |it: &Breaker| it.admit(at(18)).ok();
+        let drops = move |it: &Breaker| it.abandon(at(18), late);
+        let (one, other, ()) = at_once(&breaker, ask, ask, drops);
+        assert_eq!(one.iter().chain(&other).count(), 1);
+        let seen = breaker.snapshot(at(18));
+        assert_eq!((seen.permits, seen.trials), (0, 1));
     });
 }
 
 #[test]
-fn a_call_that_ends_while_the_policy_changes_is_counted_once() {
-    loom::model(|| {
+fn calls_that_end_while_the_policy_changes_are_counted_once() {
+    model(|| {
         let breaker = breaker(Policy { window: Window::Calls(20), ..Policy::default() });
         fail(&breaker, 1);
-        let ticket = breaker.admit(at(1)).unwrap();
+        let (one, two) = (breaker.admit(at(1)).unwrap(), breaker.admit(at(1)).unwrap());
         let other = Policy { window: Window::Calls(30), ..Policy::default() };
-        both(
+        at_once(
             &breaker,
-            move |it| it.record(at(1), ticket, Outcome::Failure),
+            move |it| it.record(at(1), one, Outcome::Failure),
+            move |it| it.record(at(1), two, Outcome::Success),
             move |it| it.reload(at(1), other).unwrap(),
         );
-        assert_eq!(breaker.snapshot(at(1)).counts.failed, 2);
+        let counts = breaker.snapshot(at(1)).counts;
+        assert_eq!((counts.failed, counts.total), (2, 3));
+    });
+}
+
+#[test]
+fn trials_that_end_and_come_while_there_may_be_more_of_them_still_decide() {
+    model(|| {
+        let breaker = breaker(policy(1));
+        fail(&breaker, 2);
+        let trial = breaker.admit(at(12)).unwrap();
+        let (next, (), ()) = at_once(
+            &breaker,
+            |it| it.admit(at(12)).ok(),
+            |it| it.reload(at(12), policy(2)).unwrap(),
+            move |it| it.record(at(12), trial, Outcome::Success),
+        );
+        next.into_iter().for_each(|it| breaker.record(at(12), it, Outcome::Success));
+        while breaker.state() == State::HalfOpen {
+            let trial = breaker.admit(at(12)).unwrap();
+            breaker.record(at(12), trial, Outcome::Success);
+        }
+        assert_eq!(breaker.state(), State::Closed);
     });
 }
 
 #[test]
 fn calls_that_begin_and_end_while_a_slice_of_time_begins_are_none_too_many() {
-    loom::model(|| {
+    model(|| {
         let breaker = breaker(Policy::default());
         let first = breaker.admit(at(0)).unwrap();
-        both(
+        let comes_and_goes =
+            |it: &Breaker| it.admit(at(3)).map(|ticket| it.release(ticket)).unwrap();
+        at_once(
             &breaker,
             move |it| it.record(at(3), first, Outcome::Success),
-            |it| it.admit(at(3)).map(|ticket| it.release(ticket)).unwrap(),
+            comes_and_goes,
+            comes_and_goes,
         );
         assert_eq!(breaker.snapshot(at(100)).overdue, 0);
     });

@@ -9,6 +9,8 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
+use crate::model;
+
 /// Whether it was woken.
 struct Bell(AtomicBool);
 
@@ -31,12 +33,6 @@ fn now() -> Moment {
     Moment::START
 }
 
-fn model(run: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(run);
-}
-
 #[test]
 fn who_waits_behind_one_that_gives_up_is_woken() {
     model(|| {
@@ -48,8 +44,13 @@ fn who_waits_behind_one_that_gives_up_is_woken() {
         assert!(first.poll(now(), Waker::noop()).is_pending());
         assert!(second.poll(now(), &bell.clone().into()).is_pending());
         let cancel = thread::spawn(move || drop(first));
+        let overtakes = {
+            let bulkhead = Arc::clone(&bulkhead);
+            thread::spawn(move || bulkhead.try_enter().is_ok())
+        };
         drop(permit);
         cancel.join().unwrap();
+        assert!(!overtakes.join().unwrap());
         assert!(bell.0.load(Ordering::Relaxed));
         assert!(matches!(second.poll(now(), Waker::noop()), Poll::Ready(Ok(_))));
         assert_eq!(bulkhead.snapshot().in_flight, 0);

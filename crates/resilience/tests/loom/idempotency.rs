@@ -8,16 +8,12 @@ use evenkeel_resilience::idempotency::{Begun, Follower, Lease, Outcome, Policy, 
 use evenkeel_units::Moment;
 use loom::thread;
 
+use crate::model;
+
 type Orders = Arc<Store<u8, u8, u32>>;
 
 fn now() -> Moment {
     Moment::at(Duration::from_secs(1))
-}
-
-fn model(of: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(of);
 }
 
 fn orders() -> Orders {

@@ -10,16 +10,12 @@ use evenkeel_resilience::stale_cache::{
 use evenkeel_units::Moment;
 use loom::thread;
 
+use crate::model;
+
 type Cache = Arc<StaleCache<u8, u32>>;
 
 fn now() -> Moment {
     Moment::at(Duration::from_secs(1))
-}
-
-fn model(of: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(of);
 }
 
 fn cache() -> Cache {
