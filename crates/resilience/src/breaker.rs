@@ -269,6 +269,17 @@ impl Breaker {
         answer.map_err(|until| self.reject(now, until))
     }
 
+    /// Whether it would reject a call that asked now; for who has something better to do then.
+    pub fn rejects(&self, now: Moment) -> bool {
+        self.state() == State::ForcedOpen || self.shut_until(now).is_some()
+    }
+
+    /// Rejects a call that was told that it would be.
+    #[cfg(feature = "tower")]
+    pub(crate) fn rejected(&self, now: Moment) -> Rejected {
+        self.reject(now, self.shut_until(now))
+    }
+
     fn reject(&self, now: Moment, until: Option<Moment>) -> Rejected {
         self.rejected.fetch_add(1, Ordering::Relaxed);
         Rejected { until, retry_after: until.map(|it| it - now).filter(|it| !it.is_zero()) }

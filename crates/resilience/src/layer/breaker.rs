@@ -61,19 +61,23 @@ impl<S, J: Clone> Layer<S> for BreakerLayer<J> {
     type Service = BreakerService<S, J>;
 
     fn layer(&self, inner: S) -> BreakerService<S, J> {
-        BreakerService { inner, breaker: Arc::clone(&self.breaker), judge: self.judge.clone() }
+        let (breaker, judge) = (Arc::clone(&self.breaker), self.judge.clone());
+        BreakerService { inner, breaker, judge, is_ready: true }
     }
 }
 
 /// A service behind a circuit.
 ///
 /// Whether the circuit lets a call through is known when it is made, and not before: to be ready is a matter of the service
-/// behind, and an answer that says "open" at once is worth more than a queue in front of it.
+/// behind. But while the circuit is open it is ready, whatever that says: an answer that says "open" at once is worth more than a
+/// queue in front of what hangs. An error of the service behind as it gets ready is passed on, and not counted.
 #[derive(Clone)]
 pub struct BreakerService<S, J = Errors> {
     inner: S,
     breaker: Arc<Breaker>,
     judge: J,
+    /// Whether the service behind is what was ready, and not the circuit alone.
+    is_ready: bool,
 }
 
 impl<S, J> fmt::Debug for BreakerService<S, J> {
@@ -93,12 +97,21 @@ where
 
     #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(context)
+        let ready = self.inner.poll_ready(context);
+        self.is_ready = ready.is_ready();
+        if !self.is_ready && self.breaker.rejects(time::now()) {
+            return Poll::Ready(Ok(()));
+        }
+        ready
     }
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        match Permit::begin(Arc::clone(&self.breaker), TokioClock) {
+        let asked = match self.is_ready {
+            true => Permit::begin(Arc::clone(&self.breaker), TokioClock),
+            false => Err(self.breaker.rejected(time::now())),
+        };
+        match asked {
             Ok(permit) => {
                 let judge = self.judge.clone();
                 GateFuture::calls(&mut self.inner, request, Judged { permit, judge })
@@ -151,7 +164,6 @@ mod tests {
     use super::*;
     use crate::TimeLimit;
     use crate::breaker::{Outcome, Policy, State};
-    use crate::time;
 
     fn circuit() -> Arc<Breaker> {
         Arc::new(Breaker::try_new(Policy::consecutive(1)).unwrap())
@@ -191,6 +203,43 @@ mod tests {
         let mut hangs = layer.layer(hangs);
         drop((0..5).map(|_| hangs.call(())).collect::<Vec<_>>());
         assert_eq!(breaker.snapshot(time::now()).permits, 5);
+    }
+
+    /// Is never ready.
+    #[derive(Clone)]
+    struct Stuck;
+
+    impl Service<()> for Stuck {
+        type Response = ();
+        type Error = Error<()>;
+        type Future = std::future::Pending<Result<(), Error<()>>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error<()>>> {
+            Poll::Pending
+        }
+
+        fn call(&mut self, (): ()) -> Self::Future {
+            unreachable!("it was never ready")
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_open_circuit_answers_for_a_service_that_is_not_ready_and_no_other_does() {
+        let breaker = circuit();
+        let mut service = BreakerLayer::new(Arc::clone(&breaker)).layer(Stuck);
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(service.poll_ready(&mut context).is_pending());
+        let ticket = breaker.admit(time::now()).unwrap();
+        breaker.record(time::now(), ticket, Outcome::Failure);
+        let answer = service.clone().oneshot(()).await;
+        assert!(matches!(answer, Err(Error::Open { retry_after: Some(_) })), "{answer:?}");
+
+        // Also when the wait is over between the one and the other.
+        assert!(service.poll_ready(&mut context).is_ready());
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert_eq!(service.call(()).await, Err(Error::Open { retry_after: None }));
+        assert_eq!(breaker.snapshot(time::now()).rejected_total, 2);
+        assert!(service.poll_ready(&mut context).is_pending());
     }
 
     #[tokio::test]
