@@ -1,12 +1,13 @@
 //! Registry: a circuit for each endpoint, as many as are in use, and not more than may be.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_units::Moment;
 
-use super::{Breaker, Policy, PolicyError, Snapshot, State};
+use super::{Breaker, Listener, Policy, PolicyError, Snapshot, State};
 use crate::sync::{Mutex, MutexGuard, locked};
 
 /// Circuits by endpoint, made when they are first asked for.
@@ -29,13 +30,15 @@ use crate::sync::{Mutex, MutexGuard, locked};
 /// assert!(circuits.get(now, &"10.0.0.8:8080").admit(now).is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Registry<K> {
     /// The most circuits.
     most: usize,
     idle: Duration,
     state: Mutex<Circuits<K>>,
+    listeners: Option<Box<ListenerOf<K>>>,
 }
+
+type ListenerOf<K> = dyn Fn(&K) -> Listener + Send + Sync;
 
 #[derive(Debug)]
 struct Circuits<K> {
@@ -68,7 +71,25 @@ impl<K: Ord + Clone> Registry<K> {
             uses: 0,
             forgotten: 0,
         });
-        Ok(Self { most: most.max(1), idle, state })
+        Ok(Self { most: most.max(1), idle, state, listeners: None })
+    }
+
+    /// The same where `of` makes who is told of the changes of state of an endpoint's circuit; it must not ask for a circuit.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use evenkeel_resilience::breaker::{Policy, Registry};
+    /// use evenkeel_resilience::observe::Events;
+    /// use evenkeel_units::Moment;
+    ///
+    /// let events = Events::new(|name, event| eprintln!("{name}: {event}"));
+    /// let circuits = Registry::try_new(Policy::default(), 1_000, Duration::from_secs(600))?
+    ///     .listeners(move |endpoint| events.of(format!("prices {endpoint}")));
+    /// circuits.get(Moment::START, &"10.0.0.7:8080").force_open(Moment::START);
+    /// # Ok::<(), evenkeel_resilience::breaker::PolicyError>(())
+    /// ```
+    pub fn listeners(self, of: impl Fn(&K) -> Listener + Send + Sync + 'static) -> Self {
+        Self { listeners: Some(Box::new(of)), ..self }
     }
 
     /// The circuit of an endpoint.
@@ -88,7 +109,11 @@ impl<K: Ord + Clone> Registry<K> {
         while state.by_key.len() >= self.most {
             state.make_room();
         }
-        let breaker = Arc::new(Breaker::unchecked(state.policy.clone(), super::chance()));
+        let breaker = Breaker::unchecked(state.policy.clone(), super::chance());
+        let breaker = Arc::new(match &self.listeners {
+            Some(of) => breaker.listener(of(key)),
+            None => breaker,
+        });
         let circuit = Circuit { breaker: Arc::clone(&breaker), used };
         state.by_key.insert(key.clone(), circuit);
         state.by_use.insert(used, key.clone());
@@ -134,6 +159,13 @@ impl<K: Ord + Clone> Registry<K> {
 
     fn lock(&self) -> MutexGuard<'_, Circuits<K>> {
         locked(&self.state)
+    }
+}
+
+impl<K> fmt::Debug for Registry<K> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let circuits = locked(&self.state).by_key.len();
+        to.debug_struct("Registry").field("circuits", &circuits).finish_non_exhaustive()
     }
 }
 
@@ -226,6 +258,19 @@ mod tests {
         open(&registry, at(0), 1);
         open(&registry, at(0), 2);
         assert!(registry.snapshots(at(0)).iter().all(|it| it.1.state == State::Closed));
+    }
+
+    #[test]
+    fn each_circuit_tells_its_own_listener() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let to = Arc::clone(&told);
+        let registry = registry(3).listeners(move |key| {
+            let (key, to) = (*key, Arc::clone(&to));
+            Arc::new(move |it| to.lock().unwrap().push((key, it.to)))
+        });
+        open(&registry, at(0), 7);
+        registry.get(at(0), &8);
+        assert_eq!(*told.lock().unwrap(), [(7, State::Open)]);
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::{AbortHandle, spawn_blocking};
 
-use super::{Bulkhead, Policy, PolicyError, Rejected, Snapshot};
+use super::{Bulkhead, Policy, PolicyError, Rejected};
 use crate::Error;
 
 /// A [`Bulkhead`] for work that blocks its thread: files, name resolution, hashing of passwords, a driver without async.
@@ -37,7 +37,17 @@ impl Pool {
     /// # Errors
     /// When its values do not go together.
     pub fn new(policy: Policy) -> Result<Self, PolicyError> {
-        Ok(Self { bulkhead: Arc::new(Bulkhead::new(policy)?) })
+        Ok(Self::over(Arc::new(Bulkhead::new(policy)?)))
+    }
+
+    /// With the places of a bulkhead: of one that has a listener, say, or that calls which do not block share.
+    pub const fn over(bulkhead: Arc<Bulkhead>) -> Self {
+        Self { bulkhead }
+    }
+
+    /// The places: what they do and have done, and the way to another policy.
+    pub const fn bulkhead(&self) -> &Arc<Bulkhead> {
+        &self.bulkhead
     }
 
     /// Runs the work on a thread as soon as there is a place. If it panics, so does this.
@@ -69,19 +79,6 @@ impl Pool {
                 Err(_) => Err(Error::Full),
             },
         }
-    }
-
-    /// Follows another policy from now on: see [`Bulkhead::reload`].
-    ///
-    /// # Errors
-    /// When its values do not go together; nothing has changed then.
-    pub fn reload(&self, policy: &Policy) -> Result<(), PolicyError> {
-        self.bulkhead.reload(policy)
-    }
-
-    /// What it is doing and has done.
-    pub fn snapshot(&self) -> Snapshot {
-        self.bulkhead.snapshot()
     }
 }
 

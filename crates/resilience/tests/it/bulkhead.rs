@@ -200,5 +200,5 @@ async fn a_panic_of_blocking_work_is_a_panic_of_its_caller_and_frees_the_place()
         })
     };
     assert!(caller.await.unwrap_err().is_panic());
-    assert_eq!(pool.snapshot().in_flight, 0);
+    assert_eq!(pool.bulkhead().snapshot().in_flight, 0);
 }

@@ -145,17 +145,6 @@ impl Machine for Bulkhead {
     }
 }
 
-#[cfg(feature = "tower")]
-impl Machine for bulkhead::Pool {
-    fn pattern(&self) -> &'static str {
-        BULKHEAD
-    }
-
-    fn measure(&self, _: Moment, to: &mut Measures) {
-        bulkhead(&self.snapshot(), to);
-    }
-}
-
 const USUAL: Metric = Metric::gauge(
     BULKHEAD,
     "usual_latency",
