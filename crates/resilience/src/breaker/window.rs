@@ -270,6 +270,22 @@ mod tests {
             let found = window.resized(of(other)).counts(at(end));
             prop_assert_eq!(found, in_time(&calls, end, width, buckets.min(other).into()));
         }
+
+        #[test]
+        fn another_width_keeps_each_bucket_at_its_time(
+            calls in calls(), buckets in 1u32..12, other in 1u32..12, width in 1u64..2_000, wide in 1u64..2_000,
+        ) {
+            let of = |buckets, millis| Window::Time { buckets, width: Duration::from_millis(millis) };
+            let mut window = Outcomes::new(of(buckets, width));
+            for it in &calls {
+                window.record(|| at(it.0), it.1, it.2);
+            }
+            let end = calls.last().map_or(0, |it| it.0);
+            let kept = calls.iter().filter(|it| it.0 / width + u64::from(buckets) > end / width);
+            let begun: Vec<_> = kept.map(|it| (it.0 / width * width, it.1, it.2)).collect();
+            let found = window.resized(of(other, wide)).counts(at(end));
+            prop_assert_eq!(found, in_time(&begun, end, wide, other.into()));
+        }
     }
 
     #[test]
