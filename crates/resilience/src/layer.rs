@@ -11,6 +11,7 @@
 //! fallback      FallbackService: what fails is asked for in a second way
 //! gate          GateFuture: what those that ask for leave have in common: wait for it, then call
 //! hedge         HedgeService: what takes long is asked for a second time
+//! keyed_limit   KeyedLimitService: so many calls a second of each tenant, token or address
 //! limit         LimitService: so many calls a second, evenly, with a burst
 //! retry         RetryService: what fails is tried again
 //! shed          ShedService: under overload, what matters less gives way first
@@ -31,6 +32,7 @@ mod failover;
 mod fallback;
 mod gate;
 mod hedge;
+mod keyed_limit;
 mod limit;
 mod retry;
 mod shed;
@@ -49,6 +51,7 @@ pub use failover::{FailoverFuture, FailoverService};
 pub use fallback::{Elsewhere, FallbackFuture, FallbackLayer, FallbackService, Second};
 pub use gate::{GateFuture, Leave, Never, Wait};
 pub use hedge::{HedgeFuture, HedgeLayer, HedgeService};
+pub use keyed_limit::{KeyedLimitFuture, KeyedLimitLayer, KeyedLimitService};
 pub use limit::{LimitFuture, LimitLayer, LimitService};
 pub use retry::{Cloned, Repeat, RetryFuture, RetryLayer, RetryService};
 pub use shed::{ShedFuture, ShedLayer, ShedService};

@@ -219,13 +219,50 @@ impl Cell {
     }
 }
 
+/// What calls cost now.
+#[derive(Debug)]
+struct Pace {
+    interval: AtomicU64,
+    ahead: AtomicU64,
+}
+
+impl Pace {
+    fn of(policy: &Policy) -> Self {
+        let Cell { interval, ahead } = Cell::of(policy);
+        Self { interval: AtomicU64::new(interval), ahead: AtomicU64::new(ahead) }
+    }
+
+    fn follow(&self, policy: &Policy) {
+        let Cell { interval, ahead } = Cell::of(policy);
+        self.interval.store(interval, Ordering::Relaxed);
+        self.ahead.store(ahead, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn cell(&self) -> Cell {
+        Cell {
+            interval: self.interval.load(Ordering::Relaxed),
+            ahead: self.ahead.load(Ordering::Relaxed),
+        }
+    }
+
+    fn policy(&self, wait: Duration) -> Policy {
+        let Cell { interval, ahead } = self.cell();
+        Policy {
+            limit: 1,
+            per: Duration::from_nanos(interval),
+            burst: (ahead / interval) as u32,
+            wait,
+        }
+    }
+}
+
 /// Limits calls in time. Share it by an `Arc`; see the [module](self).
 pub struct Limiter {
     /// When the next call is due, were calls to come as fast as allowed; in nanoseconds.
     due: AtomicU64,
     admitted: AtomicU64,
-    interval: AtomicU64,
-    ahead: AtomicU64,
+    pace: Pace,
     wait: AtomicU64,
     delayed: AtomicU64,
     given_back: AtomicU64,
@@ -246,12 +283,10 @@ impl Limiter {
     /// When its values do not go together.
     pub fn new(policy: Policy) -> Result<Self, PolicyError> {
         policy.check()?;
-        let Cell { interval, ahead } = Cell::of(&policy);
         Ok(Self {
             due: AtomicU64::new(0),
             admitted: AtomicU64::new(0),
-            interval: AtomicU64::new(interval),
-            ahead: AtomicU64::new(ahead),
+            pace: Pace::of(&policy),
             wait: AtomicU64::new(nanos(policy.wait)),
             delayed: AtomicU64::new(0),
             given_back: AtomicU64::new(0),
@@ -285,7 +320,7 @@ impl Limiter {
         let now = nanos(now.elapsed());
         match self.book(now, self.wait.load(Ordering::Relaxed)) {
             Ok(next) => {
-                let at = next.saturating_sub(self.ahead.load(Ordering::Relaxed)).max(now);
+                let at = next.saturating_sub(self.pace.ahead.load(Ordering::Relaxed)).max(now);
                 if at > now {
                     self.delayed.fetch_add(1, Ordering::Relaxed);
                 }
@@ -298,7 +333,7 @@ impl Limiter {
     /// Gives a turn back that was not used, as its call was cancelled. It can be used by others if nobody has booked a later one;
     /// else it is lost, since who waits was told its time already.
     pub fn give_back(&self, turn: Turn) {
-        let before = turn.next.saturating_sub(self.interval.load(Ordering::Relaxed));
+        let before = turn.next.saturating_sub(self.pace.interval.load(Ordering::Relaxed));
         let given =
             self.due.compare_exchange(turn.next, before, Ordering::Relaxed, Ordering::Relaxed);
         if given.is_ok() {
@@ -312,28 +347,21 @@ impl Limiter {
     /// When its values do not go together; nothing has changed then.
     pub fn reload(&self, policy: &Policy) -> Result<(), PolicyError> {
         policy.check()?;
-        let Cell { interval, ahead } = Cell::of(policy);
-        self.interval.store(interval, Ordering::Relaxed);
-        self.ahead.store(ahead, Ordering::Relaxed);
+        self.pace.follow(policy);
         self.wait.store(nanos(policy.wait), Ordering::Relaxed);
         Ok(())
     }
 
     /// The policy now, as one call each interval.
     pub fn policy(&self) -> Policy {
-        let Cell { interval, ahead } = self.cell();
-        Policy {
-            limit: 1,
-            per: Duration::from_nanos(interval),
-            burst: (ahead / interval) as u32,
-            wait: Duration::from_nanos(self.wait.load(Ordering::Relaxed)),
-        }
+        self.pace.policy(Duration::from_nanos(self.wait.load(Ordering::Relaxed)))
     }
 
     /// What it is doing and has done.
     pub fn snapshot(&self, now: Moment) -> Snapshot {
         Snapshot {
             available: self
+                .pace
                 .cell()
                 .available(self.due.load(Ordering::Relaxed), nanos(now.elapsed())),
             admitted: self.admitted.load(Ordering::Relaxed),
@@ -343,18 +371,10 @@ impl Limiter {
         }
     }
 
-    #[inline]
-    fn cell(&self) -> Cell {
-        Cell {
-            interval: self.interval.load(Ordering::Relaxed),
-            ahead: self.ahead.load(Ordering::Relaxed),
-        }
-    }
-
     /// Takes a turn that comes within `wait`; gives the due moment after it, or by how much it was too late.
     #[inline]
     fn book(&self, now: u64, wait: u64) -> Result<u64, u64> {
-        let cell = self.cell();
+        let cell = self.pace.cell();
         let mut due = self.due.load(Ordering::Relaxed);
         loop {
             // To wait is to ask as if it were later.

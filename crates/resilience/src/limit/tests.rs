@@ -116,6 +116,35 @@ fn a_flood_of_keys_stays_within_its_memory_and_is_counted() {
     assert!(seen.keys <= 128 && seen.keys + seen.evicted == 10_000, "{seen:?}");
 }
 
+#[test]
+fn a_listener_is_told_who_was_refused_and_who_was_forgotten() {
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let to = Arc::clone(&told);
+    let limiter = keyed::Limiter::<String>::new(policy(1, 1, 0), 1).unwrap();
+    let limiter = limiter.listener(Arc::new(move |it| to.lock().unwrap().push(it.clone())));
+    limiter.try_take(at(0), "alice").unwrap();
+    assert!(limiter.try_take(at(400), "alice").is_err());
+    // All are in one set, and the first is the closest to its burst.
+    (0..16).for_each(|n| limiter.try_take(at(500), &format!("{n}")).unwrap());
+    let (key, retry_after) = ("alice".to_owned(), Duration::from_millis(600));
+    assert_eq!(
+        *told.lock().unwrap(),
+        [keyed::Event::Limited { key: key.clone(), retry_after }, keyed::Event::Evicted { key }]
+    );
+    assert_eq!((limiter.snapshot().limited, limiter.snapshot().evicted), (1, 1));
+}
+
+#[test]
+fn a_new_policy_of_keys_holds_from_now_on_and_forgives_nothing() {
+    let limiter = keyed::Limiter::<u8>::new(policy(10, 1, 0), 1).unwrap();
+    limiter.try_take(at(0), &1).unwrap();
+    limiter.reload(&policy(100, 2, 0)).unwrap();
+    assert!(limiter.reload(&policy(0, 1, 0)).is_err());
+    assert!(limiter.try_take(at(50), &1).is_err());
+    assert!(limiter.try_take(at(90), &1).is_ok());
+    assert_eq!((limiter.policy().per, limiter.policy().burst), (Duration::from_millis(10), 2));
+}
+
 /// The calls that were let through, each with its moment.
 #[derive(Default)]
 struct Naive(Vec<u64>);

@@ -20,6 +20,8 @@ pub enum Event {
     Adaptive(adaptive::Event),
     /// A rate limit was exceeded.
     Limit(limit::Event),
+    /// The rate limit of a key was exceeded, or a key forgotten.
+    KeyedLimit(limit::keyed::Event<String>),
     /// A call gave way.
     Shed(shed::Event),
     /// A call is tried again, or not any more.
@@ -60,6 +62,17 @@ from!(
     Balance: balance
 );
 
+/// With the key as it is shown.
+impl<K: fmt::Display> From<limit::keyed::Event<K>> for Event {
+    fn from(event: limit::keyed::Event<K>) -> Self {
+        use limit::keyed::Event::{Evicted, Limited};
+        Self::KeyedLimit(match event {
+            Limited { key, retry_after } => Limited { key: key.to_string(), retry_after },
+            Evicted { key } => Evicted { key: key.to_string() },
+        })
+    }
+}
+
 impl Event {
     /// The pattern, as in the names of metrics.
     pub const fn pattern(&self) -> &'static str {
@@ -67,6 +80,7 @@ impl Event {
             Self::Breaker(_) => "circuit_breaker",
             Self::Bulkhead(_) | Self::Adaptive(_) => "bulkhead",
             Self::Limit(_) => "rate_limiter",
+            Self::KeyedLimit(_) => "keyed_rate_limiter",
             Self::Shed(_) => "load_shedder",
             Self::Retry(_) => "retry",
             Self::Deadline(_) => "time_limit",
@@ -105,6 +119,16 @@ impl fmt::Display for Event {
             Self::Limit(limit::Event::Limited { retry_after }) => {
                 write!(to, "too many calls: the next may come in {}", Human(*retry_after))
             }
+            // A key is what a stranger wrote: no control character of it reaches a terminal.
+            Self::KeyedLimit(event) => match event {
+                limit::keyed::Event::Limited { key, retry_after } => {
+                    let wait = Human(*retry_after);
+                    write!(to, "too many calls of {key:?}: the next may come in {wait}")
+                }
+                limit::keyed::Event::Evicted { key } => {
+                    write!(to, "{key:?} was forgotten while it was in use")
+                }
+            },
             Self::Shed(shed::Event::Shed { priority }) => {
                 write!(to, "a call of priority {} gave way", priority.name())
             }

@@ -73,6 +73,8 @@ async fn each_pattern_tells_what_happens_under_the_name_of_its_machine() {
     let fallback = Fallback::default().listener(events.of("f"));
     let limiter = Limiter::new(limit::Policy { burst: 1, ..limit::Policy::per_second(2) });
     let limiter = limiter.unwrap().listener(events.of("l"));
+    let policy = limit::Policy { burst: 1, ..limit::Policy::per_second(2) };
+    let keyed = limit::keyed::Limiter::<u8>::new(policy, 9).unwrap().listener(events.of("t"));
     let wait = Duration::from_millis(5);
     let bulkhead = Bulkhead::new(bulkhead::Policy { limit: 1, queue: 1, wait });
     let bulkhead = bulkhead.unwrap().listener(events.of("k"));
@@ -83,6 +85,8 @@ async fn each_pattern_tells_what_happens_under_the_name_of_its_machine() {
     let answer = fallback.call(async || attempts().await, async |_| Ok(()));
     assert_eq!(answer.await, Ok(()));
     assert!(limiter.try_take(time::now()).is_ok() && limiter.try_take(time::now()).is_err());
+    let of_seven = || keyed.call(&7, || async { Ok::<_, Error<()>>(()) });
+    assert!(of_seven().await.is_ok() && of_seven().await.is_err());
     let held = bulkhead.enter().await.unwrap();
     assert!(bulkhead.enter().await.is_err());
     drop(held);
@@ -95,6 +99,7 @@ async fn each_pattern_tells_what_happens_under_the_name_of_its_machine() {
             "retry r: gave up after 2 attempts: it would fail again",
             "fallback f: the second way answered",
             "rate_limiter l: too many calls: the next may come in 500ms",
+            "keyed_rate_limiter t: too many calls of \"7\": the next may come in 500ms",
             "bulkhead k: waited in vain for a place among the calls under way",
         ]
     );
