@@ -172,6 +172,17 @@ impl Here<'_> {
                 let remedy = format!("take at least {time} for `trials.lease`");
                 self.tell(Severity::Warning, Some(other), problem, remedy);
             }
+        } else if let Some((other, total)) = self.outside(TimeLimit::Total)
+            && policy.slow.is_none_or(|it| it.after >= total)
+        {
+            let time = Human(total);
+            let problem = format!(
+                "a call that hangs is dropped at the total of {time}, before it is slow, and counts as nothing: the breaker does not open"
+            );
+            let remedy = format!(
+                "put an attempt time limit innermost, or take less than {time} for `slow.after`"
+            );
+            self.tell(Severity::Error, Some(other), problem, remedy);
         }
         let rates = self.stages[..self.at].iter().enumerate().filter_map(|(at, it)| match it {
             Stage::Limit(policy) => Some((at, f64::from(policy.limit) / policy.per.as_secs_f64())),

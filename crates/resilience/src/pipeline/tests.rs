@@ -157,6 +157,20 @@ fn durations_that_never_come_are_told() {
 }
 
 #[test]
+fn a_breaker_that_sees_no_call_that_hangs_is_told() {
+    let stack = |total, policy| {
+        lint(&[Stage::Timeout { limit: TimeLimit::Total, time: ms(total) }, Stage::Breaker(policy)])
+    };
+    assert_eq!(stack(2_001, breaker::Policy::default()), []);
+    for found in
+        [stack(2_000, breaker::Policy::default()), stack(30_000, breaker::Policy::consecutive(3))]
+    {
+        assert_eq!((found.len(), found[0].severity), (1, Severity::Error));
+        assert!(found[0].problem.contains("the breaker does not open"), "{found:?}");
+    }
+}
+
+#[test]
 fn a_trial_that_outlasts_its_lease_is_told() {
     let trials = breaker::Trials { lease: ms(8_000), ..breaker::Trials::default() };
     let mut stages = recommended();
