@@ -46,8 +46,8 @@
 //! **How it works.** Free places and the number of those who wait share one atomic word. While nobody waits, to enter and to
 //! leave are one compare-and-swap each and nothing is allocated. Once somebody waits, a place that becomes free is handed
 //! to the first in the queue under a lock, so that nobody who comes later overtakes; a [`Waiter`] that is dropped leaves the
-//! queue, and hands its place on if it had been given one meanwhile, so that no wake-up is lost. All interleavings of
-//! this are tried by the models in `tests/loom`.
+//! queue, and hands its place on if it had been given one meanwhile, so that no wake-up is lost. The models in
+//! `tests/loom` try how threads may interleave here.
 //!
 //! The pattern is the bulkhead of M. Nygard, *Release It!*, 2nd ed. 2018, ch. 5.
 

@@ -135,23 +135,25 @@ impl Core {
         if let Some(reason) = reason {
             return Err(Some(self.open(shared, now, reason, events)));
         }
-        let before = self.trials.len();
         self.trials.retain(|it| now <= it.until);
-        let mut word = shared.word();
-        let given_back = (before - self.trials.len()) as u16;
-        word = word.with_permits(word.permits() + given_back);
-        if word.permits() == 0 {
+        if self.permits() == 0 {
             let until = self.next_look(now);
             shared.set_until(nanos(until.elapsed()));
             return Err(Some(until));
         }
-        word = word.with_permits(word.permits() - 1);
         self.trial = self.trial.wrapping_add(1);
         let until = now + self.policy.trials.lease;
         self.trials.push(Trial { number: self.trial, started: now, until });
         shared.set_until(nanos(self.next_look(now).elapsed()));
+        let word = shared.word().with_permits(self.permits());
         shared.set(word);
         Ok(Pass { trial: self.trial, ..Pass::of(word.generation()) })
+    }
+
+    /// How many trials may still come.
+    fn permits(&self) -> u16 {
+        let came = self.tried.total.saturating_add(self.trials.len() as u32);
+        self.policy.trials.permits.saturating_sub(came) as u16
     }
 
     /// When the next thing happens to the trials by the mere passing of time.
@@ -260,7 +262,7 @@ impl Core {
             && word.state() == State::HalfOpen
             && self.take_trial(pass.trial)
         {
-            shared.set(word.with_permits(word.permits() + 1));
+            shared.set(word.with_permits(self.permits()));
         }
     }
 
@@ -389,10 +391,8 @@ impl Core {
         self.look(shared);
         let word = shared.word();
         if word.state() == State::HalfOpen {
-            // As many trials as there may be now, less those that were: or nobody would be left who decides.
-            let were = self.tried.total.saturating_add(self.trials.len() as u32);
-            let permits = self.policy.trials.permits.saturating_sub(were);
-            shared.set(word.with_permits(permits as u16));
+            // Or nobody would be left who decides, where more are needed now.
+            shared.set(word.with_permits(self.permits()));
             self.decide(shared, now, events);
         }
         Ok(())

@@ -91,7 +91,8 @@ pub struct Trials {
     /// count, all must succeed.
     pub permits: u32,
     /// A trial that has not ended after this gives its place to another, so that lost calls cannot hold all of them for
-    /// ever. 10 s by default.
+    /// ever; what it answers later is not counted. 10 s by default; longer than a good call takes, and not less than
+    /// [`Slow::after`].
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub lease: Duration,
     /// What is not decided after this is decided against: the circuit opens again. A minute by default; `None` for never.
@@ -235,6 +236,10 @@ impl Policy {
         }
         if self.trials.lease.is_zero() {
             return wrong("trials.lease", "no trial could end in time", "take a call's time limit");
+        }
+        if let Some(slow) = self.slow.filter(|it| self.trials.lease < it.after) {
+            let problem = format!("is over before a trial is slow, at {:?}", slow.after);
+            return wrong("trials.lease", &problem, "take `slow.after` at least");
         }
         if self.trials.max_wait.is_some_and(|it| it.is_zero()) {
             let remedy = "take a few times a call's time limit, or leave it out";

@@ -7,9 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 use evenkeel_units::Ratio;
-use proptest::prelude::*;
 
 use super::*;
+
+mod properties;
 
 fn at(second: u64) -> Moment {
     Moment::at(Duration::from_secs(second))
@@ -283,6 +284,12 @@ fn a_wrong_policy_is_refused_and_changes_nothing() {
     );
     fail(&breaker, 2);
     assert_eq!(breaker.state(), State::Open);
+    let after = Duration::from_secs(30);
+    let wrong = Policy { slow: Some(Slow { after, ..Slow::default() }), ..Policy::default() };
+    assert_eq!(
+        wrong.check().unwrap_err().to_string(),
+        "trials.lease: is over before a trial is slow, at 30s; take `slow.after` at least"
+    );
 }
 
 #[test]
@@ -392,104 +399,4 @@ fn a_call_that_began_when_nobody_asked_how_long_calls_take_is_not_slow() {
 fn a_breaker_with_a_window_of_100_calls_takes_less_than_a_kibibyte() {
     let trials = Policy::default().trials.permits as usize * 48;
     assert!(size_of::<Breaker>() + 100usize.div_ceil(32) * 8 + trials <= 1_024);
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Wait(u64),
-    Admit,
-    Report { which: usize, ok: bool },
-    Release { which: usize },
-    Abandon { which: usize },
-    Lose { which: usize },
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        (0u64..8).prop_map(Step::Wait),
-        Just(Step::Admit),
-        Just(Step::Admit),
-        (0usize..8, any::<bool>()).prop_map(|(which, ok)| Step::Report { which, ok }),
-        (0usize..8).prop_map(|which| Step::Release { which }),
-        (0usize..8).prop_map(|which| Step::Abandon { which }),
-        (0usize..8).prop_map(|which| Step::Lose { which }),
-    ];
-    prop::collection::vec(step, 1..120)
-}
-
-proptest! {
-    #[test]
-    fn it_never_rejects_longer_than_a_wait_or_a_lease_whatever_was_lost(
-        steps in steps(), permits in 1u32..4, shares: bool,
-    ) {
-        let (wait, lease) = (Duration::from_secs(10), Duration::from_secs(5));
-        let policy = if shares { Policy { min_calls: 3, ..Policy::default() } } else { simple() };
-        let trials = Trials { permits, lease, max_wait: None };
-        let breaker = breaker(policy.wait(Wait::fixed(wait)).trials(trials));
-        let mut now = Moment::START;
-        let mut tickets = Vec::new();
-        for step in steps {
-            match step {
-                Step::Wait(seconds) => now = now + Duration::from_secs(seconds),
-                Step::Admit => match breaker.admit(now) {
-                    Ok(ticket) => tickets.push(ticket),
-                    Err(rejected) => {
-                        let until = rejected.until.unwrap();
-                        prop_assert!(until >= now && until - now <= wait.max(lease));
-                    }
-                },
-                Step::Report { which, ok } if which < tickets.len() => {
-                    breaker.record(now, tickets.swap_remove(which), Outcome::from_ok(ok));
-                }
-                Step::Release { which } if which < tickets.len() => {
-                    breaker.release(tickets.swap_remove(which));
-                }
-                Step::Abandon { which } if which < tickets.len() => {
-                    breaker.abandon(now, tickets.swap_remove(which));
-                }
-                Step::Lose { which } if which < tickets.len() => {
-                    drop(tickets.swap_remove(which));
-                }
-                _ => {}
-            }
-            let seen = breaker.snapshot(now);
-            prop_assert!(seen.trials + u32::from(seen.permits) + seen.counts.total <= permits
-                || seen.state != State::HalfOpen);
-        }
-        // Whatever was lost on the way: calls are admitted again, at the latest when they hang no more.
-        now = now + wait + lease + Duration::from_nanos(1);
-        prop_assert!(breaker.admit(now).is_ok() || breaker.admit(now + wait + Duration::from_nanos(1)).is_ok());
-    }
-
-    #[test]
-    fn half_open_admits_as_many_trials_as_it_has_permits(permits in 1u32..6, calls in 1usize..20) {
-        let breaker = opened(simple().trials(trials(permits)));
-        let admitted: Vec<_> = (0..calls).filter_map(|_| breaker.admit(at(12)).ok()).collect();
-        prop_assert_eq!(admitted.len(), calls.min(permits as usize));
-    }
-
-    /// Calls begin and end at random; what is overdue is what a list of them says, but for a quarter of the limit.
-    #[test]
-    fn overdue_calls_are_those_that_run_too_long(
-        steps in prop::collection::vec((0u64..900, any::<bool>(), 0usize..8), 1..200),
-    ) {
-        let policy = Policy { consecutive: Some(u32::MAX), failures: None, ..slow_policy() };
-        let policy = Policy { min_calls: 100, ..policy };
-        let breaker = breaker(policy);
-        let mut now = Moment::START;
-        let mut running: Vec<Ticket> = Vec::new();
-        for (millis, begins, which) in steps {
-            now = now + Duration::from_millis(millis);
-            if begins && running.len() < 40 {
-                running.push(breaker.admit(now).unwrap());
-            } else if which < running.len() {
-                breaker.release(running.swap_remove(which));
-            }
-            let older = |than: u64| {
-                running.iter().filter(|it| it.took(now) > Duration::from_millis(than)).count()
-            };
-            let found = breaker.snapshot(now).overdue as usize;
-            prop_assert!((older(2_500)..=older(2_000)).contains(&found), "{}", found);
-        }
-    }
 }
