@@ -151,6 +151,11 @@ pub enum Event {
         /// The usual latency.
         usual: Duration,
     },
+    /// A call got no place.
+    Rejected {
+        /// Why.
+        why: bulkhead::Rejected,
+    },
 }
 
 /// What is known and was done so far, for dashboards. All counts only grow.
@@ -240,8 +245,16 @@ impl Adaptive {
         })
     }
 
-    /// The same with somebody who listens.
-    pub fn listener(self, listener: Listener) -> Self {
+    /// The same with somebody who listens. To be given first: places that [`Self::bulkhead`] has shared before do not tell who got
+    /// none.
+    pub fn listener(mut self, listener: Listener) -> Self {
+        if let Some(places) = Arc::get_mut(&mut self.bulkhead) {
+            let to = Arc::clone(&listener);
+            places.listen(Arc::new(move |it| {
+                let bulkhead::Event::Rejected { why } = *it;
+                to(&Event::Rejected { why });
+            }));
+        }
         Self { listener: Some(listener), ..self }
     }
 

@@ -245,8 +245,13 @@ impl Bulkhead {
     }
 
     /// The same with somebody who is told of calls that got no place.
-    pub fn listener(self, listener: Listener) -> Self {
-        Self { listener: Some(listener), ..self }
+    pub fn listener(mut self, listener: Listener) -> Self {
+        self.listen(listener);
+        self
+    }
+
+    pub(crate) fn listen(&mut self, listener: Listener) {
+        self.listener = Some(listener);
     }
 
     /// A place, if one is free and nobody waits for it.

@@ -80,9 +80,8 @@ fn a_probe_halves_the_limit_until_calls_are_no_faster_and_measures_what_is_usual
     let snapshot = adaptive.snapshot();
     assert_eq!((snapshot.usual, snapshot.probes), (millis(60), 1));
     assert_eq!(snapshot.bulkhead.limit / 2, half);
-    let of_probes =
-        heard.lock().unwrap().iter().filter(|it| !matches!(it, Event::Limit { .. })).count();
-    assert_eq!(of_probes, 3);
+    let is_of_a_probe = |it: &&Event| matches!(it, Event::Probe { .. } | Event::Probed { .. });
+    assert_eq!(heard.lock().unwrap().iter().filter(is_of_a_probe).count(), 3);
 }
 
 /// Panics when it is woken, as no waker should.
@@ -116,6 +115,18 @@ fn a_waker_that_panics_does_not_stop_the_limit() {
         now = round(&adaptive, now, millis(100));
     }
     assert!(limit(&adaptive) > before, "{before}");
+}
+
+#[test]
+fn a_call_that_gets_no_place_is_told() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let ear = Arc::clone(&heard);
+    let adaptive =
+        adaptive(Policy::default()).listener(Arc::new(move |it| ear.lock().unwrap().push(*it)));
+    let places: Vec<_> = (0..20).map(|_| adaptive.bulkhead().try_enter().unwrap()).collect();
+    assert!(adaptive.bulkhead().try_enter().is_err());
+    assert_eq!(*heard.lock().unwrap(), [Event::Rejected { why: bulkhead::Rejected::Full }]);
+    drop(places);
 }
 
 #[test]

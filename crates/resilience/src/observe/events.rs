@@ -16,7 +16,7 @@ pub enum Event {
     Breaker(breaker::Event),
     /// A bulkhead had no place.
     Bulkhead(bulkhead::Event),
-    /// A bulkhead found another size, or looks for one.
+    /// A bulkhead that finds its own size had no place, found another size, or looks for one.
     Adaptive(adaptive::Event),
     /// A rate limit was exceeded.
     Limit(limit::Event),
@@ -93,7 +93,11 @@ impl Event {
 
     /// Whether it is of one call: under load there may be as many as calls. What is not is a change of the machine, and rare.
     pub const fn is_of_a_call(&self) -> bool {
-        !matches!(self, Self::Breaker(_) | Self::Adaptive(_) | Self::Failover(_) | Self::Balance(_))
+        match self {
+            Self::Adaptive(event) => matches!(event, adaptive::Event::Rejected { .. }),
+            Self::Breaker(_) | Self::Failover(_) | Self::Balance(_) => false,
+            _ => true,
+        }
     }
 }
 
@@ -115,6 +119,7 @@ impl fmt::Display for Event {
                 adaptive::Event::Probed { usual, .. } => {
                     write!(to, "calls usually take {}", Human(*usual))
                 }
+                adaptive::Event::Rejected { why } => why.fmt(to),
             },
             Self::Limit(limit::Event::Limited { retry_after }) => {
                 write!(to, "too many calls: the next may come in {}", Human(*retry_after))
