@@ -78,6 +78,9 @@ pub use wait::Waiter;
 use crate::queue::Queue;
 use word::Word;
 
+/// As many places as are counted.
+pub(crate) const PLACES_MAX: u32 = Word::PLACES_MAX;
+
 /// How many calls, and how many that wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]

@@ -133,7 +133,7 @@ pub enum PolicyError {
         interval: Duration,
     },
     /// A burst that takes longer than a year to be earned again.
-    #[error("a `burst` of {burst} takes more than a year to be earned: write a smaller one")]
+    #[error("`burst` of {burst} takes more than a year to be earned: write a smaller one")]
     LongBurst {
         /// What was asked for.
         burst: u32,

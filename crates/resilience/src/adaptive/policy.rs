@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use evenkeel_units::Ratio;
 
-use crate::bulkhead;
+use crate::bulkhead::{self, PLACES_MAX};
 
 /// How the number of calls at once is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Policy {
     pub initial: u32,
     /// Calls at once that are let through however slow they are, at least 1.
     pub min: u32,
-    /// Calls at once that are never exceeded.
+    /// Calls at once that are never exceeded, at most 2,147,483,647.
     pub max: u32,
     /// Calls that may wait for a place; 0 rejects at once.
     pub queue: u32,
@@ -129,9 +129,9 @@ impl Policy {
     /// The field that does not fit, and what to write instead.
     pub fn check(&self) -> Result<(), PolicyError> {
         let Self { initial, min, max, window, .. } = *self;
-        self.bulkhead(initial).check()?;
         match () {
             () if min == 0 => return Err(PolicyError::NoMin),
+            () if max > PLACES_MAX => return Err(PolicyError::Max { max }),
             () if !(min..=max).contains(&initial) => {
                 return Err(PolicyError::Initial { initial, min, max });
             }
@@ -141,6 +141,7 @@ impl Policy {
             () if self.samples_min == 0 => return Err(PolicyError::NoSamples),
             () => {}
         }
+        self.bulkhead(initial).check()?;
         match self.algorithm {
             Algorithm::Gradient(it) => it.check(window),
             Algorithm::Aimd(it) => it.check(),
@@ -189,12 +190,18 @@ const PROBE_MAX: Duration = Duration::from_hours(24);
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// The places and the queue do not go together.
+    /// The queue and the wait do not go together.
     #[error(transparent)]
     Bulkhead(#[from] bulkhead::PolicyError),
     /// A limit of nothing would never learn that all is well again.
     #[error("`min` is 0, from which no call could tell that all is well again: write at least 1")]
     NoMin,
+    /// More places than are counted.
+    #[error("`max` is {max}, more than can be counted: write at most {PLACES_MAX}")]
+    Max {
+        /// What was asked for.
+        max: u32,
+    },
     /// It begins outside of its bounds.
     #[error("`initial` is {initial}: write one from `min` ({min}) to `max` ({max})")]
     Initial {
@@ -215,16 +222,22 @@ pub enum PolicyError {
     #[error("`samples_min` is 0, and nothing can be said of no call: write at least 1")]
     NoSamples,
     /// A limit that never moves.
-    #[error("`smoothing` is 0%, with which the limit never moves: write `20%`")]
+    #[error("`algorithm.gradient.smoothing` is 0%, with which the limit never moves: write `20%`")]
     NoSmoothing,
     /// A limit that only shrinks.
-    #[error("`headroom` is 0, with which the limit never grows: write at least 1")]
+    #[error(
+        "`algorithm.gradient.headroom` is 0, with which the limit never grows: write at least 1"
+    )]
     NoHeadroom,
     /// An average over nothing.
-    #[error("`long_windows` is 0: write over how many windows the usual latency is an average")]
+    #[error(
+        "`algorithm.gradient.long_windows` is 0: write over how many windows the usual latency is an average"
+    )]
     NoLongWindows,
     /// Mostly probes, or none.
-    #[error("`probe_every` is {probe_every:?}: write one from ten windows ({shortest:?}) to `24h`")]
+    #[error(
+        "`algorithm.gradient.probe_every` is {probe_every:?}: write one from ten windows ({shortest:?}) to `24h`"
+    )]
     ProbeEvery {
         /// What was asked for.
         probe_every: Duration,
@@ -232,12 +245,16 @@ pub enum PolicyError {
         shortest: Duration,
     },
     /// A limit that goes to nothing, or never shrinks.
-    #[error("`backoff` is {backoff}: write to which share the limit shrinks, such as `90%`")]
+    #[error(
+        "`algorithm.aimd.backoff` is {backoff}: write to which share the limit shrinks, such as `90%`"
+    )]
     Backoff {
         /// What was asked for.
         backoff: Ratio,
     },
     /// Every call would be too slow.
-    #[error("`latency_max` is 0, which every call exceeds: write what callers can wait for")]
+    #[error(
+        "`algorithm.aimd.latency_max` is 0, which every call exceeds: write what callers can wait for"
+    )]
     NoLatency,
 }

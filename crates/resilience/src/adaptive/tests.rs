@@ -178,22 +178,38 @@ fn a_policy_that_contradicts_itself_is_refused_with_the_remedy() {
     let policy = Policy::default;
     let gradient = |it| Policy { algorithm: Algorithm::Gradient(it), ..policy() };
     let aimd = |it| Policy { algorithm: Algorithm::Aimd(it), ..policy() };
+    // Each under the name of the field as it stands in a file.
     let wrong = [
-        Policy { min: 0, ..policy() },
-        Policy { initial: 4, ..policy() },
-        Policy { max: 19, ..policy() },
-        Policy { queue: 1, ..policy() },
-        Policy { window: millis(9), ..policy() },
-        Policy { samples_min: 0, ..policy() },
-        gradient(Gradient { smoothing: Ratio::ZERO, ..Gradient::default() }),
-        gradient(Gradient { headroom: 0, ..Gradient::default() }),
-        gradient(Gradient { long_windows: 0, ..Gradient::default() }),
-        gradient(Gradient { probe_every: millis(2499), ..Gradient::default() }),
-        aimd(Aimd { backoff: Ratio::ONE, ..Aimd::default() }),
-        aimd(Aimd { latency_max: Duration::ZERO, ..Aimd::default() }),
+        ("min", Policy { min: 0, ..policy() }),
+        ("max", Policy { max: u32::MAX, ..policy() }),
+        ("initial", Policy { initial: 0, ..policy() }),
+        ("initial", Policy { initial: 4, ..policy() }),
+        ("initial", Policy { max: 19, ..policy() }),
+        ("queue", Policy { queue: 1, ..policy() }),
+        ("window", Policy { window: millis(9), ..policy() }),
+        ("samples_min", Policy { samples_min: 0, ..policy() }),
+        (
+            "algorithm.gradient.smoothing",
+            gradient(Gradient { smoothing: Ratio::ZERO, ..Gradient::default() }),
+        ),
+        ("algorithm.gradient.headroom", gradient(Gradient { headroom: 0, ..Gradient::default() })),
+        (
+            "algorithm.gradient.long_windows",
+            gradient(Gradient { long_windows: 0, ..Gradient::default() }),
+        ),
+        (
+            "algorithm.gradient.probe_every",
+            gradient(Gradient { probe_every: millis(2499), ..Gradient::default() }),
+        ),
+        ("algorithm.aimd.backoff", aimd(Aimd { backoff: Ratio::ONE, ..Aimd::default() })),
+        (
+            "algorithm.aimd.latency_max",
+            aimd(Aimd { latency_max: Duration::ZERO, ..Aimd::default() }),
+        ),
     ];
-    for policy in wrong {
+    for (field, policy) in wrong {
         let error = policy.check().unwrap_err().to_string();
+        assert!(error.starts_with(&format!("`{field}` is")), "{field}: {error}");
         assert!(error.contains("write"), "{error}");
     }
     assert_eq!(policy().check(), Ok(()));

@@ -217,10 +217,10 @@ impl Policy {
             }
             Window::Time { buckets, width } => {
                 if !(1..=10_000).contains(&buckets) {
-                    return wrong("window.buckets", "cannot be kept", "take 1 to 10000");
+                    return wrong("window.time.buckets", "cannot be kept", "take 1 to 10000");
                 }
                 if width < Duration::from_millis(1) || width > DURATION_MAX {
-                    return wrong("window.width", "is no stretch of time", "take 1ms to 7d");
+                    return wrong("window.time.width", "is no stretch of time", "take 1ms to 7d");
                 }
             }
             Window::Calls(_) => {}

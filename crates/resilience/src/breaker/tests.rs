@@ -284,6 +284,9 @@ fn a_wrong_policy_is_refused_and_changes_nothing() {
     );
     fail(&breaker, 2);
     assert_eq!(breaker.state(), State::Open);
+    let window = Window::Time { buckets: 0, width: Duration::from_secs(1) };
+    let wrong = Policy { window, ..Policy::default() };
+    assert_eq!(wrong.check().unwrap_err().field, "window.time.buckets");
     let after = Duration::from_secs(30);
     let wrong = Policy { slow: Some(Slow { after, ..Slow::default() }), ..Policy::default() };
     assert_eq!(

@@ -76,7 +76,7 @@ fn a_contradictory_policy_names_the_field_and_the_remedy() {
         (Policy { per: Duration::MAX, ..Policy::default() }, "between 1 µs and a year"),
         (
             Policy { per: Duration::from_hours(24), burst: u32::MAX, ..policy(1, 1, 0) },
-            "more than a year",
+            "`burst` of 4294967295 takes more than a year",
         ),
     ] {
         let said = Limiter::new(policy).unwrap_err().to_string();
