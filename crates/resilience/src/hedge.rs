@@ -48,7 +48,8 @@
 //! (a place, a connection) is free at once.
 //!
 //! **Errors.** None of its own. When all attempts fail, the error of the last one stands; an error that would come again
-//! ([`Verdict::Permanent`]) stands at once.
+//! ([`Verdict::Permanent`]) stands at once. An attempt that a guard inside refuses (a full bulkhead, an open circuit) was not made: those
+//! that are under way are waited for, and there are no more.
 //!
 //! Sources: J. Dean and L. A. Barroso, "The Tail at Scale", Communications of the ACM 56(2), 2013; gRPC proposal A6, "gRPC
 //! Retry Design", on hedging: fatal and other errors, throttling, what a server says against it.
@@ -248,7 +249,8 @@ impl Hedge {
     }
 
     /// Tells how an attempt went, of which the first has number 0. True means that its result stands, and that all other attempts
-    /// are to be dropped.
+    /// are to be dropped. One that was not made ([`Error::is_rejection`](crate::Error::is_rejection)) is no reason to drop those that
+    /// were: while others are under way, its verdict is [`Verdict::Unsent`].
     pub fn ended(&self, now: Moment, course: &mut Course, number: u32, verdict: Verdict) -> bool {
         course.under_way = course.under_way.saturating_sub(1);
         let is_good = verdict == Verdict::Success;

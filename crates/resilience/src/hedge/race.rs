@@ -69,7 +69,15 @@ impl<H: Deref<Target = Hedge>> Running<H> {
         self.hedge.start(now, &mut self.course)
     }
 
-    fn ended(&mut self, now: Moment, number: usize, verdict: Verdict) -> bool {
+    fn ended(&mut self, now: Moment, number: usize, verdict: Verdict, is_refused: bool) -> bool {
+        let verdict = match verdict {
+            // Not made, which says nothing against those that were; and nobody wants more of them.
+            Verdict::Permanent if is_refused && self.course.under_way > 1 => {
+                self.course.no_more();
+                Verdict::Unsent { retry_after: None }
+            }
+            verdict => verdict,
+        };
         self.hedge.ended(now, &mut self.course, number as u32, verdict)
     }
 }
@@ -132,8 +140,9 @@ impl<H: Deref<Target = Hedge>, F, A> Race<H, F, A> {
                 let Poll::Ready(answer) = attempt.poll(context) else { continue };
                 attempts[number].set(None);
                 let verdict = classify.classify(answer.result());
+                let is_refused = answer.result().is_err_and(Error::is_rejection);
                 present = now();
-                if this.running.ended(present, number, verdict) {
+                if this.running.ended(present, number, verdict, is_refused) {
                     // The others are cancelled now, and not when somebody drops this.
                     attempts.iter_mut().for_each(|it| it.set(None));
                     return Poll::Ready(answer);

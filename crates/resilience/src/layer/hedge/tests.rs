@@ -9,9 +9,10 @@ use evenkeel_units::{Moment, Ratio};
 
 use super::*;
 use crate::TimeLimit;
+use crate::bulkhead::{self, Bulkhead};
 use crate::deadline::{Deadlines, Limits};
 use crate::hedge::{OnFailure, Policy};
-use crate::layer::TimeoutLayer;
+use crate::layer::{BulkheadLayer, TimeoutLayer};
 use crate::retry::{BudgetPolicy, Verdict};
 use crate::time::now;
 
@@ -146,6 +147,38 @@ async fn a_request_that_can_be_copied_once_is_hedged_once() {
     let layer = HedgeLayer::new(hedge(policy())).repeat(once);
     assert_eq!(ask(&mut layer.layer(twin.clone())).await, Ok("one"));
     assert_eq!(twin.asked(since), [0, 50]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_that_a_bulkhead_refuses_leaves_the_first_attempt_under_way() {
+    let (hedge, twin) = (hedge(policy()), Twin::new(&[(500, Ok("one"))]));
+    let bulkhead = Arc::new(Bulkhead::new(bulkhead::Policy::at_once(1)).unwrap());
+    let guarded = BulkheadLayer::new(bulkhead).layer(twin);
+    let mut service = HedgeLayer::new(Arc::clone(&hedge)).layer(guarded);
+    assert_eq!(ask(&mut service).await, Ok("one"));
+    assert_eq!(hedge.snapshot(now()).hedges, 1, "and nobody asks a third time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_attempt_that_is_refused_late_leaves_the_hedge_under_way() {
+    let mut answers = [(60, Err(Error::Full)), (500, Ok("two"))].into_iter();
+    let hedge = hedge(Policy { attempts: 2, ..policy() });
+    let answer = hedge.call(|| {
+        let (takes, answer) = answers.next().unwrap();
+        async move {
+            tokio::time::sleep(Duration::from_millis(takes)).await;
+            answer.map_err(|it: Error<()>| it)
+        }
+    });
+    assert_eq!(answer.await, Ok("two"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_alone_stands_at_once() {
+    let hedge = hedge(Policy { on_failure: OnFailure::Next, ..policy() });
+    let answer = hedge.call(|| std::future::ready(Err::<(), _>(Error::<()>::Full)));
+    assert_eq!(answer.await, Err(Error::Full));
+    assert_eq!(hedge.snapshot(now()).hedges, 0);
 }
 
 #[tokio::test(start_paused = true)]
