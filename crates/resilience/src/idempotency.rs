@@ -57,7 +57,7 @@
 //! Source: IETF draft "The Idempotency-Key HTTP Header Field" (draft-ietf-httpapi-idempotency-key-header-07, 2025), whose status codes
 //! [`NoAnswer::status`] gives.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -182,8 +182,8 @@ pub struct Store<K, P, T> {
 struct State<K, P, T> {
     policy: Policy,
     entries: BTreeMap<K, Entry<P, T>>,
-    /// Which answer is forgotten next. Those that were kept for longer by an earlier policy hold up those behind them.
-    ends: VecDeque<(Moment, K)>,
+    /// Which answer is forgotten next.
+    ends: BTreeSet<(Moment, K)>,
     counts: Snapshot,
 }
 
@@ -194,10 +194,11 @@ struct Entry<P, T> {
 
 enum Stage<T> {
     UnderWay(Arc<Flight<T>>),
-    Done(T),
+    Done { answer: T, until: Moment },
 }
 
-/// With every request so many answers are forgotten at most. As it adds one at most, none that is over stays for long.
+/// With every request so many answers are forgotten at most, and that of its own key. As it adds one at most, none that is over takes
+/// up room for long.
 const FORGOTTEN_AT_ONCE: usize = 8;
 
 impl<K, P, T> Store<K, P, T> {
@@ -207,7 +208,7 @@ impl<K, P, T> Store<K, P, T> {
     /// When its values do not go together.
     pub fn try_new(policy: Policy) -> Result<Self, PolicyError> {
         policy.check()?;
-        let (entries, ends, counts) = (BTreeMap::new(), VecDeque::new(), Snapshot::default());
+        let (entries, ends, counts) = (BTreeMap::new(), BTreeSet::new(), Snapshot::default());
         Ok(Self { state: Mutex::new(State { policy, entries, ends, counts }) })
     }
 
@@ -237,7 +238,7 @@ impl<K: Ord + Clone, P: Eq, T: Clone> Store<K, P, T> {
     /// What a request is to do that asks for `print` under `key`: the machine under [`call`](Self::call).
     pub fn begin(self: &Arc<Self>, now: Moment, key: K, print: P) -> Begun<K, P, T> {
         let mut state = self.lock();
-        let forgotten = state.forget(now);
+        let forgotten = state.forget(now, &key);
         let begun = state.begin(self, key, print);
         drop(state);
         // Outside of the lock: what the drop of an answer does is not ours.
@@ -264,7 +265,7 @@ impl<K: Ord + Clone, P: Eq, T: Clone> State<K, P, T> {
             return Begun::OtherRequest;
         }
         match &entry.stage {
-            Stage::Done(answer) => {
+            Stage::Done { answer, .. } => {
                 self.counts.replayed += 1;
                 Begun::Replay(answer.clone())
             }
@@ -281,11 +282,18 @@ impl<K: Ord + Clone, P: Eq, T: Clone> State<K, P, T> {
         }
     }
 
-    /// Forgets the answers that are over.
-    fn forget(&mut self, now: Moment) -> Vec<Entry<P, T>> {
+    /// Forgets answers that are over, that of `key` first.
+    fn forget(&mut self, now: Moment, key: &K) -> Vec<Entry<P, T>> {
         let mut forgotten = Vec::new();
+        if let Some(Entry { stage: Stage::Done { until, .. }, .. }) = self.entries.get(key)
+            && *until <= now
+        {
+            self.ends.remove(&(*until, key.clone()));
+            forgotten.extend(self.entries.remove(key));
+        }
         while forgotten.len() < FORGOTTEN_AT_ONCE
-            && let Some((_, key)) = self.ends.pop_front_if(|it| it.0 <= now)
+            && self.ends.first().is_some_and(|it| it.0 <= now)
+            && let Some((_, key)) = self.ends.pop_first()
         {
             forgotten.extend(self.entries.remove(&key));
         }

@@ -40,13 +40,14 @@ impl<K: Ord, P, T> Lease<K, P, T> {
         T: Clone,
     {
         // What may panic comes first: the key is free again then.
-        let (kept, key) = (Stage::Done(answer.clone()), self.key.clone());
+        let (kept, key) = (answer.clone(), self.key.clone());
         self.completed = true;
         let mut state = self.store.lock();
         let until = now + state.policy.ttl;
+        let done = Stage::Done { answer: kept, until };
         let before =
-            state.entries.get_mut(&self.key).map(|it| std::mem::replace(&mut it.stage, kept));
-        state.ends.push_back((until, key));
+            state.entries.get_mut(&self.key).map(|it| std::mem::replace(&mut it.stage, done));
+        state.ends.insert((until, key));
         drop(state);
         drop(before);
         self.flight.land(answer);

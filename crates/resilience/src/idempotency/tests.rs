@@ -91,6 +91,28 @@ fn a_full_store_refuses_new_keys_and_forgets_no_answer_before_its_time() {
 }
 
 #[test]
+fn no_answer_is_given_again_after_its_time_however_many_are_over() {
+    let orders = orders(100, 0);
+    (0..50).for_each(|key| first(orders.begin(at(0), key, 7)).complete(at(0), 42));
+    drop(first(orders.begin(at(60), 49, 7)));
+    // What its key is asked for now is a request of its own.
+    first(orders.begin(at(60), 48, 8)).complete(at(60), 43);
+    assert!(matches!(orders.begin(at(119), 48, 8), Begun::Replay(43)));
+}
+
+#[test]
+fn a_shorter_time_holds_for_the_answers_from_then_on() {
+    let orders = orders(2, 0);
+    first(orders.begin(at(0), 1, 7)).complete(at(0), 42);
+    let policy = Policy { capacity: 2, ttl: Duration::from_secs(10), wait: Duration::ZERO };
+    orders.reload(policy).unwrap();
+    first(orders.begin(at(1), 2, 7)).complete(at(1), 43);
+    assert!(matches!(orders.begin(at(11), 1, 7), Begun::Replay(42)));
+    drop(first(orders.begin(at(11), 3, 7)));
+    drop(first(orders.begin(at(11), 2, 7)));
+}
+
+#[test]
 fn a_policy_that_keeps_nothing_is_refused() {
     let told = |policy| Store::<u8, u8, u32>::try_new(policy).unwrap_err().to_string();
     assert!(told(Policy { capacity: 0, ..Policy::default() }).starts_with("`capacity`"));
