@@ -5,8 +5,11 @@
 
 use std::time::Duration;
 
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
 /// The wait that the value of a `Retry-After` asks for; `date` is the value of the `Date` of the same answer. `None` when it says
-/// nothing that can be used: neither seconds nor a date in the form of today, or a date without another to count from.
+/// nothing that can be used: neither seconds nor a date, or a date without another to count from.
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,21 +29,37 @@ pub fn parse_retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
-/// Seconds since the year 0 of an IMF-fixdate such as `Sun, 06 Nov 1994 08:49:37 GMT`. The name of the day is not looked at.
+/// Seconds since the year 0 of a date in one of the three forms of HTTP (RFC 9110, section 5.6.7), of which the last two are no longer
+/// written and have to be read: `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT` and `Sun Nov  6 08:49:37 1994`. The
+/// name of the day is not looked at.
 fn seconds_of(date: &str) -> Option<i64> {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let mut words = date.split_once(", ")?.1.split(' ');
-    let day: i64 = number(words.next()?, 2, 31)?;
-    let month = words.next()?;
+    let (day, month, year, clock) = match date.split_once(", ") {
+        Some((_, rest)) => {
+            let (date, clock) = rest.strip_suffix(" GMT")?.rsplit_once(' ')?;
+            let (day, rest) = date.split_once([' ', '-'])?;
+            let (month, year) = rest.split_once([' ', '-'])?;
+            let year = match year.len() {
+                2 => number(year, 2, 99).map(|it| if it < 70 { it + 2_000 } else { it + 1_900 }),
+                _ => number(year, 4, 9_999),
+            };
+            (number(day, 2, 31)?, month, year?, clock)
+        }
+        None => {
+            let (month, rest) = date.split_once(' ')?.1.split_once(' ')?;
+            let (day, rest) = rest.split_at_checked(2)?;
+            let (clock, year) = rest.strip_prefix(' ')?.split_once(' ')?;
+            let day =
+                day.strip_prefix(' ').map_or_else(|| number(day, 2, 31), |it| number(it, 1, 9));
+            (day?, month, number(year, 4, 9_999)?, clock)
+        }
+    };
     let month = i64::try_from(MONTHS.iter().position(|it| *it == month)?).ok()?;
-    let year: i64 = number(words.next()?, 4, 9_999)?;
-    let mut clock = words.next()?.split(':');
-    let hours: i64 = number(clock.next()?, 2, 23)?;
-    let minutes: i64 = number(clock.next()?, 2, 59)?;
+    let mut clock = clock.split(':');
+    let hours = number(clock.next()?, 2, 23)?;
+    let minutes = number(clock.next()?, 2, 59)?;
     // 60 is a leap second.
-    let seconds: i64 = number(clock.next()?, 2, 60)?;
-    if words.next()? != "GMT" || words.next().is_some() || clock.next().is_some() || day == 0 {
+    let seconds = number(clock.next()?, 2, 60)?;
+    if clock.next().is_some() || day == 0 {
         return None;
     }
     // Years that begin in March, so that the leap day is the last: H. Hinnant, "chrono-compatible low-level date algorithms".
@@ -83,13 +102,29 @@ mod tests {
     }
 
     #[test]
+    fn a_date_is_read_in_all_the_forms_that_were_ever_written() {
+        assert_eq!(wait("Thursday, 29-Feb-24 00:00:00 GMT"), Some(10));
+        assert_eq!(wait("Thu Feb 29 00:00:00 2024"), Some(10));
+        assert_eq!(wait("Fri Mar  1 00:00:00 2024"), Some(86_410));
+        assert_eq!(wait("Wednesday, 28-Feb-99 23:59:50 GMT"), Some(0), "of the last century");
+        assert_eq!(
+            parse_retry_after("Sun Nov  6 08:50:37 1994", Some("Sunday, 06-Nov-94 08:49:37 GMT"))
+                .map(|it| it.as_secs()),
+            Some(60)
+        );
+    }
+
+    #[test]
     fn a_date_that_is_over_asks_for_no_wait() {
         assert_eq!(wait("Mon, 01 Jan 2024 00:00:00 GMT"), Some(0));
     }
 
     #[test]
     fn what_is_neither_is_not_understood() {
-        for odd in ["", "soon", "-3", "1.5", "Thu, 29 Feb 2024", "Thu, 29 Feb 2024 00:00:00 CET"] {
+        let odd = "|soon|-3|1.5|Thu, 29 Feb 2024|Thu, 29 Feb 2024 00:00:00 CET|Thu, 29 Feb 2024 00:00:00|\
+                   Thu, 29 Feb 024 00:00:00 GMT|Thu, 00 Feb 2024 00:00:00 GMT|Thu, 29 Feb 2024 00:00:00:00 GMT|\
+                   Thu Feb 29 00:00:00 2024 GMT|Thu Feb  0 00:00:00 2024|Thu Feb é9 00:00:00 2024";
+        for odd in odd.split('|') {
             assert_eq!(wait(odd), None, "{odd}");
         }
     }
