@@ -66,7 +66,7 @@ pub struct BudgetSnapshot {
 pub struct RetryBudget {
     /// In billionths of a token, so that shares of a call add up exactly.
     saved: AtomicU64,
-    /// Until when time has been paid out, in nanoseconds. Whoever moves it forward pays what lies between.
+    /// Until when time has been paid out, in nanoseconds, or [`UNTOLD`]. Whoever moves it forward pays what lies between.
     filled_at: AtomicU64,
     /// The policy, in the units of `saved`: what a call earns, what a nanosecond earns, and the most there is.
     share: AtomicU64,
@@ -78,13 +78,16 @@ pub struct RetryBudget {
 
 const TOKEN: u64 = 1_000_000_000;
 
+/// Nobody has told the time yet. How long the clock ran before says nothing.
+const UNTOLD: u64 = u64::MAX;
+
 impl RetryBudget {
-    /// A budget with one second of its floor already saved. A `saved_max` of 0 is taken as 1.
+    /// A budget with one second of its floor already saved; time counts from when it is first told. A `saved_max` of 0 is taken as 1.
     pub fn new(policy: BudgetPolicy) -> Self {
         let saved = u64::from(policy.floor_per_second.min(policy.saved_max.max(1))) * TOKEN;
         Self {
             saved: AtomicU64::new(saved),
-            filled_at: AtomicU64::new(0),
+            filled_at: AtomicU64::new(UNTOLD),
             share: AtomicU64::new(u64::from(policy.share.billionths())),
             // A billionth of a second at one token a second is a billionth of a token.
             floor: AtomicU64::new(u64::from(policy.floor_per_second)),
@@ -148,11 +151,11 @@ impl RetryBudget {
     fn fill(&self, now: Moment) {
         let now = nanos(now.elapsed());
         let mut filled_at = self.filled_at.load(Relaxed);
-        while now > filled_at {
+        while now > filled_at || filled_at == UNTOLD {
             match self.filled_at.compare_exchange_weak(filled_at, now, Relaxed, Relaxed) {
                 Ok(_) => {
-                    let earned = (now - filled_at).saturating_mul(self.floor.load(Relaxed));
-                    return self.save(earned);
+                    let passed = now.saturating_sub(filled_at);
+                    return self.save(passed.saturating_mul(self.floor.load(Relaxed)));
                 }
                 Err(other) => filled_at = other,
             }
@@ -218,10 +221,18 @@ mod tests {
     #[test]
     fn an_idle_month_does_not_finance_a_storm() {
         let budget = RetryBudget::new(BudgetPolicy::default());
+        assert!(budget.withdraw(at(0)));
         let month = at(30 * 86_400_000);
         assert_eq!((0..1000).filter(|_| budget.withdraw(month)).count(), 100);
         let snapshot = budget.snapshot(month);
-        assert_eq!((snapshot.granted, snapshot.refused), (100, 900));
+        assert_eq!((snapshot.granted, snapshot.refused), (101, 900));
+    }
+
+    #[test]
+    fn a_clock_that_ran_before_finances_nothing() {
+        let budget = RetryBudget::new(BudgetPolicy::default());
+        let tomorrow = at(86_400_000);
+        assert_eq!((0..1000).filter(|_| budget.withdraw(tomorrow)).count(), 10);
     }
 
     #[test]
@@ -259,6 +270,7 @@ mod tests {
             // In millionths of a token, all of which are whole.
             let mut naive = u128::from(floor.min(saved_max)) * 1_000_000;
             let (mut millis, mut calls, mut retries) = (0, 0u32, 0u32);
+            prop_assert!((budget.snapshot(at(0)).saved - f64::from(floor.min(saved_max))).abs() < 1e-9);
             for (wait, is_call) in steps {
                 millis += wait;
                 naive = most.min(naive + u128::from(wait) * u128::from(floor) * 1_000);
