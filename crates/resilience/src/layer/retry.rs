@@ -18,7 +18,7 @@ use crate::timer::{self, Timer};
 /// Tells how a request is sent again. A closure `Fn(&R) -> (Option<R>, Idempotency)` is one.
 pub trait Repeat<R> {
     /// A copy for another attempt (`None` when there can be none, as of a body that is a stream), and whether it may happen twice.
-    /// Called before each attempt but the last.
+    /// Called before each attempt that another may follow.
     fn repeat(&self, request: &R) -> (Option<R>, Idempotency);
 }
 
@@ -146,6 +146,7 @@ pin_project! {
 
 pin_project! {
     /// The answer of a [`RetryService`].
+    #[must_use = "futures do nothing unless polled"]
     pub struct RetryFuture<S, C, P, R>
     where
         S: Service<R>,
@@ -172,39 +173,41 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            match this.state.as_mut().project() {
-                StateProjection::Calling { call } => {
-                    let result = ready!(call.poll(context));
-                    let verdict = this.retry.classifier().classify(result.as_ref());
-                    if verdict == Verdict::Success {
-                        this.retry.succeeded(this.course);
-                        return Poll::Ready(result);
-                    }
-                    // What cannot be sent again is permanent, whatever it is.
-                    let verdict = this.next.as_ref().map_or(Verdict::Permanent, |_| verdict);
-                    let failed_at = now();
-                    let deadline = timer::deadline();
-                    match this.retry.attempted(failed_at, deadline, this.course, verdict) {
-                        None => return Poll::Ready(result),
-                        Some(wait) => this
-                            .state
-                            .set(State::Waiting { at: failed_at + wait, timer: Timer::new() }),
-                    }
-                }
+            let result = match this.state.as_mut().project() {
+                StateProjection::Calling { call } => ready!(call.poll(context)),
                 StateProjection::Waiting { at, timer } => {
                     ready!(timer.poll_until(context, *at));
                     this.state.set(State::Readying);
+                    continue;
                 }
-                StateProjection::Readying => {
-                    ready!(this.service.poll_ready(context))?;
-                    let Some(request) = this.next.take() else {
-                        unreachable!(
-                            "an attempt is granted only to a request that can be sent again"
-                        )
-                    };
-                    *this.next = this.repeat.repeat(&request).0;
-                    let call = this.service.call(request);
-                    this.state.set(State::Calling { call });
+                StateProjection::Readying => match ready!(this.service.poll_ready(context)) {
+                    Ok(()) => {
+                        let Some(request) = this.next.take() else {
+                            unreachable!(
+                                "an attempt is granted only to a request that can be sent again"
+                            )
+                        };
+                        *this.next = this.repeat.repeat(&request).0;
+                        let call = this.service.call(request);
+                        this.state.set(State::Calling { call });
+                        continue;
+                    }
+                    // An attempt like any other: the copy is still there for the next one.
+                    Err(error) => Err(error),
+                },
+            };
+            let verdict = this.retry.classifier().classify(result.as_ref());
+            if verdict == Verdict::Success {
+                this.retry.succeeded(this.course);
+                return Poll::Ready(result);
+            }
+            // What cannot be sent again is permanent, whatever it is.
+            let verdict = this.next.as_ref().map_or(Verdict::Permanent, |_| verdict);
+            let failed_at = now();
+            match this.retry.attempted(failed_at, timer::deadline(), this.course, verdict) {
+                None => return Poll::Ready(result),
+                Some(wait) => {
+                    this.state.set(State::Waiting { at: failed_at + wait, timer: Timer::new() });
                 }
             }
         }

@@ -44,7 +44,11 @@ impl<C> Retry<C> {
             let failed_at = now();
             match self.attempted(failed_at, timer::deadline(), &mut course, verdict) {
                 None => return result,
-                Some(wait) => timer::until(failed_at + wait).await,
+                Some(wait) => {
+                    // What a bad answer holds, as a connection, is free while we wait.
+                    drop(result);
+                    timer::until(failed_at + wait).await;
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
-use crate::retry::{Backoff, Jitter, Policy};
+use crate::retry::{Backoff, Jitter, Policy, TRANSIENT};
 use crate::time::now;
 use evenkeel_units::Seed;
 
@@ -78,6 +78,46 @@ async fn the_last_error_stands() {
     let mut service = RetryLayer::new(retry()).layer(twin);
     assert_eq!(ask(&mut service).await, Err(Error::Inner("three")));
     assert_eq!(ask(&mut service).await, Ok("four"));
+}
+
+/// Fails, and then fails to become ready as often as it was told to.
+#[derive(Clone)]
+struct Unready(Arc<Mutex<u32>>);
+
+impl Service<u32> for Unready {
+    type Response = u32;
+    type Error = Error<&'static str>;
+    type Future = std::future::Ready<Result<u32, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let mut says = self.0.lock().unwrap();
+        *says += 1;
+        Poll::Ready(if *says == 2 { Err(Error::Inner("not ready")) } else { Ok(()) })
+    }
+
+    fn call(&mut self, _: u32) -> Self::Future {
+        let says = *self.0.lock().unwrap();
+        std::future::ready(if says == 3 { Ok(says) } else { Err(Error::Inner("broken")) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_finds_no_service_ready_is_one_that_failed() {
+    let retry = retry();
+    let mut service = RetryLayer::new(Arc::clone(&retry)).layer(Unready(Arc::default()));
+    assert_eq!(ask(&mut service).await, Ok(3));
+    assert_eq!((retry.snapshot(now()).retries, retry.snapshot(now()).recovered), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_a_bad_answer_is_held_during_the_wait() {
+    let held = Arc::new(());
+    let retry = Retry::seeded(retry().policy(), Seed(1)).unwrap();
+    let retry = retry.classify(|_: Result<&Arc<()>, &Error<()>>| TRANSIENT);
+    let call = retry.call(|| std::future::ready(Ok(Arc::clone(&held))));
+    let mut call = std::pin::pin!(call);
+    assert!(tokio::time::timeout(Duration::from_millis(50), call.as_mut()).await.is_err());
+    assert_eq!(Arc::strong_count(&held), 1);
 }
 
 #[tokio::test(start_paused = true)]
