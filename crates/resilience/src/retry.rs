@@ -402,16 +402,19 @@ impl<C> Retry<C> {
         *locked(&self.policy)
     }
 
-    /// Goes on by another policy; counts, and what the budget has saved, stay.
+    /// Goes on by another policy; counts, and what the budget has saved, stay. A budget that [others draw on](Self::budget) follows
+    /// only if that of the policy is another one than before, and then for all of them.
     ///
     /// # Errors
     /// As [`Policy::check`]; then the old policy stays.
     pub fn reload(&self, now: Moment, policy: Policy) -> Result<(), PolicyError> {
         policy.check()?;
-        if let Some(budget) = policy.budget {
+        let before = std::mem::replace(&mut *locked(&self.policy), policy);
+        if let Some(budget) = policy.budget
+            && policy.budget != before.budget
+        {
             self.budget.reload(now, budget);
         }
-        *locked(&self.policy) = policy;
         Ok(())
     }
 

@@ -128,6 +128,18 @@ fn another_policy_keeps_the_counts() {
     assert_eq!((retry.snapshot(at(1)).retries, retry.snapshot(at(1)).exhausted), (1, 1));
 }
 
+#[test]
+fn a_shared_budget_is_changed_by_another_one_in_the_policy_only() {
+    let own = BudgetPolicy { share: Ratio::ZERO, floor_per_second: 1, saved_max: 1 };
+    let budget = Arc::new(RetryBudget::new(own));
+    let retry = steady(3).budget(Arc::clone(&budget));
+    retry.reload(at(0), Policy { attempts: 2, ..Policy::default() }).unwrap();
+    assert_eq!(budget.snapshot(at(0)).saved_max, 1);
+    let other = Some(BudgetPolicy { saved_max: 7, ..own });
+    retry.reload(at(0), Policy { budget: other, ..Policy::default() }).unwrap();
+    assert_eq!(budget.snapshot(at(0)).saved_max, 7);
+}
+
 fn any_verdict() -> impl Strategy<Value = Verdict> {
     let after = || prop::option::of((0u64..40_000).prop_map(ms));
     prop_oneof![
