@@ -14,6 +14,7 @@ use crate::retry::{self, Classify, IDEMPOTENCY_KEY, Idempotency, Verdict};
 /// |---|---|---|
 /// | a retry, to classify | a status | 408, 429, 500, 502, 503 and 504 are tried again, after `Retry-After` where that is said |
 /// | a retry or a hedge, to repeat | a request | sent again if its method is idempotent (RFC 9110, section 9.2.2), or it has an `Idempotency-Key` |
+/// | a stale cache, to classify | a status | what a retry would try again is not kept, and is as bad as an error (RFC 5861, section 4) |
 /// | a breaker, to judge | a status | 5xx are failures of the neighbour; 4xx are ours, 429 among them |
 ///
 /// An error of the connection is a failure, and worth another attempt. What our own patterns found means what it always does.

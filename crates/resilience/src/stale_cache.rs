@@ -43,6 +43,10 @@
 //! [`call_max`](Policy::call_max) at the latest. It is driven by whoever makes it: a future that is kept and not polled keeps those who
 //! wait for it, until it is dropped.
 //!
+//! **What fails.** A call that ends with an error; and one whose answer is no good, where that is told: as statuses of HTTP are answers
+//! too, the layer takes [a rule](crate::layer::StaleCacheLayer::classify), by which a 503 replaces no page and is one for as long as there is
+//! nothing better ([`Lead::land_failed`] for who drives it by hand).
+//!
 //! **Errors.** That of the call, to all who waited for it, if there is no answer that may be used in need. So errors are cloned: put
 //! one that is no `Clone` into an `Arc`, or keep less of it (`E` is `()` if it is not named). Values are cloned under a lock: let them be
 //! small, or an `Arc`.
@@ -115,6 +119,8 @@ pub enum Origin {
     StaleIfError,
     /// It was asked for just now.
     Asked,
+    /// It is no good answer, as a status of HTTP may say. It was asked for just now or a moment ago, and there is nothing better.
+    Failed,
 }
 
 /// What there is under a key.
@@ -137,8 +143,8 @@ pub enum Lookup<V, E = ()> {
         /// How long ago it was asked for.
         age: Duration,
     },
-    /// Nothing, and asking just failed.
-    Failed(Error<E>),
+    /// Nothing, and asking just failed, with this error or an answer that is no good.
+    Failed(Result<V, Error<E>>),
     /// Nothing that could be used.
     Missing,
 }
@@ -285,7 +291,8 @@ impl<K: Hash + Eq, V, E, S: BuildHasher> StaleCache<K, V, E, S> {
                 Standing::IfError | Standing::Over => Lookup::StaleIfError { value, age },
             };
         }
-        entry.failure(now).map_or(Lookup::Missing, |it| Lookup::Failed(it.error.clone()))
+        let failed = entry.failure(now).map(|it| it.answer(now).map(|it| it.value));
+        failed.map_or(Lookup::Missing, Lookup::Failed)
     }
 
     /// Keeps an answer that was asked for at `asked_at`, unless a younger one is already here.

@@ -13,6 +13,7 @@ use tower_service::Service;
 
 use crate::Error;
 use crate::pipeline::{Stage, Stages};
+use crate::retry::{Classify, Errors};
 use crate::stale_cache::{Asked, Follower, Outcome, Run, SipKeys, StaleCache};
 use crate::time::now;
 
@@ -22,6 +23,8 @@ use crate::time::now;
 /// The service is always ready: a hit is answered although the one behind is not. That is driven to readiness, as a clone, by
 /// the request that needs it; so a limit of time for it belongs behind this layer, or around the answer. What is stale is asked for
 /// anew by a task that is spawned on the runtime of the caller.
+///
+/// Errors are no answers; every answer is kept, unless [`classify`](Self::classify) says which are as bad as an error.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -36,54 +39,62 @@ use crate::time::now;
 /// let service = StaleCacheLayer::new(cache, key).layer(BaseLayer.layer(Client));
 /// # drop(service); Ok::<(), evenkeel_resilience::stale_cache::PolicyError>(())
 /// ```
-pub struct StaleCacheLayer<K, V, E, F, H = SipKeys> {
+pub struct StaleCacheLayer<K, V, E, F, H = SipKeys, C = Errors> {
     cache: Arc<StaleCache<K, V, E, H>>,
     key: F,
+    classify: C,
 }
 
 impl<K, V, E, F, H> StaleCacheLayer<K, V, E, F, H> {
     /// With this cache, and keys by this function.
-    pub const fn new(cache: Arc<StaleCache<K, V, E, H>>, key: F) -> Self {
-        Self { cache, key }
+    pub fn new(cache: Arc<StaleCache<K, V, E, H>>, key: F) -> Self {
+        Self { cache, key, classify: Errors::default() }
     }
 }
 
-impl<K, V, E, F: Clone, H> Clone for StaleCacheLayer<K, V, E, F, H> {
+impl<K, V, E, F, H, C> StaleCacheLayer<K, V, E, F, H, C> {
+    /// The same, where `classify` says which answers are worth another attempt, as [`Http`](crate::Http) does of statuses. Such an answer is
+    /// not kept, and is as bad as an error: a stale one is used in its place, if there is one. All others are kept, 404 among them.
+    pub fn classify<D>(self, classify: D) -> StaleCacheLayer<K, V, E, F, H, D> {
+        StaleCacheLayer { cache: self.cache, key: self.key, classify }
+    }
+}
+
+impl<K, V, E, F: Clone, H, C: Clone> Clone for StaleCacheLayer<K, V, E, F, H, C> {
     fn clone(&self) -> Self {
-        Self { cache: Arc::clone(&self.cache), key: self.key.clone() }
+        let (key, classify) = (self.key.clone(), self.classify.clone());
+        Self { cache: Arc::clone(&self.cache), key, classify }
     }
 }
 
-impl<S, K, V, E, F: Clone, H> Layer<S> for StaleCacheLayer<K, V, E, F, H> {
-    type Service = StaleCacheService<S, K, V, E, F, H>;
+impl<S, K, V, E, F: Clone, H, C: Clone> Layer<S> for StaleCacheLayer<K, V, E, F, H, C> {
+    type Service = StaleCacheService<S, K, V, E, F, H, C>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        StaleCacheService { inner, cache: Arc::clone(&self.cache), key: self.key.clone() }
+        StaleCacheService { inner, parts: self.clone() }
     }
 }
 
 /// A service behind a [`StaleCache`].
-pub struct StaleCacheService<S, K, V, E, F, H = SipKeys> {
+pub struct StaleCacheService<S, K, V, E, F, H = SipKeys, C = Errors> {
     inner: S,
-    cache: Arc<StaleCache<K, V, E, H>>,
-    key: F,
+    parts: StaleCacheLayer<K, V, E, F, H, C>,
 }
 
-impl<S: Clone, K, V, E, F: Clone, H> Clone for StaleCacheService<S, K, V, E, F, H> {
+impl<S: Clone, K, V, E, F: Clone, H, C: Clone> Clone for StaleCacheService<S, K, V, E, F, H, C> {
     fn clone(&self) -> Self {
-        let (inner, key) = (self.inner.clone(), self.key.clone());
-        Self { inner, cache: Arc::clone(&self.cache), key }
+        Self { inner: self.inner.clone(), parts: self.parts.clone() }
     }
 }
 
-impl<S: Stages, K, V, E, F, H> Stages for StaleCacheService<S, K, V, E, F, H> {
+impl<S: Stages, K, V, E, F, H, C> Stages for StaleCacheService<S, K, V, E, F, H, C> {
     fn stages(&self, found: &mut Vec<Stage>) {
         found.push(Stage::Cache);
         self.inner.stages(found);
     }
 }
 
-impl<S, K, V, E, F, H, Request> Service<Request> for StaleCacheService<S, K, V, E, F, H>
+impl<S, K, V, E, F, H, C, Request> Service<Request> for StaleCacheService<S, K, V, E, F, H, C>
 where
     S: Service<Request, Response = V, Error = Error<E>> + Clone + Send + 'static,
     S::Future: Send,
@@ -93,10 +104,11 @@ where
     V: Clone + Send + Sync + 'static,
     E: Clone + Send + Sync + 'static,
     H: BuildHasher + Send + Sync + 'static,
+    C: Classify<V, E> + Clone + Send + 'static,
 {
     type Response = V;
     type Error = Error<E>;
-    type Future = StaleCacheFuture<S, K, V, E, H, Request>;
+    type Future = StaleCacheFuture<S, K, V, E, H, C, Request>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -104,7 +116,8 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         // Nothing was reserved here, so that a clone is as good as the one behind us.
-        let asked = (self.key)(&request).map(|key| self.cache.fresh(now(), &key));
+        let StaleCacheLayer { cache, key, classify } = &self.parts;
+        let asked = key(&request).map(|key| cache.fresh(now(), &key));
         let once = || Once::Readying { asks: Some((self.inner.clone(), request)) };
         let state = match asked {
             None => State::PassesBy { call: once() },
@@ -112,7 +125,7 @@ where
             Some(Err(Asked::Answer(answer))) => State::Known { answer: Some(Ok(answer.value)) },
             Some(Err(Asked::Failed(error))) => State::Known { answer: Some(Err(error)) },
             Some(Err(Asked::Refresh(answer, lead))) => {
-                let run = lead.run(once());
+                let run = lead.run(once(), classify.clone());
                 match Handle::try_current() {
                     Ok(runtime) => {
                         run.spawn(&runtime);
@@ -122,8 +135,12 @@ where
                     Err(_) => State::Leads { run },
                 }
             }
-            Some(Err(Asked::Lead(lead))) => State::Leads { run: lead.run(once()) },
-            Some(Err(Asked::Wait(follower))) => State::Waits { follower, once: Some(once()) },
+            Some(Err(Asked::Lead(lead))) => {
+                State::Leads { run: lead.run(once(), classify.clone()) }
+            }
+            Some(Err(Asked::Wait(follower))) => {
+                State::Waits { follower, call: Some((once(), classify.clone())) }
+            }
         };
         StaleCacheFuture { state }
     }
@@ -163,28 +180,29 @@ impl<S: Service<Request>, Request> Future for Once<S, S::Future, Request> {
 pin_project! {
     /// The answer of a [`StaleCacheService`]. Dropped, it lets another caller ask.
     #[must_use = "futures do nothing unless polled"]
-    pub struct StaleCacheFuture<S: Service<Request>, K, V, E, H, Request> {
+    pub struct StaleCacheFuture<S: Service<Request>, K, V, E, H, C, Request> {
         #[pin]
-        state: State<S, S::Future, K, V, E, H, Request>,
+        state: State<S, S::Future, K, V, E, H, C, Request>,
     }
 }
 
 pin_project! {
     #[project = Projected]
-    enum State<S, F, K, V, E, H, Request> {
+    enum State<S, F, K, V, E, H, C, Request> {
         Known { answer: Option<Result<V, Error<E>>> },
         PassesBy { #[pin] call: Once<S, F, Request> },
-        Leads { #[pin] run: Run<K, V, E, H, Once<S, F, Request>> },
-        Waits { #[pin] follower: Follower<K, V, E, H>, once: Option<Once<S, F, Request>> },
+        Leads { #[pin] run: Run<K, V, E, H, Once<S, F, Request>, C> },
+        Waits { #[pin] follower: Follower<K, V, E, H>, call: Option<(Once<S, F, Request>, C)> },
     }
 }
 
-impl<S, K, V, E, H, Request> Future for StaleCacheFuture<S, K, V, E, H, Request>
+impl<S, K, V, E, H, C, Request> Future for StaleCacheFuture<S, K, V, E, H, C, Request>
 where
     S: Service<Request, Response = V, Error = Error<E>>,
     K: Eq + Clone,
     V: Clone,
     E: Clone,
+    C: Classify<V, E>,
 {
     type Output = Result<V, Error<E>>;
 
@@ -202,13 +220,15 @@ where
                 Projected::Leads { run } => {
                     return Poll::Ready(ready!(run.poll(context)).map(|it| it.value));
                 }
-                Projected::Waits { follower, once } => {
+                Projected::Waits { follower, call } => {
                     let outcome = ready!(Future::poll(follower, context));
-                    let next = match (outcome, once.take()) {
+                    let next = match (outcome, call.take()) {
                         (Outcome::Answer(result), _) => {
                             State::Known { answer: Some(result.map(|it| it.value)) }
                         }
-                        (Outcome::Lead(lead), Some(once)) => State::Leads { run: lead.run(once) },
+                        (Outcome::Lead(lead), Some((once, classify))) => {
+                            State::Leads { run: lead.run(once, classify) }
+                        }
                         (Outcome::Lead(_), None) => unreachable!("who waits has a request"),
                     };
                     state.set(next);
@@ -218,20 +238,23 @@ where
     }
 }
 
-impl<K, V, E, F, H> fmt::Debug for StaleCacheLayer<K, V, E, F, H> {
+impl<K, V, E, F, H, C> fmt::Debug for StaleCacheLayer<K, V, E, F, H, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StaleCacheLayer").field("cache", &self.cache).finish_non_exhaustive()
     }
 }
 
-impl<S: fmt::Debug, K, V, E, F, H> fmt::Debug for StaleCacheService<S, K, V, E, F, H> {
+impl<S: fmt::Debug, K, V, E, F, H, C> fmt::Debug for StaleCacheService<S, K, V, E, F, H, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut described = f.debug_struct("StaleCacheService");
-        described.field("inner", &self.inner).field("cache", &self.cache).finish_non_exhaustive()
+        described
+            .field("inner", &self.inner)
+            .field("cache", &self.parts.cache)
+            .finish_non_exhaustive()
     }
 }
 
-impl<S, K, V, E, H, Request> fmt::Debug for StaleCacheFuture<S, K, V, E, H, Request>
+impl<S, K, V, E, H, C, Request> fmt::Debug for StaleCacheFuture<S, K, V, E, H, C, Request>
 where
     S: Service<Request>,
 {

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 
 use super::{Answer, Asked, Follower, Lead, Outcome, StaleCache};
 use crate::deadline::{Within, within};
+use crate::retry::{Classify, Errors, Verdict};
 use crate::{Error, TimeLimit, time};
 
 impl<K, V, E, S> StaleCache<K, V, E, S>
@@ -81,7 +82,7 @@ where
         match self.fresh(time::now(), key) {
             Ok(value) => Ok(value),
             Err(Asked::Refresh(answer, lead)) => {
-                let run = lead.run(make());
+                let run = lead.run(make(), Errors::default());
                 let answer = match Handle::try_current() {
                     Ok(runtime) => {
                         run.spawn(&runtime);
@@ -112,7 +113,7 @@ impl<K: Eq + Clone, V: Clone, E: Clone, S> Asked<K, V, E, S> {
                 Outcome::Lead(lead) => lead,
             },
         };
-        lead.run(make()).await
+        lead.run(make(), Errors::default()).await
     }
 }
 
@@ -126,29 +127,31 @@ impl<K, V: Clone, E: Clone, S> Future for Follower<K, V, E, S> {
 
 impl<K, V, E, S> Lead<K, V, E, S> {
     /// Makes the call, as long as it may take.
-    pub(crate) fn run<F>(self, call: F) -> Run<K, V, E, S, F> {
-        Run { call: within(TimeLimit::Total, self.call_max(), call), lead: Some(self) }
+    pub(crate) fn run<F, C>(self, call: F, classify: C) -> Run<K, V, E, S, F, C> {
+        Run { call: within(TimeLimit::Total, self.call_max(), call), classify, lead: Some(self) }
     }
 }
 
 pin_project! {
     /// A call, made for all who wait for it.
     #[must_use = "futures do nothing unless polled"]
-    pub(crate) struct Run<K, V, E, S, F> {
+    pub(crate) struct Run<K, V, E, S, F, C> {
         #[pin]
         call: Within<F>,
+        classify: C,
         // After the call, so that what it held is free when the next one makes it.
         lead: Option<Lead<K, V, E, S>>,
     }
 }
 
-impl<K, V, E, S, F> Run<K, V, E, S, F>
+impl<K, V, E, S, F, C> Run<K, V, E, S, F, C>
 where
     K: Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     E: Clone + Send + Sync + 'static,
     S: Send + Sync + 'static,
     F: Future<Output = Result<V, Error<E>>> + Send + 'static,
+    C: Classify<V, E> + Send + 'static,
 {
     /// Leaves it to a task of the runtime.
     pub(crate) fn spawn(self, on: &Handle) {
@@ -156,12 +159,13 @@ where
     }
 }
 
-impl<K, V, E, S, F> Future for Run<K, V, E, S, F>
+impl<K, V, E, S, F, C> Future for Run<K, V, E, S, F, C>
 where
     K: Eq + Clone,
     V: Clone,
     E: Clone,
     F: Future<Output = Result<V, Error<E>>>,
+    C: Classify<V, E>,
 {
     type Output = Result<Answer<V>, Error<E>>;
 
@@ -171,11 +175,17 @@ where
         let Some(lead) = this.lead.take() else {
             unreachable!("a future is not polled after it was ready")
         };
-        Poll::Ready(lead.land(time::now(), result))
+        let verdict = this.classify.classify(result.as_ref());
+        Poll::Ready(match (result, verdict) {
+            (Ok(value), Verdict::Transient { .. } | Verdict::Unsent { .. }) => {
+                lead.land_failed(time::now(), value)
+            }
+            (result, _) => lead.land(time::now(), result),
+        })
     }
 }
 
-impl<K: fmt::Debug, V, E, S, F> fmt::Debug for Run<K, V, E, S, F> {
+impl<K: fmt::Debug, V, E, S, F, C> fmt::Debug for Run<K, V, E, S, F, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run").field("lead", &self.lead).finish_non_exhaustive()
     }

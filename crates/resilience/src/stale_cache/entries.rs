@@ -22,7 +22,7 @@ pub(super) struct Entry<K, V, E> {
     key: K,
     used: bool,
     pub(super) kept: Option<Kept<V>>,
-    pub(super) failure: Option<Failure<E>>,
+    pub(super) failure: Option<Failure<V, E>>,
 }
 
 /// The last answer.
@@ -36,8 +36,9 @@ pub(super) struct Kept<V> {
 
 /// A call that failed, after the answer.
 #[derive(Debug)]
-pub(super) struct Failure<E> {
-    pub(super) error: Error<E>,
+pub(super) struct Failure<V, E> {
+    /// An error, or an answer that is no good.
+    pub(super) brought: Result<Kept<V>, Error<E>>,
     pub(super) until: u64,
 }
 
@@ -89,7 +90,7 @@ impl<K, V, E> Entry<K, V, E> {
     }
 
     /// The failure that is still remembered.
-    pub(super) fn failure(&self, now: u64) -> Option<&Failure<E>> {
+    pub(super) fn failure(&self, now: u64) -> Option<&Failure<V, E>> {
         self.failure.as_ref().filter(|it| now < it.until)
     }
 
@@ -130,6 +131,15 @@ impl<K, V, E> Entries<K, V, E> {
         let entry = &mut self.face[at];
         entry.used = true;
         Some(entry)
+    }
+
+    /// The entry of a key, which is not in use by that.
+    pub(super) fn peek<Q>(&self, hash: u64, key: &Q) -> Option<&Entry<K, V, E>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        self.find(hash, key).map(|at| &self.face[at])
     }
 
     /// The entry of a key, made if there is none, and what made room for it; nothing if nothing is kept.

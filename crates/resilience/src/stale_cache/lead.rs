@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use evenkeel_units::{Moment, nanos};
 
-use super::entries::Kept;
+use super::entries::{Failure, Kept};
 use super::shard::{Call, answer};
 use super::{Answer, Origin, StaleCache};
 use crate::Error;
@@ -49,43 +49,79 @@ impl<K, V, E, S> Lead<K, V, E, S> {
     ///
     /// # Errors
     /// That of the call, if there is no answer that may be used in need.
-    pub fn land(mut self, now: Moment, result: Result<V, Error<E>>) -> Result<Answer<V>, Error<E>>
+    pub fn land(self, now: Moment, result: Result<V, Error<E>>) -> Result<Answer<V>, Error<E>>
+    where
+        K: Eq + Clone,
+        V: Clone,
+        E: Clone,
+    {
+        match result {
+            Ok(value) => self.ended(now, Brought::Good(value)),
+            Err(error) => self.ended(now, Brought::Failed(Err(error))),
+        }
+    }
+
+    /// The same for an answer that is no good, as one that says that the server is unwell: it is not kept, and remembered as an error
+    /// is. All who wait are told what may be used in need, or this.
+    ///
+    /// # Errors
+    /// None; the type is that of [`land`](Self::land).
+    pub fn land_failed(self, now: Moment, value: V) -> Result<Answer<V>, Error<E>>
+    where
+        K: Eq + Clone,
+        V: Clone,
+        E: Clone,
+    {
+        self.ended(now, Brought::Failed(Ok(value)))
+    }
+
+    fn ended(mut self, now: Moment, brought: Brought<V, E>) -> Result<Answer<V>, Error<E>>
     where
         K: Eq + Clone,
         V: Clone,
         E: Clone,
     {
         let (call, now) = (&self.call, nanos(now.elapsed()));
-        let mut shard = self.cache.lock(call.hash);
+        let (hash, key) = (call.hash, &call.key);
+        let mut shard = self.cache.lock(hash);
         let ages = shard.ages;
         // It is not, if the key was removed meanwhile: then what it brings is of before.
         let is_current = shard.end(call);
         let mut gone = (None, None, None);
-        let result = match result {
-            Ok(value) => {
+        let kept = |value, early| Kept { value, asked_at: self.asked_at, early };
+        let result = match brought {
+            Brought::Good(value) => {
                 let early = self.cache.early_by(&ages, now.saturating_sub(self.asked_at));
-                let kept = Kept { value, asked_at: self.asked_at, early };
+                let kept = kept(value, early);
                 let answer = answer(&kept, Origin::Asked, now);
                 if is_current {
-                    gone = shard.keep(now, call.hash, &call.key, kept);
+                    gone = shard.keep(now, hash, key, kept);
                 }
                 Ok(answer)
             }
-            Err(error) => {
+            Brought::Failed(brought) => {
                 shard.counts.failures += 1;
-                if is_current && ages.failure > 0 && !error.is_rejection() {
-                    gone = shard.fail(now, call.hash, &call.key, error.clone());
-                }
-                match call.kept.as_ref().filter(|it| it.age(now) < ages.usable) {
+                let brought = brought.map(|value| kept(value, 0));
+                let is_refused = brought.as_ref().is_err_and(Error::is_rejection);
+                let failure = Failure { brought, until: now.saturating_add(ages.failure) };
+                // Somebody may have put a younger answer there meanwhile.
+                let present = shard.entries.peek(hash, key).and_then(|it| it.kept.as_ref());
+                let usable = call.kept.iter().chain(present);
+                let usable = usable.filter(|it| it.age(now) < ages.usable);
+                let result = match usable.max_by_key(|it| it.asked_at) {
                     Some(kept) if kept.age(now) < ages.fresh => {
                         Ok(answer(kept, Origin::Fresh, now))
                     }
-                    Some(kept) => {
-                        shard.counts.stale_if_error += 1;
-                        Ok(answer(kept, Origin::StaleIfError, now))
-                    }
-                    None => Err(error),
+                    Some(kept) => Ok(answer(kept, Origin::StaleIfError, now)),
+                    None => failure.answer(now),
+                };
+                if matches!(&result, Ok(it) if it.origin == Origin::StaleIfError) {
+                    shard.counts.stale_if_error += 1;
                 }
+                if is_current && ages.failure > 0 && !is_refused {
+                    gone = shard.fail(now, hash, key, failure);
+                }
+                result
             }
         };
         drop(shard);
@@ -95,6 +131,14 @@ impl<K, V, E, S> Lead<K, V, E, S> {
         self.landed = true;
         result
     }
+}
+
+/// What came of a call.
+enum Brought<V, E> {
+    /// An answer to be kept.
+    Good(V),
+    /// An error, or an answer that is no good.
+    Failed(Result<V, Error<E>>),
 }
 
 impl<K, V, E, S> Drop for Lead<K, V, E, S> {

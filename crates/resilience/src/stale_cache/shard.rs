@@ -24,7 +24,7 @@ pub struct Snapshot {
     pub fresh: u64,
     /// Callers that found a stale answer which was to be used at once.
     pub stale: u64,
-    /// Callers that found nothing but that asking had just failed.
+    /// Callers that found nothing but that asking had just failed, and what it had brought.
     pub failed_again: u64,
     /// Callers that waited for the call of another.
     pub waits: u64,
@@ -72,7 +72,7 @@ pub(super) struct Shard<K, V, E> {
 }
 
 /// What is dropped when the lock is released: what the drop of a value does is not ours.
-pub(super) type Gone<K, V, E> = (Option<Entry<K, V, E>>, Option<Kept<V>>, Option<Failure<E>>);
+pub(super) type Gone<K, V, E> = (Option<Entry<K, V, E>>, Option<Kept<V>>, Option<Failure<V, E>>);
 
 impl<K, V, E> Shard<K, V, E> {
     pub(super) fn new(ages: Ages, capacity: usize) -> Self {
@@ -133,7 +133,10 @@ impl<K, V, E> Shard<K, V, E> {
             return match failure {
                 Some(it) => {
                     self.counts.failed_again += 1;
-                    Found::Failed(it.error.clone())
+                    match it.answer(now) {
+                        Ok(answer) => Found::Use(answer),
+                        Err(error) => Found::Failed(error),
+                    }
                 }
                 None => Found::Ask(None),
             };
@@ -211,15 +214,29 @@ impl<K, V, E> Shard<K, V, E> {
     }
 
     /// Remembers that a call failed.
-    pub(super) fn fail(&mut self, now: u64, hash: u64, key: &K, error: Error<E>) -> Gone<K, V, E>
+    pub(super) fn fail(
+        &mut self,
+        now: u64,
+        hash: u64,
+        key: &K,
+        failure: Failure<V, E>,
+    ) -> Gone<K, V, E>
     where
         K: Eq + Clone,
     {
-        let until = now.saturating_add(self.ages.failure);
-        let failure = Failure { error, until };
         match self.entries.make(&self.ages, now, hash, key) {
             Some(made) => (made.gone, None, made.entry.failure.replace(failure)),
             None => (None, None, Some(failure)),
+        }
+    }
+}
+
+impl<V: Clone, E: Clone> Failure<V, E> {
+    /// What it says to a caller that has nothing else.
+    pub(super) fn answer(&self, now: u64) -> Result<Answer<V>, Error<E>> {
+        match &self.brought {
+            Ok(kept) => Ok(answer(kept, Origin::Failed, now)),
+            Err(error) => Err(error.clone()),
         }
     }
 }

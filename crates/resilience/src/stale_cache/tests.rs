@@ -234,11 +234,40 @@ fn a_failure_is_remembered_for_a_while_but_a_refusal_is_not() {
     let cache = cache(4);
     lead(cache.ask(at(0), &1)).land(at(0), Err(Error::Inner(9))).unwrap_err();
     assert!(matches!(cache.ask(at(4), &1), Asked::Failed(Error::Inner(9))));
-    assert_eq!(cache.look(at(4), &1), Lookup::Failed(Error::Inner(9)));
+    assert_eq!(cache.look(at(4), &1), Lookup::Failed(Err(Error::Inner(9))));
     drop(lead(cache.ask(at(5), &1)));
     lead(cache.ask(at(5), &2)).land(at(5), Err(Error::Full)).unwrap_err();
     drop(lead(cache.ask(at(5), &2)));
     assert_eq!(cache.snapshot().failed_again, 1);
+}
+
+#[test]
+fn an_answer_that_is_no_good_replaces_none_and_is_one_for_a_while_where_there_is_none() {
+    let cache = cache(4);
+    let answer = lead(cache.ask(at(0), &1)).land_failed(at(1), 503);
+    assert_eq!(value(answer), (503, Origin::Failed));
+    let Asked::Answer(again) = cache.ask(at(5), &1) else { panic!("it failed just now") };
+    assert_eq!((again.value, again.origin, again.age.as_secs()), (503, Origin::Failed, 5));
+    assert_eq!(cache.look(at(5), &1), Lookup::Failed(Ok(503)));
+    lead(cache.ask(at(6), &1)).land(at(6), Ok(200)).unwrap();
+
+    let answer = lead(cache.ask(at(36), &1)).land_failed(at(37), 503);
+    assert_eq!(value(answer), (200, Origin::StaleIfError));
+    let Asked::Answer(again) = cache.ask(at(41), &1) else { panic!("it failed just now") };
+    assert_eq!((again.value, again.origin), (200, Origin::StaleIfError));
+    let seen = cache.snapshot();
+    assert_eq!((seen.failures, seen.failed_again, seen.stale_if_error), (2, 1, 2));
+}
+
+#[test]
+fn when_asking_fails_what_somebody_put_there_meanwhile_is_used() {
+    let cache = cache(4);
+    let asks = lead(cache.ask(at(0), &1));
+    let mut waits = follower(cache.ask(at(0), &1));
+    cache.insert(at(1), 1, 7);
+    assert_eq!(value(asks.land(at(2), Err(Error::Inner(9)))), (7, Origin::Fresh));
+    let turn = waits.poll(at(2), Waker::noop());
+    assert!(matches!(turn, std::task::Poll::Ready(Outcome::Answer(Ok(it))) if it.value == 7));
 }
 
 #[test]

@@ -28,8 +28,8 @@ struct Kept {
     used: bool,
     /// Value and when it was asked for.
     answer: Option<(u32, u64)>,
-    /// Error and until when it is remembered.
-    failure: Option<(Error<u32>, u64)>,
+    /// What it brought and until when it is remembered.
+    failure: Option<(Brought, u64)>,
 }
 
 impl Kept {
@@ -37,7 +37,7 @@ impl Kept {
         self.answer.filter(|it| now.saturating_sub(it.1) < USABLE)
     }
 
-    fn failure(&self, now: u64) -> Option<Error<u32>> {
+    fn failure(&self, now: u64) -> Option<Brought> {
         self.failure.clone().filter(|it| now < it.1).map(|it| it.0)
     }
 }
@@ -78,7 +78,8 @@ impl Naive {
                     return Told::Answer(value, Origin::Fresh);
                 }
                 (Some((value, _)), Some(_)) => return Told::Answer(value, Origin::StaleIfError),
-                (None, Some(error)) => return Told::Failed(error),
+                (None, Some(Ok((value, origin)))) => return Told::Answer(value, origin),
+                (None, Some(Err(error))) => return Told::Failed(error),
                 (usable, None) => before = usable,
             }
         }
@@ -142,14 +143,11 @@ impl Naive {
         }
     }
 
-    fn land(
-        &mut self,
-        now: u64,
-        call: usize,
-        asked: u64,
-        result: Result<u32, Error<u32>>,
-    ) -> Brought {
+    fn land(&mut self, now: u64, call: usize, asked: u64, result: Result<u32, Brought>) -> Brought {
         let (key, before) = (self.calls[call].key, self.calls[call].before);
+        let present = self.kept.iter().find(|it| it.key == key).and_then(|it| it.answer);
+        let best = before.into_iter().chain(present).filter(|it| now - it.1 < USABLE);
+        let best = best.max_by_key(|it| it.1);
         let current = std::mem::take(&mut self.calls[call].current);
         let brought = match result {
             Ok(value) => {
@@ -158,17 +156,17 @@ impl Naive {
                 }
                 Ok((value, Origin::Asked))
             }
-            Err(error) => {
+            Err(failed) => {
                 if current
-                    && !error.is_rejection()
+                    && failed != Err(Error::Full)
                     && let Some(kept) = self.of(now, key)
                 {
-                    kept.failure = Some((error.clone(), now + FAILURE));
+                    kept.failure = Some((failed.clone(), now + FAILURE));
                 }
-                match before.filter(|it| now - it.1 < USABLE) {
+                match best {
                     Some((value, asked)) if now - asked < FRESH => Ok((value, Origin::Fresh)),
                     Some((value, _)) => Ok((value, Origin::StaleIfError)),
-                    None => Err(error),
+                    None => failed,
                 }
             }
         };
@@ -204,6 +202,7 @@ enum Step {
     Ask(u8),
     Answer(usize),
     Fail(usize),
+    AnswerBadly(usize),
     Refuse(usize),
     GiveUp(usize),
     Poll(usize),
@@ -219,6 +218,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         9 => (0u8..6).prop_map(Step::Ask),
         3 => any::<usize>().prop_map(Step::Answer),
         2 => any::<usize>().prop_map(Step::Fail),
+        1 => any::<usize>().prop_map(Step::AnswerBadly),
         1 => any::<usize>().prop_map(Step::Refuse),
         2 => any::<usize>().prop_map(Step::GiveUp),
         5 => any::<usize>().prop_map(Step::Poll),
@@ -286,15 +286,20 @@ proptest! {
                     let told = asked(now, real, (&mut leads, &mut waits), (&mut naive, number), key);
                     prop_assert_eq!(told, expected);
                 }
-                Step::Answer(which) | Step::Fail(which) | Step::Refuse(which) => {
-                    let Some(lead) = pick(&mut leads, which) else { continue };
-                    let result = match step {
-                        Step::Answer(_) => Ok(value),
-                        Step::Fail(_) => Err(Error::Inner(value)),
-                        _ => Err(Error::Full),
+                Step::Answer(which) | Step::AnswerBadly(which) | Step::Fail(which) | Step::Refuse(which) => {
+                    let Some(Leads { real, call, asked }) = pick(&mut leads, which) else { continue };
+                    let (told, result) = match step {
+                        Step::Answer(_) => (real.land(at(now), Ok(value)), Ok(value)),
+                        Step::AnswerBadly(_) => {
+                            (real.land_failed(at(now), value), Err(Ok((value, Origin::Failed))))
+                        }
+                        _ => {
+                            let is_refused = matches!(step, Step::Refuse(_));
+                            let error = if is_refused { Error::Full } else { Error::Inner(value) };
+                            (real.land(at(now), Err(error.clone())), Err(Err(error)))
+                        }
                     };
-                    let expected = naive.land(now, lead.call, lead.asked, result.clone());
-                    prop_assert_eq!(plain(lead.real.land(at(now), result)), expected);
+                    prop_assert_eq!(plain(told), naive.land(now, call, asked, result));
                 }
                 Step::GiveUp(which) => {
                     let Some(lead) = pick(&mut leads, which) else { continue };
