@@ -15,7 +15,7 @@
 //! **When to use it.** For reads whose latency matters, from several servers that are slow by chance and independently of one another:
 //! a pause of a collector, a cold cache, a busy disk.
 //!
-//! **When not.** For what must not happen twice (it is never hedged here, see [`Idempotency`]); where there is one server, which a
+//! **When not.** For what must not happen twice, or is safe by a key only (neither is hedged here, see [`Idempotency`]); where there is one server, which a
 //! second question makes slower; where the slow calls are those that ask for more, since these are slow every time.
 //!
 //! ```
@@ -219,7 +219,7 @@ impl Hedge {
         let delay = Duration::from_nanos(self.delay.load(Relaxed));
         let left = match idempotency {
             Idempotency::Safe => self.attempts.load(Relaxed) - 1,
-            Idempotency::Unsafe => 0,
+            Idempotency::Keyed | Idempotency::Unsafe => 0,
         };
         let next = (left > 0).then(|| now + delay);
         Course { began: now, delay, begun: 1, left, under_way: 1, is_first_open: true, next }

@@ -13,7 +13,7 @@ use crate::retry::{self, Classify, IDEMPOTENCY_KEY, Idempotency, Verdict};
 /// | asked by | about | answer |
 /// |---|---|---|
 /// | a retry, to classify | a status | 408, 429, 500, 502, 503 and 504 are tried again, after `Retry-After` where that is said |
-/// | a retry or a hedge, to repeat | a request | sent again if its method is idempotent (RFC 9110, section 9.2.2), or it has an `Idempotency-Key` |
+/// | a retry or a hedge, to repeat | a request | sent again if its method is idempotent (RFC 9110, section 9.2.2); tried again, but not hedged, if it has an `Idempotency-Key` |
 /// | a stale cache, to classify | a status | what a retry would try again is not kept, and is as bad as an error (RFC 5861, section 4) |
 /// | a breaker, to judge | a status | 5xx are failures of the neighbour; 4xx are ours, 429 among them |
 ///
@@ -110,7 +110,7 @@ mod tests {
         let (copy, idempotency) = Http.repeat(&order);
         assert_eq!((*copy.unwrap().body(), idempotency), ("a kettle", Idempotency::Unsafe));
         let known = Request::post("/orders").header("Idempotency-Key", "7").body(()).unwrap();
-        assert_eq!(Http.repeat(&known).1, Idempotency::Safe);
+        assert_eq!(Http.repeat(&known).1, Idempotency::Keyed);
         assert_eq!(Http.repeat(&Request::get("/").body(()).unwrap()).1, Idempotency::Safe);
     }
 }

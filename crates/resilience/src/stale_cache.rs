@@ -16,7 +16,8 @@
 //! up when all caches are cold.
 //!
 //! **When not.** For what must be right or absent (stock at the moment of sale, balances), for answers that differ by caller unless the
-//! caller is part of the key, and for what is rarely asked for twice.
+//! caller is part of the key, and for what is rarely asked for twice. It is no cache of HTTP: it reads no `Cache-Control` and no `Vary`; what
+//! is kept, under which key and for how long, is said by its owner.
 //!
 //! ```
 //! use std::sync::Arc;

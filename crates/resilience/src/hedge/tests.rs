@@ -53,9 +53,11 @@ fn each_attempt_is_waited_for_before_the_next_is_due_and_there_is_a_last_one() {
 #[test]
 fn what_must_not_happen_twice_is_never_hedged() {
     let hedge = hedge(Policy { on_failure: OnFailure::Next, ..policy() });
-    let mut course = hedge.begin(at(0), Idempotency::Unsafe);
-    assert_eq!(course.next(), None);
-    assert!(hedge.ended(at(1), &mut course, 0, TRANSIENT), "its error stands");
+    for idempotency in [Idempotency::Unsafe, Idempotency::Keyed] {
+        let mut course = hedge.begin(at(0), idempotency);
+        assert_eq!(course.next(), None);
+        assert!(hedge.ended(at(1), &mut course, 0, TRANSIENT), "its error stands");
+    }
 }
 
 #[test]

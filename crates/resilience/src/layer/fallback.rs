@@ -50,7 +50,8 @@ where
 
 /// The second way is another service, which gets the same request.
 ///
-/// What must not happen twice goes there only if it certainly did not happen here: after a rejection, or a connection that did not stand.
+/// What must not happen twice, or is known by a key that they may not share, goes there only if it certainly did not happen here: after a
+/// rejection, or a connection that did not stand.
 #[derive(Copy, Clone, Debug)]
 pub struct Elsewhere<S, P = Cloned> {
     service: S,

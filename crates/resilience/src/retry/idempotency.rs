@@ -10,19 +10,22 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Whether a call may be made again after it may have had its effect.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Idempotency {
-    /// Twice is as once: by its nature, or because the server knows it by a key.
+    /// Twice is as once, by its nature.
     Safe,
+    /// Twice is as once for a server that knows it by a key, one after the other: it is tried again, but not [hedged](crate::hedge), as
+    /// who comes while the first is under way is told so (409) and not answered; nor sent to another service, which may know other keys.
+    Keyed,
     /// Twice is not as once. It is tried again only if it was certainly never done.
     Unsafe,
 }
 
 impl Idempotency {
     /// Of a request of HTTP: safe by its method (RFC 9110, section 9.2.2: GET, HEAD, OPTIONS, TRACE, PUT, DELETE), or by the
-    /// key that it carries. Methods that are not known are unsafe.
+    /// key that it carries. Methods that are not known are unsafe without one.
     pub fn of_method(method: &str, has_key: bool) -> Self {
         match method {
-            _ if has_key => Self::Safe,
             "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE" => Self::Safe,
+            _ if has_key => Self::Keyed,
             _ => Self::Unsafe,
         }
     }
@@ -66,11 +69,15 @@ mod tests {
     use evenkeel_units::Seed;
 
     #[test]
-    fn a_post_is_safe_with_a_key_only() {
-        assert_eq!(Idempotency::of_method("PUT", false), Idempotency::Safe);
-        assert_eq!(Idempotency::of_method("POST", false), Idempotency::Unsafe);
-        assert_eq!(Idempotency::of_method("POST", true), Idempotency::Safe);
-        assert_eq!(Idempotency::of_method("get", false), Idempotency::Unsafe);
+    fn a_method_that_is_not_safe_by_itself_is_so_with_a_key_only() {
+        for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"] {
+            assert_eq!(Idempotency::of_method(method, false), Idempotency::Safe, "{method}");
+            assert_eq!(Idempotency::of_method(method, true), Idempotency::Safe, "{method}");
+        }
+        for method in ["POST", "PATCH", "CONNECT", "get", ""] {
+            assert_eq!(Idempotency::of_method(method, false), Idempotency::Unsafe, "{method}");
+            assert_eq!(Idempotency::of_method(method, true), Idempotency::Keyed, "{method}");
+        }
     }
 
     #[test]

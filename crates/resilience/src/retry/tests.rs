@@ -39,6 +39,13 @@ fn what_must_not_happen_twice_is_tried_again_only_if_it_was_never_sent() {
 }
 
 #[test]
+fn what_has_a_key_is_tried_again() {
+    let retry = steady(3);
+    let mut course = retry.begin(Idempotency::Keyed);
+    assert_eq!(retry.attempted(at(0), None, &mut course, TRANSIENT), Some(ms(100)));
+}
+
+#[test]
 fn the_wait_is_what_was_asked_for_and_the_jitter_on_top() {
     let retry = steady(3);
     let mut course = retry.begin(Idempotency::Safe);

@@ -100,15 +100,17 @@ async fn elsewhere_gets_the_same_request_once_it_is_ready() {
 
 #[tokio::test]
 async fn what_must_not_happen_twice_goes_elsewhere_only_if_it_did_not_happen() {
-    let order = |it: &u32| (Some(*it), Idempotency::Unsafe);
-    let second = Elsewhere::new(Twin::new(&[], Ok(100))).repeat(order);
-    let layer = FallbackLayer::new(Arc::default(), second);
-    let ask = |why| layer.layer(Twin::new(&[], Err(why))).oneshot(7);
-    assert_eq!(ask(Error::Inner("down")).await, Err(Error::Inner("down")));
-    assert_eq!(ask(Error::Full).await, Ok(107));
-    assert_eq!(ask(Error::Timeout(TimeLimit::Connect)).await, Ok(107));
-    let read = Error::Timeout(TimeLimit::Read);
-    assert_eq!(ask(read.clone()).await, Err(read));
+    for idempotency in [Idempotency::Unsafe, Idempotency::Keyed] {
+        let order = move |it: &u32| (Some(*it), idempotency);
+        let second = Elsewhere::new(Twin::new(&[], Ok(100))).repeat(order);
+        let layer = FallbackLayer::new(Arc::default(), second);
+        let ask = |why| layer.layer(Twin::new(&[], Err(why))).oneshot(7);
+        assert_eq!(ask(Error::Inner("down")).await, Err(Error::Inner("down")));
+        assert_eq!(ask(Error::Full).await, Ok(107));
+        assert_eq!(ask(Error::Timeout(TimeLimit::Connect)).await, Ok(107));
+        let read = Error::Timeout(TimeLimit::Read);
+        assert_eq!(ask(read.clone()).await, Err(read));
+    }
 }
 
 #[tokio::test]
