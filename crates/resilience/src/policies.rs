@@ -186,10 +186,7 @@ impl Policies {
             let time = |it: &Limits| Stage::Timeout { limit, time: it.of(limit) };
             ("deadlines", self.deadlines.as_ref().map(time))
         };
-        let delay = |it: &hedge::Policy| match it.delay {
-            hedge::Delay::Fixed(delay) => Stage::Hedge { delay },
-            hedge::Delay::Percentile(it) => Stage::Hedge { delay: it.most },
-        };
+        let delay = |it: &hedge::Policy| Stage::Hedge { delay: it.delay.least() };
         let found = |it: &adaptive::Policy| {
             let (limit, queue, wait) = (it.initial, it.queue, it.wait);
             Stage::Bulkhead(bulkhead::Policy { limit, queue, wait })
@@ -337,6 +334,15 @@ mod tests {
         let bulkhead = bulkhead::Policy { wait, ..bulkhead::Policy::default() };
         let found = Policies { bulkhead: Some(bulkhead), ..all() }.lint();
         assert!(found.iter().any(|(pattern, _)| *pattern == "bulkhead"), "{found:?}");
+    }
+
+    #[test]
+    fn a_hedge_whose_delay_is_learned_may_come_within_a_short_attempt() {
+        let deadlines = Some(Limits::uniform(Duration::from_millis(200)));
+        let hedge = Some(hedge::Policy::default());
+        assert_eq!(Policies { deadlines, hedge, ..Policies::default() }.lint(), []);
+        let hedge = Some(hedge::Policy::after(Duration::from_millis(200)));
+        assert_eq!(Policies { deadlines, hedge, ..Policies::default() }.lint()[0].0, "hedge");
     }
 
     #[test]

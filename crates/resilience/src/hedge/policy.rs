@@ -53,6 +53,16 @@ pub enum Delay {
     Percentile(Percentile),
 }
 
+impl Delay {
+    /// As short as it may become: what is shorter than that sees no hedge.
+    pub const fn least(&self) -> Duration {
+        match self {
+            Self::Fixed(delay) => *delay,
+            Self::Percentile(percentile) => percentile.least,
+        }
+    }
+}
+
 /// What share of the calls of late is to end without a hedge.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]

@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::{Attempt, Cloned, Repeat};
 use crate::Error;
-use crate::hedge::{Another, Delay, Hedge, Race, Running};
+use crate::hedge::{Another, Hedge, Race, Running};
 use crate::pipeline::{Stage, Stages};
 use crate::retry::{Classify, Errors, Idempotency};
 
@@ -112,12 +112,7 @@ where
 
 impl<S: Stages, C, P> Stages for HedgeService<S, C, P> {
     fn stages(&self, found: &mut Vec<Stage>) {
-        // As short as it may become: what is too long then always is.
-        let delay = match self.hedge.policy().delay {
-            Delay::Fixed(delay) => delay,
-            Delay::Percentile(percentile) => percentile.least,
-        };
-        found.push(Stage::Hedge { delay });
+        found.push(Stage::Hedge { delay: self.hedge.policy().delay.least() });
         self.inner.stages(found);
     }
 }
