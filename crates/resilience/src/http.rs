@@ -90,6 +90,10 @@ mod tests {
         asked.headers_mut().insert(RETRY_AFTER, "7".parse().unwrap());
         let wait = Some(Duration::from_secs(7));
         assert_eq!(verdict(&Ok(asked)), Verdict::Transient { retry_after: wait });
+        let mut dated = answer(503);
+        dated.headers_mut().insert(RETRY_AFTER, "Sun, 06 Nov 1994 08:49:44 GMT".parse().unwrap());
+        dated.headers_mut().insert(DATE, "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap());
+        assert_eq!(verdict(&Ok(dated)), Verdict::Transient { retry_after: wait });
         assert_eq!(verdict(&Ok(answer(404))), Verdict::Permanent);
         assert_eq!(verdict(&Err(Error::Inner("the connection broke"))), TRANSIENT);
         assert_eq!(verdict(&Err(Error::Full)), Verdict::Permanent);

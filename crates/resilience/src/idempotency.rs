@@ -54,6 +54,54 @@
 //! **A call that is cut off**, as by a client that hangs up, has its key free again, whatever it had done by then. What must not end in
 //! the middle belongs into a task of its own.
 //!
+//! **As a middleware.** There is no layer: what makes two requests the same, and what is kept of an answer, are for their owner to say. In axum, it
+//! reads the whole of both:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use axum::body::{Body, Bytes, to_bytes};
+//! use axum::extract::{Request, State};
+//! use axum::http::StatusCode;
+//! use axum::middleware::Next;
+//! use evenkeel_resilience::retry::{IDEMPOTENCY_KEY, is_transient_status};
+//! use evenkeel_resilience::{Error, idempotency};
+//!
+//! type Orders = Arc<idempotency::Store<String, Bytes, (StatusCode, Bytes)>>;
+//!
+//! /// For `axum::middleware::from_fn_with_state`.
+//! async fn once(State(orders): State<Orders>, request: Request, next: Next) -> Result<(StatusCode, Bytes), StatusCode> {
+//!     let (head, body) = request.into_parts();
+//!     let key = head.headers.get(IDEMPOTENCY_KEY).and_then(|it| it.to_str().ok()).unwrap_or_default();
+//!     let key = idempotency::key(key).map_err(|_| StatusCode::BAD_REQUEST)?;
+//!     // In front of the key belongs who asks, too.
+//!     let key = format!("{} {} {key}", head.method, head.uri.path());
+//!     let body = to_bytes(body, 65_536).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+//!     let run = {
+//!         let body = Body::from(body.clone());
+//!         || async {
+//!             let (head, body) = next.run(Request::from_parts(head, body)).await.into_parts();
+//!             Ok::<_, Error<axum::Error>>((head.status, to_bytes(body, 65_536).await?))
+//!         }
+//!     };
+//!     let stands = |answer: &(StatusCode, Bytes)| !is_transient_status(answer.0.as_u16());
+//!     let answered = orders.call_judged(key, body, run, stands).await;
+//!     answered.map(|it| it.answer).map_err(|why| {
+//!         why.status().and_then(|it| StatusCode::from_u16(it).ok()).unwrap_or(StatusCode::BAD_GATEWAY)
+//!     })
+//! }
+//! # fn app() -> axum::Router {
+//! # let orders = Arc::new(idempotency::Store::try_new(Default::default()).unwrap());
+//! # let orders = axum::middleware::from_fn_with_state(orders, once);
+//! # axum::Router::new().route("/orders", axum::routing::post(async || "a kettle")).layer(orders)
+//! # }
+//! # use tower::ServiceExt as _;
+//! # let order = |key| Request::post("/orders").header(IDEMPOTENCY_KEY, key).body(Body::empty()).unwrap();
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! # assert_eq!(app().oneshot(order("7")).await.unwrap().status(), 200);
+//! # assert_eq!(app().oneshot(order("")).await.unwrap().status(), 400);
+//! # });
+//! ```
+//!
 //! Source: IETF draft "The Idempotency-Key HTTP Header Field" (draft-ietf-httpapi-idempotency-key-header-07, 2025), whose status codes
 //! [`NoAnswer::status`] gives.
 
@@ -86,7 +134,9 @@ pub struct Policy {
     /// For how long an answer is kept, from when it was given. Not zero, and longer than clients go on trying.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub ttl: Duration,
-    /// For how long a request waits for another one with its key that is under way. Zero: it is told so at once, as the draft has it.
+    /// For how long a request waits for another one with its key that is under way. Zero: it is told so at once, as the draft has it. For
+    /// clients that send a request again when it takes too long, and take the 409 for an answer as [`Http`](crate::Http) does: as long as
+    /// it may take.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub wait: Duration,
 }

@@ -15,6 +15,8 @@ mod bulkhead;
 mod failover;
 #[path = "loom/idempotency.rs"]
 mod idempotency;
+#[path = "loom/retry_budget.rs"]
+mod retry_budget;
 #[path = "loom/stale_cache.rs"]
 mod stale_cache;
 

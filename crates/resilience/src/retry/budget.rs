@@ -244,6 +244,14 @@ mod tests {
     }
 
     #[test]
+    fn time_before_another_policy_is_paid_by_the_one_before() {
+        let budget = RetryBudget::new(BudgetPolicy::default());
+        while budget.withdraw(at(0)) {}
+        budget.reload(at(5_000), BudgetPolicy { floor_per_second: 0, ..BudgetPolicy::default() });
+        assert!((budget.snapshot(at(9_000)).saved - 50.0).abs() < 1e-9);
+    }
+
+    #[test]
     fn threads_never_withdraw_more_than_there_is() {
         let policy = BudgetPolicy { floor_per_second: 50, ..BudgetPolicy::default() };
         let budget = RetryBudget::new(policy);

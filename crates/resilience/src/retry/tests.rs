@@ -51,9 +51,25 @@ fn the_wait_is_what_was_asked_for_and_the_jitter_on_top() {
     let mut course = retry.begin(Idempotency::Safe);
     let asked = Verdict::Transient { retry_after: Some(ms(5_000)) };
     assert_eq!(retry.attempted(at(0), None, &mut course, asked), Some(ms(5_100)));
-    let asked = Verdict::Transient { retry_after: Some(ms(31_000)) };
+    let asked = Verdict::Transient { retry_after: Some(ms(30_000)) };
+    assert_eq!(retry.attempted(at(6_000), None, &mut course, asked), Some(ms(30_200)));
+    let mut course = retry.begin(Idempotency::Safe);
+    let asked = Verdict::Transient { retry_after: Some(ms(30_001)) };
     assert_eq!(retry.attempted(at(6_000), None, &mut course, asked), None);
     assert_eq!(retry.snapshot(at(0)).retry_after, 1);
+}
+
+#[test]
+fn decorrelated_waits_wander_off_from_the_wait_before() {
+    let backoff = Backoff::between(ms(100), ms(60_000)).jitter(Jitter::Decorrelated);
+    let policy = Policy { attempts: 20, backoff, budget: None, ..Policy::default() };
+    let retry = Retry::seeded(policy, Seed(1)).unwrap();
+    let mut course = retry.begin(Idempotency::Safe);
+    let waits: Vec<_> =
+        (1..20).filter_map(|_| retry.attempted(at(0), None, &mut course, TRANSIENT)).collect();
+    assert!(waits[0] <= ms(300), "{waits:?}");
+    assert!(waits.is_sorted_by(|before, next| *next <= *before * 3), "{waits:?}");
+    assert!(waits.iter().any(|it| *it > ms(1_000)), "{waits:?}");
 }
 
 #[test]
@@ -81,6 +97,18 @@ fn without_a_token_the_error_stands() {
         .collect();
     assert_eq!(grants, [true, false, false]);
     assert_eq!(retry.snapshot(at(0)).over_budget, 2);
+}
+
+#[test]
+fn without_a_budget_there_are_as_many_retries_as_attempts() {
+    let retry =
+        Retry::seeded(Policy { attempts: 2, budget: None, ..Policy::default() }, Seed(1)).unwrap();
+    let granted = (0..1_000).filter(|_| {
+        let mut course = retry.begin(Idempotency::Safe);
+        retry.attempted(at(0), None, &mut course, TRANSIENT).is_some()
+    });
+    assert_eq!(granted.count(), 1_000);
+    assert_eq!(retry.snapshot(at(0)).budget, None);
 }
 
 #[test]

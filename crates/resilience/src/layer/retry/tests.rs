@@ -6,6 +6,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
+use crate::TimeLimit;
+use crate::deadline::{Deadlines, Limits};
+use crate::layer::TimeoutLayer;
 use crate::retry::{Backoff, Jitter, Policy, TRANSIENT};
 use crate::time::now;
 use evenkeel_units::Seed;
@@ -157,6 +160,21 @@ async fn a_closure_classifies_answers_as_well_as_errors() {
     let mut statuses = [503, 404, 200].into_iter();
     let answer = retry.call(|| std::future::ready(statuses.next().ok_or(Error::Full)));
     assert_eq!(answer.await, Ok(404));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_an_attempt_that_could_not_begin_in_time() {
+    let limits = Limits::uniform(Duration::from_millis(110));
+    let deadlines = Arc::new(Deadlines::try_new(limits).unwrap());
+    let (twin, since) = (Twin::new(&[Err("one"), Err("one"), Ok("two")]), now());
+    let layer = TimeoutLayer::new(Arc::clone(&deadlines), TimeLimit::Total);
+    let mut service = layer.layer(RetryLayer::new(retry()).layer(twin.clone()));
+    assert_eq!(ask(&mut service).await, Err(Error::Inner("one")));
+    let retry = retry();
+    let call = || retry.call(|| twin.answer());
+    assert_eq!(deadlines.call(TimeLimit::Total, call).await, Err(Error::Inner("one")));
+    assert_eq!(twin.asked(since), [0, 10]);
+    assert_eq!(retry.snapshot(now()).over_deadline, 1);
 }
 
 #[tokio::test(start_paused = true)]
