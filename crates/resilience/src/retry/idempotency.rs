@@ -1,6 +1,7 @@
 //! Idempotency: whether doing something twice does the same as doing it once, and the key that makes it so.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 
 use rand::Rng;
 
@@ -37,18 +38,30 @@ impl Idempotency {
 ///
 /// ```
 /// use evenkeel_resilience::retry::Key;
-/// use evenkeel_units::Seed;
 ///
-/// let key = Key::new(&mut Seed(7).stream("keys"));
+/// let key = Key::random();
 /// assert_eq!(key.to_string().len(), 36);
+/// assert_ne!(key, Key::random());
 /// ```
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(u128);
 
 impl Key {
-    /// A new key. The generator has to be one whose seed nobody else has: keys that repeat make two orders one.
+    /// A new key, from the source by which the standard library seeds its maps, which is the system's. It is like no other; that nobody
+    /// could guess it is not promised.
+    pub fn random() -> Self {
+        let source = RandomState::new();
+        Self::of([0, 1].map(|half: u8| source.hash_one(half)))
+    }
+
+    /// The same by a generator, for tests and simulations that repeat. Elsewhere it has to be one whose seed nobody else has: keys that
+    /// repeat make two orders one.
     pub fn new(chance: &mut impl Rng) -> Self {
-        let bits = u128::from(chance.next_u64()) << 64 | u128::from(chance.next_u64());
+        Self::of([(); 2].map(|()| chance.next_u64()))
+    }
+
+    fn of([first, second]: [u64; 2]) -> Self {
+        let bits = u128::from(first) << 64 | u128::from(second);
         // Version 4, variant 10 (RFC 9562, section 5.4).
         Self(bits & !(0xf << 76) & !(0b11 << 62) | 0x4 << 76 | 0b10 << 62)
     }
@@ -83,9 +96,10 @@ mod tests {
     #[test]
     fn keys_are_uuids_of_version_4_and_differ() {
         let mut chance = Seed(7).stream("keys");
-        let keys: std::collections::BTreeSet<_> =
-            (0..100).map(|_| Key::new(&mut chance).to_string()).collect();
-        assert_eq!(keys.len(), 100);
+        let seeded = (0..100).map(|_| Key::new(&mut chance).to_string());
+        let random = (0..100).map(|_| Key::random().to_string());
+        let keys: std::collections::BTreeSet<_> = seeded.chain(random).collect();
+        assert_eq!(keys.len(), 200);
         for key in keys {
             let parts: Vec<_> = key.split('-').map(str::len).collect();
             assert_eq!(parts, [8, 4, 4, 4, 12]);
