@@ -154,6 +154,8 @@ pub enum PolicyError {
 pub enum GaveUp {
     /// It would fail again.
     Permanent,
+    /// There is no copy of it, as of a body that is a stream.
+    NoCopy,
     /// It may have had its effect, and must not have it twice.
     Unsafe,
     /// All attempts were made.
@@ -170,6 +172,7 @@ impl fmt::Display for GaveUp {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str(match self {
             Self::Permanent => "it would fail again",
+            Self::NoCopy => "there is no copy to send again",
             Self::Unsafe => "it must not happen twice",
             Self::Attempts => "all attempts were made",
             Self::RetryAfter => "we were asked to wait for longer than we do",
@@ -215,6 +218,8 @@ pub struct Snapshot {
     pub recovered: u64,
     /// Calls whose error would have come again.
     pub permanent: u64,
+    /// Calls whose request could not be copied.
+    pub no_copy: u64,
     /// Calls that must not happen twice, and may have happened.
     pub not_idempotent: u64,
     /// Calls that failed in all attempts.
@@ -235,12 +240,18 @@ pub struct Course {
     idempotency: Idempotency,
     made: u32,
     previous: Duration,
+    has_copy: bool,
 }
 
 impl Course {
     /// Attempts made so far.
     pub const fn made(&self) -> u32 {
         self.made
+    }
+
+    /// Makes no further attempt, as when a request cannot be copied again.
+    pub const fn no_more(&mut self) {
+        self.has_copy = false;
     }
 }
 
@@ -252,7 +263,7 @@ struct Counters {
     calls: AtomicU64,
     retries: AtomicU64,
     recovered: AtomicU64,
-    gave_up: [AtomicU64; 6],
+    gave_up: [AtomicU64; 7],
 }
 
 /// Retries for one dependency. Shared by all its calls; `C` tells which results are worth another attempt.
@@ -317,7 +328,7 @@ impl<C> Retry<C> {
     pub fn begin(&self, idempotency: Idempotency) -> Course {
         self.counters.calls.fetch_add(1, Relaxed);
         self.budget.deposit();
-        Course { idempotency, made: 0, previous: Duration::ZERO }
+        Course { idempotency, made: 0, previous: Duration::ZERO, has_copy: true }
     }
 
     /// Tells how an attempt went. `Some` is how long to wait before the next one; `None` means that the result stands.
@@ -376,6 +387,9 @@ impl<C> Retry<C> {
         if course.made >= policy.attempts {
             return Err(GaveUp::Attempts);
         }
+        if !course.has_copy {
+            return Err(GaveUp::NoCopy);
+        }
         let bits = self.choices.bits(self.chosen.fetch_add(1, Relaxed));
         let mut wait = policy.backoff.draw(course.made, course.previous, bits);
         course.previous = wait;
@@ -427,6 +441,7 @@ impl<C> Retry<C> {
             retries: count(&self.counters.retries),
             recovered: count(&self.counters.recovered),
             permanent: gave_up(GaveUp::Permanent),
+            no_copy: gave_up(GaveUp::NoCopy),
             not_idempotent: gave_up(GaveUp::Unsafe),
             exhausted: gave_up(GaveUp::Attempts),
             retry_after: gave_up(GaveUp::RetryAfter),

@@ -201,8 +201,9 @@ where
                 this.retry.succeeded(this.course);
                 return Poll::Ready(result);
             }
-            // What cannot be sent again is permanent, whatever it is.
-            let verdict = this.next.as_ref().map_or(Verdict::Permanent, |_| verdict);
+            if this.next.is_none() {
+                this.course.no_more();
+            }
             let failed_at = now();
             match this.retry.attempted(failed_at, timer::deadline(), this.course, verdict) {
                 None => return Poll::Ready(result),

@@ -43,6 +43,7 @@ impl<C: Send + Sync> Machine for Retry<C> {
         to.count(RECOVERED, it.recovered);
         for (why, count) in [
             ("permanent", it.permanent),
+            ("no_copy", it.no_copy),
             ("not_idempotent", it.not_idempotent),
             ("attempts", it.exhausted),
             ("retry_after", it.retry_after),
