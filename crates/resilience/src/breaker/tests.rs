@@ -1,7 +1,5 @@
 //! Tests: what a circuit promises.
 
-mod spotless;
-
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -11,6 +9,7 @@ use evenkeel_units::Ratio;
 use super::*;
 
 mod properties;
+mod spotless;
 
 fn at(second: u64) -> Moment {
     Moment::at(Duration::from_secs(second))

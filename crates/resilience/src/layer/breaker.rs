@@ -11,7 +11,7 @@ use super::gate::{GateFuture, Leave, Never};
 use crate::Error;
 use crate::breaker::{Breaker, Errors, Judge, Permit};
 use crate::pipeline::{Stage, Stages};
-use crate::time::TokioClock;
+use crate::time::{self, TokioClock};
 
 /// Makes a [`BreakerService`] of a service. All that are made of one layer share its circuit.
 ///

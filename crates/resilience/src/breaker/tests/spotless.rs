@@ -1,5 +1,7 @@
 //! Spotless: what is counted without the lock is what would be counted under it.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// A call: how it goes, and whether it takes too long.
