@@ -56,7 +56,7 @@ fn main() -> Result<ExitCode> {
     let list = arguments.iter().any(|it| it == "--failures");
     let mut to = io::stdout().lock();
     let Some(folder) = arguments.iter().find(|it| !it.starts_with("--")) else {
-        writeln!(io::stderr(), "usage: oracle FOLDER [--failures]")?;
+        writeln!(io::stderr(), "usage: sloth FOLDER [--failures]")?;
         return Ok(ExitCode::from(2));
     };
     let month_of_windows = Duration::from_hours(720);

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let Some(folder) = arguments.iter().find(|it| !it.starts_with("--")) else {
-        writeln!(io::stderr(), "usage: oracle FOLDER [--failures]")?;
+        writeln!(io::stderr(), "usage: resilience4j FOLDER [--failures]")?;
         return Ok(ExitCode::from(2));
     };
     let tally = oracle::replay(Path::new(folder))?;

@@ -12,7 +12,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let list = arguments.iter().any(|it| it == "--failures");
     let Some(folder) = arguments.iter().find(|it| !it.starts_with("--")) else {
-        writeln!(io::stderr(), "usage: oracle FOLDER [--failures]")?;
+        writeln!(io::stderr(), "usage: promqltest FOLDER [--failures]")?;
         return Ok(ExitCode::from(2));
     };
     let mut files: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
