@@ -24,7 +24,7 @@ use crate::{Finding, Policy, Status};
 /// ```
 /// use std::time::Duration;
 /// use evenkeel_health::{Finding, Judge, Policy, Status};
-/// use evenkeel_units::Moment;
+/// use evenkeel_health::Moment;
 ///
 /// let at = |seconds| Moment::at(Duration::from_secs(seconds));
 /// let quick = Duration::from_millis(3);

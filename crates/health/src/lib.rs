@@ -106,6 +106,9 @@ pub use service::HealthService;
 pub use service::draining::{DrainBody, DrainFuture, DrainLayer, DrainService};
 pub use status::{Finding, Status};
 
+#[doc(inline)]
+pub use evenkeel_units::{Moment, Ratio};
+
 /// What the front page of the package shows.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

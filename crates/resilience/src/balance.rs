@@ -33,7 +33,7 @@
 //! use std::time::Duration;
 //! use evenkeel_resilience::balance::{Balancer, Member, Outliers, Policy, Strategy};
 //! use evenkeel_resilience::breaker::Outcome;
-//! use evenkeel_units::Moment;
+//! use evenkeel_resilience::Moment;
 //!
 //! let policy = Policy {
 //!     outliers: Some(Outliers::consecutive(1)),

@@ -16,7 +16,7 @@
 //! ```
 //! use std::time::Duration;
 //! use evenkeel_resilience::breaker::{Breaker, Outcome, Policy, State, Wait};
-//! use evenkeel_units::Moment;
+//! use evenkeel_resilience::Moment;
 //!
 //! let policy = Policy::consecutive(2).wait(Wait::fixed(Duration::from_secs(10)));
 //! let breaker = Breaker::try_new(policy)?;

@@ -22,7 +22,7 @@
 //! ```
 //! use std::time::Duration;
 //! use evenkeel_resilience::failover::{Failover, Policy, Refused};
-//! use evenkeel_units::Moment;
+//! use evenkeel_resilience::Moment;
 //!
 //! let at = |seconds| Moment::at(Duration::from_secs(seconds));
 //! let members = [("primary", "10.0.0.1:5432"), ("secondary", "10.0.0.2:5432")];

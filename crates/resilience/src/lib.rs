@@ -60,8 +60,8 @@
 //!
 //! ```
 //! use std::time::Duration;
+//! use evenkeel_resilience::Moment;
 //! use evenkeel_resilience::breaker::{Breaker, Outcome, Policy};
-//! use evenkeel_units::Moment;
 //!
 //! let breaker = Breaker::try_new(Policy::consecutive(1))?;
 //! let now = Moment::at(Duration::from_secs(1));
@@ -74,8 +74,6 @@
 //!
 //! Deliberately absent: state that several processes share, as a circuit is what *one* client has seen; a general cache, which
 //! evicts by more than age and room; discovery of endpoints; faults on purpose, which are the fault engine's.
-//!
-//! [`Moment`]: evenkeel_units::Moment
 
 pub mod adaptive;
 pub mod balance;
@@ -126,6 +124,9 @@ pub use pipeline::Pipeline;
 pub use retry::{Backoff, Retry, RetryBudget};
 pub use shed::Shed;
 pub use stale_cache::StaleCache;
+
+#[doc(inline)]
+pub use evenkeel_units::{Moment, Ratio, Seed};
 
 /// What the front page of the package shows.
 #[cfg(doctest)]

@@ -19,7 +19,7 @@
 //! ```
 //! use std::time::Duration;
 //! use evenkeel_resilience::limit::{Limiter, Policy};
-//! use evenkeel_units::Moment;
+//! use evenkeel_resilience::Moment;
 //!
 //! // 2 a second, and 2 that come together.
 //! let limiter = Limiter::new(Policy::per_second(2))?;

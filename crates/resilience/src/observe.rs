@@ -11,7 +11,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use evenkeel_resilience::{Breaker, breaker::Policy, observe::{Events, Format, Registry}};
-//! use evenkeel_units::Moment;
+//! use evenkeel_resilience::Moment;
 //!
 //! let events = Events::new(|name, event| eprintln!("{name}: {event}"));
 //! let breaker = Breaker::try_new(Policy::default())?.listener(events.of("payments"));

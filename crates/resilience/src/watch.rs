@@ -25,7 +25,7 @@
 //! ```
 //! use std::time::Duration;
 //! use evenkeel_resilience::watch::{Health, Policy, Watched};
-//! use evenkeel_units::Moment;
+//! use evenkeel_resilience::Moment;
 //!
 //! let at = |seconds| Moment::at(Duration::from_secs(seconds));
 //! let policy = Policy::default();

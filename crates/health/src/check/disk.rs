@@ -15,7 +15,7 @@ use crate::{Check, Finding};
 ///
 /// ```
 /// use evenkeel_health::{Health, Policy, check::Disk};
-/// use evenkeel_units::Ratio;
+/// use evenkeel_health::Ratio;
 ///
 /// let disk = Disk::of("/var/lib/shop").free_at_least(Ratio::percent(20));
 /// let health = Health::builder().check("disk", Policy::critical(), disk);

@@ -98,7 +98,7 @@ impl Deadline {
     /// ```
     /// use std::time::Duration;
     /// use evenkeel_resilience::deadline::{DEADLINE_MS, Deadline};
-    /// use evenkeel_units::Moment;
+    /// use evenkeel_resilience::Moment;
     ///
     /// let now = Moment::at(Duration::from_secs(1));
     /// let asked = Deadline::of_headers(now, |name| (name == DEADLINE_MS).then_some("250"))?;

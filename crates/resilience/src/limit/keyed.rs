@@ -12,7 +12,7 @@
 //! ```
 //! use std::time::Duration;
 //! use evenkeel_resilience::limit::{Policy, keyed::Limiter};
-//! use evenkeel_units::Moment;
+//! use evenkeel_resilience::Moment;
 //!
 //! let limiter = Limiter::<String>::new(Policy { burst: 1, ..Policy::per_second(10) }, 10_000)?;
 //! let now = Moment::at(Duration::from_secs(1));

@@ -15,7 +15,7 @@ mod ways;
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
 /// use evenkeel_resilience::observe::{Machine, Measures, Metric, Registry, Format};
-/// use evenkeel_units::Moment;
+/// use evenkeel_resilience::Moment;
 ///
 /// struct Pool { opened: AtomicU64 }
 ///

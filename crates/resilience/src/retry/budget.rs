@@ -54,7 +54,7 @@ pub struct BudgetSnapshot {
 /// ```
 /// use std::time::Duration;
 /// use evenkeel_resilience::retry::{BudgetPolicy, RetryBudget};
-/// use evenkeel_units::Moment;
+/// use evenkeel_resilience::Moment;
 ///
 /// let budget = RetryBudget::new(BudgetPolicy { floor_per_second: 0, ..BudgetPolicy::default() });
 /// let now = Moment::at(Duration::from_secs(1));

@@ -36,7 +36,7 @@ impl<F: Fn(Moment, usize, bool) + Send + Sync> Told for F {
 /// use std::sync::atomic::{AtomicUsize, Ordering};
 /// use std::time::Duration;
 /// use evenkeel_resilience::watch::{Policy, Watch};
-/// use evenkeel_units::Moment;
+/// use evenkeel_resilience::Moment;
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let failures = Arc::new(AtomicUsize::new(0));
