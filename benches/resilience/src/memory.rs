@@ -45,7 +45,7 @@ fn registry(plan: Plan) -> Result<Figures> {
         circuit.record(at(1), ticket, Outcome::Success);
     }
     let (held, bytes) = (circuits.len(), count::live_bytes() - before);
-    circuits.get(at(1) + IDLE * 2, &"10.0.0.1:8080".to_owned());
+    circuits.get(at(1) + IDLE * 2, "10.0.0.1:8080");
     Ok(vec![
         ("circuits", held as f64),
         ("bytes", bytes as f64),

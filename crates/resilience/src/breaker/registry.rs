@@ -1,5 +1,6 @@
 //! Registry: a circuit for each endpoint, as many as are in use, and not more than may be.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -19,15 +20,16 @@ use crate::sync::{Mutex, MutexGuard, locked};
 /// ```
 /// use std::time::Duration;
 /// use evenkeel_resilience::breaker::{Outcome, Policy, Registry};
-/// use evenkeel_units::Moment;
+/// use evenkeel_resilience::Moment;
 ///
-/// let circuits = Registry::try_new(Policy::consecutive(1), 1_000, Duration::from_secs(600))?;
+/// let policy = Policy::consecutive(1);
+/// let circuits = Registry::<String>::try_new(policy, 1_000, Duration::from_secs(600))?;
 /// let now = Moment::at(Duration::from_secs(1));
-/// let circuit = circuits.get(now, &"10.0.0.7:8080");
+/// let circuit = circuits.get(now, "10.0.0.7:8080");
 /// let ticket = circuit.admit(now)?;
 /// circuit.record(now, ticket, Outcome::Failure);
-/// assert!(circuits.get(now, &"10.0.0.7:8080").admit(now).is_err());
-/// assert!(circuits.get(now, &"10.0.0.8:8080").admit(now).is_ok());
+/// assert!(circuits.get(now, "10.0.0.7:8080").admit(now).is_err());
+/// assert!(circuits.get(now, "10.0.0.8:8080").admit(now).is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Registry<K> {
@@ -92,8 +94,12 @@ impl<K: Ord + Clone> Registry<K> {
         Self { listeners: Some(Box::new(of)), ..self }
     }
 
-    /// The circuit of an endpoint.
-    pub fn get(&self, now: Moment, key: &K) -> Arc<Breaker> {
+    /// The circuit of an endpoint. The key is copied only when that circuit is made.
+    pub fn get<Q>(&self, now: Moment, key: &Q) -> Arc<Breaker>
+    where
+        K: Borrow<Q>,
+        Q: Ord + ToOwned<Owned = K> + ?Sized,
+    {
         let mut state = self.lock();
         state.expire(now, self.idle);
         state.uses += 1;
@@ -115,8 +121,8 @@ impl<K: Ord + Clone> Registry<K> {
             None => breaker,
         });
         let circuit = Circuit { breaker: Arc::clone(&breaker), used };
-        state.by_key.insert(key.clone(), circuit);
-        state.by_use.insert(used, key.clone());
+        state.by_key.insert(key.to_owned(), circuit);
+        state.by_use.insert(used, key.to_owned());
         breaker
     }
 
