@@ -24,7 +24,7 @@
 //! use evenkeel_resilience::{Error, TimeLimit, deadline::{Deadline, Deadlines, Limits}};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
-//! let deadlines = Deadlines::try_new(Limits { total: Duration::from_millis(250), ..Limits::uniform(Duration::from_millis(250)) })?;
+//! let deadlines = Deadlines::try_new(Limits::total(Duration::from_millis(250)))?;
 //! let slow = deadlines.call(TimeLimit::Total, || async {
 //!     assert_eq!(Deadline::current().unwrap().to_millis(evenkeel_resilience::time::now()), 250);
 //!     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -42,6 +42,8 @@ mod gather;
 mod header;
 #[cfg(feature = "tower")]
 mod within;
+#[cfg(feature = "serde")]
+mod written;
 
 use std::fmt;
 use std::sync::Arc;
@@ -102,21 +104,19 @@ impl Deadline {
     }
 }
 
-/// How long the parts of a call may take.
+/// How long the parts of a call may take. None is longer than what it is a part of.
+///
+/// In a file a limit that is not named is that of [`Limits::default`], but no longer than the one around it: `{total: 1s}` is enough.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(from = "written::Written"))]
 pub struct Limits {
     /// All attempts together, with the waits between them.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub total: Duration,
     /// One attempt.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub attempt: Duration,
     /// Until a connection stands.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub connect: Duration,
     /// Until the next bytes come.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub read: Duration,
 }
 
@@ -135,6 +135,25 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// This in all; the others as by default, but none longer than that.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use evenkeel_resilience::deadline::Limits;
+    ///
+    /// let limits = Limits::total(Duration::from_secs(4));
+    /// assert_eq!((limits.attempt.as_secs(), limits.connect.as_secs(), limits.read.as_secs()), (4, 3, 4));
+    /// ```
+    pub fn total(total: Duration) -> Self {
+        let Self { attempt, connect, read, .. } = Self::default();
+        Self {
+            total,
+            attempt: attempt.min(total),
+            connect: connect.min(total),
+            read: read.min(total),
+        }
+    }
+
     /// The same limit for everything.
     pub const fn uniform(limit: Duration) -> Self {
         Self { total: limit, attempt: limit, connect: limit, read: limit }
