@@ -13,15 +13,15 @@
 //! **When to use it.** Where people who do not build the service tune it, or it is to be tuned while it runs: [`Machines::reload`] lets every
 //! machine go on by another policy, with its window, its counts and what it has saved.
 //!
-//! **When not.** Which patterns there are, and in which order, is code: a [`Pipeline`](crate::pipeline::Pipeline) puts them around a call. A
+//! **When not.** In which order they stand is code: a [`Pipeline`](crate::pipeline::Pipeline) puts them around a call. A
 //! reload that adds or takes away one is refused, since no call would go through it.
 //!
 //! ```
 //! use evenkeel_resilience::{bulkhead, policies::Policies, retry};
-//! use evenkeel_units::Moment;
+//! use evenkeel_resilience::Moment;
 //!
 //! let policies = Policies { retry: Some(retry::Policy::default()), ..Policies::default() };
-//! let machines = policies.build().map_err(|wrong| wrong[0].to_string())?;
+//! let machines = policies.build()?;
 //! let retry = machines.retry.clone().ok_or("no retry")?;
 //!
 //! let fewer = retry::Policy { attempts: 2, ..retry::Policy::default() };
@@ -33,6 +33,35 @@
 //! assert!(machines.reload(Moment::START, &bulkhead).is_err());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Where the file says which patterns there are, tower's `option_layer` leaves a place empty or fills it:
+//!
+//! ```
+//! # #[cfg(feature = "tower")]
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use evenkeel_resilience::layer::{BreakerLayer, BulkheadLayer, RetryLayer};
+//! use evenkeel_resilience::{Pipeline, bulkhead, observe::Registry, policies::Policies};
+//! use tower::util::option_layer;
+//!
+//! let policies = Policies { bulkhead: Some(bulkhead::Policy::at_once(10)), ..Policies::default() };
+//! let machines = policies.build()?;
+//! let prices = Pipeline::new()
+//!     .retry(option_layer(machines.retry.clone().map(RetryLayer::new)))
+//!     .breaker(option_layer(machines.breaker.clone().map(BreakerLayer::new)))
+//!     .bulkhead(option_layer(machines.bulkhead.clone().map(BulkheadLayer::new)));
+//! let price = prices.call(|| async { "42".parse::<u32>() }).await;
+//! assert!(matches!(price, Ok(42)));
+//!
+//! let registry = Registry::new();
+//! machines.register(&registry, "prices")?;
+//! # Ok(()) }
+//! # #[cfg(not(feature = "tower"))]
+//! # fn main() {}
+//! ```
+
+#[cfg(test)]
+#[cfg(not(feature = "loom"))]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +69,7 @@ use std::sync::Arc;
 use evenkeel_units::Moment;
 
 use crate::deadline::Limits;
+use crate::observe::{Machine, Registry, Taken};
 use crate::pipeline::{Finding, Stage, lint};
 use crate::{
     Adaptive, Breaker, Bulkhead, Deadlines, Hedge, Limiter, Retry, Shed, TimeLimit, adaptive,
@@ -88,6 +118,22 @@ impl fmt::Display for Wrong {
 
 impl std::error::Error for Wrong {}
 
+/// All that is wrong with policies, of each pattern the first. Its `Display` says one on each line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllWrong(pub Vec<Wrong>);
+
+impl fmt::Display for AllWrong {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, it) in self.0.iter().enumerate() {
+            let between = if number == 0 { "" } else { "\n" };
+            write!(to, "{between}{it}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for AllWrong {}
+
 /// The machines of the calls to one neighbour, for a [`Pipeline`](crate::pipeline::Pipeline) or for `call`s by hand.
 #[derive(Debug, Default)]
 #[non_exhaustive]
@@ -110,11 +156,7 @@ pub struct Machines {
     pub adaptive: Option<Arc<Adaptive>>,
 }
 
-/// Collects what is wrong.
-#[derive(Default)]
-struct Report(Vec<Wrong>);
-
-impl Report {
+impl AllWrong {
     fn add<T, E: fmt::Display>(
         &mut self,
         pattern: &'static str,
@@ -123,8 +165,8 @@ impl Report {
         result.map_err(|it| self.0.push(Wrong { pattern, problem: it.to_string() })).ok()
     }
 
-    fn end<T>(self, value: T) -> Result<T, Vec<Wrong>> {
-        if self.0.is_empty() { Ok(value) } else { Err(self.0) }
+    fn end<T>(self, value: T) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
 }
 
@@ -133,7 +175,7 @@ impl Policies {
     ///
     /// # Errors
     /// All of them.
-    pub fn check(&self) -> Result<(), Vec<Wrong>> {
+    pub fn check(&self) -> Result<(), AllWrong> {
         self.build().map(drop)
     }
 
@@ -141,8 +183,8 @@ impl Policies {
     ///
     /// # Errors
     /// What contradicts itself: the first of each pattern.
-    pub fn build(&self) -> Result<Machines, Vec<Wrong>> {
-        let mut to = Report::default();
+    pub fn build(&self) -> Result<Machines, AllWrong> {
+        let mut to = AllWrong::default();
         if self.bulkhead.is_some() && self.adaptive.is_some() {
             let both =
                 "stands beside `bulkhead`, which is what it finds the size of: leave that out";
@@ -222,9 +264,9 @@ impl Machines {
     ///
     /// # Errors
     /// What is wrong with the policies, or that other patterns are there than these; then all go on as before.
-    pub fn reload(&self, now: Moment, policies: &Policies) -> Result<(), Vec<Wrong>> {
+    pub fn reload(&self, now: Moment, policies: &Policies) -> Result<(), AllWrong> {
         policies.check()?;
-        let mut to = Report::default();
+        let mut to = AllWrong::default();
         self.compare(policies, &mut to);
         if !to.0.is_empty() {
             return to.end(());
@@ -256,8 +298,29 @@ impl Machines {
         to.end(())
     }
 
+    /// Adds all of them to a registry, by the name of the neighbour, so that their numbers are scraped.
+    ///
+    /// # Errors
+    /// When there is a machine of one of these patterns and of that name already; none is added then.
+    pub fn register(&self, registry: &Registry, name: impl Into<Arc<str>>) -> Result<(), Taken> {
+        fn of<M: Machine + 'static>(it: Option<&Arc<M>>) -> Option<Arc<dyn Machine>> {
+            Some(Arc::clone(it?) as Arc<dyn Machine>)
+        }
+        let all = [
+            of(self.deadlines.as_ref()),
+            of(self.shed.as_ref()),
+            of(self.retry.as_ref()),
+            of(self.hedge.as_ref()),
+            of(self.limit.as_ref()),
+            of(self.breaker.as_ref()),
+            of(self.bulkhead.as_ref()),
+            of(self.adaptive.as_ref()),
+        ];
+        registry.add_all(&name.into(), all.into_iter().flatten().collect())
+    }
+
     /// Tells which patterns are at work and not asked for, or the other way round.
-    fn compare(&self, policies: &Policies, to: &mut Report) {
+    fn compare(&self, policies: &Policies, to: &mut AllWrong) {
         let patterns = [
             ("deadlines", self.deadlines.is_some(), policies.deadlines.is_some()),
             ("shed", self.shed.is_some(), policies.shed.is_some()),
@@ -280,149 +343,5 @@ impl Machines {
             };
             to.add(pattern, Err::<(), _>(problem));
         }
-    }
-}
-
-#[cfg(test)]
-#[cfg(not(feature = "loom"))]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn all() -> Policies {
-        Policies {
-            deadlines: Some(Limits::default()),
-            shed: Some(shed::Policy::default()),
-            retry: Some(retry::Policy::default()),
-            hedge: Some(hedge::Policy::default()),
-            limit: Some(limit::Policy::default()),
-            breaker: Some(breaker::Policy::default()),
-            bulkhead: Some(bulkhead::Policy::default()),
-            adaptive: None,
-        }
-    }
-
-    #[test]
-    fn the_defaults_of_all_patterns_go_together() {
-        assert_eq!(all().check(), Ok(()));
-        let errors: Vec<_> = all()
-            .lint()
-            .into_iter()
-            .filter(|(_, it)| it.severity == crate::pipeline::Severity::Error)
-            .collect();
-        assert_eq!(errors, []);
-    }
-
-    #[test]
-    fn all_patterns_that_contradict_themselves_are_told_in_one_run() {
-        let policies = Policies {
-            retry: Some(retry::Policy { attempts: 0, ..retry::Policy::default() }),
-            bulkhead: Some(bulkhead::Policy::at_once(0)),
-            adaptive: Some(adaptive::Policy { min: 0, ..adaptive::Policy::default() }),
-            ..all()
-        };
-        let wrong = policies.check().unwrap_err();
-        let patterns: Vec<_> = wrong.iter().map(|it| it.pattern).collect();
-        assert_eq!(patterns, ["adaptive", "retry", "bulkhead", "adaptive"]);
-        assert!(wrong[1].to_string().starts_with("retry: `attempts` is 0"), "{}", wrong[1]);
-    }
-
-    #[test]
-    fn durations_that_contradict_each_other_are_told_with_their_pattern() {
-        let wait = Duration::from_secs(40);
-        let bulkhead = bulkhead::Policy { wait, ..bulkhead::Policy::default() };
-        let found = Policies { bulkhead: Some(bulkhead), ..all() }.lint();
-        assert!(found.iter().any(|(pattern, _)| *pattern == "bulkhead"), "{found:?}");
-    }
-
-    #[test]
-    fn a_hedge_whose_delay_is_learned_may_come_within_a_short_attempt() {
-        let deadlines = Some(Limits::uniform(Duration::from_millis(200)));
-        let hedge = Some(hedge::Policy::default());
-        assert_eq!(Policies { deadlines, hedge, ..Policies::default() }.lint(), []);
-        let hedge = Some(hedge::Policy::after(Duration::from_millis(200)));
-        assert_eq!(Policies { deadlines, hedge, ..Policies::default() }.lint()[0].0, "hedge");
-    }
-
-    #[test]
-    fn a_reload_keeps_what_is_known_and_refuses_other_patterns() {
-        let machines = all().build().unwrap();
-        let now = Moment::at(Duration::from_secs(1));
-        let breaker = machines.breaker.clone().unwrap();
-        let ticket = breaker.admit(now).unwrap();
-        breaker.record(now, ticket, breaker::Outcome::Failure);
-        let limit = limit::Policy::per_second(7);
-        assert_eq!(machines.reload(now, &Policies { limit: Some(limit), ..all() }), Ok(()));
-        assert_eq!(breaker.snapshot(now).failed_total, 1);
-        assert_eq!(machines.limit.as_ref().unwrap().snapshot(now).available, 7);
-
-        let fewer = Policies {
-            hedge: None,
-            retry: Some(retry::Policy { attempts: 9, ..retry::Policy::default() }),
-            ..all()
-        };
-        let wrong = machines.reload(now, &fewer).unwrap_err();
-        assert_eq!(wrong.iter().map(|it| it.pattern).collect::<Vec<_>>(), ["hedge"]);
-        assert_eq!(machines.retry.as_ref().unwrap().policy().attempts, 3, "nothing has changed");
-    }
-
-    #[cfg(feature = "serde")]
-    #[test]
-    fn a_file_says_what_differs_from_the_defaults() {
-        let policies: Policies = serde_json::from_value(serde_json::json!({
-            "timeouts": {"total": "2s", "attempt": "500ms", "connect": "100ms", "read": "500ms"},
-            "retry": {"max_retries": 3, "base_delay": 1.0, "max_delay": 60, "jitter": true},
-            "hedge": {"delay": {"percentile": {"share": "99%"}}, "on_failure": "next"},
-            "circuit_breaker": {"failure_threshold": 3, "recovery_timeout": 30},
-            "bulkhead": {"max_concurrent": 10, "queue_size": 50},
-            "rate_limit": {"limit": 50, "per": "1m"},
-            "shed": {},
-        }))
-        .unwrap();
-        assert_eq!(policies.check(), Ok(()));
-        assert_eq!(policies.retry.unwrap().attempts, 4);
-        assert_eq!(policies.bulkhead.unwrap().queue, 50);
-        assert_eq!(policies.breaker.unwrap().consecutive, Some(3));
-        assert_eq!(policies.shed, Some(shed::Policy::default()));
-        let aimd = serde_json::json!({"adaptive": {"algorithm": {"aimd": {"latency_max": "1s"}}}});
-        let policies: Policies = serde_json::from_value(aimd).unwrap();
-        assert_eq!(policies.adaptive, Some(adaptive::Policy::aimd(Duration::from_secs(1))));
-    }
-
-    #[cfg(feature = "serde")]
-    #[test]
-    fn balancers_failovers_watches_and_caches_are_read_from_files_as_well() {
-        use crate::{balance, failover, stale_cache, watch};
-        let json = serde_json::json!({
-            "strategy": {"peak_ewma": {"decay": "5s"}}, "panic": "30%",
-            "outliers": {"failure_share": {"share": "90%"}, "success_rate": null},
-            "slow_start": {"window": "30s", "aggression": 1, "least": "10%"},
-        });
-        let policy: balance::Policy = serde_json::from_value(json).unwrap();
-        let decay = Duration::from_secs(5);
-        let ewma = balance::PeakEwma { decay, ..balance::PeakEwma::default() };
-        assert_eq!(policy.strategy, balance::Strategy::PeakEwma(ewma));
-        assert_eq!(policy.slow_start, Some(balance::SlowStart::over(Duration::from_secs(30))));
-        let json = serde_json::json!({"strategy": "round_robin"});
-        let policy: balance::Policy = serde_json::from_value(json).unwrap();
-        assert_eq!(policy, balance::Policy::of(balance::Strategy::RoundRobin));
-
-        let json = serde_json::json!({"failback": {"automatic": {"after": "1m"}}});
-        let policy: failover::Policy = serde_json::from_value(json).unwrap();
-        assert_eq!(
-            policy.failback,
-            failover::Failback::Automatic { after: Duration::from_mins(1) }
-        );
-        let json = serde_json::json!({"failback": "manual", "hold": "1s"});
-        assert!(serde_json::from_value::<failover::Policy>(json).is_ok());
-        let watch: watch::Policy =
-            serde_json::from_value(serde_json::json!({"interval": "10s"})).unwrap();
-        assert_eq!((watch.interval.as_secs(), watch.unhealthy_threshold), (10, 3));
-        let cache: stale_cache::Policy =
-            serde_json::from_value(serde_json::json!({"ttl": "1m", "capacity": 10})).unwrap();
-        assert_eq!((cache.ttl.as_secs(), cache.capacity), (60, 10));
-        let wrong = serde_json::json!({"tlt": "1m"});
-        assert!(serde_json::from_value::<stale_cache::Policy>(wrong).is_err());
     }
 }

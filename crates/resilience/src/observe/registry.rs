@@ -15,7 +15,7 @@ use crate::sync::{Mutex, MutexGuard, locked};
 /// ```
 /// use std::sync::Arc;
 /// use evenkeel_resilience::{Bulkhead, bulkhead::Policy, observe::{Format, Registry}};
-/// use evenkeel_units::Moment;
+/// use evenkeel_resilience::Moment;
 ///
 /// let registry = Registry::new();
 /// let prices = Arc::new(Bulkhead::new(Policy::at_once(5))?);
@@ -59,12 +59,17 @@ impl Registry {
         name: impl Into<Arc<str>>,
         machine: impl Machine + 'static,
     ) -> Result<(), Taken> {
-        let (pattern, name) = (machine.pattern(), name.into());
+        self.add_all(&name.into(), vec![Arc::new(machine)])
+    }
+
+    /// Adds machines of several patterns by one name: all or, when there is one of them already, none.
+    pub(crate) fn add_all(&self, name: &Arc<str>, new: Vec<Arc<dyn Machine>>) -> Result<(), Taken> {
         let mut machines = self.lock();
-        if machines.contains_key(&(pattern, Arc::clone(&name))) {
+        let key = |it: &Arc<dyn Machine>| (it.pattern(), Arc::clone(name));
+        if let Some((pattern, name)) = new.iter().map(key).find(|it| machines.contains_key(it)) {
             return Err(Taken { pattern, name });
         }
-        machines.insert((pattern, name), Arc::new(machine));
+        machines.extend(new.into_iter().map(|it| (key(&it), it)));
         Ok(())
     }
 

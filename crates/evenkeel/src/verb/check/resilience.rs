@@ -99,7 +99,7 @@ fn service(service: &Entry, found: &mut Findings) {
         let value = Value::Map(vec![pattern.clone()]);
         let alone = Node { place: pattern.key_place, value };
         let policies: Option<Policies> = yaml::read_into(&alone, pattern.key_place, found);
-        for it in policies.and_then(|it| it.check().err()).unwrap_or_default() {
+        for it in policies.and_then(|it| it.check().err()).unwrap_or_default().0 {
             found.report(codes::POLICY, blamed(pattern, &it.problem), it.problem, "");
         }
     }
@@ -113,7 +113,7 @@ fn service(service: &Entry, found: &mut Findings) {
         service.value.entries().iter().find(is_it).map_or(service.key_place, |it| it.key_place)
     };
     if let Err(wrong) = policies.check() {
-        for it in wrong {
+        for it in wrong.0 {
             found.report(
                 codes::POLICY,
                 entry(it.pattern),
