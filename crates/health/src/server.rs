@@ -39,6 +39,23 @@ const PATIENCE: Duration = Duration::from_secs(75);
 /// # Ok(())
 /// # }
 /// ```
+///
+/// In a thread of its own it answers when the runtime of the service is stuck, and says so
+/// ([`stall_after`](crate::Builder::stall_after)):
+///
+/// ```no_run
+/// use evenkeel_health::{Health, Server};
+///
+/// # fn run(health: Health) {
+/// std::thread::spawn(move || {
+///     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+///     runtime.block_on(async {
+///         Server::bind("0.0.0.0:8081", health).await?.serve().await;
+///         Ok::<_, std::io::Error>(())
+///     })
+/// });
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,

@@ -30,6 +30,34 @@ use crate::retry::{self, Classify, IDEMPOTENCY_KEY, Idempotency, Verdict};
 ///     .breaker(BreakerLayer::new(Arc::new(Breaker::try_new(Default::default())?)).judge(Http));
 /// # drop(patterns); Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A client with types of its own turns them into these (reqwest: `request.try_into()`, `http::Response::from`), or closures
+/// say the same of its own:
+///
+/// ```
+/// use evenkeel_resilience::breaker::{Breaker, Errors, Judge as _, Outcome};
+/// use evenkeel_resilience::retry::{Retry, TRANSIENT, Verdict};
+/// use evenkeel_resilience::Error;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// struct Page { status: u16 }
+/// type Answer = Result<Page, Error<std::io::Error>>;
+///
+/// let retry = Retry::try_new(Default::default())?.classify(|answer: Result<&Page, &Error<_>>| match answer {
+///     Ok(page) => Verdict::of_status(page.status, None, None),
+///     Err(error) => evenkeel_resilience::retry::Errors::default().error(error, |_| TRANSIENT),
+/// });
+/// let judge = |answer: &Answer| match answer {
+///     Ok(page) => Some(Outcome::from_ok(page.status < 500)),
+///     Err(_) => Errors.judge(answer),
+/// };
+/// let breaker = Breaker::try_new(Default::default())?;
+/// let fetch = || async { Ok(Page { status: 503 }) };
+/// let page = retry.call(|| breaker.call_judged(fetch, judge)).await?;
+/// assert_eq!(page.status, 503);
+/// assert_eq!(breaker.snapshot(evenkeel_resilience::time::now()).failed_total, 3);
+/// # Ok(()) }
+/// ```
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Http;
 

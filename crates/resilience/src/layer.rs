@@ -21,6 +21,12 @@
 //!
 //! Every layer takes a service that fails with [`Error<E>`](crate::Error) and gives one that fails with the same, so that a
 //! stack of any height has one flat error. [`Base`] stands innermost. What chooses among several services is a service of them.
+//!
+//! **When the compiler says that a stack is no `Service<_>`**, mostly one of these is missing: [`BaseLayer`] innermost (a
+//! [`Pipeline`](crate::Pipeline) brings it); `Clone` of a service behind a retry, a hedge or a cache, or of the requests behind them, where
+//! [`repeat`](RetryLayer::repeat) says no other way to send one again; answers of the type that `judge` and `classify` are about
+//! ([`Http`](crate::Http) is about those of the crate `http`). Which it is, it says where the service is called by its name:
+//! `tower::Service::call(&mut stack, request)`.
 
 mod adaptive;
 mod attempt;

@@ -101,6 +101,9 @@ pub struct Trials {
 }
 
 impl Default for Policy {
+    /// Half of the last 100 calls, as in resilience4j: with half of all answers a caller is served worse than by a quick error. Judged from 20 calls
+    /// on, where resilience4j waits for 100: who makes ten calls a second should not fail for ten seconds first. Failures in a row do not
+    /// count by themselves, since among enough calls any number of them comes by chance.
     fn default() -> Self {
         Self {
             consecutive: None,

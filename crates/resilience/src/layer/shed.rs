@@ -12,6 +12,28 @@ use crate::pipeline::{Stage, Stages};
 use crate::shed::{Permit, Priority, Shed};
 
 /// Puts a [`Shed`] before a service; `F` tells the priority of a request. All services that it makes share its capacity.
+///
+/// ```
+/// use std::sync::Arc;
+/// use evenkeel_resilience::shed::{Policy, Priority, Shed};
+/// use evenkeel_resilience::{Error, layer::{BaseLayer, ShedLayer}};
+/// use tower::{ServiceBuilder, ServiceExt as _, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let door = Arc::new(Shed::new(Policy { capacity: 2, ..Policy::default() })?);
+/// let priority = |path: &&str| match *path {
+///     "/checkout" => Priority::CriticalPlus,
+///     _ => Priority::Sheddable,
+/// };
+/// let shop = ServiceBuilder::new()
+///     .layer(ShedLayer::new(Arc::clone(&door), priority))
+///     .layer(BaseLayer)
+///     .service(service_fn(|path: &'static str| async move { Ok::<_, std::io::Error>(path.len()) }));
+/// let crowd = door.try_enter(Priority::Critical)?;
+/// assert!(matches!(shop.clone().oneshot("/search").await, Err(Error::Shed)));
+/// assert!(matches!(shop.oneshot("/checkout").await, Ok(9)));
+/// # drop(crowd); Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ShedLayer<F> {
     shed: Arc<Shed>,

@@ -57,12 +57,12 @@ macro_rules! filled {
 }
 
 impl<F, C, T, R, H, L, B, P, A> Pipeline<F, C, T, R, H, L, B, P, A> {
-    /// The same with something less good, for when all else has failed.
+    /// The same with something less good, for when all else has failed: a [`FallbackLayer`](crate::layer::FallbackLayer).
     pub fn fallback<N>(self, fallback: N) -> Pipeline<N, C, T, R, H, L, B, P, A> {
         filled!(self, fallback = fallback; cache total retry hedge limit breaker bulkhead attempt)
     }
 
-    /// The same with a cache of answers.
+    /// The same with a cache of answers: a [`StaleCacheLayer`](crate::layer::StaleCacheLayer).
     pub fn cache<N>(self, cache: N) -> Pipeline<F, N, T, R, H, L, B, P, A> {
         filled!(self, cache = cache; fallback total retry hedge limit breaker bulkhead attempt)
     }
@@ -76,27 +76,28 @@ impl<F, C, T, R, H, L, B, P, A> Pipeline<F, C, T, R, H, L, B, P, A> {
         filled!(self, total = total; fallback cache retry hedge limit breaker bulkhead attempt)
     }
 
-    /// The same with a retry of what fails.
+    /// The same with a retry of what fails: a [`RetryLayer`](crate::layer::RetryLayer).
     pub fn retry<N>(self, retry: N) -> Pipeline<F, C, T, N, H, L, B, P, A> {
         filled!(self, retry = retry; fallback cache total hedge limit breaker bulkhead attempt)
     }
 
-    /// The same with a second call for when the first is slow.
+    /// The same with a second call for when the first is slow: a [`HedgeLayer`](crate::layer::HedgeLayer).
     pub fn hedge<N>(self, hedge: N) -> Pipeline<F, C, T, R, N, L, B, P, A> {
         filled!(self, hedge = hedge; fallback cache total retry limit breaker bulkhead attempt)
     }
 
-    /// The same with a limit of calls a second.
+    /// The same with a limit of calls a second: a [`LimitLayer`](crate::layer::LimitLayer).
     pub fn limit<N>(self, limit: N) -> Pipeline<F, C, T, R, H, N, B, P, A> {
         filled!(self, limit = limit; fallback cache total retry hedge breaker bulkhead attempt)
     }
 
-    /// The same with a circuit.
+    /// The same with a circuit: a [`BreakerLayer`](crate::layer::BreakerLayer).
     pub fn breaker<N>(self, breaker: N) -> Pipeline<F, C, T, R, H, L, N, P, A> {
         filled!(self, breaker = breaker; fallback cache total retry hedge limit bulkhead attempt)
     }
 
-    /// The same with a limit of calls at once.
+    /// The same with a limit of calls at once: a [`BulkheadLayer`](crate::layer::BulkheadLayer), or an
+    /// [`AdaptiveLayer`](crate::layer::AdaptiveLayer), which finds it.
     pub fn bulkhead<N>(self, bulkhead: N) -> Pipeline<F, C, T, R, H, L, B, N, A> {
         filled!(self, bulkhead = bulkhead; fallback cache total retry hedge limit breaker attempt)
     }
