@@ -4,7 +4,8 @@
 
 use std::{convert::Infallible, error::Error, sync::Arc, time::Duration};
 
-use axum::{Router, error_handling::HandleErrorLayer, http::StatusCode, routing::get};
+use axum::http::StatusCode;
+use axum::{Router, error_handling::HandleErrorLayer, response::IntoResponse, routing::get};
 use evenkeel_resilience::layer::{BulkheadLayer, LimitLayer};
 use evenkeel_resilience::{Bulkhead, Deadlines, Limiter, Pipeline, bulkhead, deadline, limit};
 use tower::ServiceBuilder;
@@ -22,6 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(axum::serve(listener, app).await?)
 }
 
-async fn refused(error: evenkeel_resilience::Error<Infallible>) -> (StatusCode, String) {
-    (StatusCode::from_u16(error.status()).unwrap_or_default(), error.to_string())
+async fn refused(error: evenkeel_resilience::Error<Infallible>) -> impl IntoResponse {
+    let wait = error.retry_after().map(|it| [("retry-after", it.as_secs_f64().ceil().to_string())]);
+    (StatusCode::from_u16(error.status()).unwrap_or_default(), wait, error.to_string())
 }

@@ -34,6 +34,25 @@
 //! # Ok::<(), evenkeel_resilience::deadline::LimitsError>(()) }).unwrap();
 //! ```
 //!
+//! **From service to service.** Who asks sends what is left as a header; who is asked makes it the limit of all that it does, so that it
+//! is what is left there, too:
+//!
+//! ```
+//! use evenkeel_resilience::deadline::{DEADLINE_MS, Deadline, until};
+//! use evenkeel_resilience::{Error, TimeLimit, time::now};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let header_of_request = |name: &str| (name == DEADLINE_MS).then_some("250");
+//! let asked = Deadline::of_headers(now(), header_of_request)?.ok_or("no deadline")?;
+//! let answer = until(TimeLimit::Total, asked, async {
+//!     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+//!     let header_of_next_request = Deadline::current().map(|it| it.to_millis(now()));
+//!     Ok::<_, Error<()>>(header_of_next_request)
+//! });
+//! assert_eq!(answer.await, Ok(Some(150)));
+//! # Ok(()) }
+//! ```
+//!
 //! **Errors.** [`Error::Timeout`](crate::Error::Timeout) with the [`TimeLimit`] that was exceeded.
 //!
 //! **Precision.** That of tokio's timers: a call ends within 1 ms after its limit, if the thread is not kept busy.

@@ -77,6 +77,16 @@ impl<E> Error<E> {
         }
     }
 
+    /// How long to wait before there is a point in asking again, where a pattern of ours knows: what a server says in `Retry-After`,
+    /// in seconds and rounded up.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Open { retry_after } => *retry_after,
+            Self::Limited { retry_after } => Some(*retry_after),
+            _ => None,
+        }
+    }
+
     /// The error of the call itself.
     pub fn into_inner(self) -> Option<E> {
         match self {
@@ -96,5 +106,19 @@ impl<E> Error<E> {
             Self::Timeout(limit) => Error::Timeout(limit),
             Self::Inner(error) => Error::Inner(to(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_told_to_come_back_is_told_when_that_is_known() {
+        let wait = Duration::from_millis(1_500);
+        assert_eq!(Error::<()>::Limited { retry_after: wait }.retry_after(), Some(wait));
+        assert_eq!(Error::<()>::Open { retry_after: Some(wait) }.retry_after(), Some(wait));
+        assert_eq!(Error::<()>::Open { retry_after: None }.retry_after(), None);
+        assert_eq!(Error::<()>::Full.retry_after(), None);
     }
 }
