@@ -17,7 +17,7 @@ const SHOP_PORT: &str = "127.0.0.1:7400";
 const SERVER_PORT: &str = "127.0.0.1:9090";
 
 /// Every command of the README, in its order.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "cargo run --release --locked -- demo",
     "cargo xtask test",
     "export PATH=$PWD/target/release:$PATH",
@@ -36,6 +36,7 @@ const COMMANDS: [&str; 18] = [
     "evenkeel slo init http://127.0.0.1:7400/metrics --name shop",
     "evenkeel metrics serve slo.yaml --config prometheus.yml",
     "evenkeel slo report slo.yaml --source http://127.0.0.1:9090",
+    "evenkeel probe http://127.0.0.1:8080/ tcp://127.0.0.1:8080",
 ];
 
 fn readme() -> String {

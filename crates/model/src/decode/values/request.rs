@@ -90,9 +90,9 @@ fn url_parts<'t>(text: &'t str, schemes: &Schemes) -> Result<(String, &'t str), 
     let Some(((scheme, usual), rest)) = text.split_once("://").and_then(known) else {
         let names: Vec<_> = schemes.iter().map(|it| it.0).collect();
         return Err(match text.split_once("://") {
-            Some(("https", _)) => {
-                wrong("Only load speaks TLS yet; ask the service behind its TLS, with `http://`.")
-            }
+            Some(("https", _)) => wrong(
+                "Only load and `evenkeel probe` speak TLS; ask the service behind its TLS, with `http://`.",
+            ),
             Some(_) if names.len() > 1 => {
                 wrong(&format!("Begin with one of {}, and `://`.", names.join(", ")))
             }
