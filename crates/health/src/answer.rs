@@ -1,10 +1,6 @@
 //! Answer: what is asked for over HTTP, who may see how much of it, and what is said.
 //!
 //! Nothing here knows a framework: a question is a few borrowed words of a request, a reply is a status, a type and a body.
-//!
-//! Whoever can reach a probe learns a word. The names of dependencies, the errors of drivers and the numbers of the host are for
-//! those who work on the service: who comes over loopback, or brings the token. A request that a proxy forwarded does not come
-//! over loopback, whatever its socket says.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -114,7 +110,10 @@ impl Reply {
     }
 }
 
-/// Who may see details.
+/// Who may see details: the names of dependencies, the errors of drivers, the numbers of the host. Whoever can reach a probe learns a
+/// word; this is for those who work on the service.
+///
+/// A request that a proxy forwarded does not come over loopback, whatever its socket says.
 #[derive(Clone, Default)]
 pub struct Access {
     token: Option<String>,

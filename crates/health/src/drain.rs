@@ -1,37 +1,4 @@
 //! Drain: how a service ends without dropping a request.
-//!
-//! ```text
-//!   SIGTERM   begun     not ready any more, still accepting: balancers need a moment to hear of it
-//!   + delay   closing   stop accepting, end idle connections, finish what is under way
-//!   + limit   over      whatever is still under way is cut off
-//! ```
-//!
-//! Kubernetes sends SIGTERM and takes the address out of its endpoints at the same time, and the second takes longer to arrive
-//! everywhere: a service that stops to accept at once drops what is sent to it meanwhile. So the delay must be at least as long as it
-//! takes the slowest balancer to notice: `periodSeconds × failureThreshold` of the readiness probe, if it goes by that. A `preStop`
-//! hook that sleeps does the same from the outside; then the delay here may be short.
-//!
-//! Liveness stays good throughout: nobody may restart what is ending anyway.
-//!
-//! ```no_run
-//! # async fn serve_one() {}
-//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! use evenkeel_health::{Drain, DrainPolicy, Health};
-//!
-//! let health = Health::builder().start()?;
-//! let drain = Drain::new(DrainPolicy::default())?;
-//! tokio::spawn(drain.clone().on_sigterm(health)?);
-//! while !drain.is_closing() {
-//!     let under_way = drain.hold();
-//!     tokio::select! {
-//!         () = drain.closing() => break,
-//!         () = serve_one() => drop(under_way),
-//!     }
-//! }
-//! drain.finished().await;
-//! # Ok(())
-//! # }
-//! ```
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -95,7 +62,40 @@ pub struct Drained {
     pub cut_off: usize,
 }
 
-/// The end of a service. A clone is the same one.
+/// The end of a service, without a dropped request. A clone is the same one.
+///
+/// ```text
+///   SIGTERM   begun     not ready any more, still accepting: balancers need a moment to hear of it
+///   + delay   closing   stop accepting, end idle connections, finish what is under way
+///   + limit   over      whatever is still under way is cut off
+/// ```
+///
+/// Kubernetes sends SIGTERM and takes the address out of its endpoints at the same time, and the second takes longer to arrive
+/// everywhere: a service that stops to accept at once drops what is sent to it meanwhile. So the delay must be at least as long as it
+/// takes the slowest balancer to notice: `periodSeconds × failureThreshold` of the readiness probe, if it goes by that. A `preStop`
+/// hook that sleeps does the same from the outside; then the delay here may be short.
+///
+/// Liveness stays good throughout: nobody may restart what is ending anyway.
+///
+/// ```no_run
+/// # async fn serve_one() {}
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use evenkeel_health::{Drain, DrainPolicy, Health};
+///
+/// let health = Health::builder().start()?;
+/// let drain = Drain::new(DrainPolicy::default())?;
+/// tokio::spawn(drain.clone().on_sigterm(health)?);
+/// while !drain.is_closing() {
+///     let under_way = drain.hold();
+///     tokio::select! {
+///         () = drain.closing() => break,
+///         () = serve_one() => drop(under_way),
+///     }
+/// }
+/// drain.finished().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Drain(Arc<Shared>);
 

@@ -4,23 +4,6 @@
 //! HealthService  answers the probes
 //! draining       DrainLayer: counts what is under way, so that the end waits for it
 //! ```
-//!
-//! ```no_run
-//! use std::net::SocketAddr;
-//! use axum::{Router, extract::ConnectInfo};
-//! use evenkeel_health::{Health, HealthService};
-//!
-//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let health = Health::builder().start()?;
-//! let probes = HealthService::new(health)
-//!     .at("") // `nest_service` takes the path off
-//!     .peer_by(|it| Some(it.get::<ConnectInfo<SocketAddr>>()?.0.ip()));
-//! let app = Router::new().nest_service("/health", probes);
-//! let listener = tokio::net::TcpListener::bind("0.0.0.0:8080").await?;
-//! axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
-//! # Ok(())
-//! # }
-//! ```
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -47,6 +30,23 @@ pub(crate) mod draining;
 /// comes over loopback is known only when you say [how to find the peer](Self::peer_by): without that, nobody does. Headers
 /// are never asked who the peer is, since whoever sends a request writes them; one that a proxy has forwarded
 /// (`Forwarded`, `X-Forwarded-For`, `X-Real-IP`) comes from elsewhere, even when the proxy itself is on this host.
+///
+/// ```no_run
+/// use std::net::SocketAddr;
+/// use axum::{Router, extract::ConnectInfo};
+/// use evenkeel_health::{Health, HealthService};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let health = Health::builder().start()?;
+/// let probes = HealthService::new(health)
+///     .at("") // `nest_service` takes the path off
+///     .peer_by(|it| Some(it.get::<ConnectInfo<SocketAddr>>()?.0.ip()));
+/// let app = Router::new().nest_service("/health", probes);
+/// let listener = tokio::net::TcpListener::bind("0.0.0.0:8080").await?;
+/// axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct HealthService {
     health: Health,

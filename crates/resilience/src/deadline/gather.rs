@@ -1,8 +1,4 @@
 //! Gather: ask many, take what came in time.
-//!
-//! A page that needs ten answers is as slow as the slowest and as broken as any of them. Where a part is better than nothing
-//! (results of shards, prices of suppliers, boxes of a page), ask all at once, wait as long as there is time, or until enough have
-//! answered, and say of each branch what became of it.
 
 use crate::Error;
 
@@ -75,6 +71,10 @@ mod future {
     use crate::timer::{self, Scope, Timer};
 
     /// Asks all `branches` at once, for at most `time` from now, or until the deadline that stands around.
+    ///
+    /// A page that needs ten answers is as slow as the slowest and as broken as any of them. Where a part is better than nothing
+    /// (results of shards, prices of suppliers, boxes of a page), this waits as long as there is time, or until
+    /// [enough](Gather::enough) have answered, and says of each branch what became of it.
     ///
     /// All are polled by this task whenever it is woken, which suits tens of branches, not thousands. Each is in a box of its own.
     ///
