@@ -51,8 +51,38 @@
 //! ```
 //!
 //! **With several endpoints**, what guards one of them stands behind the choice: a pipeline of breaker, bulkhead and attempt limit
-//! around each, the choice over them ([`FailoverService`](crate::layer::FailoverService), say), and [`Pipeline::over`] that
-//! the patterns of the whole call. The lint looks through the choice.
+//! around each, the choice over them ([`BalanceService`](crate::layer::BalanceService), [`FailoverService`](crate::layer::FailoverService)), and around that
+//! the patterns of the whole call, by [`Pipeline::over`]. The lint looks through the choice.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use evenkeel_resilience::balance::Member;
+//! use evenkeel_resilience::layer::{BalanceService, BreakerLayer, RetryLayer};
+//! use evenkeel_resilience::{Balancer, Breaker, Deadlines, Pipeline, Retry, retry, time};
+//! use tower::{ServiceExt as _, service_fn};
+//! use tower_layer::Layer as _;
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let balancer = Arc::new(Balancer::try_new(Default::default())?);
+//! for host in ["10.0.0.7", "10.0.0.8"] {
+//!     let client = service_fn(move |item: u32| async move {
+//!         if host == "10.0.0.7" { Err("connection refused") } else { Ok(item) }
+//!     });
+//!     let breaker = Arc::new(Breaker::try_new(Default::default())?);
+//!     let guarded = Pipeline::new().breaker(BreakerLayer::new(breaker)).layer(client);
+//!     balancer.insert(time::now(), Member::new(host, guarded))?;
+//! }
+//! // What one endpoint rejects, the next may take.
+//! let retry = Retry::try_new(Default::default())?.classify(retry::Errors::elsewhere());
+//! let prices = Pipeline::new()
+//!     .deadlines(Arc::new(Deadlines::try_new(Default::default())?))
+//!     .retry(RetryLayer::new(Arc::new(retry)))
+//!     .over(BalanceService::new(balancer));
+//! for item in 0..10 {
+//!     assert_eq!(prices.clone().oneshot(item).await, Ok(item));
+//! }
+//! # Ok(()) }
+//! ```
 //!
 //! **Errors.** Those of its patterns: see [`Error`](crate::Error).
 //!

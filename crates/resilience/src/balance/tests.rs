@@ -328,6 +328,6 @@ fn an_explanation_says_what_is_known_of_who_is_called() {
     balancer.record(at(10), ticket, Outcome::Success);
     fail(&balancer, at(10), 'a');
     let wanted =
-        "`a` is called, 0 calls are under way; it is taken to need 2s; the last 1 calls failed";
+        "`a` is called, 0 calls are under way; it is taken to need 2s; the last call failed";
     assert_eq!(said(10), wanted);
 }

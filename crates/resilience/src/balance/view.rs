@@ -222,7 +222,10 @@ impl Explanation {
     fn called(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         let EndpointSnapshot { weight, weight_now, in_flight, latency, streak, .. } =
             &self.endpoint;
-        write!(to, "is called, {in_flight} calls are under way")?;
+        match in_flight {
+            1 => write!(to, "is called, a call is under way")?,
+            _ => write!(to, "is called, {in_flight} calls are under way")?,
+        }
         if *weight_now < f64::from(*weight) {
             write!(
                 to,
@@ -235,6 +238,7 @@ impl Explanation {
         }
         match streak {
             0 => Ok(()),
+            1 => write!(to, "; the last call failed"),
             _ => write!(to, "; the last {streak} calls failed"),
         }
     }
