@@ -150,6 +150,23 @@ impl<F, C, T, R, H, L, B, P, A> Pipeline<F, C, T, R, H, L, B, P, A> {
 
     /// Makes a call. `make` gives a future of any `Result`, for each attempt a new one; for more than one, it is cloned.
     ///
+    /// A retry or a hedge takes it for a call that may happen twice. Of one that may not, their layer is told:
+    ///
+    /// ```
+    /// # use std::sync::{Arc, atomic::{AtomicU32, Ordering::Relaxed}};
+    /// use evenkeel_resilience::{Pipeline, Retry, layer::RetryLayer, retry::Idempotency};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let sent = AtomicU32::new(0);
+    /// let once = |order: &()| (Some(*order), Idempotency::Unsafe);
+    /// let orders = Pipeline::new()
+    ///     .retry(RetryLayer::new(Arc::new(Retry::try_new(Default::default())?)).repeat(once));
+    /// let send = || async { sent.fetch_add(1, Relaxed); Err::<(), _>("the connection broke") };
+    /// assert!(orders.call(send).await.is_err());
+    /// assert_eq!(sent.load(Relaxed), 1);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Inner`] with that of the call, or what a pattern found.
     pub async fn call<N, O, I, X>(&self, make: N) -> Result<O, Error<X>>
