@@ -115,14 +115,15 @@ impl<K: Ord + Clone> Registry<K> {
         while state.by_key.len() >= self.most {
             state.make_room();
         }
+        let key = key.to_owned();
         let breaker = Breaker::unchecked(state.policy.clone(), super::chance());
         let breaker = Arc::new(match &self.listeners {
-            Some(of) => breaker.listener(of(key)),
+            Some(of) => breaker.listener(of(&key)),
             None => breaker,
         });
         let circuit = Circuit { breaker: Arc::clone(&breaker), used };
-        state.by_key.insert(key.to_owned(), circuit);
-        state.by_use.insert(used, key.to_owned());
+        state.by_key.insert(key.clone(), circuit);
+        state.by_use.insert(used, key);
         breaker
     }
 

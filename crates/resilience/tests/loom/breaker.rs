@@ -161,19 +161,20 @@ fn calls_that_begin_and_end_while_a_slice_of_time_begins_are_none_too_many() {
 }
 
 #[test]
-fn a_good_call_that_needs_no_lock_is_counted_once_beside_one_that_fails() {
-    loom::model(|| {
+fn good_calls_that_need_no_lock_are_counted_once_beside_one_that_fails() {
+    model(|| {
         let breaker = breaker(Policy { window: Window::Calls(1), min_calls: 1, ..policy(1) });
         let good = breaker.admit(at(0)).unwrap();
         breaker.record(at(0), good, Outcome::Success);
-        let (one, other) = (breaker.admit(at(1)).unwrap(), breaker.admit(at(1)).unwrap());
-        both(
+        let [one, other, third] = [(); 3].map(|()| breaker.admit(at(1)).unwrap());
+        at_once(
             &breaker,
             move |it| it.record(at(1), one, Outcome::Success),
             move |it| it.record(at(1), other, Outcome::Failure),
+            move |it| it.record(at(1), third, Outcome::Success),
         );
         let seen = breaker.snapshot(at(1));
-        assert_eq!((seen.succeeded_total, seen.failed_total), (2, 1));
+        assert_eq!((seen.succeeded_total, seen.failed_total), (3, 1));
         // Whichever came last is in the window.
         assert_eq!((seen.counts.total, seen.consecutive), (1, seen.counts.failed));
     });
