@@ -216,6 +216,9 @@ impl<M> Failover<M> {
         let Word { epoch, rank } = self.shared.word();
         let index = self.shared.turn(rank);
         let is_refused = self.shared.refuses(index);
+        if !is_refused {
+            self.shared.picked(index);
+        }
         Pick { member: &self.members[index], index, epoch, is_refused }
     }
 

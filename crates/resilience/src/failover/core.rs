@@ -105,12 +105,15 @@ impl Shared {
     /// Who of a rank is called next.
     pub(super) fn turn(&self, rank: u16) -> usize {
         let all = self.members_of(rank);
-        let member = match all.len() {
+        match all.len() {
             1 => all.start,
             _ => self.turn_of(all),
-        };
+        }
+    }
+
+    /// A call is sent to a member.
+    pub(super) fn picked(&self, member: usize) {
         self.seen[member].picked.fetch_add(1, Ordering::Relaxed);
-        member
     }
 
     fn turn_of(&self, all: Range<usize>) -> usize {
@@ -324,7 +327,7 @@ impl Core {
     /// When the policy made the last change, if it was not a person.
     fn left_by_itself(&self) -> Option<Moment> {
         let last = self.last.as_ref()?;
-        matches!(last.why, Why::Failover | Why::Healed).then_some(last.at)
+        last.why.is_automatic().then_some(last.at)
     }
 
     fn members_of(&self, shared: &Shared, rank: u16) -> impl Iterator<Item = &Watched> {

@@ -96,16 +96,22 @@ impl LoadBalancer {
     /// A failover over both, called `primary` and `secondary`, that nobody asks yet: see [`Failover::watch`].
     ///
     /// # Errors
-    /// Of a watch or a policy that cannot be followed.
+    /// Of a watch or a policy that cannot be followed, or when nobody is enabled.
     pub fn failover(&self) -> Result<Failover<Backend>, PolicyError> {
-        let member = |name: &str, backend: &Backend, usual: bool| {
-            let is_enabled = backend.enabled.unwrap_or(usual);
+        let (primary, secondary) =
+            (self.primary.enabled.unwrap_or(true), self.secondary.enabled.unwrap_or(false));
+        if !primary && !secondary {
+            return Err(PolicyError::NobodyEnabled);
+        }
+        let member = |name: &str, backend: &Backend, is_enabled: bool| {
             Member::new(Arc::from(name), backend.clone())
                 .rank(u16::from(!is_enabled))
                 .watched(backend.health_check.as_ref().map(|it| it.watch))
         };
-        let members =
-            [member("primary", &self.primary, true), member("secondary", &self.secondary, false)];
+        let members = [
+            member("primary", &self.primary, primary),
+            member("secondary", &self.secondary, secondary),
+        ];
         Failover::try_new(members, self.failover.clone())
     }
 }
@@ -245,6 +251,16 @@ mod tests {
             &*read(both).unwrap().failover().unwrap().snapshot().active,
             "primary, secondary"
         );
+    }
+
+    #[test]
+    fn a_pair_of_which_nobody_is_enabled_is_no_failover() {
+        let mut nobody = pair();
+        nobody["load_balancer"]["primary"]["enabled"] = json!(false);
+        let said = read(nobody.clone()).unwrap().failover().unwrap_err().to_string();
+        assert!(said.starts_with("nobody is `enabled`"), "{said}");
+        nobody["load_balancer"]["secondary"]["enabled"] = json!(true);
+        assert_eq!(&*read(nobody).unwrap().failover().unwrap().snapshot().active, "secondary");
     }
 
     #[test]

@@ -171,6 +171,11 @@ pub enum PolicyError {
     /// One without a name.
     #[error("a member has no name: give it one, by which operators switch to it")]
     NoName,
+    /// A pair that waits for each other.
+    #[error(
+        "nobody is `enabled`, and so nobody is called before another fails: enable one of both"
+    )]
+    NobodyEnabled,
     /// Two of one name.
     #[error("two members are called `{name}`: rename one of them")]
     SameName {

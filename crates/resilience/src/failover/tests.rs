@@ -170,6 +170,20 @@ fn automatic_failback_leaves_alone_what_an_operator_chose() {
 }
 
 #[test]
+fn an_explanation_promises_no_way_back_that_the_policy_does_not_take() {
+    let failback = Failback::Automatic { after: Duration::from_secs(1) };
+    let failover = pair(Policy { failback, ..Policy::default() });
+    let said = |now| failover.explain(at(now)).to_string();
+    fail(&failover, [5, 10, 15], 0);
+    assert!(said(15).ends_with("goes back to primary when that was healthy for 1s"));
+    failover.force_to(at(16), "primary").unwrap();
+    failover.switch_to(at(17), "secondary").unwrap();
+    assert!(said(18).ends_with("failback is by hand, and would go to primary"), "{}", said(18));
+    let both = Failover::active_active([("a", ()), ("b", ())], Policy::default()).unwrap();
+    assert!(both.explain(at(0)).to_string().ends_with("nobody stands by"));
+}
+
+#[test]
 fn without_automatic_failover_an_operator_is_asked_once_and_decides() {
     let (failover, heard) = told(pair(Policy { automatic: false, ..Policy::default() }));
     fail(&failover, [5, 10, 15, 20, 25], 0);
@@ -269,7 +283,9 @@ fn with_nobody_left_calls_are_refused_where_the_policy_says_so() {
     fail(&failover, [1], 0);
     assert!(!failover.pick(at(1)).is_refused());
     fail(&failover, [2], 1);
+    let before = failover.snapshot().members;
     assert!(failover.pick(at(2)).is_refused());
+    assert_eq!(failover.snapshot().members, before, "no call was sent");
     failover.reload(at(3), Policy::default()).unwrap();
     assert!(!failover.pick(at(3)).is_refused());
 }

@@ -23,6 +23,13 @@ pub enum Why {
     Forced,
 }
 
+impl Why {
+    /// Whether the policy made the change, and no person.
+    pub const fn is_automatic(self) -> bool {
+        matches!(self, Self::Failover | Self::Healed)
+    }
+}
+
 /// Another rank is active.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Switch {
@@ -256,16 +263,22 @@ impl Explanation {
         }
         if snapshot.rank > 0 {
             let first = &snapshot.first;
+            // What an operator chose stays until it fails.
+            let is_chosen = snapshot.last.as_ref().is_some_and(|it| !it.why.is_automatic());
             return match policy.failback {
-                Failback::Manual => format!("failback is by hand, and would go to {first}"),
-                Failback::Automatic { after } => {
+                Failback::Automatic { after } if !is_chosen => {
                     format!("goes back to {first} when that was healthy for {}", Human(after))
+                }
+                Failback::Automatic { .. } | Failback::Manual => {
+                    format!("failback is by hand, and would go to {first}")
                 }
             };
         }
-        match policy.automatic {
-            true => "another takes over when it is unhealthy".to_owned(),
-            false => "another takes over when an operator says so".to_owned(),
+        let is_alone = snapshot.members.iter().all(|it| it.is_active);
+        match (is_alone, policy.automatic) {
+            (true, _) => "nobody stands by".to_owned(),
+            (false, true) => "another takes over when it is unhealthy".to_owned(),
+            (false, false) => "another takes over when an operator says so".to_owned(),
         }
     }
 }
