@@ -61,7 +61,8 @@
 //!
 //! *Active*: who probes an endpoint says how it is by [`Endpoint::set_healthy`]; [`Balancer::watch`] does, for all of them. *Passive*: [`Outliers`] are ejected by how calls to them
 //! end, for longer each time, and come back by themselves; what was held against them is forgotten then. Both must be
-//! well for an endpoint to be called. A call that was not made ([`Error::is_rejection`]) says nothing of an endpoint.
+//! well for an endpoint to be called. A call that was not made ([`Error::is_rejection`]) says nothing of an endpoint, but for one that
+//! an endpoint's own circuit refused: then nobody else is sent there until that admits a trial ([`Balancer::refused`]).
 //! An endpoint that is new or back can come to its full share [slowly](SlowStart). If fewer than a share of them may be called, all are:
 //! that is [panic](Policy::panic), which is told and counted, as traffic to endpoints that are ejected surprises who does not know.
 //!
@@ -101,6 +102,7 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::mem;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use evenkeel_units::{Choices, Moment, Seed};
 
@@ -300,8 +302,18 @@ impl<T> Balancer<T> {
         ticket.endpoint.ignored.fetch_add(1, Relaxed);
     }
 
+    /// Ends a call that the endpoint refused itself, as one whose own circuit is open does at once: for so long it is put aside, also in a
+    /// panic. Else it would have no call under way, look idle, and draw the more of them. Calls through [`call`](Self::call) and the
+    /// services that end with [`Error::Open`] are told here.
+    pub fn refused(&self, now: Moment, ticket: Ticket<T>, for_: Duration) {
+        let endpoint = Arc::clone(&ticket.endpoint);
+        self.release(ticket);
+        self.change(now, |core, events| core.shut(now, &endpoint, now + for_, events));
+    }
+
     /// Ends a call that was cancelled now. If it had taken longer than the endpoint is taken to need, that is what it needs from now on;
-    /// else it says nothing, as impatience says nothing of the endpoint.
+    /// else it says nothing, as impatience says nothing of the endpoint. One that has not answered so far needs
+    /// [`PeakEwma::first`] at the least.
     pub fn abandon(&self, now: Moment, ticket: Ticket<T>) {
         let Ticket { endpoint, started } = ticket;
         endpoint.in_flight.fetch_sub(1, Relaxed);
@@ -323,7 +335,7 @@ impl<T> Balancer<T> {
         policy.check()?;
         self.consecutive.store(consecutive(&policy), Relaxed);
         self.decay.store(Decay::from(policy.peak_ewma()).bits(), Relaxed);
-        self.change(now, |core, _| core.reload(now, policy));
+        self.change(now, |core, events| core.reload(now, policy, events));
         Ok(())
     }
 
@@ -354,10 +366,10 @@ impl<T> Balancer<T> {
 
     /// Why the endpoint of a name is called, or is not; `None` if there is none.
     pub fn explain(&self, now: Moment, name: &str) -> Option<Explanation> {
-        let Snapshot { is_panic, available, endpoints, .. } = self.snapshot(now);
+        let Snapshot { available, endpoints, .. } = self.snapshot(now);
         let total = endpoints.len();
         let endpoint = endpoints.into_iter().find(|it| &*it.name == name)?;
-        Some(Explanation { now, endpoint, is_panic, available: (available, total) })
+        Some(Explanation { now, endpoint, available: (available, total) })
     }
 
     /// Outside of the lock, as what is not taken after all is dropped, and that is what others wrote.

@@ -75,7 +75,7 @@ impl<T> Balancer<T> {
     {
         let pick = self.pick(key).ok_or(Error::Unavailable)?;
         let answer = make(Arc::clone(pick.endpoint())).await;
-        pick.end(judge.judge(&answer));
+        pick.heard(&answer, judge.judge(&answer));
         answer
     }
 

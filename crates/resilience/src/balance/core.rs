@@ -91,6 +91,11 @@ impl<T> Entry<T> {
         self.is_healthy && self.ejection.is_none()
     }
 
+    /// Whether it would refuse a call itself, so that to panic and call it all the same is in vain.
+    fn is_shut(&self) -> bool {
+        self.ejection.is_some_and(|it| it.reason == Reason::Open)
+    }
+
     fn calls(&self) -> Calls {
         Calls {
             succeeded: self.endpoint.succeeded.load(Relaxed),
@@ -181,6 +186,11 @@ impl<T> Core<T> {
                 return Err(MemberError::Twice { name: endpoint.name().to_owned() });
             }
         }
+        let ours = self.entries.iter().map(|it| (it.endpoint.name(), it.weight));
+        // What discovery tells again and again is no news: nothing is made anew, and nobody is woken.
+        if ours.eq(members.iter().map(|(it, weight)| (it.name(), *weight))) {
+            return Ok(Vec::new());
+        }
         let mut known: BTreeMap<Arc<str>, Entry<T>> =
             self.entries.drain(..).map(|it| (it.endpoint.shared_name(), it)).collect();
         let entries =
@@ -194,12 +204,22 @@ impl<T> Core<T> {
     }
 
     /// Follows another policy; who is put aside stays so, unless that is off now.
-    pub(super) fn reload(&mut self, now: Moment, policy: Policy) {
+    pub(super) fn reload(&mut self, now: Moment, policy: Policy, events: &mut Vec<Event>) {
         self.policy = policy;
-        if self.policy.outliers.is_none() {
-            self.entries.iter_mut().for_each(|it| it.ejection = None);
+        match (&self.policy.outliers, self.sweep_at) {
+            (None, _) => {
+                self.sweep_at = None;
+                let ejections = self.entries.iter_mut().filter_map(|it| it.ejection.as_mut());
+                for it in ejections.filter(|it| it.reason != Reason::Open) {
+                    it.until = now;
+                }
+                self.tick(now, events);
+            }
+            // Who reloads more often than the interval is long must not put off the judgement for ever.
+            (Some(outliers), Some(at)) => self.sweep_at = Some(at.min(now + outliers.interval)),
+            // What ended while nobody judged belongs to no interval.
+            (Some(_), None) => self.entries.iter_mut().for_each(|it| it.before = it.calls()),
         }
-        self.sweep_at = None;
         self.rearrange(now);
     }
 
@@ -280,10 +300,29 @@ impl<T> Core<T> {
         reason: Reason,
         events: &mut Vec<Event>,
     ) {
-        let at = self.entries.iter().position(|it| Arc::ptr_eq(&it.endpoint, endpoint));
-        if let Some(index) = at {
+        if let Some(index) = self.index_of(endpoint) {
             self.eject_at(now, index, reason, events);
         }
+    }
+
+    /// Puts an endpoint aside that refuses calls itself until then. It is no judgement of ours, so that no share limits it.
+    pub(super) fn shut(
+        &mut self,
+        now: Moment,
+        endpoint: &Arc<Endpoint<T>>,
+        until: Moment,
+        events: &mut Vec<Event>,
+    ) {
+        if let Some(index) = self.index_of(endpoint)
+            && self.entries[index].ejection.is_none()
+            && until > now
+        {
+            self.put_aside(now, index, Ejection { until, reason: Reason::Open }, events);
+        }
+    }
+
+    fn index_of(&self, endpoint: &Arc<Endpoint<T>>) -> Option<usize> {
+        self.entries.iter().position(|it| Arc::ptr_eq(&it.endpoint, endpoint))
     }
 
     fn eject_at(&mut self, now: Moment, index: usize, reason: Reason, events: &mut Vec<Event>) {
@@ -298,12 +337,18 @@ impl<T> Core<T> {
         }
         let entry = &mut self.entries[index];
         entry.times = entry.times.saturating_add(1);
-        entry.ejected_total += 1;
         let until = now + outliers.lasts(entry.times);
-        entry.ejection = Some(Ejection { until, reason });
+        self.put_aside(now, index, Ejection { until, reason }, events);
+    }
+
+    fn put_aside(&mut self, at: Moment, index: usize, by: Ejection, events: &mut Vec<Event>) {
+        let entry = &mut self.entries[index];
+        entry.ejected_total += 1;
+        entry.ejection = Some(by);
         self.is_changed = true;
+        let (Ejection { until, reason }, times) = (by, entry.times);
         let endpoint = entry.endpoint.shared_name();
-        events.push(Event::Ejected { at: now, endpoint, reason, until, times: entry.times });
+        events.push(Event::Ejected { at, endpoint, reason, until, times });
     }
 
     /// What there is to choose among, if that has changed.
@@ -328,7 +373,7 @@ impl<T> Core<T> {
             weight: it.weight,
             since: it.since,
             hash: it.hash,
-            is_usable: is_panic || it.is_available(),
+            is_usable: it.is_available() || is_panic && !it.is_shut(),
         });
         Some(Set::new(Parts {
             strategy: self.policy.strategy,
@@ -379,7 +424,7 @@ impl<T> Core<T> {
             is_healthy: endpoint.is_healthy(),
             ejected: of.ejection.map(|it| (it.until, it.reason)),
             ejections: of.times,
-            is_called: self.is_panic || of.is_available(),
+            is_called: of.is_available() || self.is_panic && !of.is_shut(),
             streak: endpoint.streak.load(Relaxed),
             succeeded_total: endpoint.succeeded.load(Relaxed),
             failed_total: endpoint.failed.load(Relaxed),

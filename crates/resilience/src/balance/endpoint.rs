@@ -8,7 +8,7 @@ use evenkeel_units::Moment;
 
 use super::alarm::Alarm;
 use super::latency::Latency;
-use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 /// An endpoint as it is given to a [`Balancer`](super::Balancer).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Endpoint<T> {
     is_healthy: AtomicBool,
     pub(super) in_flight: AtomicU32,
     pub(super) latency: Latency,
+    /// What it has saved up of a weighted rotation. Here, so that it lasts when others come and go.
+    pub(super) saved: AtomicI64,
     /// Failures in a row.
     pub(super) streak: AtomicU32,
     pub(super) succeeded: AtomicU64,
@@ -58,6 +60,7 @@ impl<T> Endpoint<T> {
             is_healthy: AtomicBool::new(true),
             in_flight: AtomicU32::new(0),
             latency: Latency::default(),
+            saved: AtomicI64::new(0),
             streak: AtomicU32::new(0),
             succeeded: AtomicU64::new(0),
             failed: AtomicU64::new(0),

@@ -85,9 +85,10 @@ impl Latency {
         }
     }
 
-    /// What one more call costs, beside those under way. It falls with time only while nothing is: silence is no good news.
-    pub(super) fn cost(&self, now: Moment, in_flight: u32, decay: Decay) -> f32 {
-        let calls = in_flight as f32 + 1.0;
+    /// What one more call costs, beside those under way, which are a load of so many to it. It falls with time only while none is: silence
+    /// is no good news.
+    pub(super) fn cost(&self, now: Moment, (in_flight, load): (u32, u64), decay: Decay) -> f32 {
+        let calls = load as f32 + 1.0;
         match unpack(self.word.load(Relaxed)) {
             None if in_flight == 0 => 0.0,
             None => decay.first * calls,
@@ -176,7 +177,8 @@ mod tests {
     fn an_idle_endpoint_gets_another_chance_and_a_silent_one_does_not() {
         let latency = Latency::default();
         latency.observe(at(0), millis(1_000), Said::Answer, decay());
-        let cost = |now, in_flight| (latency.cost(at(now), in_flight, decay()) / 1e6) as u64;
+        let cost =
+            |now, calls: u32| (latency.cost(at(now), (calls, calls.into()), decay()) / 1e6) as u64;
         assert_eq!(cost(0, 0), 1_000);
         assert!(cost(100_000, 0) < 1);
         assert_eq!(cost(100_000, 1), 2_000);
@@ -185,8 +187,8 @@ mod tests {
     #[test]
     fn what_nothing_is_known_of_gets_one_call_and_no_other() {
         let latency = Latency::default();
-        assert!(latency.cost(at(0), 0, decay()) < 1.0);
-        assert!((latency.cost(at(0), 1, decay()) - 2e9).abs() < 1e3);
+        assert!(latency.cost(at(0), (0, 0), decay()) < 1.0);
+        assert!((latency.cost(at(0), (1, 1), decay()) - 2e9).abs() < 1e3);
     }
 
     #[test]
@@ -195,6 +197,6 @@ mod tests {
         latency.observe(at(5_000), millis(100), Said::Answer, decay());
         latency.observe(at(4_000), millis(10), Said::Answer, decay());
         assert_eq!(known(&latency), 100);
-        assert_eq!((latency.cost(at(4_000), 0, decay()) / 1e6) as u64, 100);
+        assert_eq!((latency.cost(at(4_000), (0, 0), decay()) / 1e6) as u64, 100);
     }
 }

@@ -55,14 +55,22 @@ fn by_success_rate(policy: SuccessRate, ended: &[Calls]) -> Vec<(usize, Reason)>
     let mean = known.iter().map(|(_, it)| it.rate()).sum::<f64>() / count;
     let variance = known.iter().map(|(_, it)| (it.rate() - mean).powi(2)).sum::<f64>() / count;
     let least = mean - policy.deviations * variance.sqrt();
-    let mean = (mean * 1e9).round() as u32;
+    let is_chance = |it: Calls| it.failed as f64 <= by_chance(it.total() as f64, 1.0 - mean);
+    let billionths = (mean * 1e9).round() as u32;
     known
         .into_iter()
-        .filter(|(_, it)| it.rate() < least)
+        .filter(|(_, it)| it.rate() < least && !is_chance(*it))
         .map(|(index, Calls { succeeded, failed })| {
-            (index, Reason::SuccessRate { succeeded, failed, mean_billionths: mean })
+            (index, Reason::SuccessRate { succeeded, failed, mean_billionths: billionths })
         })
         .collect()
+}
+
+/// How many calls may fail by chance where each does with this probability: three standard deviations more than are expected, and three
+/// where next to none is. Where all are well, one failure is many standard deviations, and says nothing.
+fn by_chance(calls: f64, probability: f64) -> f64 {
+    let expected = calls * probability;
+    expected + 3.0 * (expected * (1.0 - probability)).max(0.0).sqrt() + 3.0
 }
 
 fn by_failure_share(policy: FailureShare, ended: &[Calls]) -> Vec<(usize, Reason)> {
@@ -101,6 +109,27 @@ mod tests {
         assert_eq!(judged(&policy, &[well, well, (700, 300), well, well]), [2]);
         // All alike, however badly.
         assert_eq!(judged(&policy, &[(1, 99); 5]), [0usize; 0]);
+    }
+
+    #[test]
+    fn what_chance_does_ejects_nobody() {
+        let policy = Outliers::default();
+        let well = (1_000, 0);
+        assert_eq!(judged(&policy, &[(999, 1), well, well, well, well, well]), [0usize; 0]);
+        assert_eq!(judged(&policy, &[(970, 30), well, well, well, well, well]), [0]);
+        // A service that fails one call in twenty, wherever it is made: half an hour of intervals of ten endpoints.
+        let chance = evenkeel_units::Seed(3).choices("calls");
+        let mut call = 0;
+        let mut ends = || {
+            call += 1;
+            chance.below(call, 20) == 0
+        };
+        let interval = |_| {
+            let failed = [(); 10].map(|()| (0..200).filter(|_| ends()).count() as u64);
+            judged(&policy, &failed.map(|it| (200 - it, it))).len()
+        };
+        let ejected: usize = (0..180).map(interval).sum();
+        assert!(ejected <= 5, "{ejected} of 1,800");
     }
 
     #[test]

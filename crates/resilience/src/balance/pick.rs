@@ -7,6 +7,8 @@ use std::sync::Arc;
 use evenkeel_units::Moment;
 
 use super::{Balancer, Endpoint, Ticket};
+#[cfg(feature = "tower")]
+use crate::Error;
 use crate::breaker::Outcome;
 
 /// A call under way to an endpoint, which ends when it is dropped.
@@ -65,6 +67,24 @@ impl<T, B: Deref<Target = Balancer<T>>, C: Fn() -> Moment> Pick<T, B, C> {
         match outcome {
             Some(outcome) => self.balancer.record((self.clock)(), ticket, outcome),
             None => self.balancer.release(ticket),
+        }
+    }
+}
+
+#[cfg(feature = "tower")]
+impl<T, B: Deref<Target = Balancer<T>>, C: Fn() -> Moment> Pick<T, B, C> {
+    /// A circuit that somebody keeps open does not say until when: so soon it is asked again.
+    const KEPT_OPEN: std::time::Duration = std::time::Duration::from_secs(1);
+
+    /// The call ended with this answer, which says that of the endpoint.
+    pub(crate) fn heard<R, E>(mut self, answer: &Result<R, Error<E>>, outcome: Option<Outcome>) {
+        match (answer, outcome) {
+            (Err(Error::Open { retry_after }), None) => {
+                let Some(ticket) = self.ticket.take() else { return };
+                let after = retry_after.unwrap_or(Self::KEPT_OPEN);
+                self.balancer.refused((self.clock)(), ticket, after);
+            }
+            _ => self.end(outcome),
         }
     }
 }

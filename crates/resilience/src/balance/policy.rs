@@ -1,10 +1,14 @@
 //! Policy: who is called next, and who is not called for a while.
 
+mod error;
+
 use std::time::Duration;
 
 use evenkeel_units::Ratio;
 
 use super::maglev;
+
+pub use self::error::PolicyError;
 
 /// Who is called next, and who is not called for a while.
 #[derive(Clone, Debug, PartialEq)]
@@ -263,8 +267,10 @@ impl Outliers {
         }
         if let Some(it) = self.success_rate {
             positive("outliers.success_rate.deviations", it.deviations)?;
-            if it.min_endpoints < 3 {
-                return Err(PolicyError::TooFew { min_endpoints: it.min_endpoints });
+            let SuccessRate { deviations, min_endpoints, .. } = it;
+            let least = it.endpoints_min();
+            if min_endpoints < least {
+                return Err(PolicyError::TooFew { min_endpoints, deviations, least });
             }
         }
         match self.failure_share {
@@ -276,7 +282,9 @@ impl Outliers {
     }
 }
 
-/// Ejects an endpoint whose share of successes in an interval is below the mean of all by more than some standard deviations.
+/// Ejects an endpoint whose share of successes in an interval is below the mean of all by more than some standard deviations, and by more
+/// than chance does: where all are well, they differ by so little that one failure would be many deviations. (The first half of
+/// the rule is Envoy's.)
 #[derive(Copy, Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct SuccessRate {
@@ -284,8 +292,16 @@ pub struct SuccessRate {
     pub deviations: f64,
     /// Fewer calls in an interval say nothing of an endpoint. 100 by default, as in Envoy.
     pub min_calls: u32,
-    /// Fewer endpoints with that many calls say nothing of each other; at least 3. 5 by default, as in Envoy.
+    /// Fewer endpoints with that many calls say nothing of each other; at least 3, and more than the square of `deviations` and one. 5
+    /// by default, as in Envoy.
     pub min_endpoints: u32,
+}
+
+impl SuccessRate {
+    /// Of fewer endpoints none is ever so far from the mean: of `n`, the odd one out is √(n − 1) standard deviations away.
+    fn endpoints_min(&self) -> u32 {
+        (self.deviations.powi(2) as u32).saturating_add(2).max(3)
+    }
 }
 
 impl Default for SuccessRate {
@@ -321,11 +337,25 @@ pub struct SlowStart {
     /// How long it takes; not zero.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub window: Duration,
-    /// 1 for a straight line; more is faster in the beginning, less is slower. Positive.
+    /// 1 for a straight line; more is faster in the beginning, less is slower. Positive. 1 if a file does not say it.
+    #[cfg_attr(feature = "serde", serde(default = "straight"))]
     pub aggression: f64,
-    /// The share of its weight that an endpoint has at the least; 10 % is usual.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::ratio"))]
+    /// The share of its weight that an endpoint has at the least; 10 % is usual, and what it is if a file does not say it.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default = "tenth", deserialize_with = "crate::text::ratio")
+    )]
     pub least: Ratio,
+}
+
+#[cfg(feature = "serde")]
+const fn straight() -> f64 {
+    1.0
+}
+
+#[cfg(feature = "serde")]
+const fn tenth() -> Ratio {
+    Ratio::percent(10)
 }
 
 impl SlowStart {
@@ -342,70 +372,6 @@ impl SlowStart {
         let time = after.as_secs_f64() / self.window.as_secs_f64();
         time.powf(1.0 / self.aggression).max(self.least.get()).min(1.0)
     }
-}
-
-/// Which value of a [`Policy`] does not fit.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PolicyError {
-    /// Nothing where there must be something.
-    #[error("`{field}` is 0: write something more, or leave the part out to turn it off")]
-    Zero {
-        /// The field.
-        field: &'static str,
-    },
-    /// Too short a time.
-    #[error("`{field}` of {value:?} is too short: write at least 1ms")]
-    Short {
-        /// The field.
-        field: &'static str,
-        /// What was asked for.
-        value: Duration,
-    },
-    /// Not a positive number.
-    #[error("`{field}` is {value}: write a number above 0")]
-    NotPositive {
-        /// The field.
-        field: &'static str,
-        /// What was asked for.
-        value: f64,
-    },
-    /// Latency would be forgotten faster than time is told apart.
-    #[error("`decay` of {decay:?} is too short: write at least 10ms; 10s is usual")]
-    Decay {
-        /// What was asked for.
-        decay: Duration,
-    },
-    /// A table that does not spread keys.
-    #[error("`table` is {table}: write a prime from 101 to 1000003, such as 65537")]
-    Table {
-        /// What was asked for.
-        table: u32,
-    },
-    /// A bound that somebody always exceeds.
-    #[error("`load_max_percent` is {percent}: write more than 100, such as 125")]
-    LoadMax {
-        /// What was asked for.
-        percent: u32,
-    },
-    /// The later ejections would be shorter than the first.
-    #[error(
-        "`outliers.ejection_max` of {longest:?} is shorter than `outliers.ejection` of {first:?}: raise it"
-    )]
-    EjectionMax {
-        /// The first.
-        first: Duration,
-        /// The longest.
-        longest: Duration,
-    },
-    /// Two cannot outvote one.
-    #[error(
-        "`outliers.success_rate.min_endpoints` is {min_endpoints}: write at least 3, as of two nobody is the odd one out"
-    )]
-    TooFew {
-        /// What was asked for.
-        min_endpoints: u32,
-    },
 }
 
 fn positive(field: &'static str, value: f64) -> Result<(), PolicyError> {
@@ -449,10 +415,10 @@ mod tests {
             (outliers(Outliers::consecutive(0)), "`outliers.consecutive` is 0"),
             (
                 outliers(Outliers {
-                    success_rate: Some(SuccessRate { min_endpoints: 2, ..Default::default() }),
+                    success_rate: Some(SuccessRate { min_endpoints: 4, ..Default::default() }),
                     ..usual
                 }),
-                "min_endpoints` is 2",
+                "min_endpoints` is 4, and of so few none is ever 1.9 deviations off: write at least 5",
             ),
             (
                 outliers(Outliers {

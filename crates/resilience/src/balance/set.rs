@@ -13,6 +13,7 @@ use super::endpoint::Endpoint;
 use super::latency::Decay;
 use super::maglev;
 use super::policy::{ConsistentHash, SlowStart, Strategy};
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{Mutex, locked};
 
 /// One endpoint in a set.
@@ -64,8 +65,8 @@ pub(super) struct Set<T> {
     /// The weights of those that may be called up to and including each; empty where all are equal.
     sums: Vec<u64>,
     warming: Option<Warming>,
-    /// What each of those that may be called has saved up, of a weighted rotation.
-    rotation: Mutex<Vec<i64>>,
+    /// Whose turn it is, of a weighted rotation: guards what the endpoints have saved up.
+    rotation: Mutex<()>,
     /// Of a consistent hash: which slot each place belongs to.
     table: Arc<[u16]>,
     pub(super) is_panic: bool,
@@ -111,7 +112,7 @@ impl<T> Set<T> {
                 Warming { slow_start, eldest, until }
             },
         );
-        let rotation = Mutex::new(vec![0; usable.len()]);
+        let rotation = Mutex::new(());
         Self { strategy, decay, slots, usable, sums, warming, rotation, table, is_panic }
     }
 
@@ -179,19 +180,20 @@ impl<T> Set<T> {
 
     /// Smooth weighted round robin, as in nginx: each saves up its weight, who has most is called and pays the weights of all.
     fn rotate(&self, now: Moment, warming: Option<&Warming>) -> usize {
-        let mut saved = locked(&self.rotation);
+        let _turn = locked(&self.rotation);
         let (mut total, mut best, mut most) = (0, 0, i64::MIN);
-        for (nth, (saved, index)) in saved.iter_mut().zip(&self.usable).enumerate() {
+        for index in &self.usable {
             let slot = &self.slots[usize::from(*index)];
             let weight = self.weight_in(slot, now, warming).cast_signed();
-            *saved += weight;
+            let saved = slot.endpoint.saved.load(Relaxed) + weight;
+            slot.endpoint.saved.store(saved, Relaxed);
             total += weight;
-            if *saved > most {
-                (best, most) = (nth, *saved);
+            if saved > most {
+                (best, most) = (usize::from(*index), saved);
             }
         }
-        saved[best] -= total;
-        self.usable[best].into()
+        self.slots[best].endpoint.saved.store(most - total, Relaxed);
+        best
     }
 
     /// The fewest calls under way by weight. Among equals each has the chance of its weight.
@@ -242,33 +244,36 @@ impl<T> Set<T> {
 
     /// Two by chance, and of them the one that costs less.
     ///
-    /// Where weights differ, the first is drawn by weight, the second evenly, and it is considered with the chance of its weight to that of
-    /// the first: so shares are those of the weights as long as costs are alike, whatever the noise in them (the rule of
-    /// Metropolis and Hastings), and a small endpoint is not flooded when a large one gets slow.
+    /// Where weights differ, an endpoint of weight 8 is as eight of weight 1, over which its calls are spread evenly: both are drawn by
+    /// weight, and one compares what is under way at one of the eight, drawn as well. So shares are those of the weights
+    /// as long as latencies are alike, however many calls are under way, and a small endpoint is not flooded when a large one gets slow.
+    /// Only where there is next to nothing to do, small ones get more: who has not been asked for long is asked again.
     fn two_choices(&self, now: Moment, warming: Option<&Warming>, chance: u64) -> usize {
-        let others = self.usable.len() as u64 - 1;
-        let first = match self.sums.is_empty() && warming.is_none() {
-            true => scale(chance << 32, others + 1) as usize,
-            false => self.drawn(now, warming, chance),
+        if self.sums.is_empty() && warming.is_none() {
+            let others = self.usable.len() as u64 - 1;
+            let first = scale(chance << 32, others + 1) as usize;
+            let mut second = scale(chance & (u64::MAX << 32), others) as usize;
+            second += usize::from(second >= first);
+            let cost = |nth: usize| {
+                let slot = &self.slots[usize::from(self.usable[nth])];
+                let calls = slot.in_flight();
+                slot.endpoint.latency.cost(now, (calls, calls.into()), self.decay)
+            };
+            let nth = if cost(second) < cost(first) { second } else { first };
+            return self.usable[nth].into();
+        }
+        let [first, second] = [chance, !chance].map(|it| self.drawn(now, warming, it));
+        let cost = |nth: usize, chance: u64| {
+            let slot = &self.slots[usize::from(self.usable[nth])];
+            let (calls, weight) = (slot.in_flight(), self.weight_in(slot, now, warming));
+            let load = (u64::from(calls) * FULL + scale(mix(chance), weight)) / weight;
+            slot.endpoint.latency.cost(now, (calls, load), self.decay)
         };
-        let mut second = scale(chance & (u64::MAX << 32), others) as usize;
-        second += usize::from(second >= first);
-        let (first, second) = (usize::from(self.usable[first]), usize::from(self.usable[second]));
-        let (one, other) = (&self.slots[first], &self.slots[second]);
-        if !self.sums.is_empty() || warming.is_some() {
-            let weights = (self.weight_in(one, now, warming), self.weight_in(other, now, warming));
-            if scale(mix(chance), weights.0) >= weights.1 {
-                return first;
-            }
-        }
-        match self.cost(other, now) < self.cost(one, now) {
-            true => second,
-            false => first,
-        }
-    }
-
-    fn cost(&self, slot: &Slot<T>, now: Moment) -> f32 {
-        slot.endpoint.latency.cost(now, slot.in_flight(), self.decay)
+        let nth = match first == second || cost(first, chance) <= cost(second, !chance) {
+            true => first,
+            false => second,
+        };
+        self.usable[nth].into()
     }
 
     /// One of those that may be called, by weight; who warms up is passed over accordingly.

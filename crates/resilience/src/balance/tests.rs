@@ -288,6 +288,59 @@ fn a_new_policy_holds_from_the_next_pick_on_and_ejections_stay_unless_they_are_o
 }
 
 #[test]
+fn who_reloads_more_often_than_the_interval_puts_off_no_judgement() {
+    let share = FailureShare { min_calls: 4, min_endpoints: 1, ..FailureShare::default() };
+    let outliers =
+        Outliers { consecutive: None, failure_share: Some(share), ..Outliers::default() };
+    let policy = Policy { outliers: Some(outliers), ..Policy::of(Strategy::RoundRobin) };
+    let (balancer, heard) = heard(policy.clone(), "ab");
+    (0..4).for_each(|_| fail(&balancer, at(1), 'a'));
+    (2..12).for_each(|now| balancer.reload(at(now), policy.clone()).unwrap());
+    let wanted = "+10s a ejected until +40s (1): 4 of 4 calls failed";
+    assert_eq!(said(&heard), [wanted]);
+    // Who is put aside comes back when nobody is any more, and what ends meanwhile is judged by nobody.
+    balancer.reload(at(12), Policy { outliers: None, ..policy.clone() }).unwrap();
+    assert_eq!(said(&heard), ["+12s a readmitted"]);
+    (0..4).for_each(|_| fail(&balancer, at(20), 'a'));
+    balancer.reload(at(30), policy).unwrap();
+    balancer.tick(at(40));
+    assert_eq!(said(&heard), [""; 0]);
+}
+
+#[test]
+fn who_refuses_calls_itself_is_put_aside_until_it_admits_them_also_in_a_panic() {
+    let (balancer, heard) = heard(Policy::of(Strategy::LeastConnections), "abc");
+    let refuse = |now, name, seconds| {
+        let ticket = Balancer::begin(at(now), balancer.endpoint(name).unwrap());
+        balancer.refused(at(now), ticket, Duration::from_secs(seconds));
+    };
+    refuse(1, "a", 5);
+    refuse(1, "a", 50);
+    refuse(1, "b", 9);
+    assert_eq!(balancer.snapshot(at(1)).endpoints[0].ejections, 0);
+    assert_eq!(
+        balancer.explain(at(1), "a").unwrap().to_string(),
+        "`a` is not called: it is put aside for 5s more, because its own circuit is open"
+    );
+    // A third of them is left, and to call the others is in vain.
+    assert_eq!(text(called(&balancer, at(5), 30)), "c".repeat(30));
+    assert!(!called(&balancer, at(6), 30).contains(&'b'));
+    let wanted = [
+        "+1s a ejected until +6s (0): its own circuit is open",
+        "+1s b ejected until +10s (0): its own circuit is open",
+        "+1s panic 1/3",
+        "+6s a readmitted",
+        "+6s calm 2/3",
+    ];
+    assert_eq!(said(&heard), wanted);
+    for name in ["a", "c"] {
+        refuse(7, name, 60);
+    }
+    assert!(balancer.admit(at(7), None).is_none());
+    assert!(balancer.admit(at(10), None).is_some());
+}
+
+#[test]
 fn a_pick_gives_itself_back_and_a_cancelled_one_says_how_long_it_took() {
     let balancer = balancer(Policy::default(), "a");
     let endpoint = balancer.endpoint("a").unwrap();

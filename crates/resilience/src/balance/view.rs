@@ -31,6 +31,8 @@ pub enum Reason {
         /// Calls that failed.
         failed: u64,
     },
+    /// Its own circuit is open: it refuses calls itself.
+    Open,
 }
 
 impl fmt::Display for Reason {
@@ -47,6 +49,7 @@ impl fmt::Display for Reason {
             Self::FailureShare { succeeded, failed } => {
                 write!(to, "{failed} of {} calls failed", succeeded + failed)
             }
+            Self::Open => write!(to, "its own circuit is open"),
         }
     }
 }
@@ -55,7 +58,7 @@ impl fmt::Display for Reason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// An endpoint is put aside because of how calls to it ended.
+    /// An endpoint is put aside because of how calls to it ended, or because it refuses them itself.
     Ejected {
         /// When.
         at: Moment,
@@ -65,7 +68,7 @@ pub enum Event {
         reason: Reason,
         /// For how long.
         until: Moment,
-        /// For the how-many-th time, of those that are not forgotten.
+        /// For the how-many-th time, of those that are not forgotten. What its own circuit does is not counted.
         times: u32,
     },
     /// An ejection is over.
@@ -177,7 +180,6 @@ pub struct EndpointSnapshot {
 pub struct Explanation {
     pub(super) now: Moment,
     pub(super) endpoint: EndpointSnapshot,
-    pub(super) is_panic: bool,
     /// How many may be called, and how many there are.
     pub(super) available: (usize, usize),
 }
@@ -191,9 +193,9 @@ impl Explanation {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { now, endpoint, is_panic, available: (available, total) } = self;
+        let Self { now, endpoint, available: (available, total) } = self;
         write!(to, "`{}` ", endpoint.name)?;
-        let is_called = match (endpoint.is_healthy, endpoint.ejected, is_panic) {
+        let is_called = match (endpoint.is_healthy, endpoint.ejected, endpoint.is_called) {
             (true, None, _) => return self.called(to),
             (_, _, true) => "is called all the same",
             (_, _, false) => "is not called",
@@ -207,11 +209,11 @@ impl fmt::Display for Explanation {
                 write!(to, ", and ")?;
             }
             write!(to, "it is put aside for {} more, because {reason}", Human(until - *now))?;
-            if endpoint.ejections > 1 {
+            if endpoint.ejections > 1 && reason != Reason::Open {
                 write!(to, " (time {} of late)", endpoint.ejections)?;
             }
         }
-        match is_panic {
+        match endpoint.is_called {
             true => write!(to, "; but only {available} of {total} may be called, so all are"),
             false => Ok(()),
         }

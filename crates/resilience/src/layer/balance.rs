@@ -205,8 +205,10 @@ impl<S: Clone, K, J> BalanceService<S, K, J> {
                 failed = self.ask(candidate, context).err().or(failed);
             }
         }
+        let mut chosen = None;
         if self.reserved.is_none() && self.waiting.is_empty() {
             let Some(endpoint) = self.balancer.choose(now, None) else { return Some(Ok(())) };
+            chosen = Some(Arc::clone(&endpoint));
             failed = self.ask(Candidate::new(endpoint), context).err().or(failed);
         }
         if self.reserved.is_none() {
@@ -215,7 +217,8 @@ impl<S: Clone, K, J> BalanceService<S, K, J> {
             self.news = Some(news);
             self.timer = back.map(timer::until);
             for endpoint in self.balancer.round() {
-                let is_asked = self.waiting.iter().any(|it| Arc::ptr_eq(&it.endpoint, &endpoint));
+                let waiting = self.waiting.iter().map(|it| &it.endpoint);
+                let is_asked = waiting.chain(&chosen).any(|it| Arc::ptr_eq(it, &endpoint));
                 if self.reserved.is_none() && !is_asked {
                     failed = self.ask(Candidate::new(endpoint), context).err().or(failed);
                 }
@@ -343,7 +346,7 @@ where
             }
         };
         if let Some(pick) = pick {
-            pick.end(this.judge.judge(&answer));
+            pick.heard(&answer, this.judge.judge(&answer));
         }
         this.state.set(State::Done);
         Poll::Ready(answer)

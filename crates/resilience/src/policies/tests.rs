@@ -116,7 +116,7 @@ fn balancers_failovers_watches_and_caches_are_read_from_files_as_well() {
     let json = serde_json::json!({
         "strategy": {"peak_ewma": {"decay": "5s"}}, "panic": "30%",
         "outliers": {"failure_share": {"share": "90%"}, "success_rate": null},
-        "slow_start": {"window": "30s", "aggression": 1, "least": "10%"},
+        "slow_start": {"window": "30s"},
     });
     let policy: balance::Policy = serde_json::from_value(json).unwrap();
     let decay = Duration::from_secs(5);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use evenkeel_units::chance::part;
 use proptest::prelude::*;
 
 use super::{Strategy, *};
@@ -118,6 +119,63 @@ fn two_choices_are_even_among_equals_and_follow_weights() {
             );
         }
     }
+}
+
+/// Calls that come by chance and take 100 ms, whoever is called; gives how many each got.
+fn load(balancer: &Balancer<usize>, calls_per_second: f64, calls: u32) -> BTreeMap<usize, u32> {
+    let chance = Seed(5).choices("load");
+    let mut under_way: BTreeMap<(Moment, u64), Ticket<usize>> = BTreeMap::new();
+    let mut counts = BTreeMap::new();
+    let mut now = at(10_000);
+    for nth in 0..u64::from(calls) {
+        now =
+            now + Duration::from_secs_f64(-(1.0 - part(chance.bits(nth))).ln() / calls_per_second);
+        while let Some(first) = under_way.first_entry().filter(|it| it.key().0 <= now) {
+            let ((ends, _), ticket) = first.remove_entry();
+            balancer.record(ends, ticket, Outcome::Success);
+        }
+        let ticket = balancer.admit(now, None).unwrap();
+        *counts.entry(*ticket.endpoint().value()).or_insert(0) += 1;
+        under_way.insert((now + Duration::from_millis(100), nth), ticket);
+    }
+    under_way.into_values().for_each(|it| balancer.release(it));
+    counts
+}
+
+#[test]
+fn two_choices_follow_weights_however_many_calls_are_under_way() {
+    for (weights, rates) in [([8u32, 1, 1, 2], [50.0, 500.0]), ([1, 30, 1, 1], [500.0, 2_000.0])] {
+        for calls_per_second in rates {
+            let balancer = weighted(Policy::default(), &weights);
+            let counts = load(&balancer, calls_per_second, 20_000);
+            let all: u32 = weights.iter().sum();
+            for (index, weight) in weights.iter().enumerate() {
+                let has = f64::from(counts.get(&index).copied().unwrap_or(0)) / 20_000.0;
+                let wanted = f64::from(*weight) / f64::from(all);
+                let near = wanted * 0.2 + 0.01;
+                assert!(
+                    (has - wanted).abs() < near,
+                    "{counts:?} by {weights:?} at {calls_per_second}/s"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_weighted_rotation_goes_on_where_it_was_when_others_come_and_go() {
+    let balancer = weighted(Policy::of(Strategy::RoundRobin), &[5, 1, 1]);
+    let mut calls = Vec::new();
+    for nth in 0..70 {
+        // Discovery tells the same again, and health comes and goes, more often than a cycle is long.
+        let members = [5, 1, 1].into_iter().enumerate();
+        let members = members.map(|(it, of)| Member::new(format!("10.0.0.{it}:80"), it).weight(of));
+        balancer.replace(at(1), members).unwrap();
+        balancer.insert(at(1), Member::new("guest", 9).weight(1 + nth % 2)).unwrap();
+        balancer.remove(at(1), "guest").unwrap();
+        calls.extend(called(&balancer, at(1), 1));
+    }
+    assert_eq!(counts(calls), BTreeMap::from([(0, 50), (1, 10), (2, 10)]));
 }
 
 #[test]

@@ -165,7 +165,7 @@ where
         };
         let answer = ready!(call.poll(context));
         if let Some(pick) = this.pick.take() {
-            pick.end(this.judge.judge(&answer));
+            pick.heard(&answer, this.judge.judge(&answer));
         }
         Poll::Ready(answer)
     }
