@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod chaos;
+pub(crate) mod failover;
 pub(crate) mod gameday;
 pub(crate) mod health;
 pub(crate) mod load;
@@ -102,6 +103,9 @@ pub(crate) enum Verb {
     /// Ask services how they are: HTTP, TCP, TLS, ping, gRPC, PostgreSQL, Redis; exit code 0 all healthy, 1 one is not, 3 one could
     /// not be asked.
     Probe(Box<probe::ProbeArgs>),
+    /// Ask the members of a `load_balancer:` how they are, and say whom it calls; exit code 0 one of these answers, 1 none does, 3 none
+    /// can be asked.
+    Failover(failover::FailoverArgs),
     /// Health: the probes of services.
     #[command(subcommand)]
     Health(health::Health),

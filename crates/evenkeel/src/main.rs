@@ -98,6 +98,7 @@ fn dispatch(verb: Verb, screen: &Screen) -> Result<Exit, Failure> {
         }
         Verb::Metrics(args::metrics::Metrics::Import(args)) => verb::metrics::import(&args, screen),
         Verb::Probe(args) => on_runtime_at_once(verb::probe::run(*args, screen)),
+        Verb::Failover(args) => on_runtime_at_once(verb::failover::run(args, screen)),
         Verb::Health(args::health::Health::Manifest(args)) => verb::health::manifest(args, screen),
         Verb::Doctor => verb::doctor::run(screen),
         Verb::Proxy(args) => on_runtime(verb::proxy::run(args, screen)),

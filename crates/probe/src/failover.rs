@@ -6,7 +6,7 @@
 //! use evenkeel_probe::failover;
 //!
 //! let failover = Arc::new(failover::of(document)?);
-//! let watch = failover::watch(&failover);
+//! let watch = failover::watch(&failover, |member, seen| println!("{member}: {}", seen.detail));
 //! let active = failover.pick(evenkeel_resilience::time::now()).member().value.authority();
 //! println!("calls go to {active}");
 //! // … later, when somebody has seen why the primary failed:
@@ -15,15 +15,17 @@
 //! # Ok(()) }
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenkeel_model::document;
 use evenkeel_resilience::failover::{
-    Backend, Failback, Failover, HealthCheck, LoadBalancer, Policy, PolicyError,
+    Backend, Failback, Failover, HealthCheck, LoadBalancer, Policy, PolicyError, Snapshot,
 };
 use evenkeel_resilience::watch::{self, Watch};
+use evenkeel_units::Moment;
 
-use crate::{dial, http};
+use crate::{Seen, dial, http};
 
 /// What a document describes: its members, called `primary` and `secondary`, of which those that are enabled are active first.
 /// Nobody is asked yet: that does [`watch()`].
@@ -59,24 +61,62 @@ fn backend(it: &document::Backend) -> Backend {
     }
 }
 
-/// Asks each member for its `endpoint`, on a fresh connection, for as long as what this gives is held. 200 in time is a pass.
+/// Asks a member once for its `endpoint`, on a fresh connection; 200 in time holds. `None` for one without a `health_check`.
+pub fn ask(member: &Backend) -> impl Future<Output = Option<Seen>> + Send + use<> {
+    let question = member.health_check.as_ref().map(|check| {
+        (format!("http://{}{}", member.authority(), check.endpoint), check.watch.timeout)
+    });
+    async move {
+        let (url, within) = question?;
+        let wanted = http::Wanted { status: 200, contains: None };
+        Some(http::ask(&url, wanted, within, dial).await)
+    }
+}
+
+/// [Asks](ask()) the members by their health checks, for as long as what this gives is held; `heard` is told each answer, by the number of its
+/// member, before the failover is.
 ///
 /// # Panics
 /// Outside of a runtime of tokio.
-pub fn watch(failover: &Arc<Failover<Backend>>) -> Watch {
-    failover.watch(|member| {
-        let backend = &member.value;
-        let question = backend.health_check.as_ref().map(|check| {
-            (format!("http://{}{}", backend.authority(), check.endpoint), check.watch.timeout)
-        });
+pub fn watch(
+    failover: &Arc<Failover<Backend>>,
+    heard: impl Fn(usize, &Seen) + Send + Sync + 'static,
+) -> Watch {
+    let heard = Arc::new(heard);
+    let numbers: BTreeMap<_, _> =
+        (0..).zip(failover.members()).map(|(nth, it)| (Arc::clone(&it.name), nth)).collect();
+    failover.watch(move |member| {
+        let (asked, heard) = (ask(&member.value), Arc::clone(&heard));
+        let number = numbers.get(&member.name).copied();
         async move {
-            // Who has no check is not asked; if it were, nothing would be known.
-            let Some((url, within)) = question else { return Err("nobody asks it".to_owned()) };
-            let wanted = http::Wanted { status: 200, contains: None };
-            let seen = http::ask(&url, wanted, within, dial).await;
-            if seen.held { Ok(()) } else { Err(seen.detail) }
+            let seen = asked.await.zip(number);
+            if let Some((seen, number)) = &seen {
+                heard(*number, seen);
+            }
+            seen.filter(|it| it.0.held).ok_or(())
         }
     })
+}
+
+/// The failover as it will be if the members go on to answer like this: whether each, by its number, passed, or `None` for who was not
+/// asked. Nobody is left for a single answer, so that this is not what happens at once.
+///
+/// # Errors
+/// As of [`of`].
+pub fn foreseen(
+    document: &document::LoadBalancer,
+    answers: &[Option<bool>],
+) -> Result<Snapshot, PolicyError> {
+    let failover = of(document)?;
+    // Who is well first, as all happens at the same time and nobody is called blindly for the order in which it is told.
+    for wanted in [true, false] {
+        for (nth, (member, answer)) in failover.members().iter().zip(answers).enumerate() {
+            let Some(check) = member.watch.filter(|_| *answer == Some(wanted)) else { continue };
+            let times = check.unhealthy_threshold.max(check.healthy_threshold);
+            (0..times).for_each(|_| failover.probed(Moment::START, nth, wanted));
+        }
+    }
+    Ok(failover.snapshot())
 }
 
 #[cfg(test)]
@@ -84,8 +124,9 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use evenkeel_model::Library;
-    use evenkeel_resilience::failover::Refused;
+    use evenkeel_resilience::failover::{Refused, Stuck};
     use evenkeel_resilience::time::now;
+    use evenkeel_resilience::watch::Health::{self, Healthy, Unhealthy, Unknown};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio::sync::Notify;
@@ -121,6 +162,31 @@ load_balancer:
         (0..3).for_each(|_| back.probed(now(), 0, false));
         let said = back.explain(now()).to_string();
         assert!(said.ends_with("goes back to primary when that was healthy for 1m"), "{said}");
+    }
+
+    #[test]
+    fn what_would_come_of_answers_is_foreseen() {
+        let check = "health_check: {endpoint: /health}";
+        let asked = PAIR.replace("enabled: false", &format!("enabled: false, {check}"));
+        let of = |text: &str, answers: [Option<bool>; 2]| {
+            let it = foreseen(&read(text), &answers).unwrap();
+            (it.active.to_string(), it.stuck, it.members.iter().map(|it| it.health).collect())
+        };
+        let is = |active: &str, stuck, health: [Health; 2]| {
+            (active.to_owned(), stuck, Vec::from(health))
+        };
+        let lost = Some(Stuck::NobodyLeft);
+        let (yes, no) = (Some(true), Some(false));
+        assert_eq!(of(&asked, [yes, no]), is("primary", None, [Healthy, Unhealthy]));
+        assert_eq!(of(&asked, [no, yes]), is("secondary", None, [Unhealthy, Healthy]));
+        assert_eq!(of(&asked, [no, no]).1, lost);
+        assert_eq!(of(PAIR, [no, None]), is("secondary", None, [Unhealthy, Unknown]));
+        let by_hand = asked.replace("automatic: true", "automatic: false");
+        let stays = is("primary", Some(Stuck::ByHand), [Unhealthy, Healthy]);
+        assert_eq!(of(&by_hand, [no, yes]), stays);
+        let both = asked.replace("enabled: false", "enabled: true");
+        let in_turn = is("primary, secondary", None, [Unhealthy, Healthy]);
+        assert_eq!(of(&both, [no, yes]), in_turn);
     }
 
     /// Answers 200 or 503, as it is told; gives its port.
@@ -163,7 +229,7 @@ load_balancer:
         let tell = Arc::clone(&happened);
         let failover = of(&document).unwrap().listener(Arc::new(move |_| tell.notify_one()));
         let failover = Arc::new(failover);
-        let asked = watch(&failover);
+        let asked = watch(&failover, |_, _| ());
         first.store(false, Ordering::Relaxed);
         while &*failover.snapshot().active != "secondary" {
             happened.notified().await;

@@ -302,13 +302,13 @@ impl<T> Balancer<T> {
         ticket.endpoint.ignored.fetch_add(1, Relaxed);
     }
 
-    /// Ends a call that the endpoint refused itself, as one whose own circuit is open does at once: for so long it is put aside, also in a
+    /// Ends a call that the endpoint refused itself, as one whose own circuit is open does at once: it is put aside until `after`, also in a
     /// panic. Else it would have no call under way, look idle, and draw the more of them. Calls through [`call`](Self::call) and the
     /// services that end with [`Error::Open`] are told here.
-    pub fn refused(&self, now: Moment, ticket: Ticket<T>, for_: Duration) {
+    pub fn refused(&self, now: Moment, ticket: Ticket<T>, after: Duration) {
         let endpoint = Arc::clone(&ticket.endpoint);
         self.release(ticket);
-        self.change(now, |core, events| core.shut(now, &endpoint, now + for_, events));
+        self.change(now, |core, events| core.shut(now, &endpoint, now + after, events));
     }
 
     /// Ends a call that was cancelled now. If it had taken longer than the endpoint is taken to need, that is what it needs from now on;

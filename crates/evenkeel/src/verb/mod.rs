@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 mod documents;
 pub(crate) mod drill;
+pub(crate) mod failover;
 pub(crate) mod gameday;
 pub(crate) mod health;
 mod import;

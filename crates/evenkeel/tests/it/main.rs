@@ -24,6 +24,7 @@ mod drill;
 mod drilled;
 mod endings;
 mod experiment;
+mod failover;
 mod gameday;
 mod grafana;
 #[path = "../../../fault/tests/it/group.rs"]

@@ -92,7 +92,7 @@ pub enum Event {
         /// Its name.
         endpoint: Arc<str>,
     },
-    /// So few may be called that all are.
+    /// So few may be called that all are, but for those that refuse calls themselves.
     PanicBegan {
         /// When.
         at: Moment,
