@@ -88,6 +88,8 @@ impl<'a> Now<'a> {
     }
 
     fn json(&self) -> Value {
+        // With nobody left, calls go where they went.
+        let is_lost = self.foreseen.stuck.is_some();
         let members =
             self.members().zip(&self.foreseen.members).map(|((name, address, seen), it)| {
                 json!({
@@ -96,7 +98,7 @@ impl<'a> Now<'a> {
                     "healthy": seen.map(|it| it.held),
                     "detail": seen.map(|it| it.detail.as_str()),
                     "total_seconds": seen.map(|it| it.took.as_secs_f64()),
-                    "called": it.is_active && it.health != Health::Unhealthy,
+                    "called": it.is_active && (is_lost || it.health != Health::Unhealthy),
                 })
             });
         json!({

@@ -86,10 +86,12 @@ fn each_member_is_asked_once_and_it_is_said_whom_calls_go_to() {
     );
 
     second.is(false);
-    let output = world.run(&["failover", "pair.yaml"]);
+    let output = world.run(&["failover", "pair.yaml", "--output", "json"]);
     let text = said(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("all the same: nobody is left to take over"), "{text}");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(found["members"].as_array().unwrap().iter().any(|it| it["called"] == true), "{text}");
 }
 
 #[test]
