@@ -232,6 +232,20 @@ fn calls_in_a_row_that_cannot_reach_a_member_shorten_detection() {
 }
 
 #[test]
+fn a_probe_that_passes_forgives_refusals_and_force_forgives_probes_that_failed() {
+    let failover = pair(Policy::default());
+    (0..2).for_each(|_| failover.refused(at(1), 0));
+    pass(&failover, [2], 0);
+    (0..2).for_each(|_| failover.refused(at(3), 0));
+    assert_eq!(active(&failover, 3), "primary");
+    let failover = pair(Policy::default());
+    fail(&failover, [5, 10], 0);
+    failover.force_to(at(11), "primary").unwrap();
+    fail(&failover, [15, 20], 0);
+    assert_eq!(active(&failover, 20), "primary");
+}
+
+#[test]
 fn what_refusals_said_of_a_member_that_nobody_asks_is_forgotten_after_the_hold() {
     let members = || [("a", 0), ("b", 1)].map(|(it, rank)| Member::new(it, ()).rank(rank));
     let failover =

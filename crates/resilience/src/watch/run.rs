@@ -282,6 +282,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn after_a_stop_each_is_asked_once_and_not_for_each_interval_that_was_missed() {
+        let (heard, told) = listener();
+        let probe = |_| async { Ok::<_, ()>(()) };
+        let watch = Watch::seeded(7, [(0, Policy::default())], probe, told).unwrap();
+        tokio::time::sleep(11 * SECOND).await;
+        let before = heard.lock().unwrap().len();
+        tokio::time::advance(600 * SECOND).await;
+        tokio::time::sleep(SECOND).await;
+        let asked = heard.lock().unwrap().len() - before;
+        assert!((1..=2).contains(&asked), "{asked}");
+        drop(watch);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_probe_that_panics_has_failed_and_a_listener_that_panics_ends_nothing() {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let to = Arc::clone(&heard);

@@ -243,6 +243,17 @@ fn a_key_stays_with_its_endpoint_unless_that_may_not_be_called() {
 }
 
 #[test]
+fn keys_whose_endpoint_may_not_be_called_spread_over_the_others_by_weight() {
+    let balancer = weighted(Policy::of(Strategy::consistent_hash()), &[8, 1, 3]);
+    let before = owners(&balancer, at(1));
+    balancer.endpoint("10.0.0.0:80").unwrap().set_healthy(false);
+    let heirs = before.into_iter().zip(owners(&balancer, at(2))).filter(|it| it.0 == 0);
+    let heirs = counts(heirs.map(|it| it.1));
+    let part = f64::from(heirs[&2]) / f64::from(heirs[&1] + heirs[&2]);
+    assert!((part - 0.75).abs() < 0.06, "{heirs:?}");
+}
+
+#[test]
 fn another_endpoint_takes_its_share_of_the_keys_and_hardly_more_move() {
     let balancer = weighted(Policy::of(Strategy::consistent_hash()), &[1; 10]);
     let before = owners(&balancer, at(1));
