@@ -281,6 +281,9 @@ impl<T> Balancer<T> {
                 if endpoint.streak.load(Relaxed) != 0 {
                     endpoint.streak.store(0, Relaxed);
                 }
+                if endpoint.is_shut.load(Relaxed) {
+                    self.change(now, |core, events| core.opened(now, &endpoint, events));
+                }
             }
             Outcome::Failure => {
                 endpoint.latency.observe(now, now - started, Said::Failure, self.decay());
@@ -302,9 +305,9 @@ impl<T> Balancer<T> {
         ticket.endpoint.ignored.fetch_add(1, Relaxed);
     }
 
-    /// Ends a call that the endpoint refused itself, as one whose own circuit is open does at once: it is put aside until `after`, also in a
-    /// panic. Else it would have no call under way, look idle, and draw the more of them. Calls through [`call`](Self::call) and the
-    /// services that end with [`Error::Open`] are told here.
+    /// Ends a call that the endpoint refused itself, as one whose own circuit is open does at once: it is put aside until `after` has passed
+    /// or a call there succeeds, also in a panic. Else it would have no call under way, look idle, and draw the more of them. Calls
+    /// through [`call`](Self::call) and the services that end with [`Error::Open`] are told here.
     pub fn refused(&self, now: Moment, ticket: Ticket<T>, after: Duration) {
         let endpoint = Arc::clone(&ticket.endpoint);
         self.release(ticket);

@@ -253,6 +253,7 @@ impl<T> Core<T> {
             }
             if entry.ejection.is_some_and(|it| it.until <= now) {
                 entry.ejection = None;
+                entry.endpoint.is_shut.store(false, Relaxed);
                 let endpoint = entry.endpoint.shared_name();
                 events.push(Event::Readmitted { at: now, endpoint });
             }
@@ -317,7 +318,23 @@ impl<T> Core<T> {
             && self.entries[index].ejection.is_none()
             && until > now
         {
+            endpoint.is_shut.store(true, Relaxed);
             self.put_aside(now, index, Ejection { until, reason: Reason::Open }, events);
+        }
+    }
+
+    /// An endpoint that refused calls itself has answered one: it is called again, and not only when its trials could be over at the latest.
+    pub(super) fn opened(
+        &mut self,
+        now: Moment,
+        endpoint: &Arc<Endpoint<T>>,
+        events: &mut Vec<Event>,
+    ) {
+        let found = self.index_of(endpoint).map(|it| &mut self.entries[it]);
+        let shut = found.and_then(|it| it.ejection.as_mut()).filter(|it| it.reason == Reason::Open);
+        if let Some(it) = shut {
+            it.until = now;
+            self.tick(now, events);
         }
     }
 

@@ -43,6 +43,8 @@ pub struct Endpoint<T> {
     pub(super) latency: Latency,
     /// What it has saved up of a weighted rotation. Here, so that it lasts when others come and go.
     pub(super) saved: AtomicI64,
+    /// Whether it is put aside as it refused calls itself.
+    pub(super) is_shut: AtomicBool,
     /// Failures in a row.
     pub(super) streak: AtomicU32,
     pub(super) succeeded: AtomicU64,
@@ -61,6 +63,7 @@ impl<T> Endpoint<T> {
             in_flight: AtomicU32::new(0),
             latency: Latency::default(),
             saved: AtomicI64::new(0),
+            is_shut: AtomicBool::new(false),
             streak: AtomicU32::new(0),
             succeeded: AtomicU64::new(0),
             failed: AtomicU64::new(0),

@@ -333,11 +333,15 @@ fn who_refuses_calls_itself_is_put_aside_until_it_admits_them_also_in_a_panic() 
         "+6s calm 2/3",
     ];
     assert_eq!(said(&heard), wanted);
+    let trial = Balancer::begin(at(7), balancer.endpoint("a").unwrap());
     for name in ["a", "c"] {
         refuse(7, name, 60);
     }
     assert!(balancer.admit(at(7), None).is_none());
-    assert!(balancer.admit(at(10), None).is_some());
+    // One that answers a call admits them again.
+    balancer.record(at(8), trial, Outcome::Success);
+    assert_eq!(text(called(&balancer, at(8), 3)), "aaa");
+    assert!(called(&balancer, at(10), 30).contains(&'b'));
 }
 
 #[test]
