@@ -19,6 +19,9 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// All of them, each at its own number.
+    pub(crate) const ALL: [Self; 4] = [Self::Overall, Self::Live, Self::Ready, Self::Startup];
+
     /// By its path, without the query; `None` for a path that is not ours.
     pub fn at(path: &str) -> Option<Self> {
         Self::below(path.strip_prefix("/health")?)

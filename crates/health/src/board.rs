@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use evenkeel_units::Moment;
 
-use crate::said::{Line, Said};
+use crate::answer::Endpoint;
+use crate::said::Said;
 use crate::{Judge, Status, Weight};
 
 /// What is known of a service. It is told the time.
@@ -53,6 +54,18 @@ pub(crate) struct Verdict {
     pub(crate) ready: Said,
     pub(crate) startup: Said,
     pub(crate) overall: Said,
+}
+
+impl Verdict {
+    /// What is said at one of them.
+    pub(crate) const fn at(self, endpoint: Endpoint) -> Said {
+        match endpoint {
+            Endpoint::Overall => self.overall,
+            Endpoint::Live => self.live,
+            Endpoint::Ready => self.ready,
+            Endpoint::Startup => self.startup,
+        }
+    }
 }
 
 impl Board {
@@ -147,12 +160,11 @@ impl Board {
         Verdict { live, ready, startup, overall }
     }
 
-    /// What is said at a moment, until when, and what from then on if nothing happens in between.
-    pub(crate) fn outlook(&self, now: Moment) -> Outlook {
+    /// Until when what is said at a moment holds, if nothing happens: then an answer gets too old, or the heart has stood still
+    /// for too long.
+    pub(crate) fn holds_until(&self, now: Moment) -> Option<Moment> {
         let turns = self.checks.iter().filter_map(|it| it.judge.stale_at());
-        let until = turns.chain([self.stalls_at()]).filter(|it| *it > now).min();
-        let verdict = self.verdict(now);
-        Outlook { verdict, until, then: until.map_or(verdict, |it| self.verdict(it)) }
+        turns.chain([self.stalls_at()]).filter(|it| *it > now).min()
     }
 
     /// How everything stands at a moment.
@@ -184,21 +196,6 @@ pub(crate) struct Stand {
     pub(crate) is_draining: bool,
     pub(crate) is_closing: bool,
     pub(crate) checks: Vec<Status>,
-}
-
-/// What is said until something is known to change by itself: an answer gets too old, or the heart stands still.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Outlook {
-    pub(crate) verdict: Verdict,
-    pub(crate) until: Option<Moment>,
-    pub(crate) then: Verdict,
-}
-
-impl Outlook {
-    /// One kind of answer of it.
-    pub(crate) fn line(&self, of: impl Fn(&Verdict) -> Said) -> Line {
-        Line { said: of(&self.verdict), until: self.until, then: of(&self.then) }
-    }
 }
 
 #[cfg(test)]
@@ -275,12 +272,14 @@ mod tests {
     }
 
     #[test]
-    fn the_outlook_knows_when_silence_begins_to_say_nothing() {
+    fn what_is_said_holds_until_silence_begins_to_say_nothing() {
         let board = started();
-        let outlook = board.outlook(at(1));
-        assert_eq!(outlook.until, Some(at(30)));
-        assert_eq!((outlook.verdict.ready, outlook.then.ready), (Said::Ready, Said::ReadyUnknown));
-        assert_eq!(board.verdict(at(30)), outlook.then);
+        assert_eq!(board.holds_until(at(1)), Some(at(30)));
+        assert_eq!(board.verdict(at(29)).ready, Said::Ready);
+        assert_eq!(board.verdict(at(30)).ready, Said::ReadyUnknown);
+        assert_eq!(board.holds_until(at(30)), Some(at(3_600)));
+        assert_eq!(board.verdict(at(3_600)).live, Said::Dead);
+        assert_eq!(board.holds_until(at(3_600)), None);
     }
 
     #[test]
@@ -299,7 +298,7 @@ mod tests {
     #[test]
     fn a_heart_that_stands_still_is_dead_until_it_beats_again() {
         let mut board = Board::new(Vec::new(), Vec::new(), at(0), Duration::from_secs(30));
-        assert_eq!(board.outlook(at(1)).until, Some(at(30)));
+        assert_eq!(board.holds_until(at(1)), Some(at(30)));
         assert_eq!(board.verdict(at(30)).live, Said::Dead);
         board.beat(at(31));
         assert_eq!(board.verdict(at(31)).live, Said::Alive);

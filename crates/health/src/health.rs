@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::answer::{Access, Endpoint, HEALTH_JSON, JSON, Question, Reply};
-use crate::board::{Board, Entry, Step as BoardStep};
+use crate::board::{Board, Entry, Step as BoardStep, Verdict};
 use crate::check::AnyCheck;
 use crate::said::{Said, Word};
 use crate::time::Origin;
@@ -32,10 +32,8 @@ pub struct Health {
 pub(crate) struct Shared {
     origin: Origin,
     board: Mutex<Board>,
-    live: Word,
-    ready: Word,
-    startup: Word,
-    overall: Word,
+    /// Of each endpoint, in the order of [`Endpoint::ALL`].
+    words: [Word; 4],
     access: Access,
     ready_is: watch::Sender<bool>,
     #[cfg(feature = "grpc")]
@@ -166,14 +164,12 @@ impl Builder {
             self.steps.iter().map(|it| BoardStep { name: it.clone(), done: false }).collect();
         let origin = Origin::start();
         let board = Board::new(entries, steps, Moment::START, stall);
-        let outlook = board.outlook(Moment::START);
+        let verdict = board.verdict(Moment::START);
+        let until = board.holds_until(Moment::START);
         let shared = Arc::new(Shared {
             origin,
-            live: Word::new(outlook.line(|it| it.live)),
-            ready: Word::new(outlook.line(|it| it.ready)),
-            startup: Word::new(outlook.line(|it| it.startup)),
-            overall: Word::new(outlook.line(|it| it.overall)),
-            ready_is: watch::Sender::new(outlook.verdict.ready.is_good()),
+            words: Endpoint::ALL.map(|it| Word::new(verdict.at(it), until)),
+            ready_is: watch::Sender::new(verdict.ready.is_good()),
             #[cfg(feature = "grpc")]
             stand: watch::Sender::new(board.stand(Moment::START)),
             board: Mutex::new(board),
@@ -327,13 +323,9 @@ impl Health {
     /// What strangers hear.
     pub(crate) fn said(&self, endpoint: Endpoint) -> Said {
         let shared = &*self.shared;
-        let word = match endpoint {
-            Endpoint::Overall => &shared.overall,
-            Endpoint::Live => &shared.live,
-            Endpoint::Ready => &shared.ready,
-            Endpoint::Startup => &shared.startup,
-        };
-        word.get(shared.now())
+        let said = shared.words[endpoint as usize].get(shared.now());
+        // Nobody had a turn to say it anew, so who asks does.
+        said.unwrap_or_else(|| shared.publish(&shared.board()).0.at(endpoint))
     }
 }
 
@@ -368,7 +360,7 @@ impl Shared {
     pub(crate) fn beat(&self) -> Option<Moment> {
         let mut board = self.board();
         board.beat(self.now());
-        self.publish(&board)
+        self.publish(&board).1
     }
 
     /// The longest lag since the last call, in microseconds.
@@ -380,24 +372,53 @@ impl Shared {
         locked(&self.tasks).push(task);
     }
 
-    /// Under the lock of the board, so that what is younger is never overwritten by what is older.
-    fn publish(&self, board: &Board) -> Option<Moment> {
-        let outlook = board.outlook(self.now());
-        self.live.set(outlook.line(|it| it.live));
-        self.ready.set(outlook.line(|it| it.ready));
-        self.startup.set(outlook.line(|it| it.startup));
-        self.overall.set(outlook.line(|it| it.overall));
-        let ready = outlook.verdict.ready.is_good();
+    /// Says what holds, and until when. Under the lock of the board, so that what is younger is never overwritten by what is older.
+    fn publish(&self, board: &Board) -> (Verdict, Option<Moment>) {
+        let now = self.now();
+        let (verdict, until) = (board.verdict(now), board.holds_until(now));
+        for (endpoint, word) in Endpoint::ALL.into_iter().zip(&self.words) {
+            word.set(verdict.at(endpoint), until);
+        }
+        let ready = verdict.ready.is_good();
         self.ready_is.send_if_modified(|it| std::mem::replace(it, ready) != ready);
         #[cfg(feature = "grpc")]
         {
-            let stand = board.stand(self.now());
+            let stand = board.stand(now);
             self.stand.send_if_modified(|it| {
                 let is_new = *it != stand;
                 *it = stand;
                 is_new
             });
         }
-        outlook.until
+        (verdict, until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn when_nobody_has_a_turn_who_asks_is_told_all_that_silence_means() {
+        let short = Policy { stale_after: Duration::from_secs(20), ..Policy::default() };
+        let health = Health::builder()
+            .check("cache", short, async || true)
+            .check("database", Policy::critical(), async || true)
+            .start()
+            .unwrap();
+        while health.said(Endpoint::Overall) != Said::Healthy {
+            tokio::task::yield_now().await;
+        }
+        // From here on the runtime is stuck.
+        locked(&health.shared.tasks).drain(..).for_each(|it| it.abort());
+        let says = |it| health.said(it);
+        let after = async |seconds| tokio::time::advance(Duration::from_secs(seconds)).await;
+        after(20).await;
+        assert_eq!((says(Endpoint::Ready), says(Endpoint::Overall)), (Said::Ready, Said::Degraded));
+        assert_eq!(says(Endpoint::Live), Said::Alive);
+        after(11).await;
+        assert_eq!((says(Endpoint::Live), says(Endpoint::Ready)), (Said::Dead, Said::NotReady));
+        assert_eq!(says(Endpoint::Overall), Said::Unhealthy);
+        assert!(!*health.watch().borrow());
     }
 }

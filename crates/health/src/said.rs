@@ -1,9 +1,8 @@
 //! Said: the few answers that strangers get, rendered long before anybody asks.
 //!
 //! Without details there are only fifteen of them. Which one holds is a number, and lies in one atomic word together with the
-//! moment until which it holds and the number that holds from then on. So an answer is one load, one look at the clock and one
-//! slice of constant bytes; and an answer that nobody renews turns into `unknown` by itself, even when everything that could
-//! renew it is stuck.
+//! moment until which it holds. So an answer is one load, one look at the clock and one slice of constant bytes. What holds no
+//! longer is never said: should everything be stuck that says anew what does, whoever asks does so.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -93,50 +92,40 @@ impl Said {
     }
 }
 
-/// What holds, until when, and what from then on.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Line {
-    pub(crate) said: Said,
-    pub(crate) until: Option<Moment>,
-    pub(crate) then: Said,
-}
-
-/// A line that anybody reads with one load.
+/// What holds and until when, which anybody reads with one load.
 ///
-/// Bits, from the top: 8 for what holds, 8 for what holds then, 48 for the milliseconds until then (8,900 years; all ones for
-/// never).
+/// Bits, from the top: 8 for what holds, 56 for the milliseconds until it does no longer (two million years; all ones for never).
 #[derive(Debug)]
 pub(crate) struct Word(AtomicU64);
 
-const NEVER: u64 = (1 << 48) - 1;
+const NEVER: u64 = (1 << 56) - 1;
 
 impl Word {
-    /// That holds this.
-    pub(crate) fn new(line: Line) -> Self {
-        Self(AtomicU64::new(pack(line)))
+    /// That this holds, until then if that is ever over.
+    pub(crate) fn new(said: Said, until: Option<Moment>) -> Self {
+        Self(AtomicU64::new(pack(said, until)))
     }
 
     /// From here on holds this.
-    pub(crate) fn set(&self, line: Line) {
-        self.0.store(pack(line), Ordering::Release);
+    pub(crate) fn set(&self, said: Said, until: Option<Moment>) {
+        self.0.store(pack(said, until), Ordering::Release);
     }
 
-    /// What holds at a moment.
-    pub(crate) fn get(&self, now: Moment) -> Said {
+    /// What holds at a moment; `None` if what held is over and nobody said anew what does.
+    pub(crate) fn get(&self, now: Moment) -> Option<Said> {
         let word = self.0.load(Ordering::Acquire);
         let until = word & NEVER;
         let is_over = until != NEVER && millis(now.elapsed()) >= until;
-        let shift = if is_over { 48 } else { 56 };
-        Said::of((word >> shift) as u8)
+        (!is_over).then(|| Said::of((word >> 56) as u8))
     }
 }
 
 /// Ends are rounded up, so that what holds is never cut short.
-fn pack(line: Line) -> u64 {
-    let until = line.until.map_or(NEVER, |it| {
+fn pack(said: Said, until: Option<Moment>) -> u64 {
+    let until = until.map_or(NEVER, |it| {
         millis(it.elapsed().saturating_add(Duration::from_nanos(999_999))).min(NEVER)
     });
-    u64::from(line.said as u8) << 56 | u64::from(line.then as u8) << 48 | until
+    u64::from(said as u8) << 56 | until
 }
 
 fn millis(it: Duration) -> u64 {
@@ -159,19 +148,18 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_nobody_renews_turns_by_itself() {
+    fn what_nobody_renews_is_over_in_time() {
         let at = |millis| Moment::at(Duration::from_millis(millis));
-        let word = Word::new(Line { said: Said::Alive, until: None, then: Said::Alive });
-        assert_eq!(word.get(at(u64::from(u32::MAX))), Said::Alive);
-        word.set(Line { said: Said::Ready, until: Some(at(1_500)), then: Said::ReadyUnknown });
-        assert_eq!(word.get(at(1_499)), Said::Ready);
-        assert_eq!(word.get(at(1_500)), Said::ReadyUnknown);
+        let word = Word::new(Said::Alive, None);
+        assert_eq!(word.get(at(u64::from(u32::MAX))), Some(Said::Alive));
+        word.set(Said::HealthDraining, Some(at(1_500)));
+        assert_eq!(word.get(at(1_499)), Some(Said::HealthDraining));
+        assert_eq!(word.get(at(1_500)), None);
     }
 
     #[test]
     fn an_end_beyond_all_time_is_never() {
-        let end = Some(Moment::at(Duration::MAX));
-        let word = Word::new(Line { said: Said::Ready, until: end, then: Said::NotReady });
-        assert_eq!(word.get(Moment::at(Duration::from_secs(1 << 30))), Said::Ready);
+        let word = Word::new(Said::Ready, Some(Moment::at(Duration::MAX)));
+        assert_eq!(word.get(Moment::at(Duration::from_secs(1 << 30))), Some(Said::Ready));
     }
 }
