@@ -21,10 +21,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .nest_service("/health", probes)
         .into_make_service_with_connect_info::<SocketAddr>();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    let _serving = drain.hold(); // until the last byte is written, and not only handed to the server
     let end = tokio::spawn(drain.clone().on_sigterm(health)?);
-    let closing = async move { drain.closing().await };
     tokio::select! {
-        served = axum::serve(listener, app).with_graceful_shutdown(closing) => Ok(served?),
+        served = axum::serve(listener, app).with_graceful_shutdown(drain.closing()) => Ok(served?),
         _ = end => Ok(()), // the time is over: what is still under way is cut off
     }
 }

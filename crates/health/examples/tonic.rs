@@ -13,11 +13,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .service_while("shop.v1.Search", ["index"])?; // while this check is up
     let routes = axum::Router::new().route_service(GrpcHealth::ROUTE, grpc);
     let drain = Drain::new(DrainPolicy::default())?;
+    let _serving = drain.hold(); // until the last byte is written
     let end = tokio::spawn(drain.clone().on_sigterm(health)?);
-    let closing = async move { drain.closing().await };
     let server = Server::builder().add_routes(routes.into()); // and `.add_service(…)` for your own
     tokio::select! {
-        served = server.serve_with_shutdown("127.0.0.1:50051".parse()?, closing) => Ok(served?),
+        served = server.serve_with_shutdown("127.0.0.1:50051".parse()?, drain.closing()) => Ok(served?),
         _ = end => Ok(()), // the time is over: what is still under way is cut off
     }
 }

@@ -1,13 +1,13 @@
 //! Drain: how a service ends without dropping a request.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use evenkeel_units::Human;
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::Health;
 
@@ -58,7 +58,7 @@ pub enum Phase {
 /// How it ended.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Drained {
-    /// How many requests were still under way, and are cut off.
+    /// How much was still under way, and is cut off: requests, or whatever [`Drain::hold`] was called for.
     pub cut_off: usize,
 }
 
@@ -78,21 +78,45 @@ pub struct Drained {
 /// Liveness stays good throughout: nobody may restart what is ending anyway.
 ///
 /// ```no_run
-/// # async fn serve_one() {}
+/// # async fn serve(_: tokio::net::TcpStream) {}
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// use evenkeel_health::{Drain, DrainPolicy, Health};
 ///
 /// let health = Health::builder().start()?;
 /// let drain = Drain::new(DrainPolicy::default())?;
 /// tokio::spawn(drain.clone().on_sigterm(health)?);
-/// while !drain.is_closing() {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+/// loop {
+///     // Held before anybody is there, and not by its task: the end may come at any moment in between.
 ///     let under_way = drain.hold();
-///     tokio::select! {
+///     let (stream, _) = tokio::select! {
 ///         () = drain.closing() => break,
-///         () = serve_one() => drop(under_way),
-///     }
+///         accepted = listener.accept() => accepted?,
+///     };
+///     tokio::spawn(async move {
+///         serve(stream).await;
+///         drop(under_way);
+///     });
 /// }
 /// drain.finished().await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What to hold for is whatever must not be cut off. A server that ends its connections by itself, as those of axum, hyper and tonic
+/// do, knows best when the last byte is written: hold once, around all of it.
+///
+/// ```no_run
+/// # async fn run(app: axum::Router, listener: tokio::net::TcpListener) -> Result<(), Box<dyn std::error::Error>> {
+/// # use evenkeel_health::{Drain, DrainPolicy, Health};
+/// # let health = Health::builder().start()?;
+/// # let drain = Drain::new(DrainPolicy::default())?;
+/// let _serving = drain.hold();
+/// let end = tokio::spawn(drain.clone().on_sigterm(health)?);
+/// tokio::select! {
+///     served = axum::serve(listener, app).with_graceful_shutdown(drain.closing()) => served?,
+///     _ = end => {} // the time is over
+/// }
 /// # Ok(())
 /// # }
 /// ```
@@ -102,15 +126,16 @@ pub struct Drain(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     policy: DrainPolicy,
+    begun: OnceLock<Instant>,
     phase: watch::Sender<Phase>,
     /// Counted with each request, so it is a number and nobody is told; but for the last one.
     under_way: AtomicUsize,
     none: Notify,
 }
 
-/// A request that is under way, until it is dropped.
+/// Something that is under way, until it is dropped.
 #[derive(Debug)]
-#[must_use = "the request counts as over when this is dropped"]
+#[must_use = "what is under way counts as over when this is dropped"]
 pub struct UnderWay(Arc<Shared>);
 
 impl UnderWay {
@@ -155,10 +180,11 @@ impl Drain {
         }
         let phase = watch::Sender::new(Phase::Serving);
         let under_way = AtomicUsize::new(0);
-        Ok(Self(Arc::new(Shared { policy, phase, under_way, none: Notify::new() })))
+        let (begun, none) = (OnceLock::new(), Notify::new());
+        Ok(Self(Arc::new(Shared { policy, begun, phase, under_way, none })))
     }
 
-    /// Counts a request as under way until what this gives is dropped.
+    /// Counts something as under way until what this gives is dropped: a request, a connection, or a server with all of its own.
     pub fn hold(&self) -> UnderWay {
         self.0.under_way.fetch_add(1, Ordering::AcqRel);
         UnderWay(Arc::clone(&self.0))
@@ -180,39 +206,42 @@ impl Drain {
     }
 
     /// Waits for the signal: from here on the service is not ready.
-    pub async fn begun(&self) {
-        self.until(Phase::Begun).await;
+    pub fn begun(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.until(Phase::Begun)
     }
 
-    /// Waits until nothing more may be accepted.
-    pub async fn closing(&self) {
-        self.until(Phase::Closing).await;
+    /// Waits until nothing more may be accepted. It borrows nothing, so that a server takes it as it is for its graceful shutdown.
+    pub fn closing(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.until(Phase::Closing)
     }
 
     /// Waits until nothing is under way any more, or the time is over: exit now.
-    pub async fn finished(&self) {
-        self.until(Phase::Over).await;
+    pub fn finished(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.until(Phase::Over)
     }
 
-    async fn until(&self, phase: Phase) {
-        // The sender lives as long as `self`.
-        drop(self.0.phase.subscribe().wait_for(|it| *it >= phase).await);
-    }
-
-    /// Goes through the end from here on, and says how it ended. Whoever calls twice goes through it once and waits for the same end.
-    pub async fn run(&self, health: &Health) -> Drained {
-        if self.advance(Phase::Begun) {
-            health.drain();
-            let DrainPolicy { delay, grace, reserve } = self.0.policy;
-            sleep(delay).await;
-            self.advance(Phase::Closing);
-            health.close();
-            let left = grace.saturating_sub(delay + reserve);
-            // Both ends are good: nothing is under way, or the time is over.
-            drop(timeout(left, self.0.none_under_way()).await);
-            self.advance(Phase::Over);
+    fn until(&self, phase: Phase) -> impl Future<Output = ()> + Send + use<> {
+        let shared = Arc::clone(&self.0);
+        async move {
+            // The sender lives as long as what is shared.
+            drop(shared.phase.subscribe().wait_for(|it| *it >= phase).await);
         }
-        self.finished().await;
+    }
+
+    /// Goes through the end from here on, and says how it ended. Whoever calls again goes the rest of the same way, counted from the
+    /// first call, also when that one was dropped.
+    pub async fn run(&self, health: &Health) -> Drained {
+        let begun = *self.0.begun.get_or_init(Instant::now);
+        let left = |of: Duration| of.saturating_sub(begun.elapsed());
+        let DrainPolicy { delay, grace, reserve } = self.0.policy;
+        health.drain();
+        self.advance(Phase::Begun);
+        sleep(left(delay)).await;
+        health.close();
+        self.advance(Phase::Closing);
+        // Both ends are good: nothing is under way, or the time is over.
+        drop(timeout(left(grace.saturating_sub(reserve)), self.0.none_under_way()).await);
+        self.advance(Phase::Over);
         Drained { cut_off: self.0.under_way.load(Ordering::Acquire) }
     }
 
@@ -233,13 +262,8 @@ impl Drain {
         })
     }
 
-    /// Whether it was us who went on.
-    fn advance(&self, to: Phase) -> bool {
-        self.0.phase.send_if_modified(|it| {
-            let goes_on = *it < to;
-            *it = to.max(*it);
-            goes_on
-        })
+    fn advance(&self, to: Phase) {
+        self.0.phase.send_if_modified(|it| std::mem::replace(it, to.max(*it)) < to);
     }
 }
 
@@ -298,6 +322,15 @@ mod tests {
         let (drain, health) = drain();
         let both = async { tokio::join!(drain.run(&health), drain.run(&health)) };
         assert_eq!(takes(async { assert_eq!(both.await.0.cut_off, 0) }).await, 15);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_that_was_given_up_half_way_is_gone_through_by_the_next() {
+        let (drain, health) = drain();
+        let _slow = drain.hold();
+        assert!(timeout(Duration::from_secs(10), drain.run(&health)).await.is_err());
+        let both = async { tokio::join!(drain.closing(), drain.run(&health)) };
+        assert_eq!(takes(async { assert_eq!(both.await.1.cut_off, 1) }).await, 18);
     }
 
     #[test]

@@ -13,7 +13,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-/// A shop with one page, which is slow until it is told to go on.
+/// More bytes than two sockets hold.
+const FILM: usize = 64 << 20;
+
+/// A shop with one page, which is slow until it is told to go on, and a film.
 struct Shop {
     address: SocketAddr,
     health: Health,
@@ -42,16 +45,17 @@ impl Shop {
             .peer_by(|it| Some(it.get::<ConnectInfo<SocketAddr>>()?.0.ip()));
         let app = Router::new()
             .route("/page", page)
+            .route("/film", get(async || "x".repeat(FILM)))
             .layer(DrainLayer::new(&drain))
             .nest_service("/health", probes)
             .into_make_service_with_connect_info::<SocketAddr>();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let ends = drain.clone();
+        let (serving, closing) = (drain.hold(), drain.closing());
         let served = tokio::spawn(async move {
-            axum::serve(listener, app)
-                .with_graceful_shutdown(async move { ends.closing().await })
-                .await
+            let served = axum::serve(listener, app).with_graceful_shutdown(closing).await;
+            drop(serving);
+            served
         });
         Self { address, health, drain, entered, go, served }
     }
@@ -106,4 +110,22 @@ async fn what_is_under_way_is_answered_before_the_end() {
     assert!(heard.contains("connection: close\r\n"), "{heard}");
     assert_eq!(drained, Drained { cut_off: 0 });
     shop.served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_written_yet_holds_up_the_end() {
+    let shop = Shop::open().await;
+    let mut stream = TcpStream::connect(shop.address).await.unwrap();
+    stream.write_all(b"GET /film HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    // All of the body is with the server by now, and most of it not on its way.
+    stream.read_exact(&mut [0; 1]).await.unwrap();
+    let (drain, health) = (shop.drain.clone(), shop.health.clone());
+    let end = tokio::spawn(async move { drain.run(&health).await });
+    shop.drain.closing().await;
+    tokio::task::yield_now().await;
+    assert!(!end.is_finished());
+    let mut film = Vec::new();
+    stream.read_to_end(&mut film).await.unwrap();
+    assert!(film.len() > FILM, "{} bytes", film.len());
+    assert_eq!(end.await.unwrap(), Drained { cut_off: 0 });
 }
