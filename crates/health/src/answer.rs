@@ -57,7 +57,8 @@ pub struct Question<'a> {
     pub query: Option<&'a str>,
     /// The other end of the connection, where that is known. Without it nobody comes over loopback.
     pub peer: Option<IpAddr>,
-    /// Whether a proxy says that it passes this on: a header `Forwarded`, `X-Forwarded-For` or `X-Real-IP` is there.
+    /// Whether a proxy says that it passes this on: a header `Forwarded`, `Via`, `X-Real-IP` or one that begins with `X-Forwarded-`
+    /// is there.
     pub forwarded: bool,
     /// The header `Authorization`.
     pub authorization: Option<&'a str>,
@@ -79,6 +80,31 @@ impl<'a> Question<'a> {
         }
     }
 
+    /// What matters of a request that came from this peer: the other end of its socket, whatever its headers say.
+    ///
+    /// ```
+    /// use evenkeel_health::Question;
+    ///
+    /// let request = http::Request::get("/health?verbose").header("X-Forwarded-For", "10.0.0.7").body(())?;
+    /// let question = Question::of(&request, Some([127, 0, 0, 1].into()));
+    /// assert_eq!((question.path, question.query, question.forwarded), ("/health", Some("verbose"), true));
+    /// # Ok::<(), http::Error>(())
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn of<B>(request: &'a http::Request<B>, peer: Option<IpAddr>) -> Self {
+        let headers = request.headers();
+        let text = |name| headers.get(name).and_then(|it| it.to_str().ok());
+        Self {
+            method: request.method().as_str(),
+            path: request.uri().path(),
+            query: request.uri().query(),
+            peer,
+            forwarded: headers.keys().any(|it| is_of_a_proxy(it.as_str())),
+            authorization: text(http::header::AUTHORIZATION),
+            accept: text(http::header::ACCEPT),
+        }
+    }
+
     /// Whether the query has a word, such as `verbose` of `?verbose`.
     pub(crate) fn has(&self, word: &str) -> bool {
         self.query.is_some_and(|it| it.split('&').any(|it| it == word))
@@ -90,6 +116,15 @@ impl<'a> Question<'a> {
             it.split(',').any(|it| it.trim().split(';').next() == Some(HEALTH_JSON))
         })
     }
+}
+
+/// Whether a header of this name says that a proxy passes a request on. Some proxies of a mesh say where from to nobody, but all of
+/// them how it came: `X-Forwarded-Proto`.
+#[cfg(any(feature = "http", feature = "server"))]
+pub(crate) fn is_of_a_proxy(header: &str) -> bool {
+    let begins = |it: &str| header.get(..it.len()).is_some_and(|had| had.eq_ignore_ascii_case(it));
+    begins("x-forwarded-")
+        || ["forwarded", "via", "x-real-ip"].iter().any(|it| header.eq_ignore_ascii_case(it))
 }
 
 /// What is said. Nothing of it may be cached on the way: `Cache-Control: no-store` belongs to each.

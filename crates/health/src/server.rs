@@ -4,6 +4,7 @@
 //! is rendered when it starts, head and all, so that an answer is one load and one write. It can live in a thread and a runtime of
 //! its own: then it answers, and tells, when the runtime of the service is stuck.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -11,18 +12,18 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::Health;
-use crate::answer::{Endpoint, JSON, Question, Reply};
+use crate::answer::{Endpoint, JSON, Question, Reply, is_of_a_proxy};
 use crate::said::Said;
 
 /// Longest head of a request, in bytes.
 const HEAD_MAX: usize = 8 * 1_024;
 /// Most headers of a request.
 const HEADERS_MAX: usize = 64;
-/// Most connections at once; more wait to be accepted.
+/// Most connections at once. One more, and the oldest ends: whoever keeps many open keeps nobody's probe out.
 const CONNECTIONS_MAX: usize = 256;
 /// How long a connection may say nothing, or take in nothing: longer than any probe's period.
 const PATIENCE: Duration = Duration::from_secs(75);
@@ -81,12 +82,10 @@ impl Server {
 
     /// Answers until the future is dropped, which ends its connections too.
     pub async fn serve(self) {
-        let mut connections = tokio::task::JoinSet::new();
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut connections = JoinSet::new();
+        let mut oldest_first: VecDeque<AbortHandle> = VecDeque::new();
         let rendered = Arc::new(Rendered::new());
         loop {
-            while connections.try_join_next().is_some() {}
-            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
             let Ok((stream, peer)) = self.listener.accept().await else {
                 // No descriptor is free, or the other end is gone: both pass.
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -95,11 +94,17 @@ impl Server {
             // Small answers go out at once; without it they are only later.
             drop(stream.set_nodelay(true));
             let (health, rendered) = (self.health.clone(), Arc::clone(&rendered));
-            connections.spawn(async move {
+            while connections.try_join_next().is_some() {}
+            oldest_first.retain(|it| !it.is_finished());
+            if oldest_first.len() >= CONNECTIONS_MAX
+                && let Some(oldest) = oldest_first.pop_front()
+            {
+                oldest.abort();
+            }
+            oldest_first.push_back(connections.spawn(async move {
                 // A probe that hangs up owes us no reason.
                 drop(converse(stream, peer.ip(), &health, &rendered).await);
-                drop(place);
-            });
+            }));
         }
     }
 }
@@ -200,7 +205,7 @@ fn answer_one(
             question.authorization = value;
         } else if is("accept") {
             question.accept = value;
-        } else if is("forwarded") || is("x-forwarded-for") || is("x-real-ip") {
+        } else if is_of_a_proxy(header.name) {
             question.forwarded = true;
         } else if is("connection") {
             stays &= !value
@@ -320,8 +325,10 @@ mod tests {
         assert_eq!(hears(&health, said).await.matches("\"db\"").count(), 2);
         let heard = hears_from("10.0.0.7", &health, said).await;
         assert!(!heard.contains("db") && heard.contains(r#"{"status":"healthy"}"#), "{heard}");
-        let by_proxy = b"GET /health HTTP/1.1\r\nX-Forwarded-For: 8.8.8.8\r\n\r\n";
-        assert!(!hears(&health, by_proxy).await.contains("db"));
+        for header in ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP"] {
+            let by_proxy = format!("GET /health HTTP/1.1\r\n{header}: a\r\n\r\n");
+            assert!(!hears(&health, by_proxy.as_bytes()).await.contains("db"), "{header}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -344,6 +351,25 @@ mod tests {
         let ended =
             converse(theirs, "127.0.0.1".parse().unwrap(), &health(), &Rendered::new()).await;
         assert!(ended.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_probe_gets_in_however_many_sit_there_and_say_nothing() {
+        let server = Server::bind("127.0.0.1:0", health()).await.unwrap();
+        let address = server.address().unwrap();
+        let served = tokio::spawn(server.serve());
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            silent.push(tokio::net::TcpStream::connect(address).await.unwrap());
+        }
+        let mut probe = tokio::net::TcpStream::connect(address).await.unwrap();
+        probe.write_all(b"GET /health/live HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut heard = String::new();
+        let answered = timeout(Duration::from_secs(20), probe.read_to_string(&mut heard)).await;
+        assert!(answered.is_ok() && heard.starts_with("HTTP/1.1 200 "), "{heard}");
+        // The oldest made room for it.
+        assert_eq!(silent[0].read(&mut [0; 1]).await.unwrap(), 0);
+        served.abort();
     }
 
     proptest! {

@@ -11,10 +11,7 @@ use std::net::IpAddr;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, FORWARDED,
-    HeaderMap, HeaderName, HeaderValue,
-};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Extensions, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use tower_service::Service;
@@ -29,7 +26,7 @@ pub(crate) mod draining;
 /// Who may see details is said by [`Builder::details_for`](crate::Builder::details_for). A token works as it is. That somebody
 /// comes over loopback is known only when you say [how to find the peer](Self::peer_by): without that, nobody does. Headers
 /// are never asked who the peer is, since whoever sends a request writes them; one that a proxy has forwarded
-/// (`Forwarded`, `X-Forwarded-For`, `X-Real-IP`) comes from elsewhere, even when the proxy itself is on this host.
+/// (`Forwarded`, `Via`, `X-Forwarded-…`, `X-Real-IP`) comes from elsewhere, even when the proxy itself is on this host.
 ///
 /// ```no_run
 /// use std::net::SocketAddr;
@@ -78,7 +75,10 @@ impl HealthService {
     pub fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let path = request.uri().path();
         let reply = match path.strip_prefix(self.base).and_then(Endpoint::below) {
-            Some(endpoint) => self.health.reply(endpoint, &self.question(request)),
+            Some(endpoint) => {
+                let question = Question::of(request, (self.peer)(request.extensions()));
+                self.health.reply(endpoint, &question)
+            }
             None => Reply {
                 status: 404,
                 content_type: JSON,
@@ -86,20 +86,6 @@ impl HealthService {
             },
         };
         respond(reply, request.method())
-    }
-
-    fn question<'a, B>(&self, request: &'a Request<B>) -> Question<'a> {
-        let headers = request.headers();
-        let text = |name: HeaderName| headers.get(name).and_then(|it| it.to_str().ok());
-        Question {
-            method: request.method().as_str(),
-            path: request.uri().path(),
-            query: request.uri().query(),
-            peer: (self.peer)(request.extensions()),
-            forwarded: is_forwarded(headers),
-            authorization: text(AUTHORIZATION),
-            accept: text(ACCEPT),
-        }
     }
 }
 
@@ -115,12 +101,6 @@ impl<B> Service<Request<B>> for HealthService {
     fn call(&mut self, request: Request<B>) -> Self::Future {
         ready(Ok(self.answer(&request)))
     }
-}
-
-fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers.contains_key(FORWARDED)
-        || headers.contains_key("x-forwarded-for")
-        || headers.contains_key("x-real-ip")
 }
 
 fn respond(reply: Reply, method: &Method) -> Response<Full<Bytes>> {
@@ -146,6 +126,7 @@ fn respond(reply: Reply, method: &Method) -> Response<Full<Bytes>> {
 
 #[cfg(test)]
 mod tests {
+    use http::header::AUTHORIZATION;
     use http_body_util::BodyExt as _;
 
     use super::*;
@@ -224,7 +205,7 @@ mod tests {
         assert!(hears(&service, &from("::1", "/health/ready?verbose")).await.1.contains("db"));
         let stranger = (200, r#"{"status":"healthy"}"#.to_owned());
         assert_eq!(hears(&service, &from("10.0.0.7", "/health")).await, stranger);
-        for header in ["forwarded", "x-forwarded-for", "x-real-ip"] {
+        for header in ["forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"] {
             let mut claims = from("10.0.0.7", "/health");
             claims.headers_mut().insert(header, HeaderValue::from_static("127.0.0.1"));
             assert_eq!(hears(&service, &claims).await, stranger, "{header}");

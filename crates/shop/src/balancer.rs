@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use evenkeel_health::{Finding, Health, Policy, Weight};
+use evenkeel_health::{Finding, Health, HealthService, Policy, Weight};
 use evenkeel_resilience::balance::{self, Endpoint, Member, Outliers, Pick, Strategy};
 use evenkeel_resilience::breaker::Outcome;
 use evenkeel_resilience::hedge::{self, OnFailure};
@@ -29,7 +29,7 @@ use crate::client::{CallError, Pool, is_ready};
 use crate::error::ShopError;
 use crate::gateway::{IDEMPOTENCY_KEY, route_of};
 use crate::metrics::{Event, Metrics};
-use crate::serve::{Answers, error, health, raw};
+use crate::serve::{Answers, error, probed, probes, raw};
 
 /// A healthy gateway answers within 300 ms; after this, another one is asked as well.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -99,6 +99,7 @@ pub(crate) struct Balancer {
     /// What a watchful one has.
     hedge: Option<(Hedge, Watch)>,
     health: Health,
+    probes: HealthService,
     clock: SystemClock,
     metrics: Arc<Metrics>,
     /// Tells the keys of two checkouts of the same nanosecond apart.
@@ -133,7 +134,9 @@ impl Balancer {
             Trust::Watchful => Some((hedge(&metrics)?, watch(&gateways)?)),
         };
         let clock = SystemClock::start();
-        Ok(Self { gateways, hedge, health, clock, metrics, serial: AtomicU64::new(0) })
+        let probes = probes(health.clone());
+        let serial = AtomicU64::new(0);
+        Ok(Self { gateways, hedge, health, probes, clock, metrics, serial })
     }
 
     /// Whether it has anybody to ask.
@@ -311,7 +314,7 @@ impl Answers for Balancer {
     async fn answer(self: &Arc<Self>, request: Request<Bytes>) -> Response<Full<Bytes>> {
         let begun = Instant::now();
         let method = request.method().clone();
-        let asked = health(&self.health, &request);
+        let asked = probed(&self.probes, &request);
         let (route, response) = match request.uri().path() {
             _ if let Some(response) = asked => ("/health", response),
             "/metrics" => ("/metrics", self.page()),

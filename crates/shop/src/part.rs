@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_health::check::Disk;
-use evenkeel_health::{Builder, Drain, DrainPolicy, Health, Policy, Weight};
+use evenkeel_health::{Builder, Drain, DrainPolicy, Health, HealthService, Policy, Weight};
 use evenkeel_units::Ratio;
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -31,7 +31,7 @@ use crate::misbehave::Sickness;
 use crate::payment::Payment;
 use crate::ports::listen;
 use crate::recommendations::Recommendations;
-use crate::serve::{Answers, error, health, raw, serve};
+use crate::serve::{Answers, error, probed, probes, raw, serve};
 
 /// How a part ends: at once not ready, and nothing more accepted, as the balancer asks the next one when it is refused; what is
 /// under way has half a second.
@@ -137,7 +137,8 @@ async fn run(
         .lag("runtime", Policy::default(), Duration::from_secs(1));
     let health = part.checks(checks).start()?;
     let drain = Drain::new(ENDS)?;
-    let shell = Shell { part: Arc::clone(&part), metrics, sickness, health: health.clone() };
+    let probes = probes(health.clone());
+    let shell = Shell { part: Arc::clone(&part), metrics, sickness, probes };
     let end = async {
         let ending = stop.await;
         drain.run(&health).await;
@@ -152,14 +153,14 @@ struct Shell<P> {
     part: Arc<P>,
     metrics: Arc<Metrics>,
     sickness: Sickness,
-    health: Health,
+    probes: HealthService,
 }
 
 impl<P: Part> Answers for Shell<P> {
     async fn answer(self: &Arc<Self>, request: Request<Bytes>) -> Response<Full<Bytes>> {
         let begun = Instant::now();
         let method = request.method().clone();
-        let asked = health(&self.health, &request);
+        let asked = probed(&self.probes, &request);
         let Answer { route, response } = match request.uri().path() {
             _ if let Some(response) = asked => Answer { route: "/health", response },
             "/metrics" => Answer { route: "/metrics", response: self.page().await },

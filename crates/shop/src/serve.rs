@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_health::{Drain, Health, Question, Reply};
+use evenkeel_health::{Drain, Endpoint, Health, HealthService, UnderWay};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -36,16 +36,20 @@ pub(crate) async fn serve(listener: TcpListener, service: Arc<impl Answers>, dra
     let mut connections = JoinSet::new();
     let mut closing = pin!(drain.closing());
     loop {
+        // Held before anybody is there: the end may come before the task of a connection has its first turn.
+        let under_way = drain.hold();
         tokio::select! {
+            biased;
             () = &mut closing => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, Arc::clone(&service), drain.clone()));
+                    let (service, closing) = (Arc::clone(&service), drain.closing());
+                    connections.spawn(connection(stream, service, closing, under_way));
                 }
                 // Out of file descriptors, most likely: give some back before asking again.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             },
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
         }
     }
     drop(listener);
@@ -53,10 +57,14 @@ pub(crate) async fn serve(listener: TcpListener, service: Arc<impl Answers>, dra
     drain.finished().await;
 }
 
-async fn connection(stream: TcpStream, service: Arc<impl Answers>, drain: Drain) {
+/// Under way until the last byte is written; an idle connection ends as soon as the drain closes.
+async fn connection(
+    stream: TcpStream,
+    service: Arc<impl Answers>,
+    closing: impl Future<Output = ()>,
+    _under_way: UnderWay,
+) {
     stream.set_nodelay(true).unwrap_or_default();
-    // Until the last byte is written; an idle connection ends as soon as the drain closes.
-    let _under_way = drain.hold();
     let exchange = service_fn(move |request| {
         let service = Arc::clone(&service);
         async move { Ok::<_, Infallible>(exchange(&service, request).await) }
@@ -66,7 +74,7 @@ async fn connection(stream: TcpStream, service: Arc<impl Answers>, drain: Drain)
     tokio::select! {
         // A connection that breaks has told its caller already.
         _ = connection.as_mut() => return,
-        () = drain.closing() => {}
+        () = closing => {}
     }
     connection.as_mut().graceful_shutdown();
     connection.await.unwrap_or_default();
@@ -83,21 +91,17 @@ async fn exchange(
     }
 }
 
-/// What the health of a service answers, for a path of its own.
-pub(crate) fn health(health: &Health, request: &Request<Bytes>) -> Option<Response<Full<Bytes>>> {
-    let header = |name| request.headers().get(name).and_then(|it| it.to_str().ok());
-    // Everything listens on loopback, so whoever asks comes from there; but the balancer passes on what strangers ask.
-    let Reply { status, content_type, body } = health.answer(&Question {
-        method: request.method().as_str(),
-        path: request.uri().path(),
-        query: request.uri().query(),
-        peer: Some(Ipv4Addr::LOCALHOST.into()),
-        forwarded: header("x-forwarded-for").or(header("forwarded")).is_some(),
-        authorization: header("authorization"),
-        accept: header("accept"),
-    })?;
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Some(raw(status, content_type, body.into_owned()))
+/// The probes of a service. Everything listens on loopback, so whoever asks comes from there, unless a proxy passed it on.
+pub(crate) fn probes(health: Health) -> HealthService {
+    HealthService::new(health).peer_by(|_| Some(Ipv4Addr::LOCALHOST.into()))
+}
+
+/// What the probes answer, if it is they who are asked.
+pub(crate) fn probed(
+    probes: &HealthService,
+    request: &Request<Bytes>,
+) -> Option<Response<Full<Bytes>>> {
+    Endpoint::at(request.uri().path()).map(|_| probes.answer(request))
 }
 
 /// An answer in JSON.
