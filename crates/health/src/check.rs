@@ -17,6 +17,8 @@ use std::pin::Pin;
 use crate::Finding;
 
 #[cfg(feature = "system")]
+mod cgroup;
+#[cfg(feature = "system")]
 mod cpu;
 #[cfg(feature = "system")]
 mod descriptors;

@@ -42,7 +42,9 @@ pub struct Policy {
     pub rise: u32,
     /// How many failures in a row fail a check that passed. 3, as in HAProxy and a kubelet: one lost packet is no outage.
     pub fall: u32,
-    /// How old the last answer may be. What is older says nothing of the present: the check is unknown. 30 s: three runs.
+    /// How old the last answer may get. What is as old says nothing of the present: the check is unknown, and the next answer decides
+    /// alone. So it is longer than `every` and `timeout` together, the age of the last answer when the next one takes its time. 30 s:
+    /// three runs.
     pub stale_after: Duration,
 }
 
@@ -79,7 +81,7 @@ pub enum PolicyError {
     },
     /// Every answer would be too old before the next one can be there.
     #[error(
-        "`stale_after` of {} is shorter than `every` and `timeout` together, {}: answers would be unknown in between",
+        "`stale_after` of {} is no longer than `every` and `timeout` together, {}: answers would be unknown in between",
         Human(*stale_after), Human(*least)
     )]
     AlwaysStale {
@@ -112,7 +114,7 @@ impl Policy {
             return Err(PolicyError::TimeoutExceedsEvery { timeout, every });
         }
         let least = every.saturating_add(timeout);
-        if stale_after < least {
+        if stale_after <= least {
             return Err(PolicyError::AlwaysStale { stale_after, least });
         }
         Ok(())
@@ -143,8 +145,10 @@ mod tests {
     fn a_policy_names_the_field_that_is_wrong() {
         let none = Policy { fall: 0, ..Policy::default() };
         assert_eq!(none.check(), Err(PolicyError::Zero("fall")));
-        let blind = Policy { stale_after: Duration::from_secs(11), ..Policy::default() };
+        let blind = Policy { stale_after: Duration::from_secs(12), ..Policy::default() };
         let said = blind.check().unwrap_err().to_string();
-        assert!(said.starts_with("`stale_after` of 11s is shorter than"), "{said}");
+        assert!(said.starts_with("`stale_after` of 12s is no longer than"), "{said}");
+        let sees = Policy { stale_after: Duration::from_secs(13), ..Policy::default() };
+        assert_eq!(sees.check(), Ok(()));
     }
 }

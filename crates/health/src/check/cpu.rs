@@ -1,18 +1,19 @@
 //! Cpu: how busy the processors are that we may use.
 //!
-//! In a container with a quota that is the share of the quota that was used; else the share of the time in which the host's
-//! processors were busy. Both are of the time since the last time that somebody asked, so the first answer has no number.
+//! In a container with a quota, of its cgroup or of one around it, that is the share of the quota that was used; else the share of the
+//! time in which the host's processors were busy. Both are of the time since the last time that somebody asked, so the first answer
+//! has no number.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use evenkeel_units::{Ratio, locked};
 use tokio::time::Instant;
 
+use super::cgroup::{VERSION_2, field, groups, number};
 use super::judge_share;
-use super::memory::group;
 use crate::{Check, Finding};
 
 /// How busy the processors are that we may use.
@@ -54,7 +55,9 @@ impl Check for Cpu {
             return Finding::fail("/proc/stat cannot be read, so nobody knows");
         };
         let mut last = locked(&self.last);
-        let busy = last.replace(reading).and_then(|it| reading.since(it));
+        let busy = last.as_ref().and_then(|it| reading.since(it));
+        *last = Some(reading);
+        drop(last);
         match busy {
             Some((busy, of)) => judge_share(busy, self.warn.get(), self.fail.get(), of),
             None => Finding::pass(),
@@ -63,27 +66,43 @@ impl Check for Cpu {
 }
 
 /// Counters of work at a moment.
-#[derive(Copy, Clone, Debug)]
+#[derive(Debug)]
 struct Reading {
     at: Instant,
     /// Of the host, in ticks: busy, and in all.
     host: (u64, u64),
-    /// Of our cgroup, if it has a quota: what it used in all, and how many processors it may use.
-    own: Option<(Duration, f64)>,
+    quotas: Vec<Quota>,
+}
+
+/// Of a cgroup that has one.
+#[derive(Debug, PartialEq)]
+struct Quota {
+    group: PathBuf,
+    /// What the group used in all.
+    used: Duration,
+    /// How many processors it may use.
+    processors: f64,
 }
 
 impl Reading {
     fn read(root: &Path, at: Instant) -> Option<Self> {
         let host = ticks(&fs::read_to_string(root.join("proc/stat")).ok()?)?;
-        Some(Self { at, host, own: quota(root) })
+        let one = groups(root, "sys/fs/cgroup/cpu", "cpu").into_iter().filter_map(Quota::of_1);
+        let two = groups(root, VERSION_2, "").into_iter().filter_map(Quota::of_2);
+        Some(Self { at, host, quotas: two.chain(one).collect() })
     }
 
-    /// The share that was used since, and of what.
-    fn since(self, earlier: Self) -> Option<(f64, &'static str)> {
-        if let (Some((used, processors)), Some((before, _))) = (self.own, earlier.own) {
-            let passed = self.at.duration_since(earlier.at).as_secs_f64() * processors;
-            let used = used.saturating_sub(before).as_secs_f64();
-            return (passed > 0.0).then(|| (used / passed, "the quota of processor time"));
+    /// The share that was used since, and of what: of several quotas the one of which most was used, as each of them holds us up.
+    fn since(&self, earlier: &Self) -> Option<(f64, &'static str)> {
+        let passed = self.at.duration_since(earlier.at).as_secs_f64();
+        let shares = self.quotas.iter().filter_map(|it| {
+            let before = earlier.quotas.iter().find(|before| before.group == it.group)?;
+            let allowed = passed * it.processors;
+            let used = it.used.saturating_sub(before.used).as_secs_f64();
+            (allowed > 0.0).then(|| used / allowed)
+        });
+        if let Some(most) = shares.max_by(f64::total_cmp) {
+            return Some((most, "the quota of processor time"));
         }
         let all = self.host.1.saturating_sub(earlier.host.1);
         let busy = self.host.0.saturating_sub(earlier.host.0);
@@ -102,25 +121,36 @@ fn ticks(stat: &str) -> Option<(u64, u64)> {
     Some((all.saturating_sub(idle), all))
 }
 
-/// What our cgroup of version 2 used, and how many processors it may use; `None` without a quota.
-fn quota(root: &Path) -> Option<(Duration, f64)> {
-    let top = root.join("sys/fs/cgroup");
-    let own = group(root, "").map_or_else(|| top.clone(), |it| top.join(it));
-    quota_at(&own).or_else(|| quota_at(&top))
-}
+impl Quota {
+    /// As version 1 has it: `cpu` and `cpuacct` are one directory wherever a distribution mounts them.
+    fn of_1(group: PathBuf) -> Option<Self> {
+        // No quota is -1.
+        let quota: u64 = number(&group, "cpu.cfs_quota_us")?;
+        let period: u64 = number(&group, "cpu.cfs_period_us")?;
+        let used = Duration::from_nanos(number(&group, "cpuacct.usage")?);
+        Self::of(group, used, quota, period)
+    }
 
-fn quota_at(at: &Path) -> Option<(Duration, f64)> {
-    let max = fs::read_to_string(at.join("cpu.max")).ok()?;
-    let (quota, period) = max.trim().split_once(' ')?;
-    let processors = quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?;
-    let stat = fs::read_to_string(at.join("cpu.stat")).ok()?;
-    let used = stat.lines().find_map(|it| it.strip_prefix("usage_usec "))?;
-    let is_sound = processors.is_finite() && processors > 0.0;
-    is_sound.then_some((Duration::from_micros(used.parse().ok()?), processors))
+    /// As version 2 has it.
+    fn of_2(group: PathBuf) -> Option<Self> {
+        let max = fs::read_to_string(group.join("cpu.max")).ok()?;
+        let (quota, period) = max.trim().split_once(' ')?;
+        let stat = fs::read_to_string(group.join("cpu.stat")).ok()?;
+        let used = Duration::from_micros(field(&stat, "usage_usec")?);
+        Self::of(group, used, quota.parse().ok()?, period.parse().ok()?)
+    }
+
+    fn of(group: PathBuf, used: Duration, quota: u64, period: u64) -> Option<Self> {
+        (quota > 0 && period > 0).then(|| {
+            let processors = quota as f64 / period as f64;
+            Self { group, used, processors }
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::cgroup::world;
     use super::*;
     use crate::Status;
 
@@ -128,29 +158,63 @@ mod tests {
         Reading::read(root, origin + Duration::from_secs(seconds)).unwrap()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_host_counts_ticks_and_a_quota_counts_time() {
-        let root = tempfile::tempdir().unwrap();
-        let origin = Instant::now();
-        let write = |name: &str, text: &str| {
-            let path = root.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        write("proc/stat", "cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1\n");
-        let first = at(root.path(), 0, origin);
-        write("proc/stat", "cpu  130 0 140 720 110 0 0 0 99 0\ncpu0 1\n");
-        let (busy, of) = at(root.path(), 10, origin).since(first).unwrap();
-        assert!((busy - 0.7).abs() < 1e-9 && of == "the processors' time", "{busy} of {of}");
+    /// The share between two readings ten seconds apart, of files before and files that have changed.
+    fn share(before: &[(&str, &str)], after: &[(&str, &str)]) -> (f64, &'static str) {
+        let root = world(before);
+        let first = at(root.path(), 0, Instant::now());
+        for (path, text) in after {
+            fs::write(root.path().join(path), text).unwrap();
+        }
+        let (busy, of) = at(root.path(), 10, first.at).since(&first).unwrap();
+        ((busy * 1_000.0).round() / 1_000.0, of)
+    }
 
-        write("sys/fs/cgroup/cpu.max", "50000 100000\n");
-        write("sys/fs/cgroup/cpu.stat", "usage_usec 1000000\nuser_usec 1\n");
-        let first = at(root.path(), 10, origin);
-        write("sys/fs/cgroup/cpu.stat", "usage_usec 5000000\nuser_usec 1\n");
-        let (busy, of) = at(root.path(), 20, origin).since(first).unwrap();
-        assert!((busy - 0.8).abs() < 1e-9 && of == "the quota of processor time", "{busy} of {of}");
-        write("sys/fs/cgroup/cpu.max", "max 100000\n");
-        assert_eq!(at(root.path(), 20, origin).own, None);
+    const IDLE: (&str, &str) = ("proc/stat", "cpu  0 0 0 700 100 0 0 0 0 0\n");
+    const QUOTA: &str = "the quota of processor time";
+
+    #[test]
+    fn without_a_quota_the_ticks_of_the_host_count() {
+        let before = [
+            ("proc/stat", "cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1\n"),
+            ("sys/fs/cgroup/cpu.max", "max 100000\n"),
+            ("sys/fs/cgroup/cpu.stat", "usage_usec 1\n"),
+            ("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n"),
+            ("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
+            ("sys/fs/cgroup/cpu/cpuacct.usage", "1\n"),
+        ];
+        let after = [("proc/stat", "cpu  130 0 140 720 110 0 0 0 99 0\ncpu0 1\n")];
+        assert_eq!(share(&before, &after), (0.7, "the processors' time"));
+    }
+
+    #[test]
+    fn a_quota_of_version_2_counts_and_of_several_the_one_most_used() {
+        let before = [
+            IDLE,
+            ("proc/self/cgroup", "0::/pods/a\n"),
+            ("sys/fs/cgroup/pods/a/cpu.max", "max 100000\n"),
+            ("sys/fs/cgroup/pods/a/cpu.stat", "usage_usec 0\n"),
+            ("sys/fs/cgroup/pods/cpu.max", "50000 100000\n"),
+            ("sys/fs/cgroup/pods/cpu.stat", "usage_usec 1000000\nuser_usec 1\n"),
+        ];
+        let used = ("sys/fs/cgroup/pods/cpu.stat", "usage_usec 5000000\nuser_usec 1\n");
+        assert_eq!(share(&before, &[used]), (0.8, QUOTA));
+        let own = ("sys/fs/cgroup/pods/a/cpu.max", "25000 100000\n");
+        let own_used = ("sys/fs/cgroup/pods/a/cpu.stat", "usage_usec 2250000\n");
+        let before = [&before[..], &[own]].concat();
+        assert_eq!(share(&before, &[used, own_used]), (0.9, QUOTA));
+    }
+
+    #[test]
+    fn a_quota_of_version_1_counts_too() {
+        let before = [
+            IDLE,
+            ("proc/self/cgroup", "4:cpu,cpuacct:/a\n"),
+            ("sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "200000\n"),
+            ("sys/fs/cgroup/cpu/a/cpu.cfs_period_us", "100000\n"),
+            ("sys/fs/cgroup/cpu/a/cpuacct.usage", "1000000000\n"),
+        ];
+        let after = [("sys/fs/cgroup/cpu/a/cpuacct.usage", "11000000000\n")];
+        assert_eq!(share(&before, &after), (0.5, QUOTA));
     }
 
     #[test]

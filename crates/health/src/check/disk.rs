@@ -1,14 +1,17 @@
 //! Disk: how much is left of a file system.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use evenkeel_units::Ratio;
+use rustix::fs::StatVfs;
+use tokio::sync::Mutex;
 
 use crate::{Check, Finding};
 
 /// How much is left of the file system that holds a path, for a process that is not root.
 ///
-/// Fails by default when less than a tenth is left, as the tools of most teams have it; a database or a log needs it earlier.
+/// Fails by default unless more than a tenth is left, as the tools of most teams have it; a database or a log needs it earlier.
 ///
 /// **When**: the service writes files it cannot do without. **When not**: it reads only, or the file system belongs to the node: then all
 /// instances on it fail at once, and none of them can mend it. Inodes are not counted.
@@ -24,31 +27,46 @@ use crate::{Check, Finding};
 pub struct Disk {
     path: PathBuf,
     free: Ratio,
+    /// Who asks has it, and brings it back.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Disk {
     /// Of the file system that holds `path`.
     pub fn of(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), free: Ratio::percent(10) }
+        Self { path: path.into(), free: Ratio::percent(10), turn: Arc::default() }
     }
 
-    /// Fails when less than this share is left.
+    /// Fails unless more than this share is left.
     pub const fn free_at_least(mut self, share: Ratio) -> Self {
         self.free = share;
         self
     }
-}
 
-impl Check for Disk {
-    /// A file system of another machine may let us wait for ever, so it is asked in a thread of its own.
-    async fn ask(&self) -> Finding {
+    /// A file system of another machine may let us wait for ever, so it is asked in a thread of its own; in one thread, and not in one
+    /// more each time that somebody has given up waiting.
+    async fn ask_by(
+        &self,
+        question: impl FnOnce(&Path) -> rustix::io::Result<StatVfs> + Send + 'static,
+    ) -> Finding {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let path = self.path.clone();
-        let asked = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&path)).await;
-        match asked {
-            Ok(Ok(it)) => judge(it.f_blocks - it.f_bfree, it.f_bavail, self.free),
+        let asked = tokio::task::spawn_blocking(move || {
+            let answer = question(&path);
+            drop(turn);
+            answer
+        });
+        match asked.await {
+            Ok(Ok(it)) => judge(it.f_blocks.saturating_sub(it.f_bfree), it.f_bavail, self.free),
             Ok(Err(error)) => Finding::fail(format!("{}: {error}", self.path.display())),
             Err(_) => Finding::fail("the question was cancelled"),
         }
+    }
+}
+
+impl Check for Disk {
+    async fn ask(&self) -> Finding {
+        self.ask_by(|it| rustix::fs::statvfs(it)).await
     }
 }
 
@@ -66,6 +84,8 @@ fn judge(taken: u64, left: u64, free: Ratio) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
     use crate::Status;
 
@@ -76,6 +96,28 @@ mod tests {
         assert_eq!(judge(900, 100, least).status(), Status::Fail);
         assert_eq!(judge(950, 50, least).value(), Some((5.0, "percent free")));
         assert_eq!(judge(0, 0, least).status(), Status::Fail);
+    }
+
+    #[tokio::test]
+    async fn a_file_system_that_hangs_is_asked_once_until_it_comes_back() {
+        let disk = Disk::of(".").free_at_least(Ratio::ZERO);
+        let (asked, go) = (Arc::new(AtomicU32::new(0)), Arc::new(std::sync::Barrier::new(2)));
+        let hangs = || {
+            let (asked, go) = (Arc::clone(&asked), Arc::clone(&go));
+            move |path: &Path| {
+                asked.fetch_add(1, Ordering::Relaxed);
+                go.wait();
+                rustix::fs::statvfs(path)
+            }
+        };
+        let short = std::time::Duration::from_millis(20);
+        while asked.load(Ordering::Relaxed) == 0 {
+            assert!(tokio::time::timeout(short, disk.ask_by(hangs())).await.is_err());
+        }
+        assert!(tokio::time::timeout(short, disk.ask_by(hangs())).await.is_err());
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        go.wait();
+        assert!(disk.ask().await.value().is_some());
     }
 
     #[tokio::test]

@@ -1,18 +1,19 @@
 //! Memory: how much is left of what we may use.
 //!
-//! In a container that is what its cgroup allows, whatever the host has: the kernel kills by that limit. Pages of files that the
-//! kernel can drop at once (`inactive_file`) count as free, as a kubelet has it in its working set.
+//! In a container that is what its cgroup and those around it allow, whatever the host has: the kernel kills by these limits. Pages of
+//! files that the kernel can drop at once (`inactive_file`) count as free, as a kubelet has it in its working set.
 
 use std::fs;
 use std::path::Path;
 
 use evenkeel_units::{Bytes, Ratio};
 
+use super::cgroup::{VERSION_2, field, groups, number};
 use super::judge_share;
 use crate::{Check, Finding};
 
-/// The share that is taken of the memory that we may use: that of our cgroup if it has a limit (version 2, then 1), else that
-/// of the host.
+/// The share that is taken of the memory that we may use: that of our cgroup, or of one around it, if any has a limit (versions 2 and
+/// 1), else that of the host.
 ///
 /// Warns from 80 % on and fails from 90 % on: the last tenth goes in one burst, and then the kernel kills without a word.
 ///
@@ -64,9 +65,7 @@ impl Usage {
     /// As the kernel says under a root; tests have one of their own.
     fn read(root: &Path) -> Option<Self> {
         let host = Self::of_host(root)?;
-        let own = Self::of_group_2(root).or_else(|| Self::of_group_1(root));
-        // A limit beyond what the host has is none: version 1 writes "no limit" as a huge one.
-        Some(own.filter(|it| it.limit < host.limit).unwrap_or(host))
+        Some(Self::of_groups(root, host).unwrap_or(host))
     }
 
     fn of_host(root: &Path) -> Option<Self> {
@@ -76,66 +75,32 @@ impl Usage {
         Some(Self { used: limit.saturating_sub(kib("MemAvailable:")?), limit })
     }
 
-    fn of_group_2(root: &Path) -> Option<Self> {
-        let own = group(root, "").map(|it| root.join("sys/fs/cgroup").join(it));
-        let top = root.join("sys/fs/cgroup");
-        Self::of_files(
-            &own.unwrap_or_else(|| top.clone()),
-            "memory.current",
-            "memory.max",
-            "inactive_file",
-        )
-        .or_else(|| Self::of_files(&top, "memory.current", "memory.max", "inactive_file"))
+    /// Of our group and those around it, the one of which the largest share is taken: whichever is full first, the kernel kills.
+    fn of_groups(root: &Path, host: Self) -> Option<Self> {
+        let one = groups(root, "sys/fs/cgroup/memory", "memory").into_iter().filter_map(|it| {
+            let names = ["memory.usage_in_bytes", "memory.limit_in_bytes", "total_inactive_file"];
+            Self::of_group(&it, names)
+        });
+        let two = groups(root, VERSION_2, "").into_iter().filter_map(|it| {
+            Self::of_group(&it, ["memory.current", "memory.max", "inactive_file"])
+        });
+        // A limit beyond what the host has is none: version 1 writes "no limit" as a huge one.
+        let limited = two.chain(one).filter(|it| it.limit < host.limit);
+        limited.max_by(|a, b| a.taken().total_cmp(&b.taken()))
     }
 
-    fn of_group_1(root: &Path) -> Option<Self> {
-        let top = root.join("sys/fs/cgroup/memory");
-        let own = group(root, "memory").map_or_else(|| top.clone(), |it| top.join(it));
-        let names = ("memory.usage_in_bytes", "memory.limit_in_bytes", "total_inactive_file");
-        Self::of_files(&own, names.0, names.1, names.2)
-            .or_else(|| Self::of_files(&top, names.0, names.1, names.2))
+    fn of_group(group: &Path, [used, limit, droppable]: [&str; 3]) -> Option<Self> {
+        let (used, limit): (u64, u64) = (number(group, used)?, number(group, limit)?);
+        let stat = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
+        Some(Self { used: used.saturating_sub(field(&stat, droppable).unwrap_or(0)), limit })
     }
-
-    fn of_files(at: &Path, used: &str, limit: &str, droppable: &str) -> Option<Self> {
-        let number =
-            |name: &str| fs::read_to_string(at.join(name)).ok()?.trim().parse::<u64>().ok();
-        let stat = fs::read_to_string(at.join("memory.stat")).unwrap_or_default();
-        let droppable = field(&stat, droppable).unwrap_or(0);
-        Some(Self { used: number(used)?.saturating_sub(droppable), limit: number(limit)? })
-    }
-}
-
-/// The number behind a name at the start of a line.
-fn field(text: &str, name: &str) -> Option<u64> {
-    let mut words = text.lines().map(str::split_ascii_whitespace);
-    words.find_map(|mut it| (it.next() == Some(name)).then(|| it.next()?.parse().ok()).flatten())
-}
-
-/// Where our own cgroup of a controller is, below the root of its hierarchy. Version 2 has one hierarchy, without a name.
-pub(super) fn group(root: &Path, controller: &str) -> Option<String> {
-    let text = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
-    let path = text.lines().find_map(|line| {
-        let (_, rest) = line.split_once(':')?;
-        let (controllers, path) = rest.split_once(':')?;
-        controllers.split(',').any(|it| it == controller).then_some(path)
-    })?;
-    Some(path.trim_start_matches('/').to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::cgroup::world;
     use super::*;
     use crate::Status;
-
-    fn world(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        root
-    }
 
     const HOST: (&str, &str) =
         ("proc/meminfo", "MemTotal:       1000 kB\nMemFree: 5 kB\nMemAvailable:    250 kB\n");
@@ -161,6 +126,21 @@ mod tests {
             ("sys/fs/cgroup/pods/a/memory.stat", "anon 1\ninactive_file 15000\n"),
         ]);
         assert_eq!(Usage::read(root.path()), Some(Usage { used: 80_000, limit: 100_000 }));
+    }
+
+    #[test]
+    fn the_limit_of_a_group_around_ours_counts_where_more_of_it_is_taken() {
+        let root = world(&[
+            HOST,
+            ("proc/self/cgroup", "0::/pods/a\n"),
+            ("sys/fs/cgroup/pods/a/memory.max", "max\n"),
+            ("sys/fs/cgroup/pods/a/memory.current", "40000\n"),
+            ("sys/fs/cgroup/pods/memory.max", "100000\n"),
+            ("sys/fs/cgroup/pods/memory.current", "90000\n"),
+        ]);
+        assert_eq!(Usage::read(root.path()), Some(Usage { used: 90_000, limit: 100_000 }));
+        fs::write(root.path().join("sys/fs/cgroup/pods/a/memory.max"), "41000\n").unwrap();
+        assert_eq!(Usage::read(root.path()), Some(Usage { used: 40_000, limit: 41_000 }));
     }
 
     #[test]
