@@ -57,7 +57,7 @@ pub(crate) async fn serve(listener: TcpListener, service: Arc<impl Answers>, dra
     drain.finished().await;
 }
 
-/// Under way until the last byte is written; an idle connection ends as soon as the drain closes.
+/// Under way until the last byte is written; one that was answered and is idle ends as soon as the drain closes.
 async fn connection(
     stream: TcpStream,
     service: Arc<impl Answers>,
@@ -65,6 +65,8 @@ async fn connection(
     _under_way: UnderWay,
 ) {
     stream.set_nodelay(true).unwrap_or_default();
+    // Hyper hangs up on whom it has not heard yet when it is to end; but who was accepted has a question on its way.
+    stream.peek(&mut [0]).await.unwrap_or_default();
     let exchange = service_fn(move |request| {
         let service = Arc::clone(&service);
         async move { Ok::<_, Infallible>(exchange(&service, request).await) }
@@ -72,6 +74,7 @@ async fn connection(
     let mut connection =
         pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), exchange));
     tokio::select! {
+        biased;
         // A connection that breaks has told its caller already.
         _ = connection.as_mut() => return,
         () = closing => {}
@@ -124,4 +127,80 @@ pub(crate) fn raw(
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use evenkeel_health::DrainPolicy;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    struct Hello;
+
+    impl Answers for Hello {
+        async fn answer(self: &Arc<Self>, _: Request<Bytes>) -> Response<Full<Bytes>> {
+            raw(StatusCode::OK, "text/plain", "hello")
+        }
+    }
+
+    const QUESTION: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+
+    async fn answer(stream: &mut TcpStream) -> String {
+        let mut heard = String::new();
+        while !heard.ends_with("hello") {
+            let mut part = [0; 1_024];
+            match stream.read(&mut part).await.unwrap() {
+                0 => break,
+                read => heard.push_str(str::from_utf8(&part[..read]).unwrap()),
+            }
+        }
+        heard
+    }
+
+    #[tokio::test]
+    async fn who_was_accepted_is_answered_though_the_end_has_come_meanwhile() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let health = Health::builder().start().unwrap();
+        let drain =
+            Drain::new(DrainPolicy { delay: Duration::ZERO, ..DrainPolicy::default() }).unwrap();
+        let ours = drain.clone();
+        let served = tokio::spawn(async move { serve(listener, Arc::new(Hello), &ours).await });
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        let mut late = TcpStream::connect(address).await.unwrap();
+        // By the time that the first has had several answers the second was accepted.
+        for _ in 0..5 {
+            idle.write_all(QUESTION).await.unwrap();
+            assert!(answer(&mut idle).await.starts_with("HTTP/1.1 200 "));
+        }
+        let asks = async {
+            drain.closing().await;
+            assert_eq!(answer(&mut idle).await, "", "it has no question, and is let go");
+            late.write_all(QUESTION).await.unwrap();
+            answer(&mut late).await
+        };
+        let (drained, heard) = tokio::join!(drain.run(&health), asks);
+        assert!(heard.starts_with("HTTP/1.1 200 "), "{heard}");
+        assert_eq!(drained.cut_off, 0);
+        served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_request_that_a_proxy_passed_on_sees_no_details() {
+        let health = Health::builder()
+            .check("database", evenkeel_health::Policy::critical(), async || true)
+            .start()
+            .unwrap();
+        health.ready().await;
+        let probes = probes(health);
+        let says = async |request: hyper::http::request::Builder| {
+            let answer = probed(&probes, &request.body(Bytes::new()).unwrap()).unwrap();
+            answer.into_body().collect().await.unwrap().to_bytes()
+        };
+        let asked = || Request::get("/health");
+        assert!(says(asked()).await.len() > 100);
+        assert_eq!(says(asked().header("x-real-ip", "10.0.0.7")).await, r#"{"status":"healthy"}"#);
+        assert!(probed(&probes, &Request::get("/products").body(Bytes::new()).unwrap()).is_none());
+    }
 }
