@@ -21,6 +21,9 @@ use crate::{Finding, Policy};
 /// How far apart the beats of the heart are.
 pub(crate) const BEAT: Duration = Duration::from_millis(500);
 
+/// As far apart as two runs can be; what is further is beyond the clock of the system.
+const FAR: Duration = Duration::from_hours(24 * 365);
+
 /// Starts all tasks.
 pub(crate) fn start(
     shared: &Arc<Shared>,
@@ -74,7 +77,7 @@ fn judge_lag(late: Duration, limit: Duration) -> Finding {
 
 /// Asks one check for ever.
 async fn watch(eyes: Weak<Shared>, index: usize, policy: Policy, check: Arc<dyn AnyCheck>) {
-    let mut due = interval(policy.every);
+    let mut due = interval(policy.every.min(FAR));
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut hung: Option<Run> = None;
     loop {

@@ -145,8 +145,8 @@ impl Check for Redis {
     }
 }
 
-/// Whether a PostgreSQL takes sessions, as `pg_isready` asks: it is greeted, and asks who we are. No password is needed, and no
-/// query is run; for that ask through your pool.
+/// Whether a PostgreSQL takes sessions, much as `pg_isready` asks: it is greeted, and asks who we are. No password is needed, and no
+/// query is run; for that ask through your pool. Unlike there, one that refuses us fails: it is full, or takes nobody without TLS.
 ///
 /// **When**: there is no pool, or checks must not use it up. **When not**: it matters that a query works: a password that expired, a
 /// schema that is gone and a disk that is full go unseen.
