@@ -129,7 +129,6 @@ fn of_port(container: &Container<'_>, probe: &Probe<'_>, port: &str, found: &mut
         if is_name { name == Some(port) } else { number == Some(port) }
     };
     let mut ports = container.ports().peekable();
-    // A number needs no entry; where there are others, it is more often a slip than a wish.
     if (ports.peek().is_none() && !is_name) || ports.any(is_there) {
         return;
     }
@@ -145,12 +144,20 @@ fn of_port(container: &Container<'_>, probe: &Probe<'_>, port: &str, found: &mut
         })
         .collect();
     let shown: String = port.chars().take(40).collect();
-    let message = format!("container `{}` has no port `{shown}`", container.name());
+    let name = container.name();
+    let (code, message) = match is_name {
+        true => (codes::PROBE_PORT, format!("container `{name}` has no port `{shown}`")),
+        // A number needs no entry; where there are others, it is more often a slip than a wish.
+        false => (
+            codes::UNLISTED_PORT,
+            format!("container `{name}` does not say that it has port {shown}"),
+        ),
+    };
     let help = match known.as_slice() {
         [] => "It has no `ports` at all; a name must be one of them.".to_owned(),
         some => format!("Its `ports` are {}.", some.join(", ")),
     };
-    found.report(codes::PROBE_PORT, place, message, help);
+    found.report(code, place, message, help);
 }
 
 fn of_host(pod: &Pod<'_>, probe: &Probe<'_>, host: Option<&str>, found: &mut Findings) {

@@ -134,7 +134,8 @@ fn ports_are_those_of_the_container() {
     assert_eq!(of_container(&format!("{named}web}}")), [""; 0]);
     assert_eq!(of_container(&format!("{named}8080}}")), [""; 0]);
     assert_eq!(of_container(&format!("{named}http}}")), ["EK-L035 4"]);
-    assert_eq!(of_container(&format!("{named}8081}}")), ["EK-L035 4"]);
+    // Not to list a port does not close it.
+    assert_eq!(of_container(&format!("{named}8081}}")), ["EK-W017 4"]);
     // Without any port of the container a number is as good as said.
     assert_eq!(of_container("readinessProbe: {tcpSocket: {port: 1}, periodSeconds: 5}"), [""; 0]);
     assert_eq!(

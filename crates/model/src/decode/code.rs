@@ -139,7 +139,7 @@ codes! {
     MIXED_RATES = new("EK-L032", "A share divides one count by another. Counters that are named by a selector are counted by their increase over the window; `rate()` is that divided by the seconds of the window, so that a share of both is wrong by as much.");
     PROMQL = new("EK-L033", "A query of an objective is no PromQL, or says something else than was meant: a ratio of two `rate()` without `sum` divides each series by itself and is always 1, and `histogram_quantile` wants the rate of buckets with their label `le`.");
     PROBE_REFUSED = new("EK-L034", "The API server of Kubernetes refuses the probe: `successThreshold` of liveness and startup is 1, readiness has no `terminationGracePeriodSeconds` of its own, and init containers that run to their end have no probes.");
-    PROBE_PORT = new("EK-L035", "A probe asks at a port that the container does not have. A name must be one of its `ports`; a number need not, but where others are listed it is more often a slip than a wish.");
+    PROBE_PORT = new("EK-L035", "A probe asks at a port by a name that none of the container's `ports` has. The kubelet finds no number for it, so each probe fails.");
     RULE_QUERY = new("EK-L036", "A query of a rule of Prometheus is no PromQL, or says something else than was meant: a ratio of two `rate()` without `sum` divides each series by itself and is always 1, and `histogram_quantile` wants the rate of buckets with their label `le`.");
     LIVENESS_AS_READINESS = new("EK-L037", "Failing liveness kills the container, failing readiness only takes it out. One that asks for liveness what readiness asks, no later, is killed whenever a dependency is away, on all instances at once; and no restart brings a database back.");
     PROBE_TIMEOUT = new("EK-L038", "The answer to a probe may take longer than its period. A kubelet asks no probe twice at once, so the period is not kept, and what hangs is noticed later than `periodSeconds` times `failureThreshold` says.");
@@ -161,6 +161,7 @@ codes! {
     NO_READINESS = new("EK-W014", "A container with ports and without a `readinessProbe` counts as ready as soon as its process runs, and remains so whatever happens.");
     SHELL_PROBE = new("EK-W015", "A probe that runs a shell starts processes in the container for as long as it lives: they count against its limits, and what the shell started may outlive the probe's timeout.");
     DEFAULT_TIMEOUT = new("EK-W016", "`timeoutSeconds` is 1 unless said otherwise. That is enough for an answer from memory, and little for one that starts a process or asks dependencies: on a busy node such a probe fails although nothing is wrong.");
+    UNLISTED_PORT = new("EK-W017", "A probe asks at a port that is not among the container's `ports`. They are for people and for names, so it may be there all the same, and then belongs on the list; where others are listed it is more often a slip.");
     LOOSE_STACK = new("EK-W020", "Policies of one service work around one call, but less well than one may believe; the message says why.");
 }
 
