@@ -228,13 +228,24 @@ fn port<'a>(handler: &'a Entry, found: &mut Findings) -> Option<&'a str> {
         let help = "Give the port of the container; there is no default.";
         return wrong(codes::MISSING_FIELD, handler.key_place, message, help);
     };
-    let digits = port.trim_start_matches('-');
-    if !digits.is_empty() && digits.bytes().all(|it| it.is_ascii_digit()) {
-        if port.parse::<u16>().is_ok_and(|it| it > 0) {
-            return Some(port);
-        }
+    let place = handler.value.locate("port");
+    let is_number = matches!(handler.value.at("port").map(Node::sort), Some(Sort::Number(_)));
+    if is_number && !port.parse::<u16>().is_ok_and(|it| it > 0) {
         let message = "a port is a number from 1 to 65535".to_owned();
-        return wrong(codes::RANGE, handler.value.locate("port"), message, "");
+        return wrong(codes::RANGE, place, message, "");
+    }
+    if !is_number && !is_port_name(port) {
+        let message = "this is no name of a port".to_owned();
+        let help = "Write a number without quotes; a name has 1 to 15 of a-z, 0-9 and single `-` in between, and a letter.";
+        return wrong(codes::PROBE_REFUSED, place, message, help);
     }
     Some(port)
+}
+
+/// Whether the API takes it for the name of a port.
+fn is_port_name(text: &str) -> bool {
+    let is_word = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
+    text.len() <= 15
+        && text.bytes().any(|it| it.is_ascii_lowercase())
+        && text.split('-').all(|part| !part.is_empty() && part.bytes().all(is_word))
 }
