@@ -121,8 +121,9 @@ impl Board {
     }
 
     /// Why only a restart helps, if so.
-    pub(crate) fn fatal_reason(&self) -> Option<&str> {
-        self.fatal.as_deref()
+    pub(crate) fn deadly(&self, now: Moment) -> Option<&str> {
+        let stalls = now >= self.stalls_at();
+        self.fatal.as_deref().or_else(|| stalls.then_some("the runtime gives nobody a turn"))
     }
 
     /// The start is over once each step is done and each critical check worked once. It never starts again.
@@ -136,8 +137,7 @@ impl Board {
     pub(crate) fn verdict(&self, now: Moment) -> Verdict {
         let critical = self.worst(now, Weight::Critical);
         let other = self.worst(now, Weight::Degrading);
-        let live =
-            if self.fatal.is_none() && now < self.stalls_at() { Said::Alive } else { Said::Dead };
+        let live = if self.deadly(now).is_none() { Said::Alive } else { Said::Dead };
         let startup = if self.started { Said::Started } else { Said::Starting };
         let ready = match critical {
             _ if live == Said::Dead => Said::NotReady,
@@ -292,7 +292,7 @@ mod tests {
         board.fatal("the log is corrupt".to_owned());
         board.fatal("and more".to_owned());
         assert_eq!(board.verdict(at(1)).live, Said::Dead);
-        assert_eq!(board.fatal_reason(), Some("the log is corrupt"));
+        assert_eq!(board.deadly(at(1)), Some("the log is corrupt"));
     }
 
     #[test]
@@ -300,6 +300,7 @@ mod tests {
         let mut board = Board::new(Vec::new(), Vec::new(), at(0), Duration::from_secs(30));
         assert_eq!(board.holds_until(at(1)), Some(at(30)));
         assert_eq!(board.verdict(at(30)).live, Said::Dead);
+        assert_eq!(board.deadly(at(30)), Some("the runtime gives nobody a turn"));
         board.beat(at(31));
         assert_eq!(board.verdict(at(31)).live, Said::Alive);
     }

@@ -294,10 +294,10 @@ impl Health {
         let wall = SystemClock::start().wall();
         let board = self.shared.board();
         let now = self.shared.now();
-        let (said, body) = render::details(endpoint, &board, now, wall);
+        let said = board.verdict(now).at(endpoint);
         let (content_type, body) = match drafted {
             true => (HEALTH_JSON, render::draft(said, Some((&board, now, wall)))),
-            false => (JSON, body),
+            false => (JSON, render::details(endpoint, &board, now, wall)),
         };
         Reply { status: said.code(), content_type, body: body.into() }
     }

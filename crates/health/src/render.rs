@@ -10,49 +10,31 @@ use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
 use crate::answer::Endpoint;
-use crate::board::{Board, Entry, Verdict};
+use crate::board::{Board, Entry};
 use crate::said::Said;
 use crate::{Status, Weight};
 
 /// An endpoint's answer in full.
-pub(crate) fn details(
-    endpoint: Endpoint,
-    board: &Board,
-    now: Moment,
-    wall: Timestamp,
-) -> (Said, String) {
-    let Verdict { live, ready, startup, overall } = board.verdict(now);
-    let holds = |it: &Entry| it.judge.status(now).is_up();
+pub(crate) fn details(endpoint: Endpoint, board: &Board, now: Moment, wall: Timestamp) -> String {
+    let said = board.verdict(now).at(endpoint);
+    let whether =
+        |checks| json(&Body { checks: Some(Map(checks)), ..Body::of(said, said.reason()) });
+    let checks = board.checks.iter().map(|it| (it.name.as_str(), it));
     match endpoint {
-        Endpoint::Overall => {
-            let checks =
-                Map(board.checks.iter().map(|it| (it.name.as_str(), Seen::of(it, now))).collect());
-            let timestamp = wall.as_millisecond() as f64 / 1_000.0;
-            let reason = overall.reason().or(board.fatal_reason());
-            (
-                overall,
-                json(&Body {
-                    timestamp: Some(timestamp),
-                    checks: Some(checks),
-                    ..Body::of(overall, reason)
-                }),
-            )
-        }
-        Endpoint::Live => (live, json(&Body::<bool>::of(live, board.fatal_reason()))),
+        Endpoint::Overall => json(&Body {
+            timestamp: Some(wall.as_millisecond() as f64 / 1_000.0),
+            checks: Some(Map(checks.map(|(name, it)| (name, Seen::of(it, now))).collect())),
+            ..Body::of(said, said.reason().or(board.deadly(now)))
+        }),
+        Endpoint::Live => json(&Body::<bool>::of(said, board.deadly(now))),
         Endpoint::Ready => {
-            let checks = board.checks.iter().map(|it| (it.name.as_str(), holds(it))).collect();
-            (ready, json(&Body { checks: Some(Map(checks)), ..Body::of(ready, ready.reason()) }))
+            whether(checks.map(|(name, it)| (name, it.judge.status(now).is_up())).collect())
         }
         Endpoint::Startup => {
             let steps = board.steps.iter().map(|it| (it.name.as_str(), it.done));
-            let critical =
-                board.checks.iter().filter(|it| it.judge.policy().weight == Weight::Critical);
-            let checks =
-                steps.chain(critical.map(|it| (it.name.as_str(), it.judge.has_passed()))).collect();
-            (
-                startup,
-                json(&Body { checks: Some(Map(checks)), ..Body::of(startup, startup.reason()) }),
-            )
+            let critical = checks.filter(|(_, it)| it.judge.policy().weight == Weight::Critical);
+            let passed = critical.map(|(name, it)| (name, it.judge.has_passed()));
+            whether(steps.chain(passed).collect())
         }
     }
 }
@@ -238,8 +220,8 @@ mod tests {
     }
 
     fn say(endpoint: Endpoint) -> Value {
-        let (_, text) =
-            details(endpoint, &board(), at(5), Timestamp::from_millisecond(1_500).unwrap());
+        let wall = Timestamp::from_millisecond(1_500).unwrap();
+        let text = details(endpoint, &board(), at(5), wall);
         serde_json::from_str(&text).unwrap()
     }
 
