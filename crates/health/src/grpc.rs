@@ -267,12 +267,9 @@ impl GrpcHealth {
             }
             "Watch" => {
                 let serves = named()?.cloned();
-                let stands = self.health.stands();
-                if stands.borrow().is_closing {
-                    return Err(Code::Unavailable);
-                }
                 let place = Arc::clone(&self.places).try_acquire_owned();
-                Ok(GrpcBody::watch(serves, stands, place.map_err(|_| Code::ResourceExhausted)?))
+                let place = place.map_err(|_| Code::ResourceExhausted)?;
+                Ok(GrpcBody::watch(serves, self.health.stands(), place))
             }
             _ => Err(Code::Unimplemented),
         }

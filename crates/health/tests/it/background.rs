@@ -94,6 +94,30 @@ async fn a_check_that_hangs_fails_at_its_timeout_and_holds_up_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_was_given_up_is_over_and_the_next_one_asks_anew() {
+    let alive = Arc::new(());
+    let under_way = Arc::downgrade(&alive);
+    let first = std::sync::Mutex::new(Some(alive));
+    let check = move || {
+        let alive = first.lock().unwrap().take();
+        async move {
+            if alive.is_some() {
+                std::future::pending::<()>().await;
+            }
+            alive.is_none()
+        }
+    };
+    let health = Health::builder().check("slow", Policy::default(), check).start().unwrap();
+    sleep(SECOND).await;
+    assert_eq!(under_way.strong_count(), 1);
+    sleep(SECOND * 2).await;
+    assert_eq!((health.status("slow"), under_way.strong_count()), (Some(Status::Fail), 0));
+    // Two successes bring it back: at 10 s and at 20 s.
+    sleep(SECOND * 18).await;
+    assert_eq!(health.status("slow"), Some(Status::Pass));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_check_that_panics_fails_and_is_asked_again() {
     let turn = AtomicU32::new(0);
     let check = move || {
@@ -189,6 +213,24 @@ async fn the_checks_end_with_the_last_handle() {
     sleep(SECOND * 60).await;
     assert_eq!(dependency.asked.load(Ordering::Relaxed), before);
     assert_eq!(Arc::strong_count(&dependency), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_under_way_ends_with_the_last_handle() {
+    let alive = Arc::new(());
+    let under_way = Arc::downgrade(&alive);
+    let check = move || {
+        let alive = Arc::clone(&alive);
+        async move {
+            std::future::pending::<()>().await;
+            Arc::strong_count(&alive) > 0
+        }
+    };
+    let health = Health::builder().check("hangs", Policy::default(), check).start().unwrap();
+    sleep(SECOND).await;
+    drop(health);
+    sleep(SECOND / 10).await;
+    assert_eq!(under_way.strong_count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
