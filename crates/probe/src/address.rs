@@ -129,6 +129,11 @@ pub enum AddressError {
         "`sslmode={0}` is not known: write `disable`, `prefer`, `require`, `verify-ca` or `verify-full`"
     )]
     Mode(String),
+    /// What it says of TLS would not be heeded.
+    #[error(
+        "`{0}` is not known in a URL: remove it, and name a file of certificates to trust otherwise (`--ca`)"
+    )]
+    Parameter(String),
     /// A socket in a folder.
     #[error("a socket in a folder is not spoken: write the host and the port, and no `host=`")]
     Socket,
@@ -193,7 +198,7 @@ impl Address {
             Some((user, password)) => (Some(decoded(user)?), Some(decoded(password)?)),
             None => (None, None),
         };
-        let address = Self {
+        let mut address = Self {
             scheme,
             host: bare.to_owned(),
             port,
@@ -203,12 +208,28 @@ impl Address {
             password: password.filter(|it| !it.is_empty()),
             shown: without_secrets(url, authority.as_str(), login, place),
         };
-        match address.parameter("sslmode") {
-            _ if scheme != Scheme::Postgres => Ok(address),
-            _ if address.parameter("host").is_some() => Err(AddressError::Socket),
-            Some(mode) if !MODES.contains(&&*mode) => Err(AddressError::Mode(mode)),
-            _ => Ok(address),
+        if scheme == Scheme::Postgres {
+            address.as_libpq_has_it()?;
         }
+        Ok(address)
+    }
+
+    /// What parameters say besides.
+    fn as_libpq_has_it(&mut self) -> Result<(), AddressError> {
+        let said = |name: &str| self.parameter(name).filter(|it| !it.is_empty());
+        let (user, password) = (said("user"), said("password"));
+        match said("sslmode") {
+            _ if said("host").is_some() => return Err(AddressError::Socket),
+            Some(mode) if !MODES.contains(&&*mode) => return Err(AddressError::Mode(mode)),
+            _ => {}
+        }
+        let mut names = self.parameters().map(|it| it.0);
+        if let Some(name) = names.find(|it| it.starts_with("ssl") && it != "sslmode") {
+            return Err(AddressError::Parameter(name.into_owned()));
+        }
+        self.user = user.or(self.user.take());
+        self.password = password.or(self.password.take());
+        Ok(())
     }
 
     /// A URL of a document: of HTTP, and without credentials, which reports and journals would print.
@@ -246,9 +267,12 @@ impl Address {
 
     /// What the query says of a name.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
-        let (_, query) = self.target.split_once('?')?;
-        let mut pairs = form_urlencoded::parse(query.as_bytes());
-        pairs.find(|it| it.0 == name).map(|it| it.1.into_owned())
+        self.parameters().find(|it| it.0 == name).map(|it| it.1.into_owned())
+    }
+
+    fn parameters(&self) -> form_urlencoded::Parse<'_> {
+        let query = self.target.split_once('?').map_or("", |it| it.1);
+        form_urlencoded::parse(query.as_bytes())
     }
 
     /// The path without its first slash, with what was escaped in it; nothing when it is no text.
@@ -363,6 +387,10 @@ mod tests {
         assert_eq!(address.parameter("sslmode").as_deref(), Some("require"));
         assert_eq!(address.name().as_deref(), Some("shop"));
         assert_eq!(address.to_string(), "postgres://app:***@db:5433/shop?sslmode=require");
+        let address =
+            Address::parse("postgres://app@db/shop?user=other&password=s%33cret").unwrap();
+        assert_eq!(address.user.as_deref(), Some("other"));
+        assert_eq!(address.password.as_deref(), Some("s3cret"));
         for (url, is_shown) in [
             ("redis://:s3cret@cache", "redis://:***@cache"),
             ("http://shop/health?token=s3cret&deep=1", "http://shop/health?token=***&deep=1"),
@@ -412,6 +440,7 @@ mod tests {
             ("postgres://me:secret@", "not an absolute URL"),
             ("postgres://me:sec ret@db", "`postgres://***@db` is not an absolute URL"),
             ("postgres://db/shop?sslmode=maybe", "`sslmode=maybe` is not known"),
+            ("postgres://db/shop?sslrootcert=ca.pem", "`sslrootcert` is not known in a URL"),
             ("postgres:///shop?host=/run/postgresql", "not an absolute URL"),
             ("postgres://db/shop?host=/run/postgresql", "a socket in a folder"),
             ("me:secret@db", "not an absolute URL"),

@@ -3,14 +3,20 @@
 //! The query runs in a transaction that may write nothing, and the server ends it when we have given up: a probe changes nothing,
 //! and leaves no work behind.
 //!
+//! Messages and logins are those of `postgres-protocol`, which rust-postgres is built on; a whole client would hide how long each
+//! part takes, and read without bounds.
+//!
 //! ```text
-//! wire   messages of the protocol, version 3.0
+//! wire   a session: messages both ways, within bounds
 //! login  whoever asks shows who they are: in clear, MD5, SCRAM
 //! ```
 
 mod login;
 mod wire;
 
+use bytes::BytesMut;
+use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::line::Stream;
@@ -19,15 +25,15 @@ use super::{Call, Trouble, short};
 use crate::address::Address;
 use crate::tls::Trust;
 
-use wire::{Message, Rows, Wire};
+use wire::{Rows, Wire, statement, told};
 
-/// Asks for TLS (`SSLRequest`).
-const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+const NO_POSTGRES: &str = "what answers is no PostgreSQL";
 
-/// Whether it is a standby, whether it takes writes, and how far a standby is behind: nothing when all that was received is applied.
+/// Whether it is a standby, whether it takes writes, and how far a standby is behind: nothing when all that was received is applied
+/// and more would be received.
 const STATE: &str = "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only'), \
      CASE WHEN NOT pg_is_in_recovery() THEN NULL \
-     WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 \
+     WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0 \
      ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END";
 
 /// Who sees and changes what is said.
@@ -57,32 +63,43 @@ pub(super) async fn ask(
     );
     notes.enter(Phase::Login);
     let mut wire = Wire::new(stream);
-    let user =
-        login(address, address.user.as_deref(), "user").unwrap_or_else(|| "postgres".to_owned());
-    let password = login(address, address.password.as_deref(), "password");
+    let user = address.user.as_deref().unwrap_or("postgres");
     let database = address.name().ok_or("the database in the URL is no text")?;
-    let database = if database.is_empty() { &user } else { &database };
-    wire.greet(&user, database).await?;
-    login::show(&mut wire, &user, password.as_deref(), cover).await?;
+    let database = if database.is_empty() { user } else { &database };
+    let session = [
+        ("user", user),
+        ("database", database),
+        ("application_name", "evenkeel"),
+        ("client_encoding", "UTF8"),
+    ];
+    wire.say(|to| frontend::startup_message(session, to)).await?;
+    login::show(&mut wire, user, address.password.as_deref(), cover).await?;
     loop {
         match wire.hear().await? {
-            Message::Ready => break,
-            Message::Parameter(name, value) if name == "server_version" => {
+            Message::ReadyForQuery(_) => break,
+            Message::ParameterStatus(it) if it.name().is_ok_and(|it| it == "server_version") => {
                 // `16.3 (Debian 16.3-1)`: what follows says who packed it.
-                notes.fact("version", short(value.split(' ').next().unwrap_or_default()));
+                let version = it.value().unwrap_or_default().split(' ').next();
+                notes.fact("version", short(version.unwrap_or_default()));
             }
-            Message::Error(why) => return Err(why.into()),
+            Message::ErrorResponse(why) => return Err(told(&why).into()),
             _ => {}
         }
     }
+    wire.let_in();
     notes.enter(Phase::FirstByte);
     let limit = call.timeout.as_millis().clamp(1, 86_400_000);
     let begin = format!("BEGIN READ ONLY; SET LOCAL statement_timeout = {limit}");
-    wire.say_queries(&[&begin, &call.query, STATE]).await?;
+    let say = |to: &mut BytesMut| {
+        frontend::query(&begin, to)?;
+        statement(&call.query, to)?;
+        frontend::query(STATE, to)
+    };
+    wire.say(say).await?;
     wire.rows().await??;
-    let said = wire.rows().await?;
+    wire.begins().await?;
     notes.enter(Phase::Rest);
-    let said = said?;
+    let said = wire.rows().await??;
     let value = said.first.first().cloned().flatten().map(|it| short(&it));
     notes.fact("value", value.clone());
     notes.fact("rows", said.many);
@@ -92,11 +109,6 @@ pub(super) async fn ask(
     let role = learn(&state, notes);
     let value = value.unwrap_or_else(|| "nothing".to_owned());
     Ok(role.map_or_else(|| value.clone(), |role| format!("{value}, {role}")))
-}
-
-/// What the URL says before the `@`, or as a parameter.
-fn login(address: &Address, said: Option<&str>, name: &str) -> Option<String> {
-    address.parameter(name).or_else(|| said.map(str::to_owned)).filter(|it| !it.is_empty())
 }
 
 fn learn(state: &Rows, notes: &mut Notes) -> Option<&'static str> {
@@ -127,14 +139,16 @@ async fn cover(
         (_, named) => named.clone(),
     };
     notes.enter(Phase::Tls);
-    stream.write_all(&TLS_REQUEST).await?;
+    let mut request = BytesMut::new();
+    frontend::ssl_request(&mut request);
+    stream.write_all(&request).await?;
     match stream.read_u8().await? {
         b'S' => {}
         b'N' if matches!(mode.as_str(), "" | "allow" | "prefer") => {
             return Ok((Box::new(stream), Cover::None));
         }
         b'N' => return Err("it has no TLS, and `sslmode` wants it".into()),
-        _ => return Err("what answers is no PostgreSQL".into()),
+        _ => return Err(NO_POSTGRES.into()),
     }
     let is_anybody = matches!(trust, Trust::Anybody);
     let stream = call.secure(stream, address, &[b"postgresql"], &trust, notes).await?;

@@ -143,7 +143,7 @@ async fn a_query_reads_in_time_and_a_standby_says_that_it_is_one() {
         "local all all trust\nhost all all 127.0.0.1/32 trust\nlocal replication all trust\n",
     );
     let [port, second] = [free_port(), free_port()];
-    let _server = start(folder, "data", port, &[]);
+    let server = start(folder, "data", port, &[]);
     let url = format!("postgres://boss@127.0.0.1:{port}/postgres");
     let reading = until_healthy(&call(&["role=primary", "value=1", "read_only=false"]), &url).await;
     assert_eq!(reading.facts["tls"], "none");
@@ -162,7 +162,8 @@ async fn a_query_reads_in_time_and_a_standby_says_that_it_is_one() {
         ("select nonsense", &[], "column \"nonsense\" does not exist (42703)"),
         ("delete from orders", &[], "cannot execute DELETE in a read-only transaction (25006)"),
         ("copy orders to stdout", &[], "a query that copies a table"),
-        ("select repeat('x', 3000000)", &[], "the answer is larger than 1 MiB"),
+        ("commit; delete from orders", &[], "cannot insert multiple commands"),
+        ("select repeat('x', 5000000)", &[], "the answer is larger than 4 MiB"),
     ] {
         let reading = ask(&asks(query, expect), &url).await;
         assert!(reading.detail.starts_with(detail), "{query}: {reading:?}");
@@ -197,8 +198,13 @@ async fn a_query_reads_in_time_and_a_standby_says_that_it_is_one() {
         .unwrap();
     assert!(copied.success());
     let _standby = start(folder, "standby", second, &[]);
-    let standby = call(&["role=standby", "read_only=true", "lag<1m"]);
-    let reading =
-        until_healthy(&standby, &url.replace(&port.to_string(), &second.to_string())).await;
-    assert_eq!(reading.detail, "1, standby");
+    let standby = url.replace(&port.to_string(), &second.to_string());
+    let healthy = call(&["role=standby", "read_only=true", "lag<1m"]);
+    assert_eq!(until_healthy(&healthy, &standby).await.detail, "1, standby");
+    does(folder, port, "create table more ()");
+    let more = "select count(*) from pg_class where relname = 'more'";
+    until_healthy(&asks(more, &["value=1"]), &standby).await;
+    // All that was received is applied, but nothing is received any more.
+    drop(server);
+    until_healthy(&call(&["role=standby", "lag>0s"]), &standby).await;
 }

@@ -1,38 +1,23 @@
-//! Wire: messages of the protocol of PostgreSQL: a letter, a length that counts itself, and what they hold.
-//!
-//! Source: <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
+//! Wire: one session with a PostgreSQL, as messages both ways, within bounds.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use std::io;
+use std::iter::empty;
 
+use bytes::BytesMut;
+use fallible_iterator::FallibleIterator as _;
+use postgres_protocol::IsNull;
+use postgres_protocol::message::backend::{DataRowBody, ErrorResponseBody, Header, Message};
+use postgres_protocol::message::frontend::{self, BindError};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::NO_POSTGRES;
 use crate::call::line::Stream;
 use crate::call::{Trouble, short};
 
-/// No message of an answer that anybody wants to read in one line is longer.
-const MESSAGE_BYTES_MAX: u64 = 1 << 20;
-/// Nor is all of it.
-const HEARD_BYTES_MAX: u64 = 4 << 20;
-const VERSION: [u8; 4] = [0, 3, 0, 0];
-
-const NO_POSTGRES: &str = "what answers is no PostgreSQL";
-
-/// What a server says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Message {
-    /// Who it wants us to show to be, or that it is content: a number, and what goes with it.
-    Login(u32, Vec<u8>),
-    /// A setting of the session.
-    Parameter(String, String),
-    /// It is our turn.
-    Ready,
-    /// A row: the text of each column.
-    Row(Vec<Option<String>>),
-    /// It wants the content of a table, or is about to send one.
-    Copy,
-    /// What is wrong, for people.
-    Error(String),
-    /// Something that nobody waits for.
-    Other,
-}
+/// All that a server has to say before it lets somebody in; what says more is something else.
+const LOGIN_BYTES_MAX: usize = 64 << 10;
+/// An answer that anybody wants to read in one line is not longer.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// What came of a query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,54 +30,78 @@ pub(super) struct Rows {
 
 /// One session.
 pub(super) struct Wire {
-    stream: BufReader<Stream>,
-    heard: u64,
+    stream: Stream,
+    heard: BytesMut,
+    is_let_in: bool,
+    /// How much more is listened to.
+    left: usize,
 }
 
 impl Wire {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream: BufReader::new(stream), heard: 0 }
+        Self { stream, heard: BytesMut::new(), is_let_in: false, left: LOGIN_BYTES_MAX }
     }
 
-    /// Says who asks for which database.
-    pub(super) async fn greet(&mut self, user: &str, database: &str) -> Result<(), Trouble> {
-        let mut body = VERSION.to_vec();
-        for (name, value) in [
-            ("user", user),
-            ("database", database),
-            ("application_name", "evenkeel"),
-            ("client_encoding", "UTF8"),
-        ] {
-            body.extend(text(name));
-            body.extend(text(value));
-        }
-        body.push(0);
-        self.write(&[&length(&body), &body[..]].concat()).await
+    /// From here on it answers queries.
+    pub(super) fn let_in(&mut self) {
+        (self.is_let_in, self.left) = (true, ANSWER_BYTES_MAX);
     }
 
-    /// Shows who it is.
-    pub(super) async fn say_login(&mut self, body: &[u8]) -> Result<(), Trouble> {
-        self.write(&[b"p", &length(body)[..], body].concat()).await
-    }
-
-    /// Asks several, without a wait in between.
-    pub(super) async fn say_queries(&mut self, queries: &[&str]) -> Result<(), Trouble> {
-        let mut said = Vec::new();
-        for it in queries {
-            let body = text(it);
-            said.extend([b"Q", &length(&body)[..], &body].concat());
-        }
-        self.write(&said).await
+    /// Says what is written into the buffer.
+    pub(super) async fn say(
+        &mut self,
+        write: impl FnOnce(&mut BytesMut) -> io::Result<()>,
+    ) -> Result<(), Trouble> {
+        let mut said = BytesMut::new();
+        // Texts end with a zero on the wire, so that none can hold one.
+        write(&mut said).map_err(|error| Trouble::Unasked(format!("cannot be said: {error}")))?;
+        self.stream.write_all(&said).await?;
+        Ok(self.stream.flush().await?)
     }
 
     /// Says goodbye, which nobody waits for.
     pub(super) async fn end(&mut self) {
-        drop(self.write(b"X\0\0\0\x04").await);
+        let said = |to: &mut BytesMut| {
+            frontend::terminate(to);
+            Ok(())
+        };
+        drop(self.say(said).await);
     }
 
-    async fn write(&mut self, said: &[u8]) -> Result<(), Trouble> {
-        self.stream.write_all(said).await?;
-        Ok(self.stream.flush().await?)
+    /// Waits for the first byte of the next message.
+    pub(super) async fn begins(&mut self) -> Result<(), Trouble> {
+        match self.heard.is_empty() {
+            true => self.read().await,
+            false => Ok(()),
+        }
+    }
+
+    /// The next message.
+    pub(super) async fn hear(&mut self) -> Result<Message, Trouble> {
+        let none = |_| Trouble::from(NO_POSTGRES);
+        loop {
+            if let Some(header) = Header::parse(&self.heard).map_err(none)? {
+                let length = header.len().unsigned_abs() as usize;
+                let Some(left) = self.left.checked_sub(length) else {
+                    return Err(match self.is_let_in {
+                        true => "the answer is larger than 4 MiB: ask for one value".into(),
+                        false => NO_POSTGRES.into(),
+                    });
+                };
+                if let Some(message) = Message::parse(&mut self.heard).map_err(none)? {
+                    self.left = left;
+                    return Ok(message);
+                }
+            }
+            self.read().await?;
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), Trouble> {
+        match self.stream.read_buf(&mut self.heard).await? {
+            0 => Err("the connection was closed half-way".into()),
+            _ => Ok(()),
+        }
     }
 
     /// What comes of one query: the inner error is that of the query.
@@ -101,104 +110,51 @@ impl Wire {
         let mut error = None;
         loop {
             match self.hear().await? {
-                Message::Row(row) => {
+                Message::DataRow(row) => {
                     rows.many += 1;
                     if rows.many == 1 {
-                        rows.first = row;
+                        rows.first = columns(&row).map_err(|_| NO_POSTGRES)?;
                     }
                 }
-                Message::Error(why) => error = Some(why),
-                Message::Copy => {
+                Message::ErrorResponse(why) => error = Some(told(&why)),
+                Message::CopyInResponse(_) | Message::CopyOutResponse(_) => {
                     return Err("a query that copies a table is none to probe with".into());
                 }
-                Message::Ready => return Ok(error.map_or(Ok(rows), |it| Err(it.into()))),
+                Message::ReadyForQuery(_) => return Ok(error.map_or(Ok(rows), |it| Err(it.into()))),
                 _ => {}
             }
         }
     }
-
-    /// The next message.
-    pub(super) async fn hear(&mut self) -> Result<Message, Trouble> {
-        let kind = self.stream.read_u8().await?;
-        let length = u64::from(self.stream.read_u32().await?);
-        let length = length.checked_sub(4).ok_or(NO_POSTGRES)?;
-        if !b"ACDEGHIKNRSTVWZcdnstv123".contains(&kind) {
-            return Err(NO_POSTGRES.into());
-        }
-        self.heard += length;
-        if length > MESSAGE_BYTES_MAX || self.heard > HEARD_BYTES_MAX {
-            return Err("the answer is larger than 1 MiB: ask for one value".into());
-        }
-        let mut body = Vec::new();
-        (&mut self.stream).take(length).read_to_end(&mut body).await?;
-        if body.len() as u64 != length {
-            return Err("the connection was closed half-way".into());
-        }
-        read(kind, &body).ok_or_else(|| NO_POSTGRES.into())
-    }
 }
 
-fn read(kind: u8, body: &[u8]) -> Option<Message> {
-    Some(match kind {
-        b'R' => {
-            let (number, rest) = body.split_at_checked(4)?;
-            Message::Login(u32::from_be_bytes(number.try_into().ok()?), rest.to_vec())
-        }
-        b'S' => {
-            let mut parts = body.split(|it| *it == 0).map(lossy);
-            Message::Parameter(parts.next()?, parts.next()?)
-        }
-        b'Z' => Message::Ready,
-        b'D' => Message::Row(row(body)?),
-        b'G' | b'H' | b'W' => Message::Copy,
-        b'E' => Message::Error(error(body)),
-        _ => Message::Other,
-    })
+/// One statement by itself: of several the server refuses all, so that none ends the transaction in which the next one runs.
+pub(super) fn statement(it: &str, to: &mut BytesMut) -> io::Result<()> {
+    frontend::parse("", it, empty(), to)?;
+    let nothing = |(), _: &mut BytesMut| Ok(IsNull::Yes);
+    frontend::bind("", "", empty(), empty(), nothing, empty(), to).map_err(
+        |error| match error {
+            BindError::Serialization(error) => error,
+            BindError::Conversion(error) => io::Error::other(error),
+        },
+    )?;
+    frontend::execute("", 0, to)?;
+    frontend::sync(to);
+    Ok(())
 }
 
-/// A number of columns, and each with its length, which is -1 for none.
-fn row(body: &[u8]) -> Option<Vec<Option<String>>> {
-    let (many, mut rest) = body.split_at_checked(2)?;
-    let many = u16::from_be_bytes(many.try_into().ok()?);
-    let mut columns = Vec::new();
-    for _ in 0..many {
-        let (length, after) = rest.split_at_checked(4)?;
-        let length = i32::from_be_bytes(length.try_into().ok()?);
-        let Ok(length) = usize::try_from(length) else {
-            columns.push(None);
-            rest = after;
-            continue;
-        };
-        let (value, after) = after.split_at_checked(length)?;
-        columns.push(Some(lossy(value)));
-        rest = after;
-    }
-    Some(columns)
+fn columns(row: &DataRowBody) -> io::Result<Vec<Option<String>>> {
+    let text = |it: &[u8]| String::from_utf8_lossy(it).into_owned();
+    row.ranges().map(|it| Ok(it.and_then(|it| row.buffer().get(it)).map(text))).collect()
 }
 
-/// Fields of a letter and a text: of them the message and the code.
-fn error(body: &[u8]) -> String {
+/// The message of an error, and its code.
+pub(super) fn told(error: &ErrorResponseBody) -> String {
     let field = |letter: u8| {
-        let mut fields = body.split(|it| *it == 0);
-        fields
-            .find_map(|it| it.split_first().filter(|it| *it.0 == letter))
-            .map(|it| short(&lossy(it.1)))
+        let found = error.fields().find(|it| Ok(it.type_() == letter)).ok().flatten();
+        found.map(|it| short(&String::from_utf8_lossy(it.value_bytes())))
     };
     let message = field(b'M').unwrap_or_else(|| "an error without a text".to_owned());
     field(b'C').map_or_else(|| message.clone(), |code| format!("{message} ({code})"))
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Ended by a zero, so it cannot hold one.
-pub(super) fn text(it: &str) -> Vec<u8> {
-    it.bytes().filter(|it| *it != 0).chain([0]).collect()
-}
-
-fn length(body: &[u8]) -> [u8; 4] {
-    (body.len() as u32 + 4).to_be_bytes()
 }
 
 #[cfg(test)]
@@ -217,7 +173,7 @@ mod tests {
     }
 
     fn message(kind: u8, body: &[u8]) -> Vec<u8> {
-        [&[kind][..], &length(body), body].concat()
+        [&[kind][..], &(body.len() as u32 + 4).to_be_bytes(), body].concat()
     }
 
     #[tokio::test]
@@ -233,20 +189,26 @@ mod tests {
     #[tokio::test]
     async fn an_error_is_told_with_its_code() {
         let error = message(b'E', b"SFATAL\0C57P03\0Mthe database system is starting up\0\0");
-        let said = heard(&error).await.hear().await;
-        let expected = "the database system is starting up (57P03)".to_owned();
-        assert_eq!(said, Ok(Message::Error(expected)));
+        let Ok(Message::ErrorResponse(said)) = heard(&error).await.hear().await else { panic!() };
+        assert_eq!(told(&said), "the database system is starting up (57P03)");
+        let Ok(Message::ErrorResponse(said)) = heard(&message(b'E', b"Mhalf")).await.hear().await
+        else {
+            panic!()
+        };
+        assert_eq!(told(&said), "an error without a text");
     }
 
     #[tokio::test]
     async fn whoever_speaks_otherwise_or_without_end_is_not_listened_to() {
         for (bytes, why) in [
-            (&b"HTTP/1.1 400 Bad Request\r\n"[..], "larger than 1 MiB"),
-            (b"SSH-2.0-OpenSSH", "larger than 1 MiB"),
+            (&b"HTTP/1.1 400 Bad Request\r\n"[..], "no PostgreSQL"),
+            (b"SSH-2.0-OpenSSH", "no PostgreSQL"),
             (b"+PONG\r\n", "no PostgreSQL"),
+            (b"J\0\0\0\x0a8.0.36", "no PostgreSQL"),
             (b"R\0\0\0\x03", "no PostgreSQL"),
-            (b"D\0\0\0\x08\0\x01\0\0", "no PostgreSQL"),
-            (b"D\0\x0f\xff\xff", "closed half-way"),
+            (b"R\xff\xff\xff\xff", "no PostgreSQL"),
+            (b"D\0\x01\0\x01", "no PostgreSQL"),
+            (b"D\0\0\xff\xff", "closed half-way"),
             (b"Z\0", "closed half-way"),
             (b"", "closed half-way"),
         ] {
@@ -255,14 +217,19 @@ mod tests {
             };
             assert!(found.contains(why), "{found} for {why}");
         }
-        let copy = message(b'G', b"\0\0\0");
-        assert!(heard(&copy).await.rows().await.is_err());
+        let mut wire = heard(b"D\0\x40\0\x01").await;
+        wire.let_in();
+        assert_eq!(
+            wire.rows().await,
+            Err("the answer is larger than 4 MiB: ask for one value".into())
+        );
+        assert!(heard(&message(b'G', b"\0\0\0")).await.rows().await.is_err());
+        assert!(heard(&message(b'D', b"\0\x01\0\0")).await.rows().await.is_err());
     }
 
     proptest! {
         #[test]
         fn no_answer_makes_it_panic(kind in prop_oneof![any::<u8>(), Just(b'D'), Just(b'E'), Just(b'S'), Just(b'R')], body in prop::collection::vec(any::<u8>(), 0..64)) {
-            drop(read(kind, &body));
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             drop(runtime.block_on(async { heard(&message(kind, &body)).await.rows().await }));
         }
