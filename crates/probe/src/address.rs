@@ -3,11 +3,16 @@
 //! A URL may hold a password. It is kept for the service alone: whatever is shown of an address, or of a text that is none, says
 //! `***` in its place.
 
+mod shown;
+
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::fmt;
 
 use hyper::Uri;
 use percent_encoding::percent_decode_str;
+
+use shown::{hidden, is_secret, masked, without_secrets};
 
 /// The protocol that a service is asked in.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +25,8 @@ pub enum Scheme {
     Tcp,
     /// `tls://`: whether a TLS session stands on it.
     Tls,
+    /// `udp://`: a datagram, and what comes back for it.
+    Udp,
     /// `ping://`: an echo of ICMP.
     Ping,
     /// `grpc://`: `grpc.health.v1.Health/Check`, of the service that is the path.
@@ -35,11 +42,12 @@ pub enum Scheme {
 }
 
 /// Every scheme with its name and its port. One without a port of its own needs one in each URL.
-const SCHEMES: [(&str, Scheme, Option<u16>); 11] = [
+const SCHEMES: [(&str, Scheme, Option<u16>); 12] = [
     ("http", Scheme::Http, Some(80)),
     ("https", Scheme::Https, Some(443)),
     ("tcp", Scheme::Tcp, None),
     ("tls", Scheme::Tls, Some(443)),
+    ("udp", Scheme::Udp, None),
     ("ping", Scheme::Ping, Some(0)),
     ("grpc", Scheme::Grpc, None),
     ("grpcs", Scheme::Grpcs, Some(443)),
@@ -51,9 +59,6 @@ const SCHEMES: [(&str, Scheme, Option<u16>); 11] = [
 
 /// What `sslmode` of a PostgreSQL may be.
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
-
-/// What is shorter is found by chance in any text.
-const SECRET_BYTES_MIN: usize = 4;
 
 impl Scheme {
     /// As a URL has it.
@@ -71,7 +76,7 @@ impl Scheme {
     }
 
     const fn takes_path(self) -> bool {
-        !matches!(self, Self::Tcp | Self::Tls | Self::Ping)
+        !matches!(self, Self::Tcp | Self::Tls | Self::Udp | Self::Ping)
     }
 }
 
@@ -94,6 +99,8 @@ pub struct Address {
     pub(crate) password: Option<String>,
     /// For people.
     shown: String,
+    /// What is not for them, wherever it turns up.
+    secrets: Vec<String>,
 }
 
 /// A URL cannot be asked.
@@ -110,11 +117,9 @@ pub enum AddressError {
         /// What is spoken.
         spoken: &'static str,
     },
-    /// Datagrams that nobody has to answer.
-    #[error(
-        "a service need not answer a datagram, so `udp` says nothing: ask it in its own protocol"
-    )]
-    Udp,
+    /// It says one where there are none.
+    #[error("`ping` has no ports: remove what is after the host, or ask `tcp://`")]
+    NoPort,
     /// It does not say the port.
     #[error("`{0}` has no usual port: write it after the host, such as `{0}://127.0.0.1:{1}`")]
     Port(&'static str, u16),
@@ -158,13 +163,9 @@ impl Address {
         let not_a_url = || AddressError::NotAUrl(masked(url));
         let uri: Uri = url.parse().map_err(|_| not_a_url())?;
         let name = uri.scheme_str().ok_or_else(not_a_url)?.to_ascii_lowercase();
-        let (name, scheme, usual) = match SCHEMES.into_iter().find(|it| it.0 == name) {
-            Some(it) => it,
-            None if name == "udp" => return Err(AddressError::Udp),
-            None => {
-                let spoken = "`http`, `https`, `tcp`, `tls`, `ping`, `grpc`, `grpcs`, `postgres`, `redis` or `rediss`";
-                return Err(AddressError::Scheme { name, spoken });
-            }
+        let Some((name, scheme, usual)) = SCHEMES.into_iter().find(|it| it.0 == name) else {
+            let spoken = "`http`, `https`, `tcp`, `tls`, `udp`, `ping`, `grpc`, `grpcs`, `postgres`, `redis` or `rediss`";
+            return Err(AddressError::Scheme { name, spoken });
         };
         let authority = uri.authority().ok_or_else(not_a_url)?;
         let (login, place) = match authority.as_str().rsplit_once('@') {
@@ -180,10 +181,18 @@ impl Address {
         let port = match authority.port() {
             Some(port) => port.as_u16(),
             None if place != host => return Err(not_a_url()),
-            None => usual.ok_or_else(|| {
-                AddressError::Port(name, if scheme == Scheme::Grpc { 50_051 } else { 5_432 })
-            })?,
+            None => usual.ok_or(AddressError::Port(
+                name,
+                match scheme {
+                    Scheme::Grpc => 50_051,
+                    Scheme::Udp => 53,
+                    _ => 5_432,
+                },
+            ))?,
         };
+        if scheme == Scheme::Ping && authority.port().is_some() {
+            return Err(AddressError::NoPort);
+        }
         let has_path = !matches!(uri.path(), "" | "/") || uri.query().is_some();
         if has_path && !scheme.takes_path() {
             return Err(AddressError::Path(name));
@@ -198,16 +207,22 @@ impl Address {
             Some((user, password)) => (Some(decoded(user)?), Some(decoded(password)?)),
             None => (None, None),
         };
+        // Of `http://host?query` it has no slash, without which it is nothing to ask for.
+        let target = uri.path_and_query().map_or("", |it| it.as_str());
+        let slash = if target.starts_with('/') { "" } else { "/" };
         let mut address = Self {
             scheme,
             host: bare.to_owned(),
             port,
             authority: place.to_owned(),
-            target: uri.path_and_query().map_or("/", |it| it.as_str()).to_owned(),
+            target: format!("{slash}{target}"),
             user: user.filter(|it| !it.is_empty()),
             password: password.filter(|it| !it.is_empty()),
-            shown: without_secrets(url, authority.as_str(), login, place),
+            shown: without_secrets(scheme, url, authority.as_str(), login, place),
+            secrets: Vec::new(),
         };
+        let secrets = address.parameters().filter(|it| is_secret(&it.0));
+        address.secrets = secrets.map(|it| it.1.into_owned()).collect();
         if scheme == Scheme::Postgres {
             address.as_libpq_has_it()?;
         }
@@ -260,9 +275,19 @@ impl Address {
         Self { user: self.user.or(user), password: self.password.or(password), ..self }
     }
 
-    /// As it is shown, without this text, which came from where secrets are kept. Texts too short for one are left.
-    pub fn hiding(self, secret: &str) -> Self {
-        Self { shown: hidden(&self.shown, secret), ..self }
+    /// With a secret that neither what is shown of it nor what is said of an answer repeats. Texts too short for one are left.
+    pub fn hiding(mut self, secret: &str) -> Self {
+        self.secrets.push(secret.to_owned());
+        self.shown = hidden(&self.shown, secret);
+        self
+    }
+
+    /// What is said of an answer, which may repeat what it was asked with.
+    pub(crate) fn hidden(&self, text: &str) -> String {
+        let mut secrets: Vec<_> = self.secrets.iter().chain(&self.password).collect();
+        // One may be part of another.
+        secrets.sort_by_key(|it| Reverse(it.len()));
+        secrets.into_iter().fold(text.to_owned(), |text, it| hidden(&text, it))
     }
 
     /// What the query says of a name.
@@ -296,55 +321,6 @@ impl fmt::Debug for Address {
     }
 }
 
-/// A URL without what is secret in it: `login` is what stands before the `@` of its authority, and `place` what stands after.
-fn without_secrets(url: &str, authority: &str, login: Option<&str>, place: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or_default();
-    let mut shown = format!("{scheme}://");
-    if let Some(login) = login {
-        shown.push_str(&match login.split_once(':') {
-            Some((user, _)) => format!("{user}:***@"),
-            None => format!("{login}@"),
-        });
-    }
-    shown.push_str(place);
-    let rest = rest.strip_prefix(authority).unwrap_or_default();
-    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    shown.push_str(path);
-    for (nth, pair) in query.split('&').filter(|it| !it.is_empty()).enumerate() {
-        shown.push(if nth == 0 { '?' } else { '&' });
-        match pair.split_once('=') {
-            Some((name, _)) if is_secret(name) => shown.push_str(&format!("{name}=***")),
-            _ => shown.push_str(pair),
-        }
-    }
-    shown
-}
-
-/// A text without a secret that it may repeat.
-pub(crate) fn hidden(text: &str, secret: &str) -> String {
-    match secret.len() < SECRET_BYTES_MIN {
-        true => text.to_owned(),
-        false => text.replace(secret, "***"),
-    }
-}
-
-/// Whether a parameter of this name is told to nobody.
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["pass", "secret", "token", "key", "sig", "auth", "cred"].iter().any(|it| name.contains(it))
-}
-
-/// A text that is no URL, without what stands where a URL has its credentials.
-fn masked(text: &str) -> String {
-    let from = text.find("://").map_or(0, |it| it + 3);
-    match text.rfind('@').and_then(|to| Some((text.get(..from)?, text.get(to..)?))) {
-        Some((scheme, place)) if scheme.len() + place.len() <= text.len() => {
-            format!("{scheme}***{place}")
-        }
-        _ => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -356,10 +332,13 @@ mod tests {
             ("http://127.0.0.1:8080/health?deep=1", "http", "127.0.0.1", 8080, "/health?deep=1"),
             ("http://shop.internal", "http", "shop.internal", 80, "/"),
             ("http://[::1]:81/", "http", "::1", 81, "/"),
+            ("http://shop?deep=1", "http", "shop", 80, "/?deep=1"),
+            ("http://shop?", "http", "shop", 80, "/?"),
             ("HTTP://shop/#part", "http", "shop", 80, "/"),
             ("https://shop", "https", "shop", 443, "/"),
             ("TCP://db:5432", "tcp", "db", 5432, "/"),
             ("tls://shop/", "tls", "shop", 443, "/"),
+            ("udp://dns:53", "udp", "dns", 53, "/"),
             ("ping://[fe80::1]", "ping", "fe80::1", 0, "/"),
             ("grpc://shop:50051/shop.Cart", "grpc", "shop", 50_051, "/shop.Cart"),
             (
@@ -393,6 +372,7 @@ mod tests {
         assert_eq!(address.password.as_deref(), Some("s3cret"));
         for (url, is_shown) in [
             ("redis://:s3cret@cache", "redis://:***@cache"),
+            ("redis://s3cret@cache", "redis://***@cache"),
             ("http://shop/health?token=s3cret&deep=1", "http://shop/health?token=***&deep=1"),
             ("postgres://db/shop?password=s3cret", "postgres://db/shop?password=***"),
         ] {
@@ -407,6 +387,15 @@ mod tests {
         let address = Address::parse("http://shop/by/s3cret?x=s3cret").unwrap();
         assert_eq!(address.clone().hiding("s3cret").to_string(), "http://shop/by/***?x=***");
         assert_eq!(address.hiding("p").to_string(), "http://shop/by/s3cret?x=s3cret");
+    }
+
+    #[test]
+    fn what_is_said_of_an_answer_has_no_secret_in_any_form() {
+        let address = Address::parse("http://me:p%40ss%3A@shop/?token=s3cret&deep=1").unwrap();
+        let address = address.hiding("s3cret/more");
+        for said in ["p@ss:", "p%40ss%3A", "s3cret", "s3cret/more", "s3cret%2Fmore"] {
+            assert_eq!(address.hidden(&format!("301, to /{said}?deep=1")), "301, to /***?deep=1");
+        }
     }
 
     #[test]
@@ -425,7 +414,9 @@ mod tests {
     fn says_what_is_wrong_with_a_url_it_cannot_ask() {
         for (url, part) in [
             ("ftp://shop.internal/", "`ftp` is not spoken"),
-            ("udp://shop.internal:53", "need not answer"),
+            ("udp://shop.internal", "such as `udp://127.0.0.1:53`"),
+            ("udp://shop.internal:53/x", "asks for nothing"),
+            ("ping://shop:80", "`ping` has no ports"),
             ("tcp://shop", "`tcp` has no usual port"),
             ("grpc://shop", "such as `grpc://127.0.0.1:50051`"),
             ("tcp://shop:80/health", "asks for nothing"),
@@ -469,10 +460,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic_or_tell(text in "\\PC{0,40}", scheme in "[a-z]{0,10}") {
+        fn no_text_makes_it_panic_or_tell(text in "[/?#@:a.%-]{0,9}\\PC{0,40}", scheme in "[a-z]{0,10}") {
             for url in [text.clone(), format!("{scheme}://{text}"), format!("redis://a:hush{text}hush@h/x")] {
                 match Address::parse(&url) {
-                    Ok(it) => prop_assert!(!url.contains("hush") || it.host != "h" || !it.to_string().contains("hush")),
+                    Ok(it) => {
+                        prop_assert!(!url.contains("hush") || it.host != "h" || !it.to_string().contains("hush"));
+                        prop_assert!(it.target.parse::<hyper::http::uri::PathAndQuery>().is_ok(), "{}", it.target);
+                        prop_assert!(it.target.parse::<Uri>().is_ok() && it.authority.parse::<hyper::header::HeaderValue>().is_ok());
+                    }
                     Err(it) => prop_assert!(!url.starts_with("redis://a:hush") || !it.to_string().contains("hush")),
                 }
             }

@@ -10,6 +10,7 @@
 //! postgres  a session, a query, and what the server says of itself
 //! redis     PING, and what the server says of itself
 //! ping      an echo of ICMP
+//! udp       a datagram, and what comes back
 //! ```
 //!
 //! Whatever a server sends is read within bounds: a line, a message or a body that is longer than any honest one ends the question.
@@ -25,6 +26,7 @@ mod ping;
 mod postgres;
 mod redis;
 mod repeat;
+mod udp;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -36,13 +38,14 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::address::{Address, Scheme, hidden};
+use crate::address::{Address, Scheme};
 use crate::certificate::Certificate;
 use crate::tls::Trust;
 
 pub use expect::{Expectation, ExpectationError};
 pub use notes::Phase;
 pub use repeat::{Series, repeat, wait};
+pub use udp::PayloadError;
 
 pub(crate) use line::Stream;
 use notes::Notes;
@@ -61,8 +64,10 @@ pub struct Call {
     pub expect: Vec<Expectation>,
     /// Headers of HTTP, metadata of gRPC.
     pub headers: HeaderMap,
-    /// What a PostgreSQL is asked. Default: `SELECT 1`.
+    /// What a PostgreSQL is asked: one statement. Default: `SELECT 1`.
     pub query: String,
+    /// What is sent in a datagram. Default: nothing, in an empty one.
+    pub payload: Vec<u8>,
     /// Whose certificates will do.
     pub trust: Trust,
     /// The name that a certificate has to be for, when it is not the host.
@@ -78,6 +83,7 @@ impl Default for Call {
             expect: Vec::new(),
             headers: HeaderMap::new(),
             query: "SELECT 1".to_owned(),
+            payload: Vec::new(),
             trust: Trust::System,
             server_name: None,
             warn_before: Duration::from_hours(14 * 24),
@@ -92,6 +98,8 @@ pub enum Verdict {
     Healthy,
     /// It does not.
     Unhealthy,
+    /// It says nothing, and need not.
+    Unknown,
     /// It was not asked: something is missing here.
     Unasked,
 }
@@ -122,6 +130,8 @@ pub struct Reading {
 enum Trouble {
     /// The service is not as it has to be.
     Unhealthy(String),
+    /// It says nothing, and need not.
+    Unknown(String),
     /// It could not be asked.
     Unasked(String),
 }
@@ -162,6 +172,14 @@ impl Call {
         Ok(self)
     }
 
+    /// With what is sent in a datagram, in which `\n`, `\0`, `\xHH` and the like stand for what cannot be written.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn with_payload(self, text: &str) -> Result<Self, PayloadError> {
+        Ok(Self { payload: udp::payload(text)?, ..self })
+    }
+
     /// Reads what questions of these addresses take, so that the first is not slower than the others.
     pub fn prepare<'a>(&self, mut addresses: impl Iterator<Item = &'a Address>) {
         let verifies =
@@ -181,7 +199,7 @@ impl Call {
     }
 
     async fn ask_within(&self, address: &Address, within: Duration) -> Reading {
-        let mut notes = Notes::begin();
+        let mut notes = Notes::begin(within);
         let said = timeout(within, self.visit(address, &mut notes)).await;
         let late = notes.phase.lacking();
         let took = notes.end();
@@ -193,11 +211,10 @@ impl Call {
         let (verdict, detail) = match said {
             Ok(detail) => (Verdict::Healthy, detail),
             Err(Trouble::Unhealthy(why)) => (Verdict::Unhealthy, why),
+            Err(Trouble::Unknown(why)) => (Verdict::Unknown, why),
             Err(Trouble::Unasked(why)) => (Verdict::Unasked, why),
         };
-        // A server may repeat what it was told.
-        let detail = hidden(&detail, address.password.as_deref().unwrap_or_default());
-        let detail = cut(&detail, DETAIL_CHARS_MAX);
+        let detail = cut(&address.hidden(&detail), DETAIL_CHARS_MAX);
         let mut warnings = notes.warnings;
         if matches!(self.trust, Trust::Anybody) && notes.certificate.is_some() {
             warnings.push("nobody vouches for the certificate: any would do".to_owned());
@@ -221,6 +238,7 @@ impl Call {
                 self.open(address, &[], notes).await?;
                 Ok("TLS stands".to_owned())
             }
+            Scheme::Udp => udp::ask(self, address, notes).await,
             Scheme::Ping => ping::ask(address, notes).await,
             Scheme::Grpc | Scheme::Grpcs => {
                 let stream = self.open(address, &[b"h2"], notes).await?;

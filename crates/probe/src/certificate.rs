@@ -62,7 +62,8 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, held, after))
 }
 
-/// `YYMMDDhhmmssZ`, of which 50 and later are of the twentieth century, or `YYYYMMDDhhmmssZ`.
+/// `YYMMDDhhmmssZ`, of which 50 and later are of the twentieth century, or `YYYYMMDDhhmmssZ`. `99991231235959Z` stands for no end, and is
+/// later than any [`Timestamp`].
 fn moment(kind: u8, text: &str) -> Option<Timestamp> {
     let digits = text.strip_suffix('Z').filter(|it| it.bytes().all(|it| it.is_ascii_digit()))?;
     let full = match kind {
@@ -76,7 +77,7 @@ fn moment(kind: u8, text: &str) -> Option<Timestamp> {
     let year = full.get(..4)?.parse().ok()?;
     let civil =
         DateTime::new(year, at(4, 6)?, at(6, 8)?, at(8, 10)?, at(10, 12)?, at(12, 14)?, 0).ok()?;
-    civil.to_zoned(TimeZone::UTC).ok().map(|it| it.timestamp())
+    Some(civil.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |it| it.timestamp()))
 }
 
 #[cfg(test)]
@@ -98,6 +99,7 @@ mod tests {
             assert_eq!(read.expires, expires.parse().unwrap());
         }
         assert_eq!(moment(UTC_TIME, "991231235959Z"), "1999-12-31T23:59:59Z".parse().ok());
+        assert_eq!(moment(GENERALIZED_TIME, "99991231235959Z"), Some(Timestamp::MAX));
         for (kind, text) in
             [(UTC_TIME, "990231235959Z"), (UTC_TIME, "9912312359Z"), (0x0c, "991231235959Z")]
         {

@@ -1,4 +1,4 @@
-//! Asks a service how it is: over HTTP, gRPC, TCP and ICMP, as a client of PostgreSQL or Redis, by looking for its process, and by
+//! Asks a service how it is: over HTTP, gRPC, TCP, UDP and ICMP, as a client of PostgreSQL or Redis, by looking for its process, and by
 //! what a Prometheus knows of it.
 //!
 //! There are two ways to ask. [`ask`] takes a [`ProbeKind`] of a document and gives a [`Seen`]: whether it held, what was
@@ -45,7 +45,8 @@ pub mod watch;
 
 pub use address::{Address, AddressError, Scheme};
 pub use call::{
-    Call, Expectation, ExpectationError, HeaderError, Phase, Reading, Series, Verdict, repeat, wait,
+    Call, Expectation, ExpectationError, HeaderError, PayloadError, Phase, Reading, Series,
+    Verdict, repeat, wait,
 };
 pub use certificate::Certificate;
 pub use process::{ProcessSeen, ProcessState};

@@ -12,7 +12,7 @@ const URLS_MAX: usize = 500;
 
 #[derive(Args, Debug)]
 pub(crate) struct ProbeArgs {
-    /// Whom to ask, all at once: http://, https://, tcp://HOST:PORT, tls://, ping://HOST, grpc://HOST:PORT/SERVICE, grpcs://,
+    /// Whom to ask, all at once: http://, https://, tcp://HOST:PORT, tls://, udp://HOST:PORT, ping://HOST, grpc://HOST:PORT/SERVICE, grpcs://,
     /// postgres://, redis:// or rediss://; `${env:NAME}` and `${file:PATH}` stand for secrets, and PGUSER, PGPASSWORD and
     /// REDISCLI_AUTH for what a URL does not say.
     #[arg(value_name = "URL", required = true, num_args = 1..=URLS_MAX)]
@@ -39,7 +39,10 @@ pub(crate) struct ProbeArgs {
     /// A header of HTTP, or metadata of gRPC, such as "authorization: Bearer ${env:TOKEN}".
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
-    /// What a PostgreSQL is asked, in a transaction that may write nothing.
+    /// What a datagram of udp:// holds, with \n, \0, \xHH and the like for what cannot be written. Default: nothing.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) send: Option<String>,
+    /// What a PostgreSQL is asked: one statement, in a transaction that may write nothing.
     #[arg(long, value_name = "SQL")]
     pub(crate) query: Option<String>,
     /// Certificates that are trusted, instead of those of the system (PEM).

@@ -20,10 +20,13 @@ use crate::args::probe::ProbeArgs;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
 
-/// Asks; exit code 1 when a service is not healthy, 3 when one could not be asked.
+/// Asks; exit code 1 when a service is not healthy, 3 when of one nothing is known.
 pub(crate) async fn run(args: ProbeArgs, screen: &Screen) -> Result<Exit, Failure> {
-    let addresses = addresses(&args.urls)?;
-    let call = Arc::new(call(&args, &addresses)?);
+    let (mut addresses, mut secrets) = (addresses(&args.urls)?, Vec::new());
+    let call = Arc::new(call(&args, &addresses, &mut secrets)?);
+    for secret in &secrets {
+        addresses = addresses.into_iter().map(|it| it.hiding(secret)).collect();
+    }
     if args.insecure {
         screen.warn("--insecure: any certificate will do, so nothing says who answers");
     }
@@ -67,7 +70,7 @@ pub(crate) async fn run(args: ProbeArgs, screen: &Screen) -> Result<Exit, Failur
         })
         .collect();
     let is = |wanted| rows.iter().any(|it| it.verdict == wanted);
-    let exit = match (is(Verdict::Unhealthy), is(Verdict::Unasked)) {
+    let exit = match (is(Verdict::Unhealthy), is(Verdict::Unasked) || is(Verdict::Unknown)) {
         _ if is_interrupted => Exit::INTERRUPTED,
         (true, _) => Exit::FAILED,
         (false, true) => Exit::COULD_NOT_RUN,
@@ -90,7 +93,7 @@ fn verdict(series: &Series, waited: Option<Duration>, allow_loss: Ratio) -> Verd
         Verdict::Unasked => Verdict::Unasked,
         last if waited.is_some() => last,
         _ if series.lost() <= allow_loss.get() => Verdict::Healthy,
-        _ => Verdict::Unhealthy,
+        _ => series.worst.as_ref().map_or(Verdict::Unhealthy, |it| it.verdict),
     }
 }
 
@@ -104,7 +107,7 @@ fn progress(
 ) -> Option<String> {
     let last = &all.last;
     if limit.is_some() {
-        let is_news = last.verdict == Verdict::Unhealthy && *before != last.detail;
+        let is_news = last.verdict != Verdict::Healthy && *before != last.detail;
         before.clone_from(&last.detail);
         return is_news.then(|| format!("{address}: not yet: {}", last.detail));
     }
@@ -137,7 +140,7 @@ fn address(url: &str) -> Result<Address, String> {
             return it;
         }
         let escaped = utf8_percent_encode(&it, NON_ALPHANUMERIC).to_string();
-        secrets.push(escaped.clone());
+        secrets.push(it);
         escaped
     })?;
     match Address::parse(&filled) {
@@ -160,7 +163,12 @@ fn with_login(address: Address) -> Address {
     }
 }
 
-fn call(args: &ProbeArgs, addresses: &[Address]) -> Result<Call, Failure> {
+/// How to ask; what headers are filled in with is kept with the secrets.
+fn call(
+    args: &ProbeArgs,
+    addresses: &[Address],
+    secrets: &mut Vec<String>,
+) -> Result<Call, Failure> {
     let asks = |wanted: &[Scheme]| addresses.iter().any(|it| wanted.contains(&it.scheme()));
     let wrong = |why: &dyn std::fmt::Display| Failure::usage(why.to_string());
     for it in &args.expect {
@@ -170,6 +178,9 @@ fn call(args: &ProbeArgs, addresses: &[Address]) -> Result<Call, Failure> {
     }
     if args.query.is_some() && !asks(&[Scheme::Postgres]) {
         return Err(wrong(&"`--query` is for a PostgreSQL, and no URL is of one"));
+    }
+    if args.send.is_some() && !asks(&[Scheme::Udp]) {
+        return Err(wrong(&"`--send` is for UDP, and no URL is of it"));
     }
     if !args.headers.is_empty()
         && !asks(&[Scheme::Http, Scheme::Https, Scheme::Grpc, Scheme::Grpcs])
@@ -192,9 +203,16 @@ fn call(args: &ProbeArgs, addresses: &[Address]) -> Result<Call, Failure> {
     if let Some(query) = &args.query {
         call.query.clone_from(query);
     }
+    if let Some(text) = &args.send {
+        call = call.with_payload(text).map_err(|error| wrong(&error))?;
+    }
     for it in &args.headers {
         let template = Template::parse(it).map_err(|error| wrong(&error))?;
-        let filled = filled(template, |it| it).map_err(|error| wrong(&error))?;
+        let keep = |it: String| {
+            secrets.push(it.clone());
+            it
+        };
+        let filled = filled(template, keep).map_err(|error| wrong(&error))?;
         call = call.with_header(&filled).map_err(|error| wrong(&error))?;
     }
     Ok(call)

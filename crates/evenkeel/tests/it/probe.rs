@@ -1,6 +1,7 @@
 //! `probe`: exit codes, the contract for scripts, secrets, waiting, and ping in a network of its own.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, UdpSocket};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -69,13 +70,15 @@ fn everything_that_is_wrong_with_a_command_is_told_and_nobody_is_asked() {
     let world = World::new();
     for (arguments, all) in [
         (
-            &["shop:80", "udp://shop:53"][..],
-            &["`shop:80` is not an absolute URL", "a datagram"][..],
+            &["shop:80", "udp://shop"][..],
+            &["`shop:80` is not an absolute URL", "`udp` has no usual port"][..],
         ),
         (&["tcp://shop:80", "-e", "status=200"], &["an answer of `tcp` has no `status`"]),
         (&["tcp://shop:80", "-e", "colour=red"], &["nothing that an answer has"]),
         (&["tcp://shop:80", "--query", "select 1"], &["is for a PostgreSQL"]),
         (&["tcp://shop:80", "-H", "a: b"], &["is for HTTP and gRPC"]),
+        (&["tcp://shop:80", "--send", "x"], &["is for UDP"]),
+        (&["udp://shop:80", "--send", r"\q"], &[r"`\q` stands for nothing in a datagram"]),
         (&["http://shop", "-H", "hush"], &["a header is written `name: value`"]),
         (&["http://shop", "--ca", "nothing.pem"], &["nothing.pem"]),
         (&["http://shop", "--wait", "3"], &["no unit"]),
@@ -91,6 +94,55 @@ fn everything_that_is_wrong_with_a_command_is_told_and_nobody_is_asked() {
         assert!(all.iter().all(|it| text.contains(it)), "{all:?} in {text}");
         assert!(!text.contains("hush"), "{text}");
     }
+}
+
+#[test]
+fn a_datagram_that_nobody_answers_says_nothing_until_it_is_said_what_to_expect() {
+    let world = World::new();
+    let service = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let url = format!("udp://{}", service.local_addr().unwrap());
+    let silent = ["probe", &url, "-t", "30ms", "--output"];
+    let output = world.run(&[&silent[..], &["json"]].concat());
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    let found = json(&output);
+    assert_eq!((&found["healthy"], &found["probes"][0]["healthy"]), (&false.into(), &Value::Null));
+    let output = world.run(&[&silent[..], &["text", "-c", "2", "-i", "1ms"]].concat());
+    assert!(said(&output).contains("UNKNOWN"), "{}", said(&output));
+    for (expect, exit) in [("answered=false", 0), ("answered=true", 1)] {
+        let output = world.run(&[&silent[..], &["text", "-e", expect]].concat());
+        assert_eq!(output.status.code(), Some(exit), "{}", said(&output));
+    }
+    let answers = std::thread::spawn(move || {
+        let mut heard = [0; 64];
+        loop {
+            let (length, from) = service.recv_from(&mut heard).unwrap();
+            if heard.get(..length) == Some(b"who\0") {
+                return service.send_to(b"me", from).unwrap();
+            }
+        }
+    });
+    let output = world.run(&["probe", &url, "--send", r"who\0", "-e", "body=me"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    answers.join().unwrap();
+}
+
+#[test]
+fn what_a_header_is_filled_in_with_is_not_repeated() {
+    let world = World::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(stream.read(&mut [0; 4_096]).unwrap() > 0);
+        let answer =
+            b"HTTP/1.1 302 Found\r\nlocation: /login?for=hush%2F%40\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(answer).unwrap();
+    });
+    let header = "authorization: Bearer ${env:SECRET}";
+    let mut command = world.evenkeel(&["probe", &url, "-H", header, "--output", "text"]);
+    let output = command.env("SECRET", "hush/@").output().unwrap();
+    assert!(said(&output).contains("302, to /login?for=***"), "{}", said(&output));
+    server.join().unwrap();
 }
 
 #[test]

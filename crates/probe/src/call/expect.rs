@@ -82,7 +82,7 @@ pub enum ExpectationError {
 }
 
 /// Facts by name, and whose they are. Seconds are compared with durations.
-const FACTS: [(&str, &str, &[Scheme]); 11] = [
+const FACTS: [(&str, &str, &[Scheme]); 12] = [
     ("status", "status", &[Scheme::Http, Scheme::Https]),
     ("serving", "serving", &[Scheme::Grpc, Scheme::Grpcs]),
     ("role", "role", &[Scheme::Postgres, Scheme::Redis, Scheme::Rediss]),
@@ -93,7 +93,8 @@ const FACTS: [(&str, &str, &[Scheme]); 11] = [
     ("lag", "lag_seconds", &[Scheme::Postgres, Scheme::Redis, Scheme::Rediss]),
     ("loading", "loading", &[Scheme::Redis, Scheme::Rediss]),
     ("link", "link", &[Scheme::Redis, Scheme::Rediss]),
-    ("body_bytes", "body_bytes", &[Scheme::Http, Scheme::Https]),
+    ("body_bytes", "body_bytes", &[Scheme::Http, Scheme::Https, Scheme::Udp]),
+    ("answered", "answered", &[Scheme::Udp]),
 ];
 
 impl Expectation {
@@ -104,9 +105,10 @@ impl Expectation {
     pub fn fits(&self, scheme: Scheme) -> Result<(), ExpectationError> {
         let fits = match &self.of {
             Subject::Time => true,
-            Subject::Body | Subject::Header(_) | Subject::Json(_) => {
-                matches!(scheme, Scheme::Http | Scheme::Https)
+            Subject::Body | Subject::Json(_) => {
+                matches!(scheme, Scheme::Http | Scheme::Https | Scheme::Udp)
             }
+            Subject::Header(_) => matches!(scheme, Scheme::Http | Scheme::Https),
             Subject::Fact(key) => FACTS.iter().any(|it| it.1 == *key && it.2.contains(&scheme)),
         };
         let name = self.of.to_string();
@@ -116,6 +118,11 @@ impl Expectation {
     /// Whether it is about the status of HTTP, which then has no usual one.
     pub(super) fn is_of_status(&self) -> bool {
         matches!(self.how, How::Status(_))
+    }
+
+    /// Whether it says that a datagram is answered, or is not.
+    pub(super) fn is_of_an_answer(&self) -> bool {
+        self.of == Subject::Fact("answered")
     }
 
     /// A status that a kubelet takes for success.
@@ -144,13 +151,19 @@ impl Expectation {
                     _ => format!("the body is not `{}`", self.text),
                 })
             }
-            Subject::Header(name) => match notes.headers.get(name) {
-                None => Some(format!("there is no header `{name}`")),
-                Some(value) => {
-                    let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-                    self.judge(&Value::from(value), String::new)
+            Subject::Header(name) => {
+                let mut complaint = Some(format!("there is no header `{name}`"));
+                for (nth, value) in notes.headers.get_all(name).iter().enumerate() {
+                    // Of several one will do, and the first is told about.
+                    match self.judge(&String::from_utf8_lossy(value.as_bytes()).into(), String::new)
+                    {
+                        None => return None,
+                        other if nth == 0 => complaint = other,
+                        _ => {}
+                    }
                 }
-            },
+                complaint
+            }
             Subject::Json(pointer) => match serde_json::from_slice::<Value>(&notes.body) {
                 Err(_) => Some("the body is not JSON".to_owned()),
                 Ok(body) => match body.pointer(pointer) {
@@ -302,7 +315,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn complaint(text: &str, change: impl FnOnce(&mut Notes)) -> String {
-        let mut notes = Notes::begin();
+        let mut notes = Notes::begin(Duration::MAX);
         change(&mut notes);
         let it: Expectation = text.parse().unwrap();
         it.complaint(&notes, Duration::from_millis(250)).unwrap_or_default()
@@ -329,6 +342,8 @@ mod tests {
             complaint(text, |it| {
                 it.body = body.to_vec();
                 it.headers.insert("server", "nginx/1.26".parse().unwrap());
+                it.headers.append("via", "1.1 near".parse().unwrap());
+                it.headers.append("via", "1.1 far".parse().unwrap());
             })
         };
         for text in [
@@ -338,6 +353,7 @@ mod tests {
             "json:/checks/0/n<2",
             "json:/checks/0/n=1",
             "header:Server~nginx",
+            "header:via~far",
             "header:server=nginx/1.26",
         ] {
             assert_eq!(of(text), "", "{text}");
@@ -346,6 +362,7 @@ mod tests {
             ("body~degraded", "`degraded` is not in the body"),
             ("json:/status=up", "json:/status is healthy, and not up"),
             ("json:/nothing=up", "there is no `/nothing` in the body"),
+            ("header:via~edge", "header:via is 1.1 near, without `edge`"),
             ("header:x-none=1", "there is no header `x-none`"),
             ("header:server~apache", "header:server is nginx/1.26, without `apache`"),
         ] {

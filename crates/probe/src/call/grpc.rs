@@ -245,7 +245,7 @@ mod tests {
                 drop(theirs.read_to_end(&mut Vec::new()).await);
             });
             let address = Address::parse("grpc://shop:1").unwrap();
-            let mut notes = Notes::begin();
+            let mut notes = Notes::begin(std::time::Duration::MAX);
             let said = ask(&Call::default(), &address, Box::new(ours), &mut notes).await;
             assert!(matches!(said, Err(Trouble::Unhealthy(_))), "{said:?}");
             server.await.unwrap();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use super::notes::{Notes, Phase};
 use super::{Call, Trouble};
@@ -43,7 +43,6 @@ impl Call {
         address: &Address,
         notes: &mut Notes,
     ) -> Result<TcpStream, Trouble> {
-        let end = Instant::now() + self.timeout;
         let found = resolve(&address.host, address.port).await?;
         notes.enter(Phase::Connect);
         let mut last = Trouble::from("the name has no address");
@@ -51,9 +50,8 @@ impl Call {
         for (nth, peer) in found.into_iter().enumerate() {
             notes.peer = Some(peer);
             // One that is silent leaves time to the others.
-            let now = Instant::now();
-            let share = (end - now) / u32::try_from(many - nth).unwrap_or(u32::MAX);
-            match timeout_at(now + share, TcpStream::connect(peer)).await {
+            let share = notes.left() / u32::try_from(many - nth).unwrap_or(u32::MAX);
+            match timeout(share, TcpStream::connect(peer)).await {
                 // Where nobody listens at a port that is given to clients, a socket can meet itself.
                 Ok(Ok(stream)) if stream.local_addr().ok() == Some(peer) => {
                     last = io::Error::from(io::ErrorKind::ConnectionRefused).into();
@@ -84,8 +82,30 @@ impl Call {
     }
 }
 
+/// Asks one address of a name after the other until one does not say that it cannot be asked there.
+pub(super) async fn first<T, F>(
+    address: &Address,
+    notes: &mut Notes,
+    ask: impl Fn(SocketAddr) -> F,
+) -> Result<T, Trouble>
+where
+    F: Future<Output = Result<T, Trouble>>,
+{
+    let found = resolve(&address.host, address.port).await?;
+    notes.enter(Phase::FirstByte);
+    let mut last = Trouble::from("the name has no address");
+    for peer in found {
+        notes.peer = Some(peer);
+        match ask(peer).await {
+            Err(Trouble::Unhealthy(why)) => last = why.into(),
+            other => return other,
+        }
+    }
+    Err(last)
+}
+
 /// The addresses of a name.
-pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Trouble> {
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Trouble> {
     let found = lookup_host((host, port)).await;
     match found.map(Iterator::collect::<Vec<_>>) {
         Ok(found) if found.is_empty() => Err(format!("`{host}` has no address").into()),

@@ -68,6 +68,7 @@ impl Phase {
 #[derive(Debug)]
 pub(crate) struct Notes {
     began: Instant,
+    within: Duration,
     since: Instant,
     pub(super) phase: Phase,
     pub(super) phases: Vec<(Phase, Duration)>,
@@ -81,10 +82,12 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
-    pub(super) fn begin() -> Self {
+    /// Of a question that is given up after this time.
+    pub(super) fn begin(within: Duration) -> Self {
         let now = Instant::now();
         Self {
             began: now,
+            within,
             since: now,
             phase: Phase::Resolve,
             phases: Vec::new(),
@@ -95,6 +98,16 @@ impl Notes {
             headers: hyper::HeaderMap::new(),
             body: Vec::new(),
         }
+    }
+
+    /// How long it may take.
+    pub(super) const fn within(&self) -> Duration {
+        self.within
+    }
+
+    /// How much of that is left.
+    pub(super) fn left(&self) -> Duration {
+        self.within.saturating_sub(self.began.elapsed())
     }
 
     /// One part is over, and another begins.

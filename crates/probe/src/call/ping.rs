@@ -16,8 +16,8 @@ use rustix::net::{
 use tokio::io::unix::AsyncFd;
 
 use super::Trouble;
-use super::line::resolve;
-use super::notes::{Notes, Phase};
+use super::line::first;
+use super::notes::Notes;
 use crate::address::Address;
 
 const NONCE_BYTES: usize = 16;
@@ -35,9 +35,10 @@ const NO_RIGHT: &str = "ICMP is not for everybody here: `sysctl -w net.ipv4.ping
      or `setcap cap_net_raw+ep` for this program allows it";
 
 pub(super) async fn ask(address: &Address, notes: &mut Notes) -> Result<String, Trouble> {
-    let found = resolve(&address.host, 0).await?;
-    let Some(peer) = found.first().copied() else { return Err("the name has no address".into()) };
-    notes.peer = Some(peer);
+    first(address, notes, echo).await
+}
+
+async fn echo(peer: SocketAddr) -> Result<String, Trouble> {
     let (socket, kind) = open(peer.ip()).map_err(|error| match error {
         Errno::PERM | Errno::ACCESS => Trouble::Unasked(NO_RIGHT.to_owned()),
         other => io::Error::from(other).into(),
@@ -47,7 +48,6 @@ pub(super) async fn ask(address: &Address, notes: &mut Notes) -> Result<String, 
     let mut nonce = [0; NONCE_BYTES];
     let failed = |_| Trouble::Unasked("this system has no chance to give".to_owned());
     SystemRandom::new().fill(&mut nonce).map_err(failed)?;
-    notes.enter(Phase::FirstByte);
     let request = request(peer, &nonce);
     loop {
         let mut ready = socket.writable().await?;

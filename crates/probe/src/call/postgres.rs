@@ -88,7 +88,7 @@ pub(super) async fn ask(
     }
     wire.let_in();
     notes.enter(Phase::FirstByte);
-    let limit = call.timeout.as_millis().clamp(1, 86_400_000);
+    let limit = notes.left().as_millis().clamp(1, 86_400_000);
     let begin = format!("BEGIN READ ONLY; SET LOCAL statement_timeout = {limit}");
     let say = |to: &mut BytesMut| {
         frontend::query(&begin, to)?;
@@ -165,12 +165,12 @@ mod tests {
             many: 1,
             first: it.map(|it| it.map(str::to_owned)).to_vec(),
         };
-        let mut notes = Notes::begin();
+        let mut notes = Notes::begin(std::time::Duration::MAX);
         assert_eq!(learn(&row([Some("t"), Some("off"), Some("2.5")]), &mut notes), Some("standby"));
         let expected =
             serde_json::json!({"role": "standby", "read_only": true, "lag_seconds": 2.5});
         assert_eq!(serde_json::to_value(&notes.facts).unwrap(), expected);
-        let mut notes = Notes::begin();
+        let mut notes = Notes::begin(std::time::Duration::MAX);
         assert_eq!(learn(&row([Some("f"), Some("on"), None]), &mut notes), Some("primary"));
         assert_eq!(notes.facts["read_only"], true);
         assert_eq!(learn(&Rows::default(), &mut notes), None);

@@ -13,6 +13,9 @@ const LINE_BYTES_MAX: u64 = 4 * 1_024;
 /// `INFO` of a large server is some kilobytes.
 const TEXT_BYTES_MAX: u64 = 256 * 1_024;
 
+const NAME_ALONE: &str = "there is a name and no password: give it as `REDISCLI_AUTH`, or in the URL, where a password alone is \
+     written `redis://:PASSWORD@HOST`";
+
 /// One reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Reply {
@@ -26,6 +29,9 @@ pub(super) async fn ask(
     notes: &mut Notes,
 ) -> Result<String, Trouble> {
     let mut session = Session(BufReader::new(stream));
+    if address.user.is_some() && address.password.is_none() {
+        return Err(Trouble::Unasked(NAME_ALONE.to_owned()));
+    }
     if let Some(password) = &address.password {
         notes.enter(Phase::Login);
         let login = [Some("AUTH"), address.user.as_deref(), Some(password)];
@@ -161,7 +167,7 @@ mod tests {
             let mut heard = Vec::new();
             drop(theirs.read_to_end(&mut heard).await);
         });
-        let mut notes = Notes::begin();
+        let mut notes = Notes::begin(std::time::Duration::MAX);
         let address = Address::parse(url).unwrap();
         let said = ask(&address, Box::new(ours), &mut notes).await;
         server.await.unwrap();
@@ -211,6 +217,12 @@ mod tests {
     async fn whoever_may_only_ping_is_answered() {
         let (said, notes) = said("redis://cache", b"+PONG\r\n-NOPERM this user\r\n").await;
         assert_eq!((said, notes.facts.len()), (Ok("PONG".to_owned()), 0));
+    }
+
+    #[tokio::test]
+    async fn a_name_without_a_password_is_not_passed_over() {
+        let (said, _) = said("redis://app@cache", b"+PONG\r\n").await;
+        assert_eq!(said, Err(Trouble::Unasked(NAME_ALONE.to_owned())));
     }
 
     #[tokio::test]

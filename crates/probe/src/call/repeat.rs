@@ -20,7 +20,7 @@ pub struct Series {
     pub lasted: Duration,
     /// The last one.
     pub last: Reading,
-    /// The last that did not find it healthy.
+    /// The last that did not find it healthy; one that found it unhealthy goes before one that found nothing out.
     pub worst: Option<Reading>,
 }
 
@@ -48,9 +48,16 @@ impl Series {
                 self.healthy += 1;
                 self.took = Some([least.min(took), sum / self.healthy, most.max(took)]);
             }
-            Verdict::Unhealthy | Verdict::Unasked => self.worst = Some(reading.clone()),
+            Verdict::Unknown if self.is_unhealthy() => {}
+            Verdict::Unhealthy | Verdict::Unknown | Verdict::Unasked => {
+                self.worst = Some(reading.clone());
+            }
         }
         self.last = reading;
+    }
+
+    fn is_unhealthy(&self) -> bool {
+        self.worst.as_ref().is_some_and(|it| it.verdict == Verdict::Unhealthy)
     }
 
     /// The share of questions that did not find it healthy.
@@ -98,7 +105,8 @@ pub async fn wait(
         all.lasted = began.elapsed();
         on(&all);
         let next = Instant::now().max(asked + interval);
-        if all.last.verdict != Verdict::Unhealthy || next >= end {
+        let is_over = matches!(all.last.verdict, Verdict::Healthy | Verdict::Unasked);
+        if is_over || next >= end {
             return all;
         }
         sleep_until(next).await;

@@ -7,4 +7,5 @@ mod postgres;
 mod redis;
 mod stage;
 mod strange;
+mod udp;
 mod web;

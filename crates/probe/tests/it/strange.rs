@@ -94,6 +94,15 @@ async fn whatever_a_server_says_ends_the_question_without_harm() {
 }
 
 #[tokio::test]
+async fn a_url_that_has_a_query_and_no_path_is_asked() {
+    let port = server(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(), false).await;
+    for query in ["?deep=1", "?"] {
+        let reading = ask(&call(&[]), &format!("http://127.0.0.1:{port}{query}")).await;
+        assert_eq!(reading.detail, "204", "{query}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_without_end_is_read_up_to_its_limit() {
     let head = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     let port = server([head, vec![b'x'; 3 << 20]].concat(), false).await;

@@ -34,6 +34,7 @@ impl Web {
             location = /health { default_type application/json; return 200 '{\"status\":\"healthy\",\"checks\":{\"db\":{\"up\":true}}}'; }
             location = /down { return 503 'no'; }
             location = /moved { return 301 /health; }
+            location = /out { return 301 https://shop$request_uri; }
             location = /asked { return 200 '$http_authorization|$http_x_tenant|$http_host|$http_user_agent'; }";
         let [own, other, old] = shows;
         let configuration = format!(
@@ -111,6 +112,8 @@ async fn headers_and_logins_reach_the_server_and_nobody_else() {
     let reading = ask(&login, &asked.replace("://", "://me:s3cret@")).await;
     assert_eq!(reading.verdict, Verdict::Healthy, "{reading:?}");
     assert!(!format!("{reading:?}").contains("s3cret"));
+    let reading = ask(&crate::stage::call(&[]), &format!("{}/out?token=s3cret", web.plain)).await;
+    assert_eq!(reading.detail, "301, to https://shop/out?token=***");
 }
 
 #[tokio::test]

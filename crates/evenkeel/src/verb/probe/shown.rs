@@ -20,7 +20,7 @@ impl Row {
     /// The reading that says why: the last, or that which was lost.
     fn reading(&self) -> &Reading {
         match (&self.series.worst, self.verdict) {
-            (Some(worst), Verdict::Unhealthy) => worst,
+            (Some(worst), Verdict::Unhealthy | Verdict::Unknown) => worst,
             _ => &self.series.last,
         }
     }
@@ -47,7 +47,7 @@ impl Row {
             "healthy": match self.verdict {
                 Verdict::Healthy => Some(true),
                 Verdict::Unhealthy => Some(false),
-                Verdict::Unasked => None,
+                Verdict::Unknown | Verdict::Unasked => None,
             },
             "detail": reading.detail,
             "total_seconds": reading.took.as_secs_f64(),
@@ -69,6 +69,7 @@ impl Row {
         let (word, paint) = match self.verdict {
             Verdict::Healthy => ("healthy", "32"),
             Verdict::Unhealthy => ("UNHEALTHY", "31"),
+            Verdict::Unknown => ("UNKNOWN", "33"),
             Verdict::Unasked => ("NOT ASKED", "33"),
         };
         let word = format!("{word:<9}");
