@@ -4,6 +4,7 @@
 //! notes     what is learned, phase by phase, also when the way ends half-way
 //! line      name, connection, TLS session
 //! expect    what an answer has to be
+//! fuzzing   what the fuzzer calls; behind a feature
 //! repeat    many questions: counted, or until one is answered well
 //! http      GET
 //! grpc      grpc.health.v1.Health/Check
@@ -18,6 +19,8 @@
 //! client that hides its connection.
 
 mod expect;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod grpc;
 mod http;
 mod line;
@@ -244,7 +247,10 @@ impl Call {
                 let stream = self.open(address, &[b"h2"], notes).await?;
                 grpc::ask(self, address, stream, notes).await
             }
-            Scheme::Postgres => postgres::ask(self, address, notes).await,
+            Scheme::Postgres => {
+                let line = postgres::cover(self, address, notes).await?;
+                postgres::ask(self, address, line, notes).await
+            }
             Scheme::Redis | Scheme::Rediss => {
                 let stream = self.open(address, &[], notes).await?;
                 redis::ask(address, stream, notes).await

@@ -44,6 +44,8 @@ mod tls;
 pub mod watch;
 
 pub use address::{Address, AddressError, Scheme};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use call::fuzzing::probe as fuzz;
 pub use call::{
     Call, Expectation, ExpectationError, HeaderError, PayloadError, Phase, Reading, Series,
     Verdict, repeat, wait,

@@ -4,6 +4,7 @@
 
 use std::error::Error as _;
 use std::io;
+use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::RecvStream;
@@ -45,7 +46,7 @@ pub(super) async fn ask(
 ) -> Result<String, Trouble> {
     let service = address.name().ok_or("the name of the service is no text")?;
     notes.enter(Phase::FirstByte);
-    let request = request(call, address)?;
+    let request = request(call, address, notes.left())?;
     let mut builder = Builder::new();
     builder.enable_push(false).max_header_list_size(HEADER_BYTES_MAX);
     let (sender, connection) = builder.handshake::<_, Bytes>(stream).await.map_err(broken)?;
@@ -78,7 +79,7 @@ pub(super) async fn ask(
     verdict
 }
 
-fn request(call: &Call, address: &Address) -> Result<Request<()>, Trouble> {
+fn request(call: &Call, address: &Address, left: Duration) -> Result<Request<()>, Trouble> {
     let scheme = if address.scheme.is_secure() { "https" } else { "http" };
     let mut request = Request::post(format!("{scheme}://{}{PATH}", address.authority))
         .body(())
@@ -91,7 +92,7 @@ fn request(call: &Call, address: &Address) -> Result<Request<()>, Trouble> {
         headers.insert(name, hyper::header::HeaderValue::from_static(value));
     }
     // So that the server does not work on what nobody waits for.
-    let limit = format!("{}m", call.timeout.as_millis().clamp(1, 99_999_999));
+    let limit = format!("{}m", left.as_millis().clamp(1, 99_999_999));
     if let Ok(limit) = limit.parse() {
         headers.insert("grpc-timeout", limit);
     }
@@ -245,7 +246,7 @@ mod tests {
                 drop(theirs.read_to_end(&mut Vec::new()).await);
             });
             let address = Address::parse("grpc://shop:1").unwrap();
-            let mut notes = Notes::begin(std::time::Duration::MAX);
+            let mut notes = Notes::begin(Duration::MAX);
             let said = ask(&Call::default(), &address, Box::new(ours), &mut notes).await;
             assert!(matches!(said, Err(Trouble::Unhealthy(_))), "{said:?}");
             server.await.unwrap();

@@ -109,7 +109,7 @@ fn sum(bytes: &[u8]) -> u16 {
     !(sum as u16)
 }
 
-fn is_reply(heard: &[u8], peer: SocketAddr, kind: SocketType, nonce: &[u8]) -> bool {
+pub(super) fn is_reply(heard: &[u8], peer: SocketAddr, kind: SocketType, nonce: &[u8]) -> bool {
     // A raw socket of IPv4 has the header of IP before it, whose length in words is in its first byte.
     let head = match heard.first() {
         Some(first) if peer.is_ipv4() && kind == SocketType::RAW => usize::from(first & 0xf) * 4,

@@ -50,9 +50,9 @@ pub(super) enum Cover {
 pub(super) async fn ask(
     call: &Call,
     address: &Address,
+    (stream, cover): (Stream, Cover),
     notes: &mut Notes,
 ) -> Result<String, Trouble> {
-    let (stream, cover) = cover(call, address, notes).await?;
     notes.fact(
         "tls",
         match cover {
@@ -124,7 +124,7 @@ fn learn(state: &Rows, notes: &mut Notes) -> Option<&'static str> {
 }
 
 /// A connection with TLS or without, by `sslmode` in the sense of libpq.
-async fn cover(
+pub(super) async fn cover(
     call: &Call,
     address: &Address,
     notes: &mut Notes,

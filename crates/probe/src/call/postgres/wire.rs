@@ -160,7 +160,6 @@ pub(super) fn told(error: &ErrorResponseBody) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
     use tokio::io::duplex;
 
     async fn heard(bytes: &[u8]) -> Wire {
@@ -225,13 +224,5 @@ mod tests {
         );
         assert!(heard(&message(b'G', b"\0\0\0")).await.rows().await.is_err());
         assert!(heard(&message(b'D', b"\0\x01\0\0")).await.rows().await.is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn no_answer_makes_it_panic(kind in prop_oneof![any::<u8>(), Just(b'D'), Just(b'E'), Just(b'S'), Just(b'R')], body in prop::collection::vec(any::<u8>(), 0..64)) {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            drop(runtime.block_on(async { heard(&message(kind, &body)).await.rows().await }));
-        }
     }
 }
