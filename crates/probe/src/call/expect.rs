@@ -188,7 +188,7 @@ impl Expectation {
             // `1` is also what a text of JSON says with `"1"`, and 1.0 is 1.
             How::Is => {
                 text == self.text
-                    || serde_json::from_str::<Value>(&self.text).is_ok_and(|it| it == *found)
+                    || serde_json::from_str(&self.text).is_ok_and(|it| is_same(&it, found))
             }
             How::Contains => text.contains(&self.text),
             How::Status(ranges) => number.is_some_and(|it| {
@@ -284,6 +284,14 @@ impl FromStr for Expectation {
     }
 }
 
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one.as_f64(), other.as_f64()) {
+        // Whole numbers are not compared as fractions: large neighbours would be the same.
+        (Some(a), Some(b)) if one.is_f64() || other.is_f64() => a.total_cmp(&b).is_eq(),
+        _ => one == other,
+    }
+}
+
 /// Name, sign and value: the first sign parts them.
 fn parted(whole: &str) -> Option<(&str, char, &str)> {
     let at = whole.find(['=', '~', '<', '>'])?;
@@ -337,7 +345,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_a_header_and_a_value_in_json_are_looked_at() {
-        let body = br#"{"status":"healthy","checks":[{"up":true,"n":1}]}"#;
+        let body =
+            br#"{"status":"healthy","checks":[{"up":true,"n":1,"x":2.0,"id":9007199254740993}]}"#;
         let of = |text: &str| {
             complaint(text, |it| {
                 it.body = body.to_vec();
@@ -352,6 +361,9 @@ mod tests {
             "json:/checks/0/up=true",
             "json:/checks/0/n<2",
             "json:/checks/0/n=1",
+            "json:/checks/0/n=1.0",
+            "json:/checks/0/x=2",
+            "json:/checks/0/id=9007199254740993",
             "header:Server~nginx",
             "header:via~far",
             "header:server=nginx/1.26",
@@ -361,6 +373,11 @@ mod tests {
         for (text, said) in [
             ("body~degraded", "`degraded` is not in the body"),
             ("json:/status=up", "json:/status is healthy, and not up"),
+            ("json:/checks/0/x=3", "json:/checks/0/x is 2.0, and not 3"),
+            (
+                "json:/checks/0/id=9007199254740992",
+                "json:/checks/0/id is 9007199254740993, and not 9007199254740992",
+            ),
             ("json:/nothing=up", "there is no `/nothing` in the body"),
             ("header:via~edge", "header:via is 1.1 near, without `edge`"),
             ("header:x-none=1", "there is no header `x-none`"),

@@ -88,7 +88,7 @@ pub async fn repeat(
     }
 }
 
-/// Asks once every `interval` until the service is healthy, for no longer than `limit`; `on` hears what it has come to after each.
+/// Asks once every `interval` until the service is healthy, for no longer than `limit`, and once more towards its end; `on` hears what it has come to after each.
 pub async fn wait(
     call: &Call,
     address: &Address,
@@ -104,16 +104,20 @@ pub async fn wait(
     loop {
         all.lasted = began.elapsed();
         on(&all);
-        let next = Instant::now().max(asked + interval);
         let is_over = matches!(all.last.verdict, Verdict::Healthy | Verdict::Unasked);
-        if is_over || next >= end {
-            return all;
-        }
+        let next = next(began, limit, asked + interval, Instant::now());
+        let Some(next) = next.filter(|_| !is_over) else { return all };
         sleep_until(next).await;
         asked = Instant::now();
         // The last one gets what is left.
-        all.add(call.ask_within(address, call.timeout.min(end - asked)).await);
+        all.add(call.ask_within(address, call.timeout.min(end.duration_since(asked))).await);
     }
+}
+
+/// When to ask again: as it is due, but once more before the end, when a tenth of the limit is left for the answer.
+fn next(began: Instant, limit: Duration, due: Instant, now: Instant) -> Option<Instant> {
+    let (end, last) = (began + limit, began + limit / 10 * 9);
+    [due.max(now), last].into_iter().find(|it| *it >= now && *it < end)
 }
 
 #[cfg(test)]
@@ -160,6 +164,24 @@ mod tests {
         let address = server(&["503 x", "503 x", "200 OK", "200 OK"]).await;
         let all = wait(&Call::default(), &address, (PATIENT, SOON), |_| ()).await;
         assert_eq!((all.asked, all.last.verdict), (3, Verdict::Healthy));
+    }
+
+    #[test]
+    fn the_last_question_is_not_given_up_early() {
+        let began = Instant::now();
+        let at = |ms| began + Duration::from_millis(ms);
+        for (due, now, expected) in [
+            (100, 10, Some(at(100))),
+            (100, 150, Some(at(150))),
+            (2_000, 10, Some(at(900))),
+            (1_000, 899, Some(at(900))),
+            (1_000, 901, None),
+            (950, 920, Some(at(950))),
+            (100, 1_000, None),
+        ] {
+            let found = next(began, Duration::from_secs(1), at(due), at(now));
+            assert_eq!(found, expected, "due after {due}, at {now}");
+        }
     }
 
     #[tokio::test]

@@ -39,7 +39,6 @@ pub(super) async fn ask(
     notes: &mut Notes,
 ) -> Result<String, Trouble> {
     let (within, left) = (notes.within(), notes.left());
-    notes.fact("answered", false);
     match first(address, notes, |peer| exchange(peer, &call.payload, left)).await? {
         Some(answer) => {
             notes.fact("answered", true);
@@ -47,7 +46,10 @@ pub(super) async fn ask(
             notes.body = answer;
             Ok("answered".to_owned())
         }
-        None => silence(call, notes, within),
+        None => {
+            notes.fact("answered", false);
+            silence(call, notes, within)
+        }
     }
 }
 
