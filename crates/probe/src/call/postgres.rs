@@ -138,19 +138,20 @@ pub(super) async fn cover(
         (_, Trust::System) => Trust::Anybody,
         (_, named) => named.clone(),
     };
+    let is_anybody = matches!(trust, Trust::Anybody);
     notes.enter(Phase::Tls);
     let mut request = BytesMut::new();
     frontend::ssl_request(&mut request);
     stream.write_all(&request).await?;
     match stream.read_u8().await? {
         b'S' => {}
-        b'N' if matches!(mode.as_str(), "" | "allow" | "prefer") => {
+        // Who names certificates does not want to meet somebody without one.
+        b'N' if is_anybody && matches!(mode.as_str(), "" | "allow" | "prefer") => {
             return Ok((Box::new(stream), Cover::None));
         }
-        b'N' => return Err("it has no TLS, and `sslmode` wants it".into()),
+        b'N' => return Err("it has no TLS, and `sslmode` or `--ca` wants it".into()),
         _ => return Err(NO_POSTGRES.into()),
     }
-    let is_anybody = matches!(trust, Trust::Anybody);
     let stream = call.secure(stream, address, &[b"postgresql"], &trust, notes).await?;
     Ok((stream, if is_anybody { Cover::Unverified } else { Cover::Verified }))
 }

@@ -168,6 +168,11 @@ async fn a_query_reads_in_time_and_a_standby_says_that_it_is_one() {
         let reading = ask(&asks(query, expect), &url).await;
         assert!(reading.detail.starts_with(detail), "{query}: {reading:?}");
     }
+    let trusting = Call { trust: Authority::new().trust(), ..call(&[]) };
+    for (mode, detail) in [("", "it has no TLS"), ("?sslmode=disable", "1, primary")] {
+        let reading = ask(&trusting, &format!("{url}{mode}")).await;
+        assert!(reading.detail.starts_with(detail), "{mode}: {reading:?}");
+    }
     let slow = Call { timeout: Duration::from_millis(200), ..asks("select pg_sleep(60)", &[]) };
     let reading = ask(&slow, &url).await;
     assert_eq!(reading.verdict, Verdict::Unhealthy, "{reading:?}");

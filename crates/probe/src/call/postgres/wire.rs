@@ -54,7 +54,8 @@ impl Wire {
     ) -> Result<(), Trouble> {
         let mut said = BytesMut::new();
         // Texts end with a zero on the wire, so that none can hold one.
-        write(&mut said).map_err(|error| Trouble::Unasked(format!("cannot be said: {error}")))?;
+        let unsaid = |error| Trouble::Unasked(format!("no PostgreSQL can be told this: {error}"));
+        write(&mut said).map_err(unsaid)?;
         self.stream.write_all(&said).await?;
         Ok(self.stream.flush().await?)
     }
@@ -183,6 +184,12 @@ mod tests {
             [message(b'T', b"\0\0"), one, other, message(b'C', b"SELECT 2\0"), message(b'Z', b"T")];
         let rows = heard(&all.concat()).await.rows().await.unwrap().unwrap();
         assert_eq!(rows, Rows { many: 2, first: vec![Some("a".to_owned()), None] });
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_said_is_not_asked() {
+        let said = heard(b"").await.say(|to| statement("select '\0'", to)).await;
+        assert!(matches!(said, Err(Trouble::Unasked(_))), "{said:?}");
     }
 
     #[tokio::test]
