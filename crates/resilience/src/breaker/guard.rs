@@ -33,7 +33,8 @@ where
 }
 
 impl<B: Deref<Target = Breaker>, W: Stopwatch> Permit<B, W> {
-    /// Asks a breaker to make one call. `clock` is read now, and when the call ends, where the time matters.
+    /// Asks a breaker to make one call. `clock` is read now, and when the call ends, where the time matters; it must not ask the
+    /// breaker anything.
     pub fn ask(breaker: B, clock: W) -> Result<Self, Rejected> {
         let (pass, started) = breaker.admit_seen(&clock)?;
         Ok(Self { breaker, pass, is_over: false, started, clock })

@@ -254,7 +254,7 @@ impl Policy {
     /// Why a circuit with so many calls a second cannot open by a share, if it cannot.
     pub fn cannot_open_at(&self, calls_per_second: f64) -> Option<String> {
         let Window::Time { buckets, width } = self.window else { return None };
-        let span = width * buckets;
+        let span = width.saturating_mul(buckets);
         let most = calls_per_second * span.as_secs_f64();
         (self.counts_shares() && most < f64::from(self.min_calls)).then(|| {
             format!(

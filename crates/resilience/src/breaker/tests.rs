@@ -300,6 +300,8 @@ fn it_says_why_it_cannot_open() {
     let policy = Policy { window, slow: None, min_calls: 100, ..Policy::default() };
     assert!(policy.cannot_open_at(2.0).unwrap().contains("has 20 calls"));
     assert_eq!(policy.cannot_open_at(20.0), None);
+    let endless = Window::Time { buckets: u32::MAX, width: Duration::MAX };
+    assert_eq!(Policy { window: endless, ..Policy::default() }.cannot_open_at(1e-9), None);
     assert_eq!(
         breaker(policy).explain(at(0)).to_string(),
         "closed; it cannot open by a share: 0 calls are in the window, and 100 more are needed within 10s"

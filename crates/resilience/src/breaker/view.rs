@@ -53,7 +53,8 @@ impl fmt::Display for Reason {
                 write!(to, "{} of {} calls failed", counts.failed, counts.total)
             }
             Self::Slow { counts, running } => {
-                let (slow, total) = (counts.slow + running, counts.total + running);
+                let [slow, total] =
+                    [counts.slow, counts.total].map(|it| it.saturating_add(*running));
                 write!(to, "{slow} of {total} calls were slow")?;
                 match running {
                     0 => Ok(()),
