@@ -87,16 +87,17 @@ impl<K, V, E, S> Lead<K, V, E, S> {
         let ages = shard.ages;
         // It is not, if the key was removed meanwhile: then what it brings is of before.
         let is_current = shard.end(call);
-        let mut gone = (None, None, None);
+        let gone;
         let kept = |value, early| Kept { value, asked_at: self.asked_at, early };
         let result = match brought {
             Brought::Good(value) => {
                 let early = self.cache.early_by(&ages, now.saturating_sub(self.asked_at));
                 let kept = kept(value, early);
                 let answer = answer(&kept, Origin::Asked, now);
-                if is_current {
-                    gone = shard.keep(now, hash, key, kept);
-                }
+                gone = match is_current {
+                    true => shard.keep(now, hash, key, kept),
+                    false => (None, Some(kept), None),
+                };
                 Ok(answer)
             }
             Brought::Failed(brought) => {
@@ -118,9 +119,10 @@ impl<K, V, E, S> Lead<K, V, E, S> {
                 if matches!(&result, Ok(it) if it.origin == Origin::StaleIfError) {
                     shard.counts.stale_if_error += 1;
                 }
-                if is_current && ages.failure > 0 && !is_refused {
-                    gone = shard.fail(now, hash, key, failure);
-                }
+                gone = match is_current && ages.failure > 0 && !is_refused {
+                    true => shard.fail(now, hash, key, failure),
+                    false => (None, None, Some(failure)),
+                };
                 result
             }
         };

@@ -193,6 +193,49 @@ fn a_value_that_panics_when_it_is_cloned_keeps_nobody_waiting() {
 }
 
 #[test]
+fn no_value_is_dropped_under_the_lock() {
+    struct Watchful(std::sync::Weak<StaleCache<u8, Watchful>>, Arc<AtomicBool>);
+    impl Clone for Watchful {
+        fn clone(&self) -> Self {
+            Self(std::sync::Weak::clone(&self.0), Arc::clone(&self.1))
+        }
+    }
+    impl Drop for Watchful {
+        fn drop(&mut self) {
+            let cache = self.0.upgrade().unwrap();
+            self.1.fetch_or(cache.shards[0].0.try_lock().is_err(), Relaxed);
+        }
+    }
+    type End = fn(Lead<u8, Watchful, (), SipKeys>, Moment, Watchful);
+    let cache: Arc<StaleCache<u8, Watchful>> = Arc::new(StaleCache::try_new(policy(2)).unwrap());
+    let under_lock = Arc::new(AtomicBool::new(false));
+    let value = || Watchful(Arc::downgrade(&cache), Arc::clone(&under_lock));
+    let ask = |second, key: u8| match cache.ask(at(second), &key) {
+        Asked::Lead(lead) | Asked::Refresh(_, lead) => lead,
+        _ => panic!("no lead"),
+    };
+    let ends: [End; 4] = [
+        |lead, now, value| drop(lead.land(now, Ok(value))),
+        |lead, now, value| drop(lead.land_failed(now, value)),
+        |lead, now, _| drop(lead.land(now, Err(Error::Inner(())))),
+        |lead, now, _| drop(lead.land(now, Err(Error::Full))),
+    ];
+    for (number, end) in (0..).zip(ends.into_iter().cycle().take(16)) {
+        // Each end of a call of a key that is still current, and of one that was removed; some make room for others.
+        let second = 100 * (number + 1);
+        (0..3).for_each(|key| cache.insert(at(second), key, value()));
+        let lead = ask(second + 15, 2);
+        if number >= 4 {
+            cache.remove(&2);
+        }
+        end(lead, at(second + 16), value());
+        cache.insert(at(second - 1), 2, value());
+    }
+    cache.reload(at(5_000), &policy(0)).unwrap();
+    assert!(!under_lock.load(Relaxed));
+}
+
+#[test]
 fn what_is_stale_is_asked_for_by_one_and_used_by_all() {
     let cache = cache(4);
     cache.insert(at(0), 1, 0);
