@@ -154,7 +154,9 @@ fn impatience_and_fast_failures_say_nothing_of_latency() {
 fn another_policy_keeps_what_is_known() {
     let hedge = learning();
     (0..20).for_each(|_| took(&hedge, at(1000), 20));
-    hedge.reload(at(1100), policy()).unwrap();
+    let budget = BudgetPolicy { saved_max: 7, ..policy().budget };
+    hedge.reload(at(1100), Policy { budget, ..policy() }).unwrap();
+    assert_eq!(hedge.snapshot(at(1100)).budget.saved_max, 7);
     assert_eq!(hedge.begin(at(1200), Idempotency::Safe).delay, millis(50));
     assert!(hedge.reload(at(1300), Policy { attempts: 0, ..policy() }).is_err());
     let again = Delay::Percentile(Percentile { samples_min: 20, ..Percentile::default() });

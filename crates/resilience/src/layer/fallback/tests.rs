@@ -10,8 +10,7 @@ use crate::TimeLimit;
 
 type Readiness = Poll<Result<(), Error<&'static str>>>;
 
-/// What it says when it is asked whether it is ready, each time; then what it answers.
-#[derive(Clone)]
+/// What it says when it is asked whether it is ready, each time; then what it answers. A clone was not asked.
 struct Twin {
     ready: Arc<Mutex<Vec<Readiness>>>,
     answer: Result<u32, Error<&'static str>>,
@@ -22,6 +21,12 @@ impl Twin {
     fn new(ready: &[Readiness], answer: Result<u32, Error<&'static str>>) -> Self {
         let ready = ready.iter().rev().cloned().collect();
         Self { ready: Arc::new(Mutex::new(ready)), answer, is_ready: false }
+    }
+}
+
+impl Clone for Twin {
+    fn clone(&self) -> Self {
+        Self { ready: Arc::clone(&self.ready), answer: self.answer.clone(), is_ready: false }
     }
 }
 

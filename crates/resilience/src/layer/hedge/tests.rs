@@ -217,6 +217,16 @@ async fn a_call_that_is_dropped_asks_no_more_and_gives_up_all_attempts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_late_was_a_slow_one() {
+    let hedge = hedge(Policy { attempts: 1, ..Policy::default() });
+    for millis in [999, 1_001] {
+        let call = hedge.call(std::future::pending::<Result<(), Error<()>>>);
+        assert!(tokio::time::timeout(Duration::from_millis(millis), call).await.is_err());
+    }
+    assert_eq!(hedge.snapshot(now()).samples, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_delay_is_kept_within_a_deadline_on_its_timer() {
     let (twin, since) = (Twin::new(&[(500, Ok("one")), (500, Ok("two"))]), now());
     let limits = Limits::uniform(Duration::from_millis(80));
