@@ -97,6 +97,9 @@ fn no_answer_is_given_again_after_its_time_however_many_are_over() {
     drop(first(orders.begin(at(60), 49, 7)));
     // What its key is asked for now is a request of its own.
     first(orders.begin(at(60), 48, 8)).complete(at(60), 43);
+    // All that are over are forgotten by then, and not the one that took the place of another.
+    (0..10).for_each(|_| drop(first(orders.begin(at(119), 99, 7))));
+    assert_eq!(orders.snapshot().keys, 1);
     assert!(matches!(orders.begin(at(119), 48, 8), Begun::Replay(43)));
 }
 
