@@ -98,7 +98,10 @@ impl Policy {
         Self { weight: Weight::Critical, ..Self::default() }
     }
 
-    /// Whether it can be; else the field that is wrong, and what to do.
+    /// Whether it can be.
+    ///
+    /// # Errors
+    /// The field that is wrong, and what to do.
     pub fn check(&self) -> Result<(), PolicyError> {
         let zero = [
             ("every", self.every.is_zero()),

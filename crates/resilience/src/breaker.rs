@@ -177,11 +177,17 @@ impl fmt::Debug for Breaker {
 
 impl Breaker {
     /// A closed breaker, whose waits differ from those of every other.
+    ///
+    /// # Errors
+    /// When the policy contradicts itself: the field, and what to write instead.
     pub fn try_new(policy: Policy) -> Result<Self, PolicyError> {
         Self::seeded(policy, chance())
     }
 
     /// A closed breaker, whose waits are decided by a number.
+    ///
+    /// # Errors
+    /// As of [`try_new`](Self::try_new).
     pub fn seeded(policy: Policy, seed: u64) -> Result<Self, PolicyError> {
         policy.check()?;
         Ok(Self::unchecked(policy, seed))
@@ -202,6 +208,9 @@ impl Breaker {
     }
 
     /// Asks to make one call.
+    ///
+    /// # Errors
+    /// When the circuit is open, or as many trials are under way as may be.
     pub fn admit(&self, now: Moment) -> Result<Ticket, Rejected> {
         let (pass, started) = self.admit_seen(&|| now)?;
         Ok(Ticket { pass, started })
@@ -408,6 +417,9 @@ impl Breaker {
     /// Takes another policy, from the next call on. State, generation and the outcomes in the window stay: of the latest
     /// calls as many as the new window has room for, of buckets each at its time. A wait that has begun stays as long as it
     /// was; trials that have ended count by the new policy. A call that began when nobody asked how long calls take is not slow, however long it takes.
+    ///
+    /// # Errors
+    /// When the policy contradicts itself; nothing has changed then.
     pub fn reload(&self, now: Moment, policy: Policy) -> Result<(), PolicyError> {
         self.change(|core, events| core.reload(&self.shared, now, policy, events))
     }

@@ -11,11 +11,18 @@ use crate::time::TokioClock;
 
 impl Breaker {
     /// Asks to make one call, by tokio's clock.
+    ///
+    /// # Errors
+    /// When the circuit is open.
     pub fn enter(&self) -> Result<Permit<&Self, TokioClock>, super::Rejected> {
         Permit::ask(self, TokioClock)
     }
 
-    /// Makes a call, if the circuit lets it: an error of the call counts as a failure, one of a pattern inside that refused it does not. `make` is not called where it does not.
+    /// Makes a call, if the circuit lets it; if not, `make` is not called. An error of the call counts as a failure, one of a pattern inside that
+    /// refused it does not.
+    ///
+    /// # Errors
+    /// [`Error::Open`] when the circuit is open; else that of the call.
     ///
     /// ```
     /// use evenkeel_resilience::{Error, breaker::{Breaker, Policy}};
@@ -39,6 +46,9 @@ impl Breaker {
     }
 
     /// The same, where `judge` says what an answer says of the neighbour.
+    ///
+    /// # Errors
+    /// As of [`call`](Self::call).
     pub fn call_judged<T, E, F>(
         &self,
         make: impl FnOnce() -> F,

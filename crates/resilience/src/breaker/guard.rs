@@ -35,6 +35,9 @@ where
 impl<B: Deref<Target = Breaker>, W: Stopwatch> Permit<B, W> {
     /// Asks a breaker to make one call. `clock` is read now, and when the call ends, where the time matters; it must not ask the
     /// breaker anything.
+    ///
+    /// # Errors
+    /// When the circuit is open.
     pub fn ask(breaker: B, clock: W) -> Result<Self, Rejected> {
         let (pass, started) = breaker.admit_seen(&clock)?;
         Ok(Self { breaker, pass, is_over: false, started, clock })
@@ -42,6 +45,9 @@ impl<B: Deref<Target = Breaker>, W: Stopwatch> Permit<B, W> {
 
     /// The same for a call that may be over at once, and is seen while it runs from [`Permit::linger`] on: futures begin so, and
     /// linger when they are first pending.
+    ///
+    /// # Errors
+    /// When the circuit is open.
     #[inline]
     pub fn begin(breaker: B, clock: W) -> Result<Self, Rejected> {
         let (pass, started) = breaker.admit_by(&clock)?;

@@ -187,7 +187,10 @@ impl Policy {
         Self { trials, ..self }
     }
 
-    /// Says what contradicts itself, or can never be. The first of it.
+    /// Says what contradicts itself, or can never be.
+    ///
+    /// # Errors
+    /// The first of it, with the field and what to write instead.
     pub fn check(&self) -> Result<(), PolicyError> {
         let wrong = |field, problem: &str, remedy: &str| {
             Err(PolicyError { field, problem: problem.into(), remedy: remedy.into() })

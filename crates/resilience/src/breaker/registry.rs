@@ -64,6 +64,9 @@ const LOOKED_AT: usize = 8;
 impl<K: Ord + Clone> Registry<K> {
     /// Of circuits with one policy: `most` of them, 1 at least, each forgotten when nobody asked for it for longer than
     /// `idle`. That should be a few times the longest wait of the policy.
+    ///
+    /// # Errors
+    /// When the policy contradicts itself.
     pub fn try_new(policy: Policy, most: usize, idle: Duration) -> Result<Self, PolicyError> {
         policy.check()?;
         let state = Mutex::new(Circuits {
@@ -154,6 +157,9 @@ impl<K: Ord + Clone> Registry<K> {
     }
 
     /// Gives all circuits another policy, and those to come. The windows stay.
+    ///
+    /// # Errors
+    /// When the policy contradicts itself; nothing has changed then.
     pub fn reload(&self, now: Moment, policy: Policy) -> Result<(), PolicyError> {
         policy.check()?;
         let mut state = self.lock();

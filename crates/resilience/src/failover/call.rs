@@ -21,6 +21,8 @@ impl<T, E> Judge<T, E> for Silent {
 
 impl<M> Failover<M> {
     /// Calls the active member. What it answers says nothing of it: for that, there is [`call_judged`](Self::call_judged).
+    ///
+    /// # Errors
     /// [`Error::Unavailable`] if the policy refuses calls while all are unhealthy; all other errors are those of the call.
     ///
     /// ```
