@@ -118,6 +118,11 @@ impl Screen {
     }
 }
 
+/// How somebody is, in a column of its own, and where there are colours in that of its number: 31 is red, 32 green, 33 yellow.
+pub(crate) fn verdict(word: &str, paint: &str, color: bool) -> String {
+    if color { format!("\u{1b}[{paint}m{word:<9}\u{1b}[0m") } else { format!("{word:<9}") }
+}
+
 /// A reader that went away has read enough.
 fn written(result: io::Result<()>) -> Result<(), Failure> {
     match result {

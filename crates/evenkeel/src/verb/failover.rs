@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::documents::{gather, read, refuse_errors};
 use crate::args::failover::FailoverArgs;
 use crate::exit::{Exit, Failure};
-use crate::screen::Screen;
+use crate::screen::{self, Screen};
 
 /// Asks each member once, and with `--watch` until somebody ends it.
 pub(crate) async fn run(args: FailoverArgs, screen: &Screen) -> Result<Exit, Failure> {
@@ -117,8 +117,7 @@ impl<'a> Now<'a> {
                 Some(it) => ("UNHEALTHY", "31", it.detail.as_str()),
                 None => ("NOT ASKED", "33", "it has no `health_check`"),
             };
-            let word = format!("{word:<9}");
-            let word = if color { format!("\u{1b}[{paint}m{word}\u{1b}[0m") } else { word };
+            let word = screen::verdict(word, paint, color);
             format!("{word}  {name:<9}  {address:<width$}  {detail}\n")
         };
         let lines: String = self.members().map(line).collect();

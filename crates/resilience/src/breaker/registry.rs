@@ -85,7 +85,7 @@ impl<K: Ord + Clone> Registry<K> {
     /// use std::time::Duration;
     /// use evenkeel_resilience::breaker::{Policy, Registry};
     /// use evenkeel_resilience::observe::Events;
-    /// use evenkeel_units::Moment;
+    /// use evenkeel_resilience::Moment;
     ///
     /// let events = Events::new(|name, event| eprintln!("{name}: {event}"));
     /// let circuits = Registry::try_new(Policy::default(), 1_000, Duration::from_secs(600))?

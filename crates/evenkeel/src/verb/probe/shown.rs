@@ -4,6 +4,8 @@ use evenkeel_probe::{Address, Reading, Series, Verdict};
 use evenkeel_units::{Clock as _, Human, SystemClock};
 use serde_json::{Map, Value, json};
 
+use crate::screen;
+
 /// One address, and what came of it.
 pub(super) struct Row {
     target: String,
@@ -72,8 +74,7 @@ impl Row {
             Verdict::Unknown => ("UNKNOWN", "33"),
             Verdict::Unasked => ("NOT ASKED", "33"),
         };
-        let word = format!("{word:<9}");
-        let word = if color { format!("\u{1b}[{paint}m{word}\u{1b}[0m") } else { word };
+        let word = screen::verdict(word, paint, color);
         let mut lines = vec![format!("{word}  {}  {}", self.target, reading.detail)];
         let mut more = |line: String| lines.push(format!("{:11}{line}", ""));
         if self.verdict != Verdict::Unasked {
