@@ -26,7 +26,7 @@ pub enum Unit {
 /// A number that machines of one pattern have. See the [list](super).
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Metric {
-    /// The pattern, as in names: `circuit_breaker`.
+    /// The pattern, as in names: `circuit_breaker`. In the text of Prometheus, what is neither letter nor digit is `_`.
     pub pattern: &'static str,
     /// What it says, without unit and ending: `calls`.
     pub name: &'static str,
@@ -61,13 +61,19 @@ impl Metric {
             Unit::Seconds => "_seconds",
             Unit::Ratio => "_ratio",
         };
-        format!("resilience_{}_{}{unit}", self.pattern, self.name)
+        format!("resilience_{}_{}{unit}", of_letters(self.pattern), of_letters(self.name))
     }
 
     /// The name in OpenTelemetry: `resilience.circuit_breaker.calls`.
     pub fn dotted(&self) -> String {
         format!("resilience.{}.{}", self.pattern, self.name)
     }
+}
+
+/// A name in which Prometheus reads: one other letter, and it would refuse the numbers of all machines.
+pub(super) fn of_letters(name: &str) -> String {
+    let letter = |it: char| if it.is_ascii_alphanumeric() { it } else { '_' };
+    name.chars().map(letter).collect()
 }
 
 /// A number at a moment.

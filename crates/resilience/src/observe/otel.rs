@@ -70,7 +70,7 @@ impl Registry {
     }
 }
 
-/// As UCUM writes it; what is counted stands in braces.
+/// As UCUM writes it; what is counted has none, as the name says of what.
 fn unit_of(metric: Metric) -> &'static str {
     match metric.unit {
         Unit::Count => "",

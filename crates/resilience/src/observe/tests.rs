@@ -98,6 +98,53 @@ fn openmetrics_names_units_and_announces_counters_without_their_ending() {
 }
 
 #[test]
+fn a_scrape_gets_what_it_likes_best() {
+    let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
+                      text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    for (accept, format) in [
+        (prometheus, Format::OpenMetrics),
+        (
+            "text/plain;version=0.0.4;q=0.6, application/openmetrics-text;version=1.0.0;q=0.5",
+            Format::Prometheus,
+        ),
+        ("application/openmetrics-text;q=0, text/plain", Format::Prometheus),
+        ("Application/OpenMetrics-Text; version=1.0.0, text/plain", Format::OpenMetrics),
+        ("application/openmetrics-textual", Format::Prometheus),
+        ("*/*", Format::Prometheus),
+        ("", Format::Prometheus),
+    ] {
+        assert_eq!(Format::accepted(accept), format, "{accept}");
+    }
+}
+
+#[test]
+fn a_machine_with_odd_names_does_not_spoil_the_page() {
+    struct Pool;
+
+    impl Machine for Pool {
+        fn pattern(&self) -> &'static str {
+            "my-pool"
+        }
+
+        fn measure(&self, _: Moment, to: &mut Measures) {
+            let opened =
+                Metric::counter("my-pool", "opened.connections", "Connections\nthat were opened.");
+            to.count_by(opened, "end point", "a", 3u64);
+        }
+    }
+
+    let registry = Registry::new();
+    registry.add("a", Pool).unwrap();
+    let text = registry.text(now(), Format::Prometheus);
+    assert!(
+        text.ends_with(
+            "resilience_my_pool_opened_connections_total{name=\"a\",end_point=\"a\"} 3\n"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_name_is_taken_once_in_a_pattern_until_it_is_removed() {
     let registry = Registry::new();
     let bulkhead = || Bulkhead::new(bulkhead::Policy::default()).unwrap();

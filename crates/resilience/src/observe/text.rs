@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::metric::of_letters;
 use super::{Kind, Metric, Sample, Unit};
 
 /// How numbers are written.
@@ -15,9 +16,11 @@ pub enum Format {
 }
 
 impl Format {
-    /// What a scrape that sends this `Accept` is to be answered with.
+    /// What a scrape that sends this `Accept` is to be answered with: what it likes better (`q`), and of two that it likes alike
+    /// OpenMetrics, which says more; Prometheus' own text to who knows neither.
     pub fn accepted(accept: &str) -> Self {
-        match accept.contains("application/openmetrics-text") {
+        let open = liking(accept, "application/openmetrics-text");
+        match open > 0.0 && open >= liking(accept, "text/plain") {
             true => Self::OpenMetrics,
             false => Self::Prometheus,
         }
@@ -30,6 +33,17 @@ impl Format {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         }
     }
+}
+
+/// The quality of a media type in an `Accept` (RFC 9110, section 12.5.1): 1 if nothing is said, 0 if it is not there.
+fn liking(accept: &str, media: &str) -> f64 {
+    let of = |range: &str| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_it = parts.next().is_some_and(|it| it.eq_ignore_ascii_case(media));
+        let quality = parts.find_map(|it| it.strip_prefix("q=").or_else(|| it.strip_prefix("Q=")));
+        is_it.then(|| quality.map_or(1.0, |it| it.parse().unwrap_or(0.0)))
+    };
+    accept.split(',').filter_map(|it| of(it.trim())).fold(0.0, f64::max)
 }
 
 pub(super) fn write(samples: &[(Arc<str>, Sample)], format: Format) -> String {
@@ -60,6 +74,7 @@ pub(super) fn write(samples: &[(Arc<str>, Sample)], format: Format) -> String {
         for (name, sample) in samples {
             text += &format!("{series}{{name=\"{}\"", escaped(name, true));
             for (label, of) in &sample.labels {
+                let label = of_letters(label);
                 text += &format!(",{label}=\"{}\"", escaped(of, true));
             }
             text += &format!("}} {}\n", number(sample.value));
