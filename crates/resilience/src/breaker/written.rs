@@ -10,43 +10,41 @@
 use std::time::Duration;
 
 use evenkeel_units::Ratio;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{Policy, Slow, Trials, Wait, Window};
 use crate::text::Seconds;
 
-/// The fields of both forms.
-#[derive(Deserialize)]
+/// The fields of both forms. What is there is told from what is not, as it may say what is usual.
+#[expect(clippy::option_option, reason = "what is absent and what is `null` are two things")]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Written {
-    consecutive: Option<u32>,
-    #[serde(deserialize_with = "crate::text::ratio_option")]
-    failures: Option<Ratio>,
-    slow: Option<Slow>,
-    window: Window,
-    min_calls: u32,
-    wait: Wait,
-    trials: Trials,
+    #[serde(deserialize_with = "given")]
+    consecutive: Option<Option<u32>>,
+    #[serde(deserialize_with = "ratio_given")]
+    failures: Option<Option<Ratio>>,
+    #[serde(deserialize_with = "given")]
+    slow: Option<Option<Slow>>,
+    #[serde(deserialize_with = "given")]
+    window: Option<Window>,
+    #[serde(deserialize_with = "given")]
+    min_calls: Option<u32>,
+    #[serde(deserialize_with = "given")]
+    wait: Option<Wait>,
+    #[serde(deserialize_with = "given")]
+    trials: Option<Trials>,
     failure_threshold: Option<u32>,
     recovery_timeout: Option<Seconds>,
 }
 
-impl Default for Written {
-    fn default() -> Self {
-        let Policy { consecutive, failures, slow, window, min_calls, wait, trials } =
-            Policy::default();
-        Self {
-            consecutive,
-            failures,
-            slow,
-            window,
-            min_calls,
-            wait,
-            trials,
-            failure_threshold: None,
-            recovery_timeout: None,
-        }
-    }
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
+#[expect(clippy::option_option, reason = "what is absent and what is `null` are two things")]
+fn ratio_given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<Ratio>>, D::Error> {
+    crate::text::ratio_option(from).map(Some)
 }
 
 impl TryFrom<Written> for Policy {
@@ -55,11 +53,26 @@ impl TryFrom<Written> for Policy {
     fn try_from(written: Written) -> Result<Self, &'static str> {
         let Written { failure_threshold, recovery_timeout, .. } = written;
         let Written { consecutive, failures, slow, window, min_calls, wait, trials, .. } = written;
-        let ours = Self { consecutive, failures, slow, window, min_calls, wait, trials };
+        let is_ours = consecutive.is_some()
+            || failures.is_some()
+            || slow.is_some()
+            || window.is_some()
+            || min_calls.is_some()
+            || wait.is_some()
+            || trials.is_some();
         if failure_threshold.is_none() && recovery_timeout.is_none() {
-            return Ok(ours);
+            let usual = Self::default();
+            return Ok(Self {
+                consecutive: consecutive.unwrap_or(usual.consecutive),
+                failures: failures.unwrap_or(usual.failures),
+                slow: slow.unwrap_or(usual.slow),
+                window: window.unwrap_or(usual.window),
+                min_calls: min_calls.unwrap_or(usual.min_calls),
+                wait: wait.unwrap_or(usual.wait),
+                trials: trials.unwrap_or(usual.trials),
+            });
         }
-        if ours != Self::default() {
+        if is_ours {
             return Err("`failure_threshold` and `recovery_timeout` are all of that form: \
                         give nothing beside them, or `consecutive` and `wait`");
         }
@@ -103,5 +116,8 @@ mod tests {
     fn a_mixture_is_refused() {
         let mixed = read(serde_json::json!({"failure_threshold": 3, "min_calls": 5})).unwrap_err();
         assert!(mixed.contains("nothing beside them"), "{mixed}");
+        let usual = serde_json::json!({"failure_threshold": 3, "failures": "50%"});
+        assert_eq!(Policy::default().failures, Some(Ratio::percent(50)));
+        assert!(read(usual).is_err(), "the share would be left out, although it is the usual one");
     }
 }
