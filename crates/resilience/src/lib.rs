@@ -24,7 +24,7 @@
 //! pipeline     Pipeline: all of these around one call, in their order; lint: what is wrong with another
 //! observe      Registry: the numbers of all machines for Prometheus and OpenTelemetry; Events: what happens, for logs
 //! http         Http: which answers are failures, and which requests may be sent again (feature `http`)
-//! policies     Policies: what is asked of one neighbour, as it stands in a file (feature `serde`); Machines: what follows it
+//! policies     Policies: what is asked of one neighbour, as it stands in a file (feature `serde`); Machines: what follows them
 //! ```
 //!
 //! Every `call` takes a future of `Result<T, Error<E>>` and gives the same, so that patterns nest without nesting their errors;

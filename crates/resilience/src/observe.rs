@@ -114,7 +114,7 @@
 //! | question | PromQL |
 //! |---|---|
 //! | Which circuits are open? | `resilience_circuit_breaker_state{state=~"open\|forced_open"} == 1` |
-//! | Which share of the calls is not made, as a circuit is open? | `rate(resilience_circuit_breaker_not_permitted_calls_total[5m]) / on (name) (sum by (name) (rate(resilience_circuit_breaker_calls_total[5m])) + rate(resilience_circuit_breaker_not_permitted_calls_total[5m]))` |
+//! | Which share of the calls is not made, as a circuit is open? | `sum by (name) (rate(resilience_circuit_breaker_not_permitted_calls_total[5m])) / (sum by (name) (rate(resilience_circuit_breaker_not_permitted_calls_total[5m])) + sum by (name) (rate(resilience_circuit_breaker_calls_total[5m])))` |
 //! | Is a bulkhead nearly full? | `resilience_bulkhead_available_concurrent_calls / resilience_bulkhead_max_concurrent_calls < 0.1` |
 //! | Do retries amplify an outage? | `rate(resilience_retry_retries_total[5m]) / rate(resilience_retry_calls_total[5m])` |
 //! | Does the retry budget say no? | `rate(resilience_retry_budget_refused_retries_total[5m]) > 0` |

@@ -5,6 +5,7 @@
 //! retry: {attempts: 3, backoff: {base: 50ms, cap: 500ms}}
 //! breaker: {failures: 50%, min_calls: 20}
 //! bulkhead: {limit: 10, queue: 50, wait: 100ms}
+//! cache: {ttl: 5s, stale_if_error: 10m}
 //! ```
 //!
 //! A pattern that is not named is not there; a field that is not named has its default. With the feature `serde` [`Policies`] are read
@@ -14,7 +15,8 @@
 //! machine go on by another policy, with its window, its counts and what it has saved.
 //!
 //! **When not.** In which order they stand is code: a [`Pipeline`](crate::pipeline::Pipeline) puts them around a call. A
-//! reload that adds or takes away one is refused, since no call would go through it.
+//! reload that adds or takes away one is refused, since no call would go through it. So is what a [`Fallback`](crate::Fallback) answers,
+//! and whom a balancer or a failover calls: that says discovery, or a [`LoadBalancer`](crate::failover::LoadBalancer) document.
 //!
 //! ```
 //! use evenkeel_resilience::{bulkhead, policies::Policies, retry};
@@ -58,28 +60,49 @@
 //! # #[cfg(not(feature = "tower"))]
 //! # fn main() {}
 //! ```
+//!
+//! **A cache, a balancer, a failover and the circuits of endpoints** are of types of the program's own: keys, answers, clients. The program
+//! makes them by the policy from the file, and lets them [follow](Machines::follow) it:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use evenkeel_resilience::{StaleCache, policies::Policies, stale_cache};
+//! use evenkeel_resilience::Moment;
+//!
+//! # let read_file = || Policies { cache: Some(stale_cache::Policy::default()), ..Policies::default() };
+//! let policies: Policies = read_file();
+//! let mut machines = policies.build()?;
+//! if let Some(policy) = &policies.cache {
+//!     let prices: Arc<StaleCache<String, u32>> = Arc::new(StaleCache::try_new(policy.clone())?);
+//!     machines.follow(Arc::clone(&prices));
+//! }
+//! assert_eq!(machines.reload(Moment::START, &policies), Ok(()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+use std::fmt;
+
+use crate::deadline::Limits;
+use crate::pipeline::{Finding, Stage, lint};
+use crate::{
+    TimeLimit, adaptive, balance, breaker, bulkhead, failover, hedge, limit, retry, shed,
+    stale_cache,
+};
+
+mod machines;
 #[cfg(test)]
 #[cfg(not(feature = "loom"))]
 mod tests;
 
-use std::fmt;
-use std::sync::Arc;
-
-use evenkeel_units::Moment;
-
-use crate::deadline::Limits;
-use crate::observe::{Machine, Registry, Taken};
-use crate::pipeline::{Finding, Stage, lint};
-use crate::{
-    Adaptive, Breaker, Bulkhead, Deadlines, Hedge, Limiter, Retry, Shed, TimeLimit, adaptive,
-    breaker, bulkhead, hedge, limit, retry, shed,
-};
+pub use machines::{Follow, Machines};
 
 /// The policies of the calls to one neighbour. What is `None` is not there.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Policies {
+    /// How long answers are kept, and used when they are stale. In files also `stale_cache`.
+    #[cfg_attr(feature = "serde", serde(alias = "stale_cache"))]
+    pub cache: Option<stale_cache::Policy>,
     /// How long calls may take. In files also `timeouts`.
     #[cfg_attr(feature = "serde", serde(alias = "timeouts"))]
     pub deadlines: Option<Limits>,
@@ -92,6 +115,10 @@ pub struct Policies {
     /// How many calls a second. In files also `rate_limit`.
     #[cfg_attr(feature = "serde", serde(alias = "rate_limit"))]
     pub limit: Option<limit::Policy>,
+    /// When another member takes over.
+    pub failover: Option<failover::Policy>,
+    /// How calls are spread over endpoints, and which of these get none.
+    pub balancer: Option<balance::Policy>,
     /// When the circuit opens. In files also `circuit_breaker`.
     #[cfg_attr(feature = "serde", serde(alias = "circuit_breaker"))]
     pub breaker: Option<breaker::Policy>,
@@ -134,28 +161,6 @@ impl fmt::Display for AllWrong {
 
 impl std::error::Error for AllWrong {}
 
-/// The machines of the calls to one neighbour, for a [`Pipeline`](crate::pipeline::Pipeline) or for `call`s by hand.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct Machines {
-    /// Limits of time.
-    pub deadlines: Option<Arc<Deadlines>>,
-    /// What gives way.
-    pub shed: Option<Arc<Shed>>,
-    /// Further attempts.
-    pub retry: Option<Arc<Retry>>,
-    /// Second calls.
-    pub hedge: Option<Arc<Hedge>>,
-    /// Calls a second.
-    pub limit: Option<Arc<Limiter>>,
-    /// The circuit.
-    pub breaker: Option<Arc<Breaker>>,
-    /// Calls at once.
-    pub bulkhead: Option<Arc<Bulkhead>>,
-    /// Calls at once, found.
-    pub adaptive: Option<Arc<Adaptive>>,
-}
-
 impl AllWrong {
     fn add<T, E: fmt::Display>(
         &mut self,
@@ -170,56 +175,54 @@ impl AllWrong {
     }
 }
 
+/// Does the same for every pattern: `$each!(field)`.
+macro_rules! every {
+    ($each:ident) => {
+        [
+            $each!(cache),
+            $each!(deadlines),
+            $each!(shed),
+            $each!(retry),
+            $each!(hedge),
+            $each!(limit),
+            $each!(failover),
+            $each!(balancer),
+            $each!(breaker),
+            $each!(bulkhead),
+            $each!(adaptive),
+        ]
+    };
+}
+
 impl Policies {
     /// Tells what contradicts itself: the first of each pattern.
     ///
     /// # Errors
     /// All of them.
     pub fn check(&self) -> Result<(), AllWrong> {
-        self.build().map(drop)
-    }
-
-    /// The machines that follow them.
-    ///
-    /// # Errors
-    /// What contradicts itself: the first of each pattern.
-    pub fn build(&self) -> Result<Machines, AllWrong> {
         let mut to = AllWrong::default();
         if self.bulkhead.is_some() && self.adaptive.is_some() {
             let both =
                 "stands beside `bulkhead`, which is what it finds the size of: leave that out";
             to.add("adaptive", Err::<(), _>(both));
         }
-        let machines = Machines {
-            deadlines: self
-                .deadlines
-                .and_then(|it| to.add("deadlines", Deadlines::try_new(it)))
-                .map(Arc::new),
-            shed: self.shed.clone().and_then(|it| to.add("shed", Shed::new(it))).map(Arc::new),
-            retry: self.retry.and_then(|it| to.add("retry", Retry::try_new(it))).map(Arc::new),
-            hedge: self.hedge.and_then(|it| to.add("hedge", Hedge::try_new(it))).map(Arc::new),
-            limit: self
-                .limit
-                .clone()
-                .and_then(|it| to.add("limit", Limiter::new(it)))
-                .map(Arc::new),
-            breaker: self
-                .breaker
-                .clone()
-                .and_then(|it| to.add("breaker", Breaker::try_new(it)))
-                .map(Arc::new),
-            bulkhead: self
-                .bulkhead
-                .clone()
-                .and_then(|it| to.add("bulkhead", Bulkhead::new(it)))
-                .map(Arc::new),
-            adaptive: self
-                .adaptive
-                .clone()
-                .and_then(|it| to.add("adaptive", Adaptive::try_new(it)))
-                .map(Arc::new),
-        };
-        to.end(machines)
+        macro_rules! check {
+            ($pattern:ident) => {
+                self.$pattern.as_ref().map(|it| to.add(stringify!($pattern), it.check()))
+            };
+        }
+        every!(check);
+        to.end(())
+    }
+
+    /// The patterns that are there, by the names of their fields.
+    pub fn patterns(&self) -> impl Iterator<Item = &'static str> + use<> {
+        macro_rules! is_there {
+            ($pattern:ident) => {
+                self.$pattern.is_some().then_some(stringify!($pattern))
+            };
+        }
+        every!(is_there).into_iter().flatten()
     }
 
     /// The stages in the order of a [`Pipeline`](crate::pipeline::Pipeline), each with the name of its field.
@@ -228,6 +231,7 @@ impl Policies {
             let time = |it: &Limits| Stage::Timeout { limit, time: it.of(limit) };
             ("deadlines", self.deadlines.as_ref().map(time))
         };
+        let cache = |it: &stale_cache::Policy| Stage::Cache { call_max: it.call_max };
         let delay = |it: &hedge::Policy| Stage::Hedge { delay: it.delay.least() };
         let found = |it: &adaptive::Policy| {
             let (limit, queue, wait) = (it.initial, it.queue, it.wait);
@@ -235,10 +239,13 @@ impl Policies {
         };
         let all = [
             ("shed", self.shed.as_ref().map(|_| Stage::Shed)),
+            ("cache", self.cache.as_ref().map(cache)),
             timeout(TimeLimit::Total),
             ("retry", self.retry.map(Stage::Retry)),
             ("hedge", self.hedge.as_ref().map(delay)),
             ("limit", self.limit.clone().map(Stage::Limit)),
+            ("failover", self.failover.as_ref().map(|_| Stage::Balance)),
+            ("balancer", self.balancer.as_ref().map(|_| Stage::Balance)),
             ("breaker", self.breaker.clone().map(Stage::Breaker)),
             ("bulkhead", self.bulkhead.clone().map(Stage::Bulkhead)),
             ("adaptive", self.adaptive.as_ref().map(found)),
@@ -256,92 +263,5 @@ impl Policies {
             names.find(|it| *it != "deadlines").unwrap_or("deadlines")
         };
         lint(&stages).into_iter().map(|it| (about(&it), it)).collect()
-    }
-}
-
-impl Machines {
-    /// Goes on by other policies. Windows, counts, and what budgets have saved, stay.
-    ///
-    /// # Errors
-    /// What is wrong with the policies, or that other patterns are there than these; then all go on as before.
-    pub fn reload(&self, now: Moment, policies: &Policies) -> Result<(), AllWrong> {
-        policies.check()?;
-        let mut to = AllWrong::default();
-        self.compare(policies, &mut to);
-        if !to.0.is_empty() {
-            return to.end(());
-        }
-        if let (Some(it), Some(policy)) = (&self.deadlines, policies.deadlines) {
-            to.add("deadlines", it.reload(policy));
-        }
-        if let (Some(it), Some(policy)) = (&self.shed, &policies.shed) {
-            to.add("shed", it.reload(policy));
-        }
-        if let (Some(it), Some(policy)) = (&self.retry, policies.retry) {
-            to.add("retry", it.reload(now, policy));
-        }
-        if let (Some(it), Some(policy)) = (&self.hedge, policies.hedge) {
-            to.add("hedge", it.reload(now, policy));
-        }
-        if let (Some(it), Some(policy)) = (&self.limit, &policies.limit) {
-            to.add("limit", it.reload(policy));
-        }
-        if let (Some(it), Some(policy)) = (&self.breaker, policies.breaker.clone()) {
-            to.add("breaker", it.reload(now, policy));
-        }
-        if let (Some(it), Some(policy)) = (&self.bulkhead, &policies.bulkhead) {
-            to.add("bulkhead", it.reload(policy));
-        }
-        if let (Some(it), Some(policy)) = (&self.adaptive, policies.adaptive.clone()) {
-            to.add("adaptive", it.reload(policy));
-        }
-        to.end(())
-    }
-
-    /// Adds all of them to a registry, by the name of the neighbour, so that their numbers are scraped.
-    ///
-    /// # Errors
-    /// When there is a machine of one of these patterns and of that name already; none is added then.
-    pub fn register(&self, registry: &Registry, name: impl Into<Arc<str>>) -> Result<(), Taken> {
-        fn of<M: Machine + 'static>(it: Option<&Arc<M>>) -> Option<Arc<dyn Machine>> {
-            Some(Arc::clone(it?) as Arc<dyn Machine>)
-        }
-        let all = [
-            of(self.deadlines.as_ref()),
-            of(self.shed.as_ref()),
-            of(self.retry.as_ref()),
-            of(self.hedge.as_ref()),
-            of(self.limit.as_ref()),
-            of(self.breaker.as_ref()),
-            of(self.bulkhead.as_ref()),
-            of(self.adaptive.as_ref()),
-        ];
-        registry.add_all(&name.into(), all.into_iter().flatten().collect())
-    }
-
-    /// Tells which patterns are at work and not asked for, or the other way round.
-    fn compare(&self, policies: &Policies, to: &mut AllWrong) {
-        let patterns = [
-            ("deadlines", self.deadlines.is_some(), policies.deadlines.is_some()),
-            ("shed", self.shed.is_some(), policies.shed.is_some()),
-            ("retry", self.retry.is_some(), policies.retry.is_some()),
-            ("hedge", self.hedge.is_some(), policies.hedge.is_some()),
-            ("limit", self.limit.is_some(), policies.limit.is_some()),
-            ("breaker", self.breaker.is_some(), policies.breaker.is_some()),
-            ("bulkhead", self.bulkhead.is_some(), policies.bulkhead.is_some()),
-            ("adaptive", self.adaptive.is_some(), policies.adaptive.is_some()),
-        ];
-        for (pattern, is_at_work, is_asked_for) in patterns {
-            let problem = match (is_at_work, is_asked_for) {
-                (true, false) => {
-                    "it is at work, and cannot be taken away while calls go on: restart"
-                }
-                (false, true) => {
-                    "it was not there at the start, and no call goes through it: restart"
-                }
-                _ => continue,
-            };
-            to.add(pattern, Err::<(), _>(problem));
-        }
     }
 }

@@ -85,6 +85,8 @@ mod lead;
 mod policy;
 mod shard;
 mod sip;
+#[cfg(feature = "serde")]
+mod written;
 
 #[cfg(feature = "tower")]
 pub(crate) use call::Run;
@@ -243,6 +245,11 @@ impl<K, V, E, S> StaleCache<K, V, E, S> {
             drop(gone);
         }
         Ok(())
+    }
+
+    /// How long a call for an answer may take now: [`Policy::call_max`].
+    pub fn call_max(&self) -> Duration {
+        lock(&self.shards[0]).ages.call_max
     }
 
     /// What it is doing and has done.

@@ -89,7 +89,7 @@ impl<S: Clone, K, V, E, F: Clone, H, C: Clone> Clone for StaleCacheService<S, K,
 
 impl<S: Stages, K, V, E, F, H, C> Stages for StaleCacheService<S, K, V, E, F, H, C> {
     fn stages(&self, found: &mut Vec<Stage>) {
-        found.push(Stage::Cache);
+        found.push(Stage::Cache { call_max: self.parts.cache.call_max() });
         self.inner.stages(found);
     }
 }

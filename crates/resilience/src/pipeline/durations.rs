@@ -12,6 +12,7 @@ pub(super) fn look(stages: &[Stage], found: &mut Vec<Finding>) {
     for (at, stage) in stages.iter().enumerate() {
         let mut here = Here { stages, at, found };
         match stage {
+            Stage::Cache { call_max } => here.cache(*call_max),
             Stage::Timeout { time, .. } => here.timeout(*time),
             Stage::Retry(policy) => here.retry(policy),
             Stage::Hedge { delay } => here.hedge(*delay),
@@ -38,10 +39,31 @@ impl Here<'_> {
         time_of(limit, self.stages.iter().enumerate().skip(self.at + 1))
     }
 
+    /// How long a call may wait inside before it is made.
+    fn waits_inside(&self) -> Duration {
+        let inside = &self.stages[self.at + 1..];
+        inside.iter().fold(Duration::ZERO, |sum, it| sum.saturating_add(it.wait()))
+    }
+
     fn tell(&mut self, severity: Severity, other: Option<usize>, problem: String, remedy: String) {
         let mut places: Vec<_> = other.into_iter().chain([self.at]).collect();
         places.sort_unstable();
         self.found.push(Finding { severity, places, problem, remedy });
+    }
+
+    /// A cache that gives up before what it asks does. What passes by it has the total nevertheless.
+    fn cache(&mut self, call_max: Duration) {
+        if let Some((other, total)) = self.inside(TimeLimit::Total)
+            && call_max < total
+        {
+            let problem = format!(
+                "a call for the cache may take {}, and the total of {} inside of it is not reached by any",
+                Human(call_max),
+                Human(total)
+            );
+            let remedy = format!("raise `call_max` to at least {}", Human(total));
+            self.tell(Severity::Warning, Some(other), problem, remedy);
+        }
     }
 
     /// A limit that another one always reaches first.
@@ -106,8 +128,7 @@ impl Here<'_> {
         attempt: Duration,
     ) {
         let attempts = policy.attempts;
-        let inside = &self.stages[self.at + 1..];
-        let waits = inside.iter().fold(Duration::ZERO, |sum, it| sum.saturating_add(it.wait()));
+        let waits = self.waits_inside();
         let one = attempt.saturating_add(waits);
         let (first_pause, pauses) = pauses(policy);
         let all = one.saturating_mul(attempts).saturating_add(pauses);
@@ -164,12 +185,14 @@ impl Here<'_> {
                 let remedy = format!("take less than {time} for `slow.after`, or leave `slow` out");
                 self.tell(Severity::Error, Some(other), problem, remedy);
             }
-            if policy.trials.lease < attempt {
+            let trial = attempt.saturating_add(self.waits_inside());
+            if policy.trials.lease < trial {
+                let trial = Human(trial);
                 let problem = format!(
-                    "a trial of the breaker may take {time}, and its place is given away after {}: its outcome comes too late to count",
+                    "a trial of the breaker may take {trial}, and its place is given away after {}: its outcome comes too late to count",
                     Human(policy.trials.lease)
                 );
-                let remedy = format!("take at least {time} for `trials.lease`");
+                let remedy = format!("take at least {trial} for `trials.lease`");
                 self.tell(Severity::Warning, Some(other), problem, remedy);
             }
         } else if let Some((other, total)) = self.outside(TimeLimit::Total)

@@ -77,7 +77,9 @@ fn wrong(outer: &Stage, inner: &Stage) -> Option<(Severity, &'static str)> {
     let waits = !inner.wait().is_zero();
     Some(match (outer, inner) {
         // What hides the failures of what is inside stands outermost.
-        (Cache, Fallback) => (Error, "the second best answer is kept as if it were the answer"),
+        (Cache { .. }, Fallback) => {
+            (Error, "the second best answer is kept as if it were the answer")
+        }
         (Timeout { .. }, Fallback) => {
             (Error, "when the time is over, none is left for the second way")
         }
@@ -86,19 +88,19 @@ fn wrong(outer: &Stage, inner: &Stage) -> Option<(Severity, &'static str)> {
         (Hedge { .. } | Limit(_) | Balance | Bulkhead(_), Fallback) => {
             (Warning, "the second way is bounded by what protects the first")
         }
-        (Timeout { limit: TOTAL, .. }, Cache) => {
+        (Timeout { limit: TOTAL, .. }, Cache { .. }) => {
             (Warning, "when the time is over, nobody is left to give what is stale")
         }
-        (Timeout { .. }, Cache) => {
+        (Timeout { .. }, Cache { .. }) => {
             (Error, "to wait for somebody else's fetch counts as the time of an attempt")
         }
-        (Retry(_), Cache) => {
+        (Retry(_), Cache { .. }) => {
             (Error, "what is stale answers the first failure, so nothing is tried again")
         }
-        (Breaker(_), Cache) => {
+        (Breaker(_), Cache { .. }) => {
             (Error, "no hit is served while it is open, and hits count as successes")
         }
-        (Hedge { .. } | Limit(_) | Balance | Bulkhead(_), Cache) => {
+        (Hedge { .. } | Limit(_) | Balance | Bulkhead(_), Cache { .. }) => {
             (Error, "a hit uses up what is there for calls that are made")
         }
         // The whole call ends in time, whatever happens inside.

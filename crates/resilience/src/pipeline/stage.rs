@@ -13,7 +13,10 @@ pub enum Stage {
     /// Something less good than the answer.
     Fallback,
     /// A cache of answers.
-    Cache,
+    Cache {
+        /// How long a call for one may take.
+        call_max: Duration,
+    },
     /// What matters less gives way.
     Shed,
     /// A limit of time.
@@ -45,7 +48,7 @@ impl Stage {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Fallback => "fallback",
-            Self::Cache => "cache",
+            Self::Cache { .. } => "cache",
             Self::Shed => "load shedding",
             Self::Timeout { limit: TimeLimit::Total, .. } => "total time limit",
             Self::Timeout { limit: TimeLimit::Attempt, .. } => "attempt time limit",

@@ -22,7 +22,7 @@ fn recommended() -> Vec<Stage> {
     vec![
         Stage::Shed,
         Stage::Fallback,
-        Stage::Cache,
+        Stage::Cache { call_max: ms(30_000) },
         timeout(TimeLimit::Total),
         Stage::Retry(retry::Policy::default()),
         Stage::Hedge { delay: ms(100) },
@@ -171,6 +171,18 @@ fn a_breaker_that_sees_no_call_that_hangs_is_told() {
 }
 
 #[test]
+fn a_cache_that_ends_calls_before_their_total_is_told() {
+    let mut stages = recommended();
+    stages[2] = Stage::Cache { call_max: ms(29_000) };
+    assert_eq!(
+        said(&stages),
+        [
+            "a call for the cache may take 29s, and the total of 30s inside of it is not reached by any; raise `call_max` to at least 30s"
+        ]
+    );
+}
+
+#[test]
 fn a_trial_that_outlasts_its_lease_is_told() {
     let trials = breaker::Trials { lease: ms(8_000), ..breaker::Trials::default() };
     let mut stages = recommended();
@@ -178,10 +190,26 @@ fn a_trial_that_outlasts_its_lease_is_told() {
     assert_eq!(
         said(&stages),
         [
-            "a trial of the breaker may take 9s, and its place is given away after 8s: its outcome comes too late to count; \
-          take at least 9s for `trials.lease`"
+            "a trial of the breaker may take 9.1s, and its place is given away after 8s: its outcome comes too late to count; \
+          take at least 9.1s for `trials.lease`"
         ]
     );
+}
+
+#[test]
+fn a_trial_waits_for_its_place_in_the_bulkhead() {
+    let mut stages = recommended();
+    let said = |lease: u64, stages: &mut Vec<Stage>| {
+        let trials = breaker::Trials { lease: ms(lease), ..breaker::Trials::default() };
+        stages[8] = Stage::Breaker(breaker::Policy { trials, ..breaker::Policy::default() });
+        lint(stages).iter().filter(|it| it.problem.contains("a trial of")).count()
+    };
+    stages[9] = Stage::Bulkhead(bulkhead::Policy {
+        wait: ms(500),
+        queue: 1,
+        ..bulkhead::Policy::default()
+    });
+    assert_eq!((said(9_499, &mut stages), said(9_500, &mut stages)), (1, 0));
 }
 
 #[test]

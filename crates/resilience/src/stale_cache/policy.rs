@@ -7,22 +7,22 @@ use evenkeel_units::nanos;
 /// How long answers are kept and used. All ages count from when an answer was *asked for*, which is never later than when it was
 /// true.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(try_from = "super::written::Written")
+)]
 pub struct Policy {
     /// Answers that are kept, at most 2³¹; 0 keeps none, and still makes one call of many at once.
     pub capacity: usize,
     /// For how long an answer is fresh: used without asking.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub ttl: Duration,
     /// For how long after that it is still used at once, while it is asked for anew (RFC 5861, section 3).
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub stale_while_revalidate: Duration,
     /// For how long after its `ttl` it is used if asking fails (RFC 5861, section 4).
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub stale_if_error: Duration,
     /// For how long after a call failed its key is not asked for again: callers get the stale answer, or the error, at once. Calls that
     /// were not made ([`Error::is_rejection`](crate::Error::is_rejection)) are not remembered: to refuse again costs nothing.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub negative_ttl: Duration,
     /// How eagerly an answer is refreshed before its `ttl` is over, so that not all that was filled at once, or by many processes,
     /// is asked for at once: it is due earlier by the time its call took × this × an exponentially distributed number with mean 1,
@@ -30,7 +30,6 @@ pub struct Policy {
     pub early_refresh: f64,
     /// The longest that a call may take which others may wait for; then it has failed with
     /// [`Timeout(Total)`](crate::TimeLimit::Total). Not zero.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::text::duration"))]
     pub call_max: Duration,
 }
 
