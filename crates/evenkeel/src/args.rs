@@ -216,8 +216,8 @@ pub(crate) struct ExplainArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct SchemaArgs {
-    /// Service, SLO, AlertPolicy, ErrorBudgetPolicy, SLA, LoadTest, ChaosExperiment, Drill, GameDay, or Report for
-    /// report.json.
+    /// Service, SLO, AlertPolicy, ErrorBudgetPolicy, SLA, LoadTest, ChaosExperiment, Drill, GameDay, Resilience, or Report
+    /// for report.json.
     pub(crate) kind: Option<String>,
 }
 

@@ -50,7 +50,7 @@ impl Item {
     }
 
     /// The tree of its `spec`.
-    pub(crate) const fn spec(&self) -> &Node {
+    pub const fn spec(&self) -> &Node {
         &self.decoded.spec
     }
 
@@ -345,6 +345,28 @@ impl Library {
     /// Whether a document of the kind has mistakes.
     pub(crate) fn has_broken(&self, kind: &str) -> bool {
         self.broken.iter().any(|(of, _)| *of == kind)
+    }
+
+    /// Shows every document of a kind, and what is left of those with mistakes, to `look`, which adds what it finds in their specs: for
+    /// those who read a part of it that is nothing but a tree here. All of it, file by file.
+    pub fn look_into(
+        &self,
+        kind: &str,
+        mut look: impl FnMut(&Item, &mut Findings),
+    ) -> Vec<Diagnostic> {
+        let mut all = Vec::new();
+        for (n, source) in self.sources.iter().enumerate() {
+            let items = self.items.iter().chain(&self.drafts);
+            let mut items = items.filter(|it| it.source == n && it.document().kind() == kind);
+            let Some(first) = items.next() else { continue };
+            let mut found = Findings::default();
+            found.set_source(source.clone());
+            std::iter::once(first).chain(items).for_each(|it| look(it, &mut found));
+            let (source, list, cut) = found.into_parts();
+            all.extend(list);
+            all.extend(more(&source, cut));
+        }
+        all
     }
 
     /// A finding at `path` of the spec of a document, such as `sli/ratio/bad`: for those who know of a part of it what the

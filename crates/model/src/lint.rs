@@ -112,7 +112,7 @@ pub fn lint(library: &Library) -> Vec<Diagnostic> {
     for item in library.items() {
         lint.about([(item.document().kind(), item.document().name())]);
         match item.document() {
-            Document::Service(_) | Document::AlertPolicy(_) => {}
+            Document::Service(_) | Document::AlertPolicy(_) | Document::Resilience(_) => {}
             Document::Slo(it) => {
                 references::of_document(&mut lint, item);
                 objectives::of_slo(&mut lint, item, it);

@@ -6,6 +6,10 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::decode::{Definitions, KINDS, describe};
 
+mod of_type;
+
+pub use self::of_type::of_type;
+
 /// The schema of documents of one kind, or of all kinds; `None` when there is no such kind.
 pub fn schema(kind: Option<&str>) -> Option<Json> {
     let mut definitions = Definitions::new();

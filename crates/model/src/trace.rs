@@ -45,6 +45,7 @@ pub(crate) fn recall(
         | Document::Sla(_)
         | Document::ChaosExperiment(_)
         | Document::GameDay(_)
+        | Document::Resilience(_)
         | Document::LoadBalancer(_)
         | Document::Patroni(_) => Vec::new(),
     };

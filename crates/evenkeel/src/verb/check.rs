@@ -1,11 +1,9 @@
 //! `check`: every error of every document in one run.
 //!
 //! ```text
-//! resilience   policies of resilience among them
 //! theirs       files of Kubernetes and of Prometheus among them
 //! ```
 
-mod resilience;
 mod theirs;
 
 use evenkeel_model::{Library, document::Document};
@@ -21,8 +19,7 @@ pub(crate) fn run(args: &CheckArgs, screen: &Screen) -> Result<Exit, Failure> {
     let mut gathered = gather(&args.paths)?;
     let (mut others, mut found) = ((0, 0), Vec::new());
     gathered.keep(|name, bytes| {
-        let read = resilience::check(name, bytes).or_else(|| theirs::check(name, bytes));
-        let Some((documents, wrong)) = read else { return true };
+        let Some((documents, wrong)) = theirs::check(name, bytes) else { return true };
         others = (others.0 + documents, others.1 + 1);
         found.extend(wrong);
         false

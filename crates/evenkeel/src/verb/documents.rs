@@ -1,4 +1,10 @@
 //! Documents: from paths on the command line to a plan.
+//!
+//! ```text
+//! resilience   what a library knows of the policies that stand in a document
+//! ```
+
+pub(super) mod resilience;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -115,6 +121,7 @@ pub(crate) fn read(gathered: impl Into<Gathered>) -> Found {
     let count = files.len() + refused.len();
     let (library, mut diagnostics) = Library::check_beside(files, &beside);
     diagnostics.extend(queries(&library));
+    diagnostics.extend(resilience::check(&library));
     diagnostics.extend(refused);
     Found { library, diagnostics, files: count }
 }

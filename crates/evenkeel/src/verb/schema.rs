@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::documents::resilience;
 use crate::args::{ExplainArgs, SchemaArgs};
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
@@ -12,10 +13,11 @@ pub(crate) fn run(args: &SchemaArgs, screen: &Screen) -> Result<Exit, Failure> {
         Some(kind) if kind.eq_ignore_ascii_case("report") => Some(evenkeel_report::json::schema()),
         kind => evenkeel_model::schema(kind),
     };
-    let schema = schema.ok_or_else(|| {
+    let mut schema = schema.ok_or_else(|| {
         Failure::usage(format!("there is no kind `{}`", args.kind.as_deref().unwrap_or_default()))
-            .help("use Service, SLO, AlertPolicy, ErrorBudgetPolicy, SLA, LoadTest, ChaosExperiment, Drill, GameDay or Report")
+            .help("use Service, SLO, AlertPolicy, ErrorBudgetPolicy, SLA, LoadTest, ChaosExperiment, Drill, GameDay, Resilience or Report")
     })?;
+    resilience::describe(&mut schema);
     let text = serde_json::to_string_pretty(&schema).map_err(|it| Failure::bug(it.to_string()))?;
     screen.print(&text)?;
     Ok(Exit::OK)

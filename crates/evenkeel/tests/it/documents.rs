@@ -102,7 +102,8 @@ fn hostile_documents_end_with_an_error_and_not_with_the_machine() {
 fn the_schema_is_a_schema_and_an_unknown_kind_is_an_error() {
     let world = World::new();
     let about_objectives = ["SLO", "AlertPolicy", "ErrorBudgetPolicy", "SLA"];
-    let others = ["Service", "LoadTest", "ChaosExperiment", "Drill", "GameDay", "Report"];
+    let others =
+        ["Service", "LoadTest", "ChaosExperiment", "Drill", "GameDay", "Resilience", "Report"];
     for kind in others.into_iter().chain(about_objectives) {
         let output = world.run(&["schema", kind]);
         let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -27,6 +27,7 @@ pub(super) fn document(document: &Document) -> Option<String> {
         | Document::ChaosExperiment(_)
         | Document::Drill(_)
         | Document::GameDay(_)
+        | Document::Resilience(_)
         | Document::LoadBalancer(_)
         | Document::Patroni(_) => return None,
     };

@@ -63,7 +63,7 @@ codes! {
     TYPE = of_schema("EK-D005", "A value is of another sort than its field wants: a list where a map belongs, or a number where a text belongs. A text that looks like a number, a boolean or nothing must be quoted.");
     UNIT = of_schema("EK-D006", "Every quantity carries its unit: durations `250ms` or `1m30s`, rates `800/s`, shares `99.9%`, amounts `64KiB`, bandwidths `1MiB/s`, hours `18:00-06:00`.");
     RANGE = new("EK-D007", "The value is well formed but cannot be meant; the message says why.");
-    KIND = of_schema("EK-D008", "The kind of a document is one of Service, SLO, AlertPolicy, ErrorBudgetPolicy, SLA, LoadTest, ChaosExperiment, Drill and GameDay.");
+    KIND = of_schema("EK-D008", "The kind of a document is one of Service, SLO, AlertPolicy, ErrorBudgetPolicy, SLA, LoadTest, ChaosExperiment, Drill, GameDay and Resilience.");
     API_VERSION = of_schema("EK-D009", "Every document begins with `apiVersion: evenkeel.dev/v1`, so that later versions can tell which words it means.");
     NAME = of_schema("EK-D010", "Names are labels as RFC 1123 has them: 1 to 63 lowercase letters, digits and `-`, with a letter or digit at both ends. They become names of folders and of metrics.");
     DUPLICATE_NAME = new("EK-D011", "Two documents of one kind have one name, so a reference to it could mean either.");

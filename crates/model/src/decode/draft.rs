@@ -108,6 +108,7 @@ fn fill(kind: &str, spec: &mut Node) {
         }
         "Drill" => vec![("service", word("unnamed")), ("load", word("unnamed"))],
         "GameDay" => vec![("scenario", map(vec![("experiment", word("unnamed"))]))],
+        "Resilience" => vec![("services", map(vec![("unnamed", map(Vec::new()))]))],
         "Phase" => {
             let fields = vec![("rate", word("1/s")), ("duration", word("1ns"))];
             vec![("shape", map(vec![("constant", map(fields))]))]

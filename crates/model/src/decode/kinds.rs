@@ -19,6 +19,7 @@ mod load;
 pub(super) mod load_balancer;
 pub(super) mod patroni;
 pub(super) mod performance;
+mod resilience;
 mod safety;
 mod service;
 mod sla;
@@ -34,7 +35,7 @@ pub(crate) struct Kind {
 }
 
 /// Every kind, in the order in which they refer to each other.
-pub(crate) const KINDS: [Kind; 9] = [
+pub(crate) const KINDS: [Kind; 10] = [
     Kind {
         name: "Service",
         about: "What is drilled, what it is made of, and what may be done to it.",
@@ -111,6 +112,15 @@ pub(crate) const KINDS: [Kind; 9] = [
         fields: |f| {
             envelope(f, "GameDay", gameday::SPEC, |name, it| {
                 Document::GameDay(crate::document::GameDay { name, ..it })
+            })
+        },
+    },
+    Kind {
+        name: "Resilience",
+        about: "How calls to services are limited, tried again and cut off.",
+        fields: |f| {
+            envelope(f, "Resilience", resilience::SPEC, |name, it| {
+                Document::Resilience(crate::document::Resilience { name, ..it })
             })
         },
     },

@@ -18,6 +18,7 @@ mod load;
 mod load_balancer;
 mod patroni;
 mod reference;
+mod resilience;
 mod service;
 mod sla;
 mod slo;
@@ -50,6 +51,7 @@ pub use self::load::{
 pub use self::load_balancer::{Backend, Failback, FailoverRules, HealthCheck, LoadBalancer};
 pub use self::patroni::{Patroni, WatchdogMode};
 pub use self::reference::{Reference, ResolveError};
+pub use self::resilience::Resilience;
 pub use self::service::{AllowFaults, Dependency, Finder, Instance, Service, Start};
 pub use self::sla::{CreditTier, Sla};
 pub use self::slo::{
@@ -83,6 +85,8 @@ pub enum Document {
     Drill(Drill),
     /// With the people around it.
     GameDay(GameDay),
+    /// How calls to services are limited, tried again and cut off.
+    Resilience(Resilience),
     /// Who answers, and who takes over. It has no envelope.
     LoadBalancer(LoadBalancer),
     /// How a cluster of PostgreSQL finds a new leader. It has no envelope.
@@ -102,6 +106,7 @@ impl Document {
             Self::ChaosExperiment(_) => "ChaosExperiment",
             Self::Drill(_) => "Drill",
             Self::GameDay(_) => "GameDay",
+            Self::Resilience(_) => "Resilience",
             Self::LoadBalancer(_) => "LoadBalancer",
             Self::Patroni(_) => "Patroni",
         }
@@ -119,6 +124,7 @@ impl Document {
             Self::ChaosExperiment(it) => &it.name,
             Self::Drill(it) => &it.name,
             Self::GameDay(it) => &it.name,
+            Self::Resilience(it) => &it.name,
             Self::LoadBalancer(it) => &it.name,
             Self::Patroni(it) => &it.name,
         }

@@ -163,6 +163,7 @@ pub(super) fn stands_alone(document: &Document) -> bool {
         Document::AlertPolicy(_)
         | Document::ErrorBudgetPolicy(_)
         | Document::Sla(_)
+        | Document::Resilience(_)
         | Document::LoadBalancer(_)
         | Document::Patroni(_) => true,
         // A load test with a shape is run by itself.

@@ -49,6 +49,7 @@ pub(super) fn of_document(lint: &mut Lint<'_>, item: &Item) {
         | Document::ChaosExperiment(_)
         | Document::Drill(_)
         | Document::GameDay(_)
+        | Document::Resilience(_)
         | Document::LoadBalancer(_)
         | Document::Patroni(_) => None,
     };

@@ -22,6 +22,7 @@ pub(super) fn of_document(lint: &mut Lint<'_>, item: &Item) {
         | Document::Sla(_)
         | Document::LoadTest(_)
         | Document::GameDay(_)
+        | Document::Resilience(_)
         | Document::LoadBalancer(_)
         | Document::Patroni(_) => return,
     };

@@ -62,9 +62,9 @@ fn a_mistake_of_form_costs_one_document_and_not_the_file() {
     let text = "a: [1\n---\nkind: Banana\n---\nb: 'x\n--- \nkind: Apple\n";
     insta::assert_snapshot!(findings(text), @r"
     EK-D002 2:1 not YAML: while parsing a flow sequence, expected ',' or ']' | Check the indentation, closing brackets and quotes here and on the line above.
-    EK-D008 3:7 unknown kind `Banana` | Use one of Service, SLO, AlertPolicy, ErrorBudgetPolicy, SLA, LoadTest, ChaosExperiment, Drill, GameDay.
+    EK-D008 3:7 unknown kind `Banana` | Use one of Service, SLO, AlertPolicy, ErrorBudgetPolicy, SLA, LoadTest, ChaosExperiment, Drill, GameDay, Resilience.
     EK-D002 5:4 not YAML: while scanning a quoted scalar, found unexpected document indicator | Check the indentation, closing brackets and quotes here and on the line above.
-    EK-D008 7:7 unknown kind `Apple` | Use one of Service, SLO, AlertPolicy, ErrorBudgetPolicy, SLA, LoadTest, ChaosExperiment, Drill, GameDay.
+    EK-D008 7:7 unknown kind `Apple` | Use one of Service, SLO, AlertPolicy, ErrorBudgetPolicy, SLA, LoadTest, ChaosExperiment, Drill, GameDay, Resilience.
     ");
 }
 
@@ -72,7 +72,7 @@ fn a_mistake_of_form_costs_one_document_and_not_the_file() {
 fn tabs_and_double_keys_are_shown_with_their_fix() {
     insta::assert_snapshot!(findings("kind: Drill\n\tspec: x\n"), @r"EK-D002 2:1 a tab in the indentation | Indent with spaces.");
     insta::assert_snapshot!(findings("kind: Banana\nkind: Drill\n"), @r"
-    EK-D008 1:7 unknown kind `Banana` | Use one of Service, SLO, AlertPolicy, ErrorBudgetPolicy, SLA, LoadTest, ChaosExperiment, Drill, GameDay.
+    EK-D008 1:7 unknown kind `Banana` | Use one of Service, SLO, AlertPolicy, ErrorBudgetPolicy, SLA, LoadTest, ChaosExperiment, Drill, GameDay, Resilience.
     EK-D014 2:1 `kind` is given twice | It was first given on line 1, column 1; remove one of them.
     ");
 }
