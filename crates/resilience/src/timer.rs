@@ -185,6 +185,21 @@ impl Future for Until {
 #[derive(Debug)]
 pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
 
+impl Drop for Timer {
+    /// Most were never armed.
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(sleep) = self.0.take() {
+            disarm(sleep);
+        }
+    }
+}
+
+#[cold]
+fn disarm(sleep: Pin<Box<Sleep>>) {
+    drop(sleep);
+}
+
 impl Timer {
     /// One that is not armed.
     pub(crate) const fn new() -> Self {

@@ -9,7 +9,7 @@ use tower_service::Service;
 
 use super::gate::{GateFuture, Leave, Never};
 use crate::Error;
-use crate::breaker::{Breaker, Errors, Judge, Permit};
+use crate::breaker::{Breaker, Errors, Judge, Permit, Rejected};
 use crate::pipeline::{Stage, Stages};
 use crate::time::{self, TokioClock};
 
@@ -107,11 +107,10 @@ where
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        let asked = match self.is_ready {
-            true => Permit::begin(Arc::clone(&self.breaker), TokioClock),
-            false => Err(self.breaker.rejected(time::now())),
-        };
-        match asked {
+        if !self.is_ready {
+            return GateFuture::refused(rejected(&self.breaker).into_error());
+        }
+        match Permit::begin(Arc::clone(&self.breaker), TokioClock) {
             Ok(permit) => {
                 let judge = self.judge.clone();
                 GateFuture::calls(&mut self.inner, request, Judged { permit, judge })
@@ -119,6 +118,13 @@ where
             Err(rejected) => GateFuture::refused(rejected.into_error()),
         }
     }
+}
+
+/// What an open circuit answers for a service that is not ready.
+#[cold]
+#[inline(never)]
+fn rejected(breaker: &Breaker) -> Rejected {
+    breaker.rejected(time::now())
 }
 
 /// The answer of a [`BreakerService`]. Dropped, it is a call that was cancelled.
