@@ -22,7 +22,7 @@ pub(crate) const SUBJECTS: &[crate::Subject] = &[
 const PLACES: u32 = 25;
 
 fn ours(plan: Plan) -> Result<Figures> {
-    let bulkhead = Arc::new(Bulkhead::new(Policy { limit: PLACES, ..Policy::default() })?);
+    let bulkhead = Arc::new(Bulkhead::try_new(Policy { limit: PLACES, ..Policy::default() })?);
     calls(plan, Expect::Answers, || {
         let bulkhead = Arc::clone(&bulkhead);
         async move |it| bulkhead.call(|| answer_as_ours(it)).await.is_ok()
@@ -30,7 +30,7 @@ fn ours(plan: Plan) -> Result<Figures> {
 }
 
 fn ours_layer(plan: Plan) -> Result<Figures> {
-    let bulkhead = Arc::new(Bulkhead::new(Policy { limit: PLACES, ..Policy::default() })?);
+    let bulkhead = Arc::new(Bulkhead::try_new(Policy { limit: PLACES, ..Policy::default() })?);
     let service = BulkheadLayer::new(bulkhead).layer(BaseLayer.layer(AtOnce));
     calls(plan, Expect::Answers, || {
         let mut service = service.clone();

@@ -20,7 +20,7 @@ const BURST: u32 = 1_000_000_000;
 
 fn ours(plan: Plan) -> Result<Figures> {
     let policy = Policy { burst: BURST, ..Policy::per_second(PER_SECOND) };
-    let limiter = Arc::new(Limiter::new(policy)?);
+    let limiter = Arc::new(Limiter::try_new(policy)?);
     calls(plan, Expect::Answers, || {
         let limiter = Arc::clone(&limiter);
         async move |_| limiter.try_take(time::now()).is_ok()

@@ -63,7 +63,7 @@ fn ours(plan: Plan, inner: impl Inner) -> Result<Figures> {
     let deadlines = Arc::new(Deadlines::try_new(limits)?);
     let retry = Arc::new(Retry::try_new(retry::Policy::default())?);
     let breaker = Arc::new(Breaker::try_new(by_failures(Window::Calls(100)))?);
-    let bulkhead = Arc::new(Bulkhead::new(evenkeel_resilience::bulkhead::Policy::default())?);
+    let bulkhead = Arc::new(Bulkhead::try_new(evenkeel_resilience::bulkhead::Policy::default())?);
     let service = Pipeline::new()
         .deadlines(deadlines)
         .retry(RetryLayer::new(retry))

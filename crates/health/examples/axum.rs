@@ -11,7 +11,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .check("database", Policy::critical(), check::Tcp::at("127.0.0.1:5432"))
         .check("disk", Policy::default(), check::Disk::of("/"))
         .start()?;
-    let drain = Drain::new(DrainPolicy::default())?;
+    let drain = Drain::try_new(DrainPolicy::default())?;
     let probes = HealthService::new(health.clone())
         .at("")
         .peer_by(|it| Some(it.get::<ConnectInfo<SocketAddr>>()?.0.ip()));

@@ -12,7 +12,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .service("shop.v1.Cart") // as ready as the whole
         .service_while("shop.v1.Search", ["index"])?; // while this check is up
     let routes = axum::Router::new().route_service(GrpcHealth::ROUTE, grpc);
-    let drain = Drain::new(DrainPolicy::default())?;
+    let drain = Drain::try_new(DrainPolicy::default())?;
     let _serving = drain.hold(); // until the last byte is written
     let end = tokio::spawn(drain.clone().on_sigterm(health)?);
     let server = Server::builder().add_routes(routes.into()); // and `.add_service(…)` for your own

@@ -83,7 +83,7 @@ pub struct Drained {
 /// use evenkeel_health::{Drain, DrainPolicy, Health};
 ///
 /// let health = Health::builder().start()?;
-/// let drain = Drain::new(DrainPolicy::default())?;
+/// let drain = Drain::try_new(DrainPolicy::default())?;
 /// tokio::spawn(drain.clone().on_sigterm(health)?);
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
 /// loop {
@@ -110,7 +110,7 @@ pub struct Drained {
 /// # async fn run(app: axum::Router, listener: tokio::net::TcpListener) -> Result<(), Box<dyn std::error::Error>> {
 /// # use evenkeel_health::{Drain, DrainPolicy, Health};
 /// # let health = Health::builder().start()?;
-/// # let drain = Drain::new(DrainPolicy::default())?;
+/// # let drain = Drain::try_new(DrainPolicy::default())?;
 /// let _serving = drain.hold();
 /// let end = tokio::spawn(drain.clone().on_sigterm(health)?);
 /// tokio::select! {
@@ -174,7 +174,7 @@ impl Drain {
     ///
     /// # Errors
     /// The policy leaves no time to finish what is under way.
-    pub fn new(policy: DrainPolicy) -> Result<Self, NoTimeLeft> {
+    pub fn try_new(policy: DrainPolicy) -> Result<Self, NoTimeLeft> {
         if policy.delay.saturating_add(policy.reserve) >= policy.grace {
             return Err(NoTimeLeft(policy));
         }
@@ -283,7 +283,7 @@ mod tests {
     }
 
     fn drain() -> (Drain, Health) {
-        (Drain::new(DrainPolicy::default()).unwrap(), Health::builder().start().unwrap())
+        (Drain::try_new(DrainPolicy::default()).unwrap(), Health::builder().start().unwrap())
     }
 
     #[tokio::test(start_paused = true)]
@@ -336,7 +336,7 @@ mod tests {
     #[test]
     fn a_policy_without_time_for_requests_is_refused() {
         let hasty = DrainPolicy { delay: Duration::from_secs(28), ..DrainPolicy::default() };
-        let error = Drain::new(hasty).unwrap_err().to_string();
+        let error = Drain::try_new(hasty).unwrap_err().to_string();
         assert_eq!(
             error,
             "`delay` of 28s and `reserve` of 2s leave nothing of the `grace` of 30s to finish what is under way"

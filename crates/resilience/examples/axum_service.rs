@@ -15,8 +15,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let limits = deadline::Limits::uniform(Duration::from_secs(2));
     let guard = Pipeline::new()
         .deadlines(Arc::new(Deadlines::try_new(limits)?))
-        .limit(LimitLayer::new(Arc::new(Limiter::new(limit::Policy::per_second(1_000))?)))
-        .bulkhead(BulkheadLayer::new(Arc::new(Bulkhead::new(bulkhead::Policy::default())?)));
+        .limit(LimitLayer::new(Arc::new(Limiter::try_new(limit::Policy::per_second(1_000))?)))
+        .bulkhead(BulkheadLayer::new(Arc::new(Bulkhead::try_new(bulkhead::Policy::default())?)));
     let guard = ServiceBuilder::new().layer(HandleErrorLayer::new(refused)).layer(guard);
     let app = Router::new().route("/", get(|| async { "a red kettle\n" })).layer(guard);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;

@@ -229,7 +229,7 @@ impl Adaptive {
     /// As [`Policy::check`].
     pub fn try_new(policy: Policy) -> Result<Self, PolicyError> {
         policy.check()?;
-        let bulkhead = Arc::new(Bulkhead::new(policy.bulkhead(policy.initial))?);
+        let bulkhead = Arc::new(Bulkhead::try_new(policy.bulkhead(policy.initial))?);
         let estimate = Estimate::new(policy.initial);
         Ok(Self {
             bulkhead,

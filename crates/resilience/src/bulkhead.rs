@@ -27,7 +27,7 @@
 //! # #[cfg(feature = "tower")]
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let prices = Arc::new(Bulkhead::new(Policy { limit: 10, ..Policy::default() })?);
+//! let prices = Arc::new(Bulkhead::try_new(Policy { limit: 10, ..Policy::default() })?);
 //!
 //! let price = prices.call(|| async { Ok::<_, Error<std::io::Error>>(42) }).await;
 //! assert!(matches!(price, Ok(42)));
@@ -230,7 +230,7 @@ impl Bulkhead {
     ///
     /// # Errors
     /// When its values do not go together.
-    pub fn new(policy: Policy) -> Result<Self, PolicyError> {
+    pub fn try_new(policy: Policy) -> Result<Self, PolicyError> {
         policy.check()?;
         Ok(Self {
             word: AtomicU64::new(Word::free(policy.limit).bits()),

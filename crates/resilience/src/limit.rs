@@ -22,7 +22,7 @@
 //! use evenkeel_resilience::Moment;
 //!
 //! // 2 a second, and 2 that come together.
-//! let limiter = Limiter::new(Policy::per_second(2))?;
+//! let limiter = Limiter::try_new(Policy::per_second(2))?;
 //! let at = |millis| Moment::at(Duration::from_millis(millis));
 //! assert!(limiter.try_take(at(0)).is_ok());
 //! assert!(limiter.try_take(at(0)).is_ok());
@@ -281,7 +281,7 @@ impl Limiter {
     ///
     /// # Errors
     /// When its values do not go together.
-    pub fn new(policy: Policy) -> Result<Self, PolicyError> {
+    pub fn try_new(policy: Policy) -> Result<Self, PolicyError> {
         policy.check()?;
         Ok(Self {
             due: AtomicU64::new(0),

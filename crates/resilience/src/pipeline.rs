@@ -33,7 +33,7 @@
 //!     .deadlines(Arc::new(Deadlines::try_new(Default::default())?))
 //!     .retry(RetryLayer::new(Arc::new(Retry::try_new(Default::default())?)))
 //!     .breaker(BreakerLayer::new(Arc::clone(&breaker)))
-//!     .bulkhead(BulkheadLayer::new(Arc::new(Bulkhead::new(Default::default())?)));
+//!     .bulkhead(BulkheadLayer::new(Arc::new(Bulkhead::try_new(Default::default())?)));
 //! assert_eq!(prices.lint(), []);
 //!
 //! // Around a future of any `Result<T, E>` …

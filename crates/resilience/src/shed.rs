@@ -20,7 +20,7 @@
 //! ```
 //! use evenkeel_resilience::shed::{Policy, Priority, Shed};
 //!
-//! let shed = Shed::new(Policy { capacity: 2, ..Policy::default() })?;
+//! let shed = Shed::try_new(Policy { capacity: 2, ..Policy::default() })?;
 //! let crawler = shed.try_enter(Priority::Sheddable)?;
 //! assert!(shed.try_enter(Priority::Sheddable).is_err());
 //! let checkout = shed.try_enter(Priority::Critical)?;
@@ -211,7 +211,7 @@ impl Shed {
     ///
     /// # Errors
     /// When its values do not go together.
-    pub fn new(policy: Policy) -> Result<Self, PolicyError> {
+    pub fn try_new(policy: Policy) -> Result<Self, PolicyError> {
         policy.check()?;
         Ok(Self {
             in_flight: AtomicU32::new(0),
@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn each_priority_is_admitted_up_to_its_share() {
-        let shed = Shed::new(policy(10, [90, 70, 50])).unwrap();
+        let shed = Shed::try_new(policy(10, [90, 70, 50])).unwrap();
         let mut permits = Vec::new();
         let fills = [
             Priority::Sheddable,
@@ -375,7 +375,7 @@ mod tests {
 
     #[test]
     fn the_smallest_share_lets_one_call_through_and_none_lets_none() {
-        let shed = Shed::new(policy(3, [100, 1, 0])).unwrap();
+        let shed = Shed::try_new(policy(3, [100, 1, 0])).unwrap();
         assert!(shed.try_enter(Priority::SheddablePlus).is_ok());
         assert!(shed.try_enter(Priority::Sheddable).is_err());
     }
@@ -387,7 +387,7 @@ mod tests {
             (policy(1, [60, 70, 50]), "`sheddable_plus` is larger than `critical`"),
             (policy(1, [90, 40, 50]), "`sheddable` is larger than `sheddable_plus`"),
         ] {
-            let said = Shed::new(policy).unwrap_err().to_string();
+            let said = Shed::try_new(policy).unwrap_err().to_string();
             assert!(said.contains(wanted), "{said}");
         }
         Policy::default().check().unwrap();
@@ -395,7 +395,7 @@ mod tests {
 
     #[test]
     fn a_new_policy_holds_from_now_on_and_calls_under_way_go_on() {
-        let shed = Shed::new(policy(2, [100, 100, 100])).unwrap();
+        let shed = Shed::try_new(policy(2, [100, 100, 100])).unwrap();
         let both = (
             shed.try_enter(Priority::Critical).unwrap(),
             shed.try_enter(Priority::Critical).unwrap(),
@@ -414,7 +414,7 @@ mod tests {
             capacity in 1u32..50, mut shares in prop::array::uniform3(0u32..=100), under_way in 0u32..50,
         ) {
             shares.sort_by(|a, b| b.cmp(a));
-            let shed = Shed::new(policy(capacity, shares)).unwrap();
+            let shed = Shed::try_new(policy(capacity, shares)).unwrap();
             let _held: Vec<_> = (0..under_way).map(|_| shed.try_enter(Priority::CriticalPlus)).collect();
             let admitted = Priority::ALL.map(|it| shed.try_enter(it).is_ok());
             prop_assert!(admitted.is_sorted_by(|more, less| more >= less), "{admitted:?}");

@@ -136,7 +136,7 @@ async fn run(
         .check("disk", Policy::default(), Disk::of(&args.data).free_at_least(FREE))
         .lag("runtime", Policy::default(), Duration::from_secs(1));
     let health = part.checks(checks).start()?;
-    let drain = Drain::new(ENDS)?;
+    let drain = Drain::try_new(ENDS)?;
     let probes = probes(health.clone());
     let shell = Shell { part: Arc::clone(&part), metrics, sickness, probes };
     let end = async {

@@ -163,8 +163,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let health = Health::builder().start().unwrap();
-        let drain =
-            Drain::new(DrainPolicy { delay: Duration::ZERO, ..DrainPolicy::default() }).unwrap();
+        let drain = Drain::try_new(DrainPolicy { delay: Duration::ZERO, ..DrainPolicy::default() })
+            .unwrap();
         let ours = drain.clone();
         let served = tokio::spawn(async move { serve(listener, Arc::new(Hello), &ours).await });
         let mut idle = TcpStream::connect(address).await.unwrap();

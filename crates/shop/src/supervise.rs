@@ -88,7 +88,7 @@ async fn run(
         (1..=GATEWAYS).map(|it| format!("127.0.0.1:{}", ports.of(PartName::Gateway, it)));
     let balancer = Arc::new(Balancer::new(addresses, trust)?);
     say(&format!("shop ready on http://127.0.0.1:{}", ports.balancer()));
-    let drain = Drain::new(ENDS)?;
+    let drain = Drain::try_new(ENDS)?;
     let end = async {
         stop.await;
         drain.run(balancer.health()).await;

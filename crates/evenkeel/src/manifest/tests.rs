@@ -326,7 +326,7 @@ proptest! {
         let root = yaml::read("a", text.clone().into_bytes(), &mut ignored).roots.remove(0);
         let json = root.to_json();
         prop_assert!(jsonschema::is_valid(&schema(), &json), "{}", text);
-        prop_assert!(evenkeel_health::Drain::new(manifest.drain_policy()).is_ok());
+        prop_assert!(evenkeel_health::Drain::try_new(manifest.drain_policy()).is_ok());
         let container = &json["spec"]["template"]["spec"]["containers"][0];
         let after = |key: &str| {
             let count = |it: &str| container[key][it].as_u64().unwrap();

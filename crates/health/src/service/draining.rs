@@ -24,7 +24,7 @@ use crate::{Drain, UnderWay};
 /// use axum::{Router, routing::get};
 /// use evenkeel_health::{Drain, DrainLayer, DrainPolicy};
 ///
-/// let drain = Drain::new(DrainPolicy::default())?;
+/// let drain = Drain::try_new(DrainPolicy::default())?;
 /// let app: Router = Router::new().route("/", get(|| async { "hello" })).layer(DrainLayer::new(&drain));
 /// # Ok::<(), evenkeel_health::NoTimeLeft>(())
 /// ```
@@ -188,7 +188,7 @@ mod tests {
 
     impl Scene {
         fn new(requests: usize) -> (Self, Vec<oneshot::Sender<u16>>) {
-            let drain = Drain::new(DrainPolicy::default()).unwrap();
+            let drain = Drain::try_new(DrainPolicy::default()).unwrap();
             let (tell, told) = (0..requests).map(|_| oneshot::channel()).unzip();
             let service = DrainLayer::new(&drain).layer(Inner(told));
             (Self { drain, health: Health::builder().start().unwrap(), service }, tell)

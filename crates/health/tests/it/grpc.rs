@@ -71,7 +71,7 @@ async fn next(stream: &mut Streaming<HealthCheckResponse>) -> Result<ServingStat
 /// A drain that is over in moments, with time for the order of things to be seen.
 fn drain() -> Drain {
     let delay = Duration::from_millis(50);
-    Drain::new(DrainPolicy { delay, ..DrainPolicy::default() }).unwrap()
+    Drain::try_new(DrainPolicy { delay, ..DrainPolicy::default() }).unwrap()
 }
 
 #[tokio::test]

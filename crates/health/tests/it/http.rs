@@ -32,7 +32,7 @@ impl Shop {
             Health::builder().check("db", Policy::critical(), async || true).start().unwrap();
         health.ready().await;
         let delay = Duration::from_millis(50);
-        let drain = Drain::new(DrainPolicy { delay, ..DrainPolicy::default() }).unwrap();
+        let drain = Drain::try_new(DrainPolicy { delay, ..DrainPolicy::default() }).unwrap();
         let (entered, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (enters, goes) = (Arc::clone(&entered), Arc::clone(&go));
         let page = get(move || async move {

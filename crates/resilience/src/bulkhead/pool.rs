@@ -20,7 +20,7 @@ use crate::Error;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let disk = Pool::new(Policy { limit: 4, ..Policy::default() })?;
+/// let disk = Pool::try_new(Policy { limit: 4, ..Policy::default() })?;
 /// let read = disk.call(|| std::fs::read("/dev/null").map_err(Error::Inner)).await?;
 /// assert!(read.is_empty());
 /// # Ok(())
@@ -36,8 +36,8 @@ impl Pool {
     ///
     /// # Errors
     /// When its values do not go together.
-    pub fn new(policy: Policy) -> Result<Self, PolicyError> {
-        Ok(Self::over(Arc::new(Bulkhead::new(policy)?)))
+    pub fn try_new(policy: Policy) -> Result<Self, PolicyError> {
+        Ok(Self::over(Arc::new(Bulkhead::try_new(policy)?)))
     }
 
     /// With the places of a bulkhead: of one that has a listener, say, or that calls which do not block share.

@@ -16,7 +16,7 @@ fn at(millis: u64) -> Moment {
 
 fn bulkhead(limit: u32, queue: u32) -> Bulkhead {
     let wait = Duration::from_millis(if queue == 0 { 0 } else { 100 });
-    Bulkhead::new(Policy { limit, queue, wait }).unwrap()
+    Bulkhead::try_new(Policy { limit, queue, wait }).unwrap()
 }
 
 #[derive(Default)]
@@ -163,7 +163,7 @@ fn a_contradictory_policy_names_the_field_and_the_remedy() {
         (Policy::at_once(u32::MAX), "at most 2147483647"),
         (Policy { wait: Duration::ZERO, ..Policy::default() }, "`queue` is 25, but `wait` is zero"),
     ] {
-        let said = Bulkhead::new(policy).unwrap_err().to_string();
+        let said = Bulkhead::try_new(policy).unwrap_err().to_string();
         assert!(said.contains(wanted), "{said}");
     }
     let bulkhead = bulkhead(1, 0);

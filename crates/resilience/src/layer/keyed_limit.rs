@@ -23,7 +23,7 @@ use crate::{Error, time};
 /// use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let limiter = Limiter::<&str>::new(Policy { burst: 1, ..Policy::per_second(10) }, 10_000)?;
+/// let limiter = Limiter::<&str>::try_new(Policy { burst: 1, ..Policy::per_second(10) }, 10_000)?;
 /// let service = ServiceBuilder::new()
 ///     .layer(KeyedLimitLayer::new(Arc::new(limiter), |tenant: &&'static str| *tenant))
 ///     .layer(BaseLayer)

@@ -20,7 +20,7 @@ use crate::shed::{Permit, Priority, Shed};
 /// use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let door = Arc::new(Shed::new(Policy { capacity: 2, ..Policy::default() })?);
+/// let door = Arc::new(Shed::try_new(Policy { capacity: 2, ..Policy::default() })?);
 /// let priority = |path: &&str| match *path {
 ///     "/checkout" => Priority::CriticalPlus,
 ///     _ => Priority::Sheddable,

@@ -14,7 +14,7 @@
 //! use evenkeel_resilience::limit::{Policy, keyed::Limiter};
 //! use evenkeel_resilience::Moment;
 //!
-//! let limiter = Limiter::<String>::new(Policy { burst: 1, ..Policy::per_second(10) }, 10_000)?;
+//! let limiter = Limiter::<String>::try_new(Policy { burst: 1, ..Policy::per_second(10) }, 10_000)?;
 //! let now = Moment::at(Duration::from_secs(1));
 //! assert!(limiter.try_take(now, "alice").is_ok());
 //! assert!(limiter.try_take(now, "alice").is_err());
@@ -100,13 +100,13 @@ impl<K> Limiter<K> {
     ///
     /// # Errors
     /// When the values do not go together.
-    pub fn new(policy: Policy, keys: usize) -> Result<Self, PolicyError> {
+    pub fn try_new(policy: Policy, keys: usize) -> Result<Self, PolicyError> {
         Self::with_hasher(policy, keys, RandomState::new())
     }
 }
 
 impl<K, S> Limiter<K, S> {
-    /// As [`new`](Limiter::new) with another hasher than the standard library's, which nobody who chooses keys can defeat.
+    /// As [`try_new`](Limiter::try_new) with another hasher than the standard library's, which nobody who chooses keys can defeat.
     ///
     /// # Errors
     /// When the values do not go together.

@@ -14,7 +14,7 @@ fn policy(limit: u32, burst: u32, wait: u64) -> Policy {
 
 #[test]
 fn a_burst_is_let_through_and_then_one_call_for_each_interval() {
-    let limiter = Limiter::new(policy(10, 3, 0)).unwrap();
+    let limiter = Limiter::try_new(policy(10, 3, 0)).unwrap();
     let let_through = |from: u64, to: u64| {
         (from..to).filter(|it| limiter.try_take(at(*it)).is_ok()).collect::<Vec<_>>()
     };
@@ -29,7 +29,7 @@ fn a_burst_is_let_through_and_then_one_call_for_each_interval() {
 
 #[test]
 fn what_is_told_as_retry_after_is_when_it_works() {
-    let limiter = Limiter::new(policy(3, 1, 0)).unwrap();
+    let limiter = Limiter::try_new(policy(3, 1, 0)).unwrap();
     let now = at(17);
     limiter.try_take(now).unwrap();
     let Limited { retry_after } = limiter.try_take(now).unwrap_err();
@@ -40,7 +40,7 @@ fn what_is_told_as_retry_after_is_when_it_works() {
 
 #[test]
 fn turns_are_booked_one_after_the_other_within_the_wait() {
-    let limiter = Limiter::new(policy(10, 1, 250)).unwrap();
+    let limiter = Limiter::try_new(policy(10, 1, 250)).unwrap();
     let turns: Vec<_> = (0..3).map(|_| limiter.reserve(at(0)).unwrap().at()).collect();
     assert_eq!(turns, [at(0), at(100), at(200)]);
     let limited = limiter.reserve(at(0)).unwrap_err();
@@ -50,7 +50,7 @@ fn turns_are_booked_one_after_the_other_within_the_wait() {
 
 #[test]
 fn the_last_turn_can_be_given_back_and_one_amid_the_others_cannot() {
-    let limiter = Limiter::new(policy(10, 1, 1_000)).unwrap();
+    let limiter = Limiter::try_new(policy(10, 1, 1_000)).unwrap();
     let _now = limiter.reserve(at(0)).unwrap();
     let (second, third) = (limiter.reserve(at(0)).unwrap(), limiter.reserve(at(0)).unwrap());
     limiter.give_back(second);
@@ -62,7 +62,7 @@ fn the_last_turn_can_be_given_back_and_one_amid_the_others_cannot() {
 
 #[test]
 fn a_clock_that_steps_back_lets_nothing_more_through() {
-    let limiter = Limiter::new(policy(10, 1, 0)).unwrap();
+    let limiter = Limiter::try_new(policy(10, 1, 0)).unwrap();
     limiter.try_take(at(1_000)).unwrap();
     assert_eq!(limiter.try_take(at(0)).unwrap_err().retry_after, Duration::from_millis(1_100));
 }
@@ -79,15 +79,15 @@ fn a_contradictory_policy_names_the_field_and_the_remedy() {
             "`burst` of 4294967295 takes more than a year",
         ),
     ] {
-        let said = Limiter::new(policy).unwrap_err().to_string();
+        let said = Limiter::try_new(policy).unwrap_err().to_string();
         assert!(said.contains(wanted), "{said}");
     }
-    assert!(keyed::Limiter::<u8>::new(Policy::default(), 0).is_err());
+    assert!(keyed::Limiter::<u8>::try_new(Policy::default(), 0).is_err());
 }
 
 #[test]
 fn a_new_policy_holds_from_now_on_and_forgives_nothing() {
-    let limiter = Limiter::new(policy(10, 1, 0)).unwrap();
+    let limiter = Limiter::try_new(policy(10, 1, 0)).unwrap();
     limiter.try_take(at(0)).unwrap();
     limiter.reload(&policy(100, 1, 0)).unwrap();
     assert!(limiter.try_take(at(50)).is_err());
@@ -97,7 +97,7 @@ fn a_new_policy_holds_from_now_on_and_forgives_nothing() {
 
 #[test]
 fn keys_are_limited_apart_and_those_that_fell_silent_are_forgotten() {
-    let limiter = keyed::Limiter::<u32>::new(policy(10, 2, 0), 64).unwrap();
+    let limiter = keyed::Limiter::<u32>::try_new(policy(10, 2, 0), 64).unwrap();
     for key in 0..10_000 {
         // One key each millisecond, which is at rest again 100 ms later: a hundred are in use at any time.
         assert!(limiter.try_take(at(u64::from(key)), &key).is_ok());
@@ -108,7 +108,7 @@ fn keys_are_limited_apart_and_those_that_fell_silent_are_forgotten() {
 
 #[test]
 fn a_flood_of_keys_stays_within_its_memory_and_is_counted() {
-    let limiter = keyed::Limiter::<u32>::new(policy(1, 1, 0), 64).unwrap();
+    let limiter = keyed::Limiter::<u32>::try_new(policy(1, 1, 0), 64).unwrap();
     for key in 0..10_000 {
         assert!(limiter.try_take(at(0), &key).is_ok());
     }
@@ -120,7 +120,7 @@ fn a_flood_of_keys_stays_within_its_memory_and_is_counted() {
 fn a_listener_is_told_who_was_refused_and_who_was_forgotten() {
     let told = Arc::new(std::sync::Mutex::new(Vec::new()));
     let to = Arc::clone(&told);
-    let limiter = keyed::Limiter::<String>::new(policy(1, 1, 0), 1).unwrap();
+    let limiter = keyed::Limiter::<String>::try_new(policy(1, 1, 0), 1).unwrap();
     let limiter = limiter.listener(Arc::new(move |it| to.lock().unwrap().push(it.clone())));
     limiter.try_take(at(0), "alice").unwrap();
     assert!(limiter.try_take(at(400), "alice").is_err());
@@ -136,7 +136,7 @@ fn a_listener_is_told_who_was_refused_and_who_was_forgotten() {
 
 #[test]
 fn a_new_policy_of_keys_holds_from_now_on_and_forgives_nothing() {
-    let limiter = keyed::Limiter::<u8>::new(policy(10, 1, 0), 1).unwrap();
+    let limiter = keyed::Limiter::<u8>::try_new(policy(10, 1, 0), 1).unwrap();
     limiter.try_take(at(0), &1).unwrap();
     limiter.reload(&policy(100, 2, 0)).unwrap();
     assert!(limiter.reload(&policy(0, 1, 0)).is_err());
@@ -167,8 +167,8 @@ proptest! {
     fn agrees_with_a_bucket_of_tokens(
         steps in prop::collection::vec(0u64..400, 1..150), limit in 1u32..20, burst in 1u32..6,
     ) {
-        let limiter = Limiter::new(policy(limit, burst, 0)).unwrap();
-        let keyed = keyed::Limiter::<u8>::new(policy(limit, burst, 0), 1).unwrap();
+        let limiter = Limiter::try_new(policy(limit, burst, 0)).unwrap();
+        let keyed = keyed::Limiter::<u8>::try_new(policy(limit, burst, 0), 1).unwrap();
         let interval = nanos(policy(limit, burst, 0).interval());
         let (mut naive, mut now) = (Naive::default(), 0);
         for wait in steps {
@@ -185,7 +185,7 @@ proptest! {
     fn turns_never_exceed_the_burst_and_what_time_has_earned(
         steps in prop::collection::vec((0u64..60, any::<bool>()), 1..150), burst in 1u32..5,
     ) {
-        let limiter = Limiter::new(policy(50, burst, 300)).unwrap();
+        let limiter = Limiter::try_new(policy(50, burst, 300)).unwrap();
         let (mut now, mut turns) = (0, Vec::<u64>::new());
         for (wait, cancelled) in steps {
             now += wait;

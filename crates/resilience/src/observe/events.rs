@@ -205,8 +205,8 @@ impl fmt::Display for Event {
 ///     move |name, event| log.lock().unwrap().push(format!("{} {name}: {event}", event.pattern()))
 /// });
 ///
-/// let prices = Bulkhead::new(bulkhead::Policy::at_once(1))?.listener(events.of("prices"));
-/// let door = Shed::new(shed::Policy { capacity: 1, ..Default::default() })?.listener(events.of("door"));
+/// let prices = Bulkhead::try_new(bulkhead::Policy::at_once(1))?.listener(events.of("prices"));
+/// let door = Shed::try_new(shed::Policy { capacity: 1, ..Default::default() })?.listener(events.of("door"));
 /// let held = (prices.try_enter()?, door.try_enter(shed::Priority::Critical)?);
 /// assert!(prices.try_enter().is_err() && door.try_enter(shed::Priority::Sheddable).is_err());
 /// assert_eq!(

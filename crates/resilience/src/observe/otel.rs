@@ -97,7 +97,7 @@ mod tests {
         let reader = PeriodicReader::builder(exporter.clone()).build();
         let provider = SdkMeterProvider::builder().with_reader(reader).build();
         let registry = Arc::new(Registry::new());
-        let prices = Arc::new(Bulkhead::new(bulkhead::Policy::at_once(3)).unwrap());
+        let prices = Arc::new(Bulkhead::try_new(bulkhead::Policy::at_once(3)).unwrap());
         registry.add("prices", Arc::clone(&prices)).unwrap();
         registry.instrument(&provider.meter("test"), || Moment::at(Duration::from_secs(1)));
         registry.add("prices", Deadlines::try_new(deadline::Limits::default()).unwrap()).unwrap();

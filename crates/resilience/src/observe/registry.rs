@@ -18,7 +18,7 @@ use crate::sync::{Mutex, MutexGuard, locked};
 /// use evenkeel_resilience::Moment;
 ///
 /// let registry = Registry::new();
-/// let prices = Arc::new(Bulkhead::new(Policy::at_once(5))?);
+/// let prices = Arc::new(Bulkhead::try_new(Policy::at_once(5))?);
 /// registry.add("prices", Arc::clone(&prices))?;
 ///
 /// let permit = prices.try_enter()?;

@@ -39,9 +39,9 @@ fn registry() -> Registry {
     breaker.record(now(), ticket, Outcome::Failure);
     assert!(breaker.admit(now()).is_err());
     registry.add("a", breaker).unwrap();
-    registry.add("a", Bulkhead::new(bulkhead::Policy::at_once(2)).unwrap()).unwrap();
-    registry.add("a", Limiter::new(limit::Policy::per_second(7)).unwrap()).unwrap();
-    registry.add("a", Shed::new(crate::shed::Policy::default()).unwrap()).unwrap();
+    registry.add("a", Bulkhead::try_new(bulkhead::Policy::at_once(2)).unwrap()).unwrap();
+    registry.add("a", Limiter::try_new(limit::Policy::per_second(7)).unwrap()).unwrap();
+    registry.add("a", Shed::try_new(crate::shed::Policy::default()).unwrap()).unwrap();
     registry.add("a", Retry::try_new(crate::retry::Policy::default()).unwrap()).unwrap();
     registry.add("a", Deadlines::try_new(crate::deadline::Limits::default()).unwrap()).unwrap();
     registry.add("a", Hedge::try_new(crate::hedge::Policy::default()).unwrap()).unwrap();
@@ -147,7 +147,7 @@ fn a_machine_with_odd_names_does_not_spoil_the_page() {
 #[test]
 fn a_name_is_taken_once_in_a_pattern_until_it_is_removed() {
     let registry = Registry::new();
-    let bulkhead = || Bulkhead::new(bulkhead::Policy::default()).unwrap();
+    let bulkhead = || Bulkhead::try_new(bulkhead::Policy::default()).unwrap();
     registry.add("a", bulkhead()).unwrap();
     registry.add("a", Fallback::default()).unwrap();
     assert_eq!(

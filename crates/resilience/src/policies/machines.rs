@@ -123,12 +123,12 @@ impl Policies {
         }
         let machines = Machines {
             deadlines: made!(deadlines, Deadlines::try_new),
-            shed: made!(shed, Shed::new),
+            shed: made!(shed, Shed::try_new),
             retry: made!(retry, Retry::try_new),
             hedge: made!(hedge, Hedge::try_new),
-            limit: made!(limit, Limiter::new),
+            limit: made!(limit, Limiter::try_new),
             breaker: made!(breaker, Breaker::try_new),
-            bulkhead: made!(bulkhead, Bulkhead::new),
+            bulkhead: made!(bulkhead, Bulkhead::try_new),
             adaptive: made!(adaptive, Adaptive::try_new),
             others: Vec::new(),
         };

@@ -15,7 +15,7 @@ use tower_service::Service;
 
 fn bulkhead(limit: u32, queue: u32) -> Arc<Bulkhead> {
     let wait = Duration::from_millis(100);
-    Arc::new(Bulkhead::new(Policy { limit, queue, wait }).expect("a policy that holds"))
+    Arc::new(Bulkhead::try_new(Policy { limit, queue, wait }).expect("a policy that holds"))
 }
 
 /// Answers after the given time.
@@ -140,7 +140,7 @@ async fn a_layered_call_that_is_dropped_gives_its_place_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_on_two_threads_loses_nothing() {
     let policy = Policy { limit: 3, queue: 1_000, wait: Duration::from_mins(1) };
-    let bulkhead = Arc::new(Bulkhead::new(policy).unwrap());
+    let bulkhead = Arc::new(Bulkhead::try_new(policy).unwrap());
     let tasks: Vec<_> = (0..200)
         .map(|number| {
             let bulkhead = Arc::clone(&bulkhead);
@@ -171,7 +171,7 @@ async fn a_storm_on_two_threads_loses_nothing() {
 
 #[tokio::test]
 async fn blocking_work_keeps_its_place_until_it_ends_though_its_caller_has_gone() {
-    let pool = Pool::new(Policy::at_once(1)).unwrap();
+    let pool = Pool::try_new(Policy::at_once(1)).unwrap();
     let (begun, has_begun) = tokio::sync::oneshot::channel();
     let (end, may_end) = std::sync::mpsc::channel::<()>();
     let work = pool.call(move || {
@@ -192,7 +192,7 @@ async fn blocking_work_keeps_its_place_until_it_ends_though_its_caller_has_gone(
 
 #[tokio::test]
 async fn a_panic_of_blocking_work_is_a_panic_of_its_caller_and_frees_the_place() {
-    let pool = Pool::new(Policy::at_once(1)).unwrap();
+    let pool = Pool::try_new(Policy::at_once(1)).unwrap();
     let caller = {
         let pool = pool.clone();
         tokio::spawn(async move {

@@ -16,7 +16,7 @@ use tower_service::Service;
 fn limiter(wait: u64) -> Arc<Limiter> {
     let wait = Duration::from_millis(wait);
     Arc::new(
-        Limiter::new(Policy { limit: 10, burst: 1, wait, ..Policy::default() })
+        Limiter::try_new(Policy { limit: 10, burst: 1, wait, ..Policy::default() })
             .expect("a policy that holds"),
     )
 }

@@ -18,11 +18,12 @@ use evenkeel_resilience::{
 fn registry() -> Registry {
     let all = Registry::new();
     all.add("a \"b\" \\ \n", Breaker::try_new(Policy::default()).unwrap()).unwrap();
-    all.add("a", Bulkhead::new(bulkhead::Policy::default()).unwrap()).unwrap();
+    all.add("a", Bulkhead::try_new(bulkhead::Policy::default()).unwrap()).unwrap();
     all.add("b", Adaptive::try_new(adaptive::Policy::default()).unwrap()).unwrap();
-    all.add("a", Limiter::new(limit::Policy::default()).unwrap()).unwrap();
-    all.add("a", limit::keyed::Limiter::<u8>::new(limit::Policy::default(), 9).unwrap()).unwrap();
-    all.add("a", Shed::new(shed::Policy::default()).unwrap()).unwrap();
+    all.add("a", Limiter::try_new(limit::Policy::default()).unwrap()).unwrap();
+    all.add("a", limit::keyed::Limiter::<u8>::try_new(limit::Policy::default(), 9).unwrap())
+        .unwrap();
+    all.add("a", Shed::try_new(shed::Policy::default()).unwrap()).unwrap();
     all.add("a", Retry::try_new(retry::Policy::default()).unwrap()).unwrap();
     all.add("a", Deadlines::try_new(deadline::Limits::default()).unwrap()).unwrap();
     all.add("a", Hedge::try_new(hedge::Policy::default()).unwrap()).unwrap();
@@ -71,12 +72,12 @@ async fn each_pattern_tells_what_happens_under_the_name_of_its_machine() {
     let deadlines =
         Deadlines::try_new(deadline::Limits::default()).unwrap().listener(events.of("d"));
     let fallback = Fallback::default().listener(events.of("f"));
-    let limiter = Limiter::new(limit::Policy { burst: 1, ..limit::Policy::per_second(2) });
+    let limiter = Limiter::try_new(limit::Policy { burst: 1, ..limit::Policy::per_second(2) });
     let limiter = limiter.unwrap().listener(events.of("l"));
     let policy = limit::Policy { burst: 1, ..limit::Policy::per_second(2) };
-    let keyed = limit::keyed::Limiter::<u8>::new(policy, 9).unwrap().listener(events.of("t"));
+    let keyed = limit::keyed::Limiter::<u8>::try_new(policy, 9).unwrap().listener(events.of("t"));
     let wait = Duration::from_millis(5);
-    let bulkhead = Bulkhead::new(bulkhead::Policy { limit: 1, queue: 1, wait });
+    let bulkhead = Bulkhead::try_new(bulkhead::Policy { limit: 1, queue: 1, wait });
     let bulkhead = bulkhead.unwrap().listener(events.of("k"));
 
     let hangs = deadlines.call(TimeLimit::Attempt, std::future::pending::<Result<(), Error<()>>>);

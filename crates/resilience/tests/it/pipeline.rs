@@ -41,9 +41,9 @@ fn world() -> World {
     World {
         deadlines: Arc::new(Deadlines::try_new(limits).unwrap()),
         retry: Arc::new(Retry::try_new(retry).unwrap()),
-        limiter: Arc::new(Limiter::new(limit::Policy::per_second(1_000)).unwrap()),
+        limiter: Arc::new(Limiter::try_new(limit::Policy::per_second(1_000)).unwrap()),
         breaker: Arc::new(Breaker::try_new(breaker::Policy::consecutive(3)).unwrap()),
-        bulkhead: Arc::new(Bulkhead::new(bulkhead::Policy::at_once(1)).unwrap()),
+        bulkhead: Arc::new(Bulkhead::try_new(bulkhead::Policy::at_once(1)).unwrap()),
     }
 }
 

@@ -31,7 +31,7 @@ impl Service<Priority> for Hangs {
 
 #[tokio::test(start_paused = true)]
 async fn a_layered_service_sheds_by_priority_and_makes_room_when_a_call_is_dropped() {
-    let shed = Arc::new(Shed::new(Policy { capacity: 2, ..Policy::default() }).unwrap());
+    let shed = Arc::new(Shed::try_new(Policy { capacity: 2, ..Policy::default() }).unwrap());
     let mut service =
         ShedLayer::new(Arc::clone(&shed), |it: &Priority| *it).layer(Base::new(Hangs));
     poll_fn(|context| service.poll_ready(context)).await.unwrap();

@@ -26,7 +26,7 @@ fn bell() -> std::sync::Arc<Bell> {
 
 fn bulkhead(limit: u32) -> Arc<Bulkhead> {
     let policy = Policy { limit, queue: 2, wait: Duration::from_secs(1) };
-    Arc::new(Bulkhead::new(policy).unwrap())
+    Arc::new(Bulkhead::try_new(policy).unwrap())
 }
 
 fn now() -> Moment {

@@ -180,7 +180,7 @@ impl Guard {
         let policy = breaker::Policy::consecutive(5).wait(wait).trials(trials);
         // Jitter has to differ between instances, not to repeat.
         let breaker = Arc::new(Breaker::seeded(policy, u64::from(std::process::id()))?);
-        let bulkhead = Bulkhead::new(bulkhead::Policy::at_once(share.at_once))?;
+        let bulkhead = Bulkhead::try_new(bulkhead::Policy::at_once(share.at_once))?;
         let patterns = Pipeline::new()
             .deadlines(Arc::new(deadlines))
             .retry(RetryLayer::new(Arc::new(again(name, Arc::clone(metrics))?)))

@@ -152,7 +152,7 @@ async fn a_request_that_can_be_copied_once_is_hedged_once() {
 #[tokio::test(start_paused = true)]
 async fn a_hedge_that_a_bulkhead_refuses_leaves_the_first_attempt_under_way() {
     let (hedge, twin) = (hedge(policy()), Twin::new(&[(500, Ok("one"))]));
-    let bulkhead = Arc::new(Bulkhead::new(bulkhead::Policy::at_once(1)).unwrap());
+    let bulkhead = Arc::new(Bulkhead::try_new(bulkhead::Policy::at_once(1)).unwrap());
     let guarded = BulkheadLayer::new(bulkhead).layer(twin);
     let mut service = HedgeLayer::new(Arc::clone(&hedge)).layer(guarded);
     assert_eq!(ask(&mut service).await, Ok("one"));
