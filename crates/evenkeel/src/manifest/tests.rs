@@ -152,7 +152,7 @@ fn ports_are_those_of_the_container() {
 #[test]
 fn what_a_probe_does_that_nobody_wants_is_told() {
     for (lines, wanted) in [
-        ("startupProbe: {tcpSocket: {port: 1}, timeoutSeconds: 11}", "EK-L038 1"),
+        ("startupProbe: {tcpSocket: {port: 1}, timeoutSeconds: 11}", "EK-W018 1"),
         ("startupProbe: {tcpSocket: {port: 1, host: example.com}}", "EK-L039 1"),
         ("startupProbe: {httpGet: {port: 1, host: 127.0.0.1}}", "EK-L039 1"),
         ("livenessProbe: {tcpSocket: {port: 1}, initialDelaySeconds: 60}", "EK-W011 1"),

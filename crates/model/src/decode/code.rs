@@ -142,7 +142,6 @@ codes! {
     PROBE_PORT = new("EK-L035", "A probe asks at a port by a name that none of the container's `ports` has. The kubelet finds no number for it, so each probe fails.");
     RULE_QUERY = new("EK-L036", "A query of a rule of Prometheus is no PromQL, or says something else than was meant: a ratio of two `rate()` without `sum` divides each series by itself and is always 1, and `histogram_quantile` wants the rate of buckets with their label `le`.");
     LIVENESS_AS_READINESS = new("EK-L037", "Failing liveness kills the container, failing readiness only takes it out. One that asks for liveness what readiness asks, no later, is killed whenever a dependency is away, on all instances at once; and no restart brings a database back.");
-    PROBE_TIMEOUT = new("EK-L038", "The answer to a probe may take longer than its period. A kubelet asks no probe twice at once, so the period is not kept, and what hangs is noticed later than `periodSeconds` times `failureThreshold` says.");
     PROBE_HOST = new("EK-L039", "A probe with `host` asks that host and not the pod, so it says nothing of the container. The kubelet asks the pod's address when `host` is left out. `127.0.0.1` is that of the node: it makes sense with `hostNetwork: true` alone.");
     SHORT_GRACE = new("EK-L040", "`terminationGracePeriodSeconds` counts from the moment the pod is to end: the `preStop` hook, the time for which the service goes on to take requests, what is under way, and the end itself must all fit. What does not is killed.");
 
@@ -162,6 +161,7 @@ codes! {
     SHELL_PROBE = new("EK-W015", "A probe that runs a shell starts processes in the container for as long as it lives: they count against its limits, and what the shell started may outlive the probe's timeout.");
     DEFAULT_TIMEOUT = new("EK-W016", "`timeoutSeconds` is 1 unless said otherwise. That is enough for an answer from memory, and little for one that starts a process or asks dependencies: on a busy node such a probe fails although nothing is wrong.");
     UNLISTED_PORT = new("EK-W017", "A probe asks at a port that is not among the container's `ports`. They are for people and for names, so it may be there all the same, and then belongs on the list; where others are listed it is more often a slip.");
+    PROBE_TIMEOUT = new("EK-W018", "The answer to a probe may take longer than its period. A kubelet asks no probe twice at once, so the period is not kept, and what hangs is noticed later than `periodSeconds` times `failureThreshold` says.");
     LOOSE_STACK = new("EK-W020", "Policies of one service work around one call, but less well than one may believe; the message says why.");
 }
 
