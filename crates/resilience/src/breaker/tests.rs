@@ -323,7 +323,7 @@ fn each_change_is_told_once_and_why() {
         [
             "+1s open: 2 calls failed in a row",
             "+12s half_open: the wait is over",
-            "+13s closed: 1 trials ended well enough"
+            "+13s closed: 1 trial ended well enough"
         ]
     );
 }

@@ -62,7 +62,7 @@ impl fmt::Display for Reason {
                 }
             }
             Self::WaitOver => write!(to, "the wait is over"),
-            Self::Recovered { counts } => write!(to, "{} trials ended well enough", counts.total),
+            Self::Recovered { counts } => write!(to, "{} ended well enough", trials(counts.total)),
             Self::Undecided => write!(to, "the trials were not decided in time"),
             Self::Told => write!(to, "somebody said so"),
         }
@@ -180,13 +180,10 @@ impl fmt::Display for Explanation {
                 write!(to, "; then {}", needs(policy))
             }
             State::HalfOpen => {
-                let ended = snapshot.counts.total;
-                let (trials, permits) = (snapshot.trials, snapshot.permits);
-                write!(
-                    to,
-                    "; {ended} trials ended, {trials} are under way, {permits} more may come; {}",
-                    needs(policy)
-                )
+                let ended = trials(snapshot.counts.total);
+                let (running, permits) = (snapshot.trials, snapshot.permits);
+                write!(to, "; {ended} ended, {running} under way, {permits} more may come; ")?;
+                to.write_str(&needs(policy))
             }
         }
     }
@@ -230,7 +227,10 @@ impl Explanation {
 
 /// What closes it.
 fn needs(policy: &Policy) -> String {
-    let ended = policy.trials_to_decide();
+    let ended = match policy.trials_to_decide() {
+        1 => "1 trial has ended".to_owned(),
+        more => format!("{more} trials have ended"),
+    };
     let mut bounds = Vec::new();
     if let Some(share) = policy.failures {
         bounds.push(format!("less than {share} of them failed"));
@@ -245,7 +245,12 @@ fn needs(policy: &Policy) -> String {
     if bounds.is_empty() {
         bounds.push("none of them failed".to_owned());
     }
-    format!("it closes when {ended} trials have ended and {}", bounds.join(" and "))
+    format!("it closes when {ended} and {}", bounds.join(" and "))
+}
+
+/// So many of them, in words.
+fn trials(count: u32) -> String {
+    format!("{count} {}", if count == 1 { "trial" } else { "trials" })
 }
 
 fn short(duration: Duration) -> impl fmt::Display {
