@@ -203,10 +203,14 @@ impl Call {
 
     async fn ask_within(&self, address: &Address, within: Duration) -> Reading {
         let mut notes = Notes::begin(within);
-        let said = timeout(within, self.visit(address, &mut notes)).await;
-        let late = notes.phase.lacking();
+        let said = match timeout(within, self.visit(address, &mut notes)).await {
+            Ok(said) => said,
+            Err(_) => match (address.scheme, notes.phase) {
+                (Scheme::Udp, Phase::FirstByte) => udp::silence(self, &mut notes, within),
+                (_, phase) => Err(format!("{} within {}", phase.lacking(), Human(within)).into()),
+            },
+        };
         let took = notes.end();
-        let said = said.unwrap_or_else(|_| Err(format!("{late} within {}", Human(within)).into()));
         let said = said.and_then(|detail| match self.complaint(address, &notes, took) {
             Some(complaint) => Err(complaint.into()),
             None => Ok(detail),

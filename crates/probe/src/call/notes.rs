@@ -100,11 +100,6 @@ impl Notes {
         }
     }
 
-    /// How long it may take.
-    pub(super) const fn within(&self) -> Duration {
-        self.within
-    }
-
     /// How much of that is left.
     pub(super) fn left(&self) -> Duration {
         self.within.saturating_sub(self.began.elapsed())

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use evenkeel_units::Human;
 use tokio::net::UdpSocket;
-use tokio::time::timeout;
 
 use super::line::first;
 use super::notes::Notes;
@@ -38,27 +37,14 @@ pub(super) async fn ask(
     address: &Address,
     notes: &mut Notes,
 ) -> Result<String, Trouble> {
-    let (within, left) = (notes.within(), notes.left());
-    match first(address, notes, |peer| exchange(peer, &call.payload, left)).await? {
-        Some(answer) => {
-            notes.fact("answered", true);
-            notes.fact("body_bytes", answer.len());
-            notes.body = answer;
-            Ok("answered".to_owned())
-        }
-        None => {
-            notes.fact("answered", false);
-            silence(call, notes, within)
-        }
-    }
+    let answer = first(address, notes, |peer| exchange(peer, &call.payload)).await?;
+    notes.fact("answered", true);
+    notes.fact("body_bytes", answer.len());
+    notes.body = answer;
+    Ok("answered".to_owned())
 }
 
-/// What comes back in time, if anything does.
-async fn exchange(
-    peer: SocketAddr,
-    payload: &[u8],
-    within: Duration,
-) -> Result<Option<Vec<u8>>, Trouble> {
+async fn exchange(peer: SocketAddr, payload: &[u8]) -> Result<Vec<u8>, Trouble> {
     let local: SocketAddr = match peer {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -73,11 +59,7 @@ async fn exchange(
         heard.truncate(length);
         Ok(heard)
     };
-    match timeout(within, answer).await {
-        Ok(Ok(answer)) => Ok(Some(answer)),
-        Ok(Err(error)) => Err(refused(error)),
-        Err(_) => Ok(None),
-    }
+    answer.await.map_err(refused)
 }
 
 fn refused(error: io::Error) -> Trouble {
@@ -87,8 +69,9 @@ fn refused(error: io::Error) -> Trouble {
     }
 }
 
-/// What it means that nothing came back.
-fn silence(call: &Call, notes: &Notes, within: Duration) -> Result<String, Trouble> {
+/// What it means that nothing came back in time.
+pub(super) fn silence(call: &Call, notes: &mut Notes, within: Duration) -> Result<String, Trouble> {
+    notes.fact("answered", false);
     let what = format!("no answer within {}", Human(within));
     if call.expect.iter().any(|it| it.complaint(notes, within).is_some()) {
         return Err(what.into());
