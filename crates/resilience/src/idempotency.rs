@@ -54,7 +54,8 @@
 //! **A call that is cut off**, as by a client that hangs up, has its key free again, whatever it had done by then. What must not end in
 //! the middle belongs into a task of its own.
 //!
-//! **As a middleware.** There is no layer: what makes two requests the same, and what is kept of an answer, are for their owner to say. In axum, it
+//! **As a middleware.** Around a service of tower whose requests and answers are values, it is a [layer](crate::layer::IdempotencyLayer). Where
+//! they are streams, as bodies of HTTP, what makes two requests the same, and what is kept of an answer, are for their owner to say. In axum, this
 //! reads the whole of both:
 //!
 //! ```
@@ -121,7 +122,7 @@ mod header;
 mod lease;
 
 #[cfg(feature = "tower")]
-pub use call::{Answer, NoAnswer};
+pub use call::{Answer, Answering, NoAnswer};
 pub use header::{KeyError, key};
 pub use lease::{Follower, Lease, Outcome};
 

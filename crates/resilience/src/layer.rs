@@ -11,6 +11,7 @@
 //! fallback      FallbackService: what fails is asked for in a second way
 //! gate          GateFuture: what those that ask for leave have in common: wait for it, then call
 //! hedge         HedgeService: what takes long is asked for a second time
+//! idempotency   IdempotencyService: what is asked for twice under one key is done once
 //! keyed_limit   KeyedLimitService: so many calls a second of each tenant, token or address
 //! limit         LimitService: so many calls a second, evenly, with a burst
 //! retry         RetryService: what fails is tried again
@@ -20,7 +21,8 @@
 //! ```
 //!
 //! Every layer takes a service that fails with [`Error<E>`](crate::Error) and gives one that fails with the same, so that a
-//! stack of any height has one flat error. [`Base`] stands innermost. What chooses among several services is a service of them.
+//! stack of any height has one flat error. [`Base`] stands innermost. What chooses among several services is a service of them. Around all
+//! of it, on the side of the server, stands [`IdempotencyLayer`], whose errors say more.
 //!
 //! **When the compiler says that a stack is no `Service<_>`**, mostly one of these is missing: [`BaseLayer`] innermost (a
 //! [`Pipeline`](crate::Pipeline) brings it); `Clone` of a service behind a retry, a hedge or a cache, or of the requests behind them, where
@@ -38,6 +40,7 @@ mod failover;
 mod fallback;
 mod gate;
 mod hedge;
+mod idempotency;
 mod keyed_limit;
 mod limit;
 mod retry;
@@ -57,6 +60,7 @@ pub use failover::{FailoverFuture, FailoverService};
 pub use fallback::{Elsewhere, FallbackFuture, FallbackLayer, FallbackService, Second};
 pub use gate::{GateFuture, Leave, Never, Wait};
 pub use hedge::{HedgeFuture, HedgeLayer, HedgeService};
+pub use idempotency::{IdempotencyFuture, IdempotencyLayer, IdempotencyService};
 pub use keyed_limit::{KeyedLimitFuture, KeyedLimitLayer, KeyedLimitService};
 pub use limit::{LimitFuture, LimitLayer, LimitService};
 pub use retry::{Cloned, Repeat, RetryFuture, RetryLayer, RetryService};

@@ -1,12 +1,17 @@
 //! Call: a request with a key around a future, by tokio's clock.
 
-use std::future::poll_fn;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use tokio::time::timeout;
+use evenkeel_units::Moment;
+use pin_project_lite::pin_project;
 
-use super::{Begun, Outcome, Store};
-use crate::{Error, time};
+use super::{Begun, Follower, Lease, Outcome, Store};
+use crate::Error;
+use crate::time::now;
+use crate::timer::Timer;
 
 /// What a request is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,26 +84,116 @@ impl<K: Ord + Clone, P: Eq, T: Clone> Store<K, P, T> {
     where
         F: Future<Output = Result<T, Error<E>>>,
     {
-        let replay = |answer| Ok(Answer { answer, is_replay: true });
-        let lease = match self.begin(time::now(), key, print) {
-            Begun::First(lease) => lease,
-            Begun::Replay(answer) => return replay(answer),
-            Begun::InProgress => return Err(NoAnswer::InProgress),
-            Begun::OtherRequest => return Err(NoAnswer::OtherRequest),
-            Begun::Full => return Err(NoAnswer::Full),
-            Begun::Wait(mut follower) => {
-                let wait = follower.wait();
-                match timeout(wait, poll_fn(|context| follower.poll(context.waker()))).await {
-                    Ok(Outcome::Answer(answer)) => return replay(answer),
-                    Ok(Outcome::First(lease)) => lease,
-                    Err(_) => return Err(NoAnswer::InProgress),
-                }
+        let begun = self.begin(now(), key, print);
+        Answering::new(Some(begun), async { make().await }, stands).await
+    }
+}
+
+pin_project! {
+    /// The answer to a request: that of `F`, or of an earlier one. Dropped, it gives its key up.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Answering<K: Ord, P, T, F, J> {
+        turn: Turn<K, P, T>,
+        #[pin]
+        run: F,
+        stands: Option<J>,
+    }
+}
+
+/// Whose turn it is.
+enum Turn<K: Ord, P, T> {
+    /// Ours: it has no key, or nobody has asked before.
+    Ours(Option<Lease<K, P, T>>),
+    /// That of another, whose answer is waited for until then.
+    Theirs { follower: Follower<K, P, T>, until: Moment, timer: Timer },
+    /// Nobody's: there is an answer.
+    Over(Option<Result<T, Refused>>),
+}
+
+/// What is said instead of an answer.
+#[derive(Copy, Clone)]
+enum Refused {
+    InProgress,
+    OtherRequest,
+    Full,
+}
+
+impl<E> From<Refused> for NoAnswer<E> {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::InProgress => Self::InProgress,
+            Refused::OtherRequest => Self::OtherRequest,
+            Refused::Full => Self::Full,
+        }
+    }
+}
+
+impl<K: Ord, P, T, F, J> Answering<K, P, T, F, J> {
+    /// `None` is a request without a key. `run` does nothing before it is polled.
+    pub(crate) fn new(begun: Option<Begun<K, P, T>>, run: F, stands: J) -> Self {
+        let turn = match begun {
+            None => Turn::Ours(None),
+            Some(Begun::First(lease)) => Turn::Ours(Some(lease)),
+            Some(Begun::Replay(answer)) => Turn::Over(Some(Ok(answer))),
+            Some(Begun::InProgress) => Turn::Over(Some(Err(Refused::InProgress))),
+            Some(Begun::OtherRequest) => Turn::Over(Some(Err(Refused::OtherRequest))),
+            Some(Begun::Full) => Turn::Over(Some(Err(Refused::Full))),
+            Some(Begun::Wait(follower)) => {
+                let until = now() + follower.wait();
+                Turn::Theirs { follower, until, timer: Timer::new() }
             }
         };
-        let answer = make().await.map_err(NoAnswer::Failed)?;
-        if stands(&answer) {
-            lease.complete(time::now(), answer.clone());
+        Self { turn, run, stands: Some(stands) }
+    }
+}
+
+impl<K, P, T, E, F, J> Future for Answering<K, P, T, F, J>
+where
+    K: Ord + Clone,
+    T: Clone,
+    F: Future<Output = Result<T, Error<E>>>,
+    J: FnOnce(&T) -> bool,
+{
+    type Output = Result<Answer<T>, NoAnswer<E>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            *this.turn = match this.turn {
+                Turn::Ours(lease) => {
+                    let answer = ready!(this.run.as_mut().poll(context));
+                    // Dropped when it does not stand, or is none.
+                    let lease = lease.take();
+                    let answer = answer.map_err(NoAnswer::Failed)?;
+                    if let (Some(lease), Some(stands)) = (lease, this.stands.take())
+                        && stands(&answer)
+                    {
+                        lease.complete(now(), answer.clone());
+                    }
+                    return Poll::Ready(Ok(Answer { answer, is_replay: false }));
+                }
+                Turn::Theirs { follower, until, timer } => match follower.poll(context.waker()) {
+                    Poll::Ready(Outcome::Answer(answer)) => Turn::Over(Some(Ok(answer))),
+                    Poll::Ready(Outcome::First(lease)) => Turn::Ours(Some(lease)),
+                    Poll::Pending => {
+                        ready!(timer.poll_until(context, *until));
+                        Turn::Over(Some(Err(Refused::InProgress)))
+                    }
+                },
+                Turn::Over(told) => {
+                    let Some(told) = told.take() else {
+                        unreachable!("a future is not polled after it was ready")
+                    };
+                    let told = told.map(|answer| Answer { answer, is_replay: true });
+                    return Poll::Ready(told.map_err(NoAnswer::from));
+                }
+            }
         }
-        Ok(Answer { answer, is_replay: false })
+    }
+}
+
+impl<K: Ord, P, T, F, J> fmt::Debug for Answering<K, P, T, F, J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answering").finish_non_exhaustive()
     }
 }

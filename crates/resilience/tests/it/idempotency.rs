@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use evenkeel_resilience::Error;
 use evenkeel_resilience::idempotency::{Answer, NoAnswer, Policy, Store};
+use evenkeel_resilience::layer::IdempotencyLayer;
 use tokio::time::{sleep, timeout};
+use tower::limit::ConcurrencyLimitLayer;
+use tower::{Layer as _, ServiceExt as _, service_fn};
 
 type Orders = Arc<Store<&'static str, &'static str, u16>>;
 type Ordered = Result<Answer<u16>, NoAnswer<&'static str>>;
@@ -85,4 +88,56 @@ async fn refusals_have_the_status_of_the_draft() {
     assert_eq!(other.unwrap_err().status(), Some(422));
     orders.reload(Policy { capacity: 1, ..Policy::default() }).unwrap();
     assert_eq!(orders.call("another", "a kettle", make).await.unwrap_err().status(), Some(503));
+}
+
+/// What arrives: its key, and the answer that a service has for it after 100 ms.
+type Arrives = (Option<&'static str>, Result<u16, &'static str>);
+
+fn identify((key, _): &Arrives) -> Option<(&'static str, &'static str)> {
+    key.map(|key| (key, "a kettle"))
+}
+
+async fn make((_, answer): Arrives) -> Result<u16, Error<&'static str>> {
+    sleep(Duration::from_millis(100)).await;
+    answer.map_err(Error::Inner)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layered_request_is_done_once_and_one_without_a_key_as_often_as_it_comes() {
+    let orders = orders(LONG);
+    let shop = IdempotencyLayer::new(Arc::clone(&orders), identify).layer(service_fn(make));
+    let order = |key, answer| shop.clone().oneshot((key, Ok(answer)));
+    let (first, second) = tokio::join!(order(Some("key"), 1), order(Some("key"), 2));
+    assert_eq!((told(&first), told(&second)), (Some((1, false)), Some((1, true))));
+    assert_eq!(told(&order(None, 3).await), Some((3, false)));
+    assert_eq!(told(&order(None, 4).await), Some((4, false)));
+    assert_eq!(orders.snapshot().keys, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layered_request_that_fails_or_is_cut_off_or_does_not_stand_frees_its_key() {
+    let orders = orders(Duration::ZERO);
+    let shop = IdempotencyLayer::new(Arc::clone(&orders), identify)
+        .stands(|it: &u16| *it < 500)
+        .layer(service_fn(make));
+    let order = |answer| shop.clone().oneshot((Some("key"), answer));
+    assert!(timeout(Duration::from_millis(10), order(Ok(1))).await.is_err());
+    assert_eq!(order(Err("no stock")).await, Err(NoAnswer::Failed(Error::Inner("no stock"))));
+    assert_eq!(told(&order(Ok(503)).await), Some((503, false)));
+    let (first, second) = tokio::join!(order(Ok(201)), order(Ok(202)));
+    assert_eq!((told(&first), second), (Some((201, false)), Err(NoAnswer::InProgress)));
+    assert_eq!(orders.snapshot().released, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_given_again_though_the_service_is_not_ready() {
+    let shop = service_fn(make);
+    let places = ConcurrencyLimitLayer::new(1);
+    let shop = IdempotencyLayer::new(orders(LONG), identify).layer(places.layer(shop));
+    let order = |key, answer| shop.clone().oneshot((Some(key), Ok(answer)));
+    assert_eq!(told(&order("key", 1).await), Some((1, false)));
+    let (other, again) = tokio::join!(order("other", 2), async {
+        timeout(Duration::from_millis(1), order("key", 3)).await
+    });
+    assert_eq!((told(&other), told(&again.unwrap())), (Some((2, false)), Some((1, true))));
 }
