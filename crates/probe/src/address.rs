@@ -60,6 +60,18 @@ const SCHEMES: [(&str, Scheme, Option<u16>); 12] = [
 /// What `sslmode` of a PostgreSQL may be.
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
+/// Whether a parameter of libpq asks for a safety that is not given here, or for other than the URL says. What only tunes a
+/// connection does not.
+fn asks_for_more(name: &str, value: &str) -> bool {
+    match name {
+        "sslmode" => false,
+        "channel_binding" | "gssencmode" => value == "require",
+        "target_session_attrs" => value != "any",
+        "dbname" | "hostaddr" | "options" | "port" | "require_auth" | "service" => true,
+        _ => name.starts_with("ssl"),
+    }
+}
+
 impl Scheme {
     /// As a URL has it.
     pub fn name(self) -> &'static str {
@@ -136,7 +148,7 @@ pub enum AddressError {
     Mode(String),
     /// What it says of TLS would not be heeded.
     #[error(
-        "`{0}` is not known in a URL: remove it, and name a file of certificates to trust otherwise (`--ca`)"
+        "`{0}` is not heeded: remove it (`--ca` names certificates to trust, the path a database, `--expect role=primary` a role)"
     )]
     Parameter(String),
     /// A socket in a folder.
@@ -238,8 +250,7 @@ impl Address {
             Some(mode) if !MODES.contains(&&*mode) => return Err(AddressError::Mode(mode)),
             _ => {}
         }
-        let mut names = self.parameters().map(|it| it.0);
-        if let Some(name) = names.find(|it| it.starts_with("ssl") && it != "sslmode") {
+        if let Some((name, _)) = self.parameters().find(|it| asks_for_more(&it.0, &it.1)) {
             return Err(AddressError::Parameter(name.into_owned()));
         }
         self.user = user.or(self.user.take());
@@ -431,7 +442,9 @@ mod tests {
             ("postgres://me:secret@", "not an absolute URL"),
             ("postgres://me:sec ret@db", "`postgres://***@db` is not an absolute URL"),
             ("postgres://db/shop?sslmode=maybe", "`sslmode=maybe` is not known"),
-            ("postgres://db/shop?sslrootcert=ca.pem", "`sslrootcert` is not known in a URL"),
+            ("postgres://db/shop?sslrootcert=ca.pem", "`sslrootcert` is not heeded"),
+            ("postgres://db/shop?channel_binding=require", "`channel_binding` is not heeded"),
+            ("postgres://db/shop?a=b&dbname=other", "`dbname` is not heeded"),
             ("postgres:///shop?host=/run/postgresql", "not an absolute URL"),
             ("postgres://db/shop?host=/run/postgresql", "a socket in a folder"),
             ("me:secret@db", "not an absolute URL"),
