@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::attempt::Attempt;
 use crate::Error;
 use crate::pipeline::{Stage, Stages};
 use crate::retry::{Classify, Errors};
@@ -118,7 +119,7 @@ where
         // Nothing was reserved here, so that a clone is as good as the one behind us.
         let StaleCacheLayer { cache, key, classify } = &self.parts;
         let asked = key(&request).map(|key| cache.fresh(now(), &key));
-        let once = || Once::Readying { asks: Some((self.inner.clone(), request)) };
+        let once = || Attempt::when_ready(self.inner.clone(), request);
         let state = match asked {
             None => State::PassesBy { call: once() },
             Some(Ok(value)) => State::Known { answer: Some(Ok(value)) },
@@ -147,52 +148,21 @@ where
 }
 
 pin_project! {
-    /// One request to a service that is made ready for it.
-    #[project = OnceProjected]
-    enum Once<S, F, Request> {
-        Readying { asks: Option<(S, Request)> },
-        Calling { #[pin] call: F },
-    }
-}
-
-impl<S: Service<Request>, Request> Future for Once<S, S::Future, Request> {
-    type Output = Result<S::Response, S::Error>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            match self.as_mut().project() {
-                OnceProjected::Calling { call } => return call.poll(context),
-                OnceProjected::Readying { asks } => {
-                    if let Some((service, _)) = asks {
-                        ready!(service.poll_ready(context))?;
-                    }
-                    let Some((mut service, request)) = asks.take() else {
-                        unreachable!("a future is not polled after it was ready")
-                    };
-                    let call = service.call(request);
-                    self.set(Self::Calling { call });
-                }
-            }
-        }
-    }
-}
-
-pin_project! {
     /// The answer of a [`StaleCacheService`]. Dropped, it lets another caller ask.
     #[must_use = "futures do nothing unless polled"]
     pub struct StaleCacheFuture<S: Service<Request>, K, V, E, H, C, Request> {
         #[pin]
-        state: State<S, S::Future, K, V, E, H, C, Request>,
+        state: State<Attempt<S, Request>, K, V, E, H, C>,
     }
 }
 
 pin_project! {
     #[project = Projected]
-    enum State<S, F, K, V, E, H, C, Request> {
+    enum State<F, K, V, E, H, C> {
         Known { answer: Option<Result<V, Error<E>>> },
-        PassesBy { #[pin] call: Once<S, F, Request> },
-        Leads { #[pin] run: Run<K, V, E, H, Once<S, F, Request>, C> },
-        Waits { #[pin] follower: Follower<K, V, E, H>, call: Option<(Once<S, F, Request>, C)> },
+        PassesBy { #[pin] call: F },
+        Leads { #[pin] run: Run<K, V, E, H, F, C> },
+        Waits { #[pin] follower: Follower<K, V, E, H>, call: Option<(F, C)> },
     }
 }
 
