@@ -77,6 +77,14 @@ macro_rules! follows {
     };
 }
 
+follows!(deadlines, [] Deadlines, |it, _now, policy| it.reload(*policy));
+follows!(shed, [] Shed, |it, _now, policy| it.reload(policy));
+follows!(retry, [C: Send + Sync] Retry<C>, |it, now, policy| it.reload(now, *policy));
+follows!(hedge, [] Hedge, |it, now, policy| it.reload(now, *policy));
+follows!(limit, [] Limiter, |it, _now, policy| it.reload(policy));
+follows!(breaker, [] Breaker, |it, now, policy| it.reload(now, policy.clone()));
+follows!(bulkhead, [] Bulkhead, |it, _now, policy| it.reload(policy));
+follows!(adaptive, [] Adaptive, |it, _now, policy| it.reload(policy.clone()));
 follows!(
     cache,
     [K: Send + Sync, V: Send + Sync, E: Send + Sync, S: Send + Sync] StaleCache<K, V, E, S>,
@@ -177,34 +185,28 @@ impl Machines {
         self.compare(policies, &mut to);
         to.end(())?;
         let mut to = AllWrong::default();
-        if let (Some(it), Some(policy)) = (&self.deadlines, policies.deadlines) {
-            to.add("deadlines", it.reload(policy));
-        }
-        if let (Some(it), Some(policy)) = (&self.shed, &policies.shed) {
-            to.add("shed", it.reload(policy));
-        }
-        if let (Some(it), Some(policy)) = (&self.retry, policies.retry) {
-            to.add("retry", it.reload(now, policy));
-        }
-        if let (Some(it), Some(policy)) = (&self.hedge, policies.hedge) {
-            to.add("hedge", it.reload(now, policy));
-        }
-        if let (Some(it), Some(policy)) = (&self.limit, &policies.limit) {
-            to.add("limit", it.reload(policy));
-        }
-        if let (Some(it), Some(policy)) = (&self.breaker, policies.breaker.clone()) {
-            to.add("breaker", it.reload(now, policy));
-        }
-        if let (Some(it), Some(policy)) = (&self.bulkhead, &policies.bulkhead) {
-            to.add("bulkhead", it.reload(policy));
-        }
-        if let (Some(it), Some(policy)) = (&self.adaptive, policies.adaptive.clone()) {
-            to.add("adaptive", it.reload(policy));
-        }
-        for it in &self.others {
+        for it in self.all() {
             to.add(it.pattern(), it.go_on(now, policies));
         }
         to.end(())
+    }
+
+    /// All that follow.
+    fn all(&self) -> impl Iterator<Item = &dyn Follow> {
+        fn of<F: Follow>(it: Option<&Arc<F>>) -> Option<&dyn Follow> {
+            Some(it? as &dyn Follow)
+        }
+        let common = [
+            of(self.deadlines.as_ref()),
+            of(self.shed.as_ref()),
+            of(self.retry.as_ref()),
+            of(self.hedge.as_ref()),
+            of(self.limit.as_ref()),
+            of(self.breaker.as_ref()),
+            of(self.bulkhead.as_ref()),
+            of(self.adaptive.as_ref()),
+        ];
+        common.into_iter().flatten().chain(self.others.iter().map(|it| &**it))
     }
 
     /// Tells which patterns are at work and not asked for, or the other way round.
@@ -220,14 +222,7 @@ impl Machines {
 
     /// The patterns that are at work.
     fn patterns(&self) -> BTreeSet<&'static str> {
-        let mut patterns: BTreeSet<_> = self.others.iter().map(|it| it.pattern()).collect();
-        macro_rules! add {
-            ($($pattern:ident)*) => {
-                $(patterns.extend(self.$pattern.as_ref().map(|_| stringify!($pattern)));)*
-            };
-        }
-        add!(deadlines shed retry hedge limit breaker bulkhead adaptive);
-        patterns
+        self.all().map(Follow::pattern).collect()
     }
 }
 
