@@ -146,7 +146,7 @@ pub enum AddressError {
         "`sslmode={0}` is not known: write `disable`, `prefer`, `require`, `verify-ca` or `verify-full`"
     )]
     Mode(String),
-    /// What it says of TLS would not be heeded.
+    /// It asks for what would not be heeded.
     #[error(
         "`{0}` is not heeded: remove it (`--ca` names certificates to trust, the path a database, `--expect role=primary` a role)"
     )]
